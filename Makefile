@@ -1,0 +1,228 @@
+# ouro: `make help` lists the targets. GNU make; one file, no recursion into folders.
+#
+# Variants never share a build directory: release (default), CHECKED=1, TSAN=1, ASAN=1 (with UBSan), each per compiler.
+
+CC        ?= gcc
+ifeq ($(origin CC),default)
+CC        := gcc
+endif
+ifeq ($(origin CXX),default)
+CXX       := $(if $(findstring clang,$(CC)),clang++,g++)
+endif
+CFLAGS    ?= -O2 -g
+CXXFLAGS  ?= -O2 -g
+PREFIX    ?= /usr/local
+prefix    ?= $(PREFIX)
+libdir    ?= $(prefix)/lib
+includedir ?= $(prefix)/include
+INSTALL   ?= install
+
+VERSION   := $(shell awk '/define OURO_VERSION_(MAJOR|MINOR|PATCH)/ { v = v s $$3; s = "." } END { print v }' include/ouro.h)
+SOVERSION := $(firstword $(subst ., ,$(VERSION)))
+
+VARIANT   := release
+SANITIZE  :=
+ifdef CHECKED
+VARIANT   := checked
+DEFINES   += -DOURO_CHECKED=1
+endif
+ifdef TSAN
+VARIANT   := tsan
+SANITIZE  := -fsanitize=thread
+DEFINES   += -DOURO_CHECKED=1
+endif
+ifdef ASAN
+VARIANT   := asan
+SANITIZE  := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+DEFINES   += -DOURO_CHECKED=1
+endif
+
+BUILD     := build/$(VARIANT)-$(notdir $(CC))
+
+WARNINGS  := -Wall -Wextra -Wshadow -Wundef -Wpointer-arith -Wwrite-strings
+CWARNINGS := $(WARNINGS) -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition
+ifdef WERROR
+WARNINGS  += -Werror
+endif
+OUR_CPPFLAGS := -D_GNU_SOURCE -Iinclude $(DEFINES) -MMD -MP
+OUR_CFLAGS   := -std=c11 -pthread $(CWARNINGS) $(SANITIZE)
+OUR_CXXFLAGS := -std=c++17 -pthread $(WARNINGS) $(SANITIZE)
+LIB_CFLAGS   := -fPIC -fvisibility=hidden -ftls-model=initial-exec -DOURO_INTERNAL=1 -D_LGPL_SOURCE
+# The Debian package liburcu-dev; urcu-bp is the flavour that needs no registration by the application's threads.
+URCU_LIBS    := -lurcu-cds -lurcu-bp -lurcu-common
+
+LIB_SRCS  := $(sort $(wildcard lib/*.c))
+LIB_OBJS  := $(LIB_SRCS:%.c=$(BUILD)/%.o)
+STATIC    := $(BUILD)/libouro.a
+SHARED    := $(BUILD)/libouro.so.$(VERSION)
+
+TEST_BINS    := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/test_*.c)))
+STRESS_BINS  := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard stress/stress_*.c)))
+BENCH_BINS   := $(patsubst %.cc,$(BUILD)/%,$(sort $(wildcard bench/bench_*.cc)))
+EXAMPLE_BINS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard examples/*.c)))
+DEPSERVER    := $(BUILD)/examples/depserver/depserver
+
+.PHONY: all check check-one tsan asan stress bench bench-pause demo deps deps-build deps-demo deps-bench deps-sanitize \
+	install uninstall clean help tests-build stress-build examples lint
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+## all: the static and the shared library and ouro.pc
+all: $(STATIC) $(SHARED) $(BUILD)/ouro.pc
+
+# ---- compiling: a changed flag rebuilds, whatever the time stamps say ----
+FLAGS_NOW := $(CC) $(CXX) | $(CPPFLAGS) $(CFLAGS) $(CXXFLAGS) $(LDFLAGS) | $(OUR_CPPFLAGS) $(OUR_CFLAGS) $(LIB_CFLAGS) | $(VERSION)
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(FLAGS_NOW)' | cmp -s - $@ || printf '%s\n' '$(FLAGS_NOW)' > $@
+.PHONY: FORCE
+FORCE:
+
+$(BUILD)/lib/%.o: lib/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) $(OUR_CPPFLAGS) $(CPPFLAGS) $(OUR_CFLAGS) $(LIB_CFLAGS) $(CFLAGS) -c -o $@ $<
+
+$(STATIC): $(LIB_OBJS)
+	rm -f $@
+	$(AR) rcs $@ $^
+
+$(SHARED): $(LIB_OBJS) lib/ouro.map
+	$(CC) -shared -Wl,-soname,libouro.so.$(SOVERSION) -Wl,--version-script,lib/ouro.map $(SANITIZE) $(CFLAGS) $(LDFLAGS) \
+		-o $@ $(LIB_OBJS) $(URCU_LIBS) -pthread
+	ln -sf $(@F) $(BUILD)/libouro.so.$(SOVERSION)
+	ln -sf $(@F) $(BUILD)/libouro.so
+
+$(BUILD)/ouro.pc: lib/ouro.pc.in $(BUILD)/flags
+	sed -e 's|@VERSION@|$(VERSION)|' -e 's|@prefix@|$(prefix)|' -e 's|@libdir@|$(libdir)|' \
+	    -e 's|@includedir@|$(includedir)|' -e 's|@SANITIZE@|$(SANITIZE)|g' -e 's|@PRIVATE@|$(URCU_LIBS)|' $< > $@
+
+# ---- programs: tests see lib/'s internal headers, everything else only include/ ----
+$(BUILD)/tests/test_%: tests/test_%.c $(STATIC)
+	@mkdir -p $(@D)
+	$(CC) $(OUR_CPPFLAGS) -Ilib -DOURO_INTERNAL=1 -DOURO_TESTS=1 -D_LGPL_SOURCE $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) $(LDFLAGS) \
+		-o $@ $< $(STATIC) $(URCU_LIBS) -lcmocka -lm
+
+$(BUILD)/stress/stress_%: stress/stress_%.c $(STATIC)
+	@mkdir -p $(@D)
+	$(CC) $(OUR_CPPFLAGS) $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(STATIC) $(URCU_LIBS) -lm
+
+$(BUILD)/bench/bench_%: bench/bench_%.cc $(STATIC)
+	@mkdir -p $(@D)
+	$(CXX) $(OUR_CPPFLAGS) $(CPPFLAGS) $(OUR_CXXFLAGS) $(CXXFLAGS) $(LDFLAGS) $(shell bench/peers.sh cflags) -o $@ $< \
+		$(STATIC) $(URCU_LIBS) -lbenchmark -lbenchmark_main $(shell bench/peers.sh libs)
+
+$(BUILD)/bench/pause: bench/pause.c $(STATIC)
+	@mkdir -p $(@D)
+	$(CC) $(OUR_CPPFLAGS) $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(STATIC) $(URCU_LIBS) -lm
+
+$(BUILD)/examples/%: examples/%.c $(STATIC)
+	@mkdir -p $(@D)
+	$(CC) $(OUR_CPPFLAGS) $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(STATIC) $(URCU_LIBS)
+
+$(DEPSERVER): $(wildcard examples/depserver/*.c examples/depserver/*.h) $(STATIC)
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -MMD -MP,$(OUR_CPPFLAGS)) $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ \
+		$(wildcard examples/depserver/*.c) $(STATIC) $(URCU_LIBS) -luv -lm
+
+tests-build: $(TEST_BINS)
+stress-build: $(STRESS_BINS)
+examples: $(EXAMPLE_BINS)
+
+# ---- the README's two commands do all the set-up ----
+## demo: the main job on real input: examples/depserver under load for 10 s, one page of figures
+demo: deps-demo
+	$(MAKE) $(DEPSERVER)
+	examples/depserver/demo.sh $(DEPSERVER)
+
+## check: every test, in the release and in the checked build; under 2 minutes
+check: deps-build
+	@rm -f build/tally
+	$(MAKE) check-one TALLY=build/tally
+	$(MAKE) check-one TALLY=build/tally CHECKED=1
+	@tests/tally.sh build/tally
+
+# One variant, as chosen by CHECKED, TSAN, ASAN and CC.
+check-one: all tests-build examples
+	tests/run.sh $(BUILD) $(TALLY)
+
+## tsan: the tests and a short stress under ThreadSanitizer, with gcc and with clang
+tsan: deps-sanitize
+	@rm -f build/tally
+	$(MAKE) check-one TSAN=1 CC=gcc TALLY=build/tally
+	$(MAKE) check-one TSAN=1 CC=clang TALLY=build/tally
+	@tests/tally.sh build/tally
+	$(MAKE) stress TSAN=1 CC=gcc SECONDS=2
+	$(MAKE) stress TSAN=1 CC=clang SECONDS=2
+
+## asan: the tests and a short stress under AddressSanitizer and UBSan
+asan: deps-build
+	@rm -f build/tally
+	$(MAKE) check-one ASAN=1 TALLY=build/tally
+	@tests/tally.sh build/tally
+	$(MAKE) stress ASAN=1 SECONDS=2
+
+## stress: each stress program, THREADS threads for SECONDS seconds with seed SEED (CHECKED=1 widens the races)
+THREADS ?= 4
+SECONDS ?= 10
+SEED    ?= 1
+stress: deps-build
+	$(MAKE) stress-build
+	stress/run.sh $(BUILD)/stress $(THREADS) $(SECONDS) $(SEED)
+
+## bench: Google Benchmark, every row beside its peer
+bench: deps-bench
+	$(MAKE) $(BENCH_BINS)
+	bench/run.sh $(BUILD)/bench
+
+## bench-pause: pauses, worst operations and memory at 1e5, 1e6 and 1e7 live objects
+bench-pause: deps-bench
+	$(MAKE) $(BUILD)/bench/pause
+	$(BUILD)/bench/pause
+
+# ---- Debian packages ----
+DEPS_BUILD    := gcc libc6-dev pkg-config liburcu-dev libcmocka-dev
+DEPS_DEMO     := gcc libc6-dev pkg-config liburcu-dev libuv1-dev redis-tools
+DEPS_BENCH    := $(DEPS_BUILD) g++ libbenchmark-dev libgc-dev libmimalloc-dev
+DEPS_SANITIZE := $(DEPS_BUILD) clang libclang-rt-14-dev
+## deps: installs the Debian packages that are missing (or says which, where it may not)
+deps:
+	@tests/deps.sh $(sort $(DEPS_BUILD) $(DEPS_DEMO) $(DEPS_BENCH) $(DEPS_SANITIZE))
+deps-build:
+	@tests/deps.sh $(DEPS_BUILD)
+deps-demo:
+	@tests/deps.sh $(DEPS_DEMO)
+deps-bench:
+	@tests/deps.sh $(DEPS_BENCH)
+deps-sanitize:
+	@tests/deps.sh $(DEPS_SANITIZE)
+
+# ---- installing: any variant, e.g. make install TSAN=1 PREFIX=dir ----
+## install: library, headers and ouro.pc below DESTDIR and PREFIX
+install: all
+	$(INSTALL) -d $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(includedir)/ouro
+	$(INSTALL) -m 644 include/ouro.h $(DESTDIR)$(includedir)/
+	$(INSTALL) -m 644 $(wildcard include/ouro/*.h) $(DESTDIR)$(includedir)/ouro/
+	$(INSTALL) -m 644 $(STATIC) $(DESTDIR)$(libdir)/
+	$(INSTALL) -m 755 $(SHARED) $(DESTDIR)$(libdir)/
+	ln -sf $(notdir $(SHARED)) $(DESTDIR)$(libdir)/libouro.so.$(SOVERSION)
+	ln -sf libouro.so.$(SOVERSION) $(DESTDIR)$(libdir)/libouro.so
+	$(INSTALL) -m 644 $(BUILD)/ouro.pc $(DESTDIR)$(libdir)/pkgconfig/
+
+## uninstall: takes away what install put there
+uninstall:
+	rm -f $(DESTDIR)$(includedir)/ouro.h $(patsubst include/%,$(DESTDIR)$(includedir)/%,$(wildcard include/ouro/*.h)) \
+		$(DESTDIR)$(libdir)/libouro.a $(DESTDIR)$(libdir)/libouro.so $(DESTDIR)$(libdir)/libouro.so.$(SOVERSION) \
+		$(DESTDIR)$(libdir)/libouro.so.$(VERSION) $(DESTDIR)$(libdir)/pkgconfig/ouro.pc
+	-rmdir $(DESTDIR)$(includedir)/ouro 2>/dev/null
+
+## clean: removes build/
+clean:
+	rm -rf build
+
+## help: this list
+help:
+	@sed -n 's/^## \([a-z-]*\): /  \1\t/p' Makefile | expand -t 16
+	@printf '\n  CC=%s CFLAGS="%s" PREFIX=%s DESTDIR=%s; variants CHECKED=1 TSAN=1 ASAN=1; WERROR=1\n' \
+		'$(CC)' '$(CFLAGS)' '$(PREFIX)' '$(DESTDIR)'
+
+-include $(LIB_OBJS:.o=.d) $(TEST_BINS:=.d) $(STRESS_BINS:=.d) $(BENCH_BINS:=.d) $(EXAMPLE_BINS:=.d)

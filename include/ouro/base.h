@@ -1,0 +1,50 @@
+/* ouro/base.h - what every ouro header needs: linkage, attributes, standard types. */
+#ifndef OURO_BASE_H
+#define OURO_BASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#if !defined(__linux__) || !defined(__LP64__)
+#error "ouro needs 64-bit Linux"
+#endif
+
+#if defined(__GNUC__)
+#define OURO_API __attribute__((visibility("default")))
+#else
+#error "ouro needs gcc >= 12 or clang >= 14"
+#endif
+
+#ifdef __cplusplus
+#define OURO_BEGIN_DECLS extern "C" {
+#define OURO_END_DECLS }
+#else
+#define OURO_BEGIN_DECLS
+#define OURO_END_DECLS
+#endif
+
+OURO_BEGIN_DECLS
+
+/*
+ * ouro_version - the version of the library that is running, "major.minor.patch"
+ *
+ * Return:  borrowed string, valid for ever. Compare with OURO_VERSION_* to see what the program was compiled against.
+ */
+OURO_API const char *ouro_version(void);
+
+/*
+ * ouro_object_visitor - what the listing calls (ouro_gc_objects and its like) run for each object
+ * @obj: borrowed for the call: retain it to keep it
+ * @arg: the caller's
+ *
+ * Return:  false stops the walk.
+ * May call the whole library, except that it may not wait for another thread that does the same walk.
+ */
+typedef bool (*ouro_object_visitor)(void *obj, void *arg);
+
+OURO_END_DECLS
+
+#endif

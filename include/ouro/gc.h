@@ -1,0 +1,119 @@
+/*
+ * ouro/gc.h - the cycle collector: Python's gc module, for those who know it
+ *
+ * Three generations by age. An object is garbage when every reference counted on it comes from other garbage: trial
+ * deletion as in CPython, which needs no roots and no write barrier, since the counts include what threads hold.
+ */
+#ifndef OURO_GC_H
+#define OURO_GC_H
+
+#include "base.h"
+
+OURO_BEGIN_DECLS
+
+/*
+ * ouro_gc_collect - collect generations 0..@generation now, also while automatic collection is disabled
+ *
+ * When it returns, the finalizers, watches and destroys of what it found have run, on this thread (in manual mode they
+ * wait), and everything that was unreachable at the call is gone (generation 2). If a collection is running it waits for
+ * that one, not for its finalizers, and then runs its own. Inside a finalizer it is allowed.
+ * Return:  how many traversable objects were unreachable and not resurrected; -1 with errno EINVAL (generation not
+ *          0..2) or EDEADLK (inside a pinned region).
+ */
+OURO_API ssize_t ouro_gc_collect(int generation);
+
+/*
+ * ouro_run_finalizers - manual mode: run up to @max finalizers and watches that automatic collections left, here
+ * Return:  how many ran; 0 in thread mode and inside a finalizer.
+ */
+OURO_API size_t ouro_run_finalizers(size_t max);
+
+/* Automatic collection. The first two return the previous state. */
+OURO_API bool ouro_gc_enable(void);
+OURO_API bool ouro_gc_disable(void);
+OURO_API bool ouro_gc_is_enabled(void);
+
+/*
+ * ouro_gc_set_threshold - when automatic collections start
+ * @g0: generation 0, when allocations minus deallocations of traversable objects pass it; 0: never; -1: sized by
+ *      pause_budget_ns
+ * @g1: generation 1, after that many collections of 0
+ * @g2: generation 2, after that many of 1, and only when what became old since the last full collection exceeds 25 % of
+ *      what was old then
+ *
+ * Return:  0; EINVAL (g0 < -1, g1 or g2 < 0).
+ */
+OURO_API int ouro_gc_set_threshold(int g0, int g1, int g2);
+OURO_API void ouro_gc_get_threshold(int out[3]);
+
+/* ouro_gc_get_count - the current counts the thresholds are compared with; threads batch theirs; never negative */
+OURO_API void ouro_gc_get_count(int out[3]);
+
+typedef struct ouro_gc_stats {
+	uint64_t collections, collected, uncollectable, duration_ns;
+} ouro_gc_stats;
+
+/* ouro_gc_get_stats - per generation, since the start; uncollectable is what DEBUG_SAVEALL kept */
+OURO_API void ouro_gc_get_stats(ouro_gc_stats out[3]);
+
+/*
+ * ouro_gc_freeze - all traversable objects of now leave every collection and listing; they can still die by count
+ * ouro_gc_unfreeze - they come back as old ones
+ * ouro_gc_freeze_count - how many there are
+ */
+OURO_API void ouro_gc_freeze(void);
+OURO_API void ouro_gc_unfreeze(void);
+OURO_API size_t ouro_gc_freeze_count(void);
+
+/*
+ * Listings. They visit, and return how many objects were visited; -1 with errno EINVAL. Dying and frozen objects are left
+ * out. objects: the traversable ones of a generation (-1: every one). referents: what @obj (borrowed) refers to;
+ * referrers: the traversable objects that refer to it. EDEADLK when pinned.
+ */
+OURO_API ssize_t ouro_gc_objects(int generation, ouro_object_visitor fn, void *arg);
+OURO_API ssize_t ouro_gc_referents(void *obj, ouro_object_visitor fn, void *arg);
+OURO_API ssize_t ouro_gc_referrers(void *obj, ouro_object_visitor fn, void *arg);
+
+/* ouro_gc_is_tracked - does the collector traverse @obj (borrowed)? A property of its type. */
+OURO_API bool ouro_gc_is_tracked(const void *obj);
+/* ouro_gc_is_finalized - has the finalizer of @obj (borrowed) run? */
+OURO_API bool ouro_gc_is_finalized(const void *obj);
+
+typedef enum ouro_gc_phase { OURO_GC_START, OURO_GC_STOP, OURO_PAUSE_START, OURO_PAUSE_STOP } ouro_gc_phase;
+
+typedef struct ouro_gc_event {
+	ouro_gc_phase phase;
+	int generation;
+	uint64_t candidates, collected; /* GC_STOP: objects examined; found unreachable and not resurrected so far */
+	uint64_t duration_ns;           /* GC_STOP, PAUSE_STOP */
+} ouro_gc_event;
+
+typedef void (*ouro_gc_listener)(const ouro_gc_event *event, void *arg);
+
+/*
+ * ouro_gc_on_event, ouro_gc_off_event - listen to the start and stop of each collection and of each pause
+ *
+ * During a pause fn may not call the library; between GC_START and GC_STOP it may do all but wait for a collection. off
+ * returns when no call of fn(arg) is running elsewhere.
+ * Return:  0; EINVAL (fn NULL); ENOMEM; off: ENOENT (not registered).
+ */
+OURO_API int ouro_gc_on_event(ouro_gc_listener fn, void *arg);
+OURO_API int ouro_gc_off_event(ouro_gc_listener fn, void *arg);
+
+/* Debug flags, or-ed. */
+enum {
+	OURO_DEBUG_STATS = 1,       /* log a line for each collection */
+	OURO_DEBUG_COLLECTABLE = 2, /* log each object found unreachable */
+	OURO_DEBUG_SAVEALL = 32,    /* weak references expire, watches and finalizers run, nothing is cleared: kept instead */
+	OURO_DEBUG_LEAK = 2 | 32,
+};
+OURO_API void ouro_gc_set_debug(unsigned flags);
+OURO_API unsigned ouro_gc_get_debug(void);
+
+/* What SAVEALL keeps: visit it (as the listings do); let it go (the next full collection frees it). */
+OURO_API ssize_t ouro_gc_garbage(ouro_object_visitor fn, void *arg);
+OURO_API void ouro_gc_garbage_clear(void);
+
+OURO_END_DECLS
+
+#endif

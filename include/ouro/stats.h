@@ -1,0 +1,38 @@
+/* ouro/stats.h - seeing what the heap does */
+#ifndef OURO_STATS_H
+#define OURO_STATS_H
+
+#include "base.h"
+
+OURO_BEGIN_DECLS
+
+/* All since the start of the heap. Fields may be added at the end. Percentiles are upper bounds within 4 %. */
+typedef struct ouro_stats {
+	uint64_t objects_live, bytes_live;         /* bytes include headers */
+	uint64_t objects_allocated, objects_freed; /* freed: when destroyed */
+	uint64_t bytes_reserved;                   /* held from the system for the heap and its metadata */
+	uint64_t weak_entries, threads;            /* threads attached; the library's own are not counted */
+	uint64_t collections[3], collected[3], collection_ns[3];
+	uint64_t pauses, pause_sum_ns, pause_p50_ns, pause_p99_ns, pause_p999_ns, pause_max_ns;
+	uint64_t stop_max_ns; /* longest wait from asking for a stop to having it */
+} ouro_stats;
+
+/* ouro_stats_get - exact when the program is quiet */
+OURO_API void ouro_stats_get(ouro_stats *out);
+
+typedef enum ouro_stats_format { OURO_STATS_TEXT, OURO_STATS_JSON, OURO_STATS_OPENMETRICS } ouro_stats_format;
+
+/* ouro_stats_write - all of ouro_stats to @f. Return: 0; EINVAL (f NULL, unknown format); EIO (a write failed). */
+OURO_API int ouro_stats_write(FILE *f, ouro_stats_format format);
+
+/*
+ * ouro_dump_dot - the graph below @root (borrowed), for Graphviz
+ * @max: at most that many objects; the rest shows as one "..." node
+ *
+ * Return:  0; EINVAL (f or root NULL); ENOMEM; EIO; EDEADLK when pinned.
+ */
+OURO_API int ouro_dump_dot(FILE *f, const void *root, size_t max);
+
+OURO_END_DECLS
+
+#endif

@@ -1,0 +1,94 @@
+/*
+ * ouro/thread.h - the process, its threads, and pinned regions
+ *
+ * Every operation is itself a tiny pinned region: one that begins while the world is stopped waits until it is started
+ * again. That is the whole safepoint protocol a user sees: a thread in a system call or in pure C code never delays a
+ * stop, and nobody has to poll.
+ *
+ * fork: the child has one thread and a working heap; references that other threads held stay counted; what was queued for
+ * finalization is queued in both. Forking while pinned leaves the child pinned.
+ */
+#ifndef OURO_THREAD_H
+#define OURO_THREAD_H
+
+#include "base.h"
+
+OURO_BEGIN_DECLS
+
+typedef enum ouro_finalizer_mode {
+	OURO_FINALIZERS_THREAD, /* finalizers of automatic collections run on a thread of their own */
+	OURO_FINALIZERS_MANUAL, /* they run when the program calls ouro_run_finalizers */
+} ouro_finalizer_mode;
+
+/* Start from OURO_CONFIG_DEFAULT. Fields may be added at the end. In brackets: the environment variable. */
+typedef struct ouro_config {
+	int threshold[3];     /* as ouro_gc_set_threshold [OURO_THRESHOLD=g0,g1,g2] */
+	bool enabled;         /* automatic collection [OURO_GC=0 or 1] */
+	ouro_finalizer_mode finalizers; /* [OURO_FINALIZERS=thread or manual] */
+	size_t release_batch; /* >= 1; objects one release destroys itself [OURO_RELEASE_BATCH] */
+	size_t heap_limit;    /* bytes, bound on ouro_stats.bytes_reserved; 0: none. At the limit the caller runs a full
+				 collection (unless pinned or in a finalizer), then gets ENOMEM
+				 [OURO_HEAP_LIMIT, with an optional K, M or G] */
+	uint64_t pause_budget_ns; /* >= 10 000; what one stop should not exceed [OURO_PAUSE_BUDGET_NS] */
+	uint64_t pin_warn_ns; /* log a thread that holds up a stop for longer; 0: never [OURO_PIN_WARN_NS] */
+} ouro_config;
+
+#define OURO_CONFIG_DEFAULT \
+	{ { -1, 10, 10 }, true, OURO_FINALIZERS_THREAD, 10000, 0, 500000, 10000000 }
+
+typedef struct ouro_report {
+	size_t objects, bytes; /* bytes include headers */
+} ouro_report;
+
+/*
+ * ouro_init - start the heap; optional
+ * @cfg: NULL: defaults, overridden by the OURO_* environment variables (which a given cfg ignores)
+ *
+ * Return:  0; EINVAL (a field or a variable out of range); EALREADY (running); ENOMEM; EAGAIN (no thread).
+ */
+OURO_API int ouro_init(const ouro_config *cfg);
+
+/*
+ * ouro_shutdown - collect and destroy everything, stop the library's threads, return all memory
+ * @out: how much was still held from outside, directly or through other objects (immortal objects are not counted; the
+ *       log names the rest by type); may be NULL
+ *
+ * Runs every finalizer and watch still due, those of objects still held included. No other thread may use the library
+ * meanwhile; afterwards it can be initialised again. Not running: 0 and an empty report.
+ * Return:  0; EBUSY while another thread is pinned; EDEADLK inside a finalizer or when pinned.
+ */
+OURO_API int ouro_shutdown(ouro_report *out);
+
+/*
+ * ouro_thread_attach - attach this thread; optional: a thread attaches on its first call, and detaches when it exits
+ * @name: for reports, copied, cut to 15 bytes; NULL: the system's name of the thread. On an attached thread: renames it
+ *
+ * Return:  0 or ENOMEM. Waits for a stop that is under way.
+ */
+OURO_API int ouro_thread_attach(const char *name);
+
+/*
+ * ouro_thread_detach - give this thread's buffers back; what it holds stays counted. The next call attaches again.
+ * Nothing when pinned, inside a finalizer, or not attached.
+ */
+OURO_API void ouro_thread_detach(void);
+
+/*
+ * ouro_pin, ouro_unpin - a pinned region; nests
+ *
+ * Inside, peeked pointers stay valid; a stop and a grace period, and hence ouro_gc_collect elsewhere, wait for this
+ * thread, so keep it short. Only ouro_unpin and ouro_safepoint end one: no operation in a callee does.
+ */
+OURO_API void ouro_pin(void);
+OURO_API void ouro_unpin(void);
+
+/* ouro_safepoint - inside a pinned region (of any depth): lets a waiting stop happen now; peeked pointers from before it
+ * are dead. Outside one: nothing. */
+OURO_API void ouro_safepoint(void);
+
+/* ouro_set_log - where warnings go; fn NULL: stderr, the default. fn must not call the library. */
+OURO_API void ouro_set_log(void (*fn)(const char *message, void *arg), void *arg);
+
+OURO_END_DECLS
+
+#endif

@@ -1,0 +1,119 @@
+/*
+ * ouro/type.h - describing a kind of object
+ *
+ * A type is a static const struct at file scope that the program fills by field name; nothing is registered. It says
+ * where the strong references (slots) and the weak cells of an instance lie, so that the collector follows them with a
+ * loop instead of a callback, and may do so beside running threads: slots are only ever touched atomically.
+ *
+ *     struct node { struct node *next, *prev; ouro_weak parent; int value; };
+ *     static const ouro_type node_type = {
+ *         .name = "node", .size = sizeof(struct node),
+ *         .slots = OURO_SLOTS(struct node, next, prev), .weaks = OURO_WEAKS(struct node, parent),
+ *     };
+ *
+ * The struct must stay valid and unchanged until ouro_shutdown.
+ */
+#ifndef OURO_TYPE_H
+#define OURO_TYPE_H
+
+#include "base.h"
+
+/* One field: offset in bytes, and how many adjacent pointers (or weak cells) it has: an array of n counts n. */
+typedef struct ouro_field {
+	uint32_t offset;
+	uint32_t count;
+} ouro_field;
+
+#define OURO_FIELDS_MAX 16
+
+/* A list of fields. Fill it with the macros below; an empty one is {0}. */
+typedef struct ouro_fields {
+	uint32_t n;
+	ouro_field field[OURO_FIELDS_MAX];
+} ouro_fields;
+
+/* Handed to traverse; opaque. */
+typedef struct ouro_visitor ouro_visitor;
+
+/* Values of ouro_type.flags. */
+enum {
+	/* Instances can never be part of a cycle: the collector neither lists nor traverses them. */
+	OURO_ACYCLIC = 1u << 0,
+};
+
+typedef struct ouro_type {
+	const char *name; /* for reports and dumps; not NULL */
+	size_t size;      /* bytes of the fixed part, > 0; trailing items begin here: give offsetof(struct t, items) */
+	ouro_fields slots; /* strong references in the fixed part: OURO_SLOTS */
+	ouro_fields weaks; /* ouro_weak cells in the fixed part: OURO_WEAKS; cleared when the object dies */
+	size_t item_size;  /* bytes of one trailing item; 0: the type has none */
+	ouro_fields item_slots; /* strong references in one item: OURO_ITEM_SLOTS or OURO_ITEM_REFS */
+	ouro_fields item_weaks; /* weak cells in one item: OURO_ITEM_WEAKS */
+
+	/*
+	 * For references that slots cannot say, in addition to them: ouro_visit(v, child) for each strong reference the
+	 * object holds. Runs only while the world is stopped; must not change, allocate, lock or call anything else of
+	 * the library. Needs clear. Reporting a reference that is not counted breaks memory safety (a checked build
+	 * aborts on it).
+	 */
+	void (*traverse)(void *obj, ouro_visitor *v);
+	/* Drops what traverse visits. Once, before destroy, whichever way the object died. */
+	void (*clear)(void *obj);
+	/*
+	 * At most once per object. Weak references and watches to it are done before it starts; its own references are
+	 * intact, and so are those of every other member of a dead cycle until all their finalizers have run. It may
+	 * resurrect the object by storing a reference to it, call anything, block, and take the program's locks: it runs
+	 * outside every pause with no lock of the library held.
+	 */
+	void (*finalize)(void *obj);
+	/* Frees what the object owns outside the heap (malloc, fd). Exactly once, last; must not touch other objects. */
+	void (*destroy)(void *obj);
+	unsigned flags; /* OURO_ACYCLIC or 0 */
+} ouro_type;
+
+/* Up to 16 fields each. The field macros take the struct and its member names. */
+#define OURO_SLOTS(type, ...) OURO_FIELDS_(OURO_SLOT_FIELD_, type, __VA_ARGS__)
+#define OURO_WEAKS(type, ...) OURO_FIELDS_(OURO_WEAK_FIELD_, type, __VA_ARGS__)
+#define OURO_ITEM_SLOTS(type, ...) OURO_FIELDS_(OURO_SLOT_FIELD_, type, __VA_ARGS__)
+#define OURO_ITEM_WEAKS(type, ...) OURO_FIELDS_(OURO_WEAK_FIELD_, type, __VA_ARGS__)
+/* For .item_slots where an item is itself one reference. */
+#define OURO_ITEM_REFS { 1, { { 0, 1 } } }
+
+OURO_BEGIN_DECLS
+
+/*
+ * ouro_visit - report one strong reference; only inside traverse
+ * @v:     what traverse was given
+ * @child: borrowed; may be NULL
+ */
+OURO_API void ouro_visit(ouro_visitor *v, void *child);
+
+OURO_END_DECLS
+
+/* ---- how the macros work; nothing below is for programs ---- */
+
+#define OURO_SLOT_FIELD_(t, f) { (uint32_t)offsetof(t, f), (uint32_t)(sizeof(((t *)0)->f) / sizeof(void *)) }
+#define OURO_WEAK_FIELD_(t, f) { (uint32_t)offsetof(t, f), (uint32_t)(sizeof(((t *)0)->f) / sizeof(uint64_t)) }
+#define OURO_FIELDS_(F, t, ...) { OURO_COUNT_(__VA_ARGS__), { OURO_MAP_(OURO_COUNT_(__VA_ARGS__), F, t, __VA_ARGS__) } }
+#define OURO_COUNT_(...) OURO_COUNT_PICK_(__VA_ARGS__, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)
+#define OURO_COUNT_PICK_(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, count, ...) count
+#define OURO_MAP_(count, F, t, ...) OURO_MAP_N_(count, F, t, __VA_ARGS__)
+#define OURO_MAP_N_(count, F, t, ...) OURO_MAP_##count##_(F, t, __VA_ARGS__)
+#define OURO_MAP_1_(F, t, a) F(t, a)
+#define OURO_MAP_2_(F, t, a, ...) F(t, a), OURO_MAP_1_(F, t, __VA_ARGS__)
+#define OURO_MAP_3_(F, t, a, ...) F(t, a), OURO_MAP_2_(F, t, __VA_ARGS__)
+#define OURO_MAP_4_(F, t, a, ...) F(t, a), OURO_MAP_3_(F, t, __VA_ARGS__)
+#define OURO_MAP_5_(F, t, a, ...) F(t, a), OURO_MAP_4_(F, t, __VA_ARGS__)
+#define OURO_MAP_6_(F, t, a, ...) F(t, a), OURO_MAP_5_(F, t, __VA_ARGS__)
+#define OURO_MAP_7_(F, t, a, ...) F(t, a), OURO_MAP_6_(F, t, __VA_ARGS__)
+#define OURO_MAP_8_(F, t, a, ...) F(t, a), OURO_MAP_7_(F, t, __VA_ARGS__)
+#define OURO_MAP_9_(F, t, a, ...) F(t, a), OURO_MAP_8_(F, t, __VA_ARGS__)
+#define OURO_MAP_10_(F, t, a, ...) F(t, a), OURO_MAP_9_(F, t, __VA_ARGS__)
+#define OURO_MAP_11_(F, t, a, ...) F(t, a), OURO_MAP_10_(F, t, __VA_ARGS__)
+#define OURO_MAP_12_(F, t, a, ...) F(t, a), OURO_MAP_11_(F, t, __VA_ARGS__)
+#define OURO_MAP_13_(F, t, a, ...) F(t, a), OURO_MAP_12_(F, t, __VA_ARGS__)
+#define OURO_MAP_14_(F, t, a, ...) F(t, a), OURO_MAP_13_(F, t, __VA_ARGS__)
+#define OURO_MAP_15_(F, t, a, ...) F(t, a), OURO_MAP_14_(F, t, __VA_ARGS__)
+#define OURO_MAP_16_(F, t, a, ...) F(t, a), OURO_MAP_15_(F, t, __VA_ARGS__)
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * ouro/weak.h - weak references and watches
+ *
+ * A cell is one word that lives in an object, a global or on a stack; zero bytes are a valid empty cell. It leads to the
+ * object's entry in a side table and holds no count. All weak references to all members of a dead cycle expire at one
+ * instant: no thread can see one member expired and load another. Do not memcpy a cell, and clear it before its memory
+ * goes away. Cells may be used by several threads at once.
+ */
+#ifndef OURO_WEAK_H
+#define OURO_WEAK_H
+
+#include "base.h"
+
+OURO_BEGIN_DECLS
+
+typedef struct ouro_weak {
+	uint64_t word; /* private: entry index and its generation */
+} ouro_weak;
+
+/* Names one watch for ouro_unwatch. Never 0, never used twice in a process's life. */
+typedef uint64_t ouro_watch_id;
+
+/*
+ * ouro_weak_store - point a cell at an object
+ * @obj: borrowed; NULL empties the cell; one that is already dying gives an expired cell
+ *
+ * Return:  0; ENOMEM leaves the cell as it was.
+ */
+OURO_API int ouro_weak_store(ouro_weak *cell, void *obj);
+
+/* ouro_weak_load - new reference, or NULL for ever once the object is dying (or the cell empty). Takes no lock. */
+OURO_API void *ouro_weak_load(ouro_weak *cell);
+
+/* ouro_weak_clear - empty the cell */
+OURO_API void ouro_weak_clear(ouro_weak *cell);
+
+/* ouro_weak_expired - true if a load would give NULL now; an empty cell is expired */
+OURO_API bool ouro_weak_expired(const ouro_weak *cell);
+
+/*
+ * ouro_watch - run fn(arg) exactly once when @obj (borrowed) dies, at the latest at shutdown (Python: weakref.finalize)
+ * @id: where to put the watch's name; may be NULL
+ *
+ * An object's watches run newest first, before its finalizer, outside every pause and with no lock held; they cannot
+ * reach the object. A watch added during the finalizer runs before destroy.
+ * Return:  0; EINVAL (obj or fn NULL); ENOMEM.
+ */
+OURO_API int ouro_watch(void *obj, void (*fn)(void *arg), void *arg, ouro_watch_id *id);
+
+/* ouro_unwatch - true: the watch will not run; false: it has run, is running, or was undone before */
+OURO_API bool ouro_unwatch(ouro_watch_id id);
+
+OURO_END_DECLS
+
+#endif

@@ -1,0 +1,43 @@
+#!/bin/sh
+# run.sh BUILD [TALLY] - runs every test of one build; a line for each file, all of its output when it fails; adds
+# "passed failed" to the file TALLY. The last line is "N passed, N failed".
+set -u
+build=$1
+tally=${2:-}
+passed=0
+failed=0
+log=$build/tests/log
+mkdir -p "$log"
+case $build in *tsan*) limit=600 ;; *) limit=120 ;; esac
+
+one() { # one NAME COMMAND...: runs it and counts the cmocka cases, or the command as one case
+	name=$1
+	shift
+	start=$(date +%s)
+	timeout "$limit" "$@" >"$log/$name.log" 2>&1
+	status=$?
+	ok=$(grep -c '^\[       OK \]' "$log/$name.log")
+	bad=$(grep -c '^\[  FAILED  \] [a-z_]*$' "$log/$name.log")
+	[ "$ok$bad" = 00 ] && [ $status = 0 ] && ok=1
+	[ $status != 0 ] && [ "$bad" = 0 ] && bad=1
+	passed=$((passed + ok))
+	failed=$((failed + bad))
+	if [ "$bad" = 0 ]; then
+		printf 'ok    %-28s %3d cases %3d s\n' "$name" "$ok" "$(($(date +%s) - start))"
+	else
+		printf 'FAIL  %-28s (status %d)\n' "$name" $status
+		cat "$log/$name.log"
+	fi
+}
+
+printf -- '-- %s\n' "$build"
+for t in "$build"/tests/test_*; do
+	case $t in *.d | *'*'*) continue ;; esac
+	one "$(basename "$t")" "$t"
+done
+for s in tests/test_*.sh; do
+	[ -e "$s" ] && one "$(basename "$s" .sh)" sh "$s" "$build"
+done
+[ -n "$tally" ] && echo "$passed $failed" >>"$tally"
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
