@@ -1,0 +1,217 @@
+/*
+ * background.c - the collector thread and the reaper thread
+ *
+ * The collector runs automatic collections and, while merge queues are not empty, a tick every 4 ms that merges on behalf of
+ * owners that do not come by. It runs no user code but event functions, so a finalizer that blocks cannot stop it.
+ * The reaper runs finalizers and destroys: sets found by automatic collections (in thread mode), dead objects handed over by
+ * releases past their batch or found by the tick, strays.
+ *
+ * Each sleeps on a futex word that counts requests; a flag per kind of work keeps the requests cheap. [B1] The flag is set
+ * by a sequentially consistent exchange after the work was made visible, and cleared before the work is looked for.
+ * In the child of a fork the threads are gone; the first request starts them again.
+ */
+#include "background.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+
+#include "collect.h"
+#include "death.h"
+#include "gate.h"
+#include "limbo.h"
+#include "merge.h"
+#include "os.h"
+#include "pace.h"
+#include "runtime.h"
+#include "set.h"
+#include "stray.h"
+#include "thread.h"
+
+#define TICK_NS 4000000
+
+struct worker {
+	pthread_t thread;
+	bool started;
+	uint32_t word; /* futex: counts requests */
+};
+
+static struct worker collector, reaper;
+static uint32_t quit, want_collect, want_tick, want_reap;
+static uint32_t must_start; /* after a fork */
+static pthread_mutex_t start_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void wake(struct worker *w)
+{
+	__atomic_fetch_add(&w->word, 1, __ATOMIC_SEQ_CST);
+	oi_futex_wake(&w->word);
+}
+
+static void request(uint32_t *flag, struct worker *w)
+{
+	if (unlikely(oi_load_relaxed(&must_start)))
+		oi_background_start();
+	if (!oi_exchange_seq_cst(flag, 1u)) /* [B1] */
+		wake(w);
+}
+
+void oi_background_collect(void)
+{
+	request(&want_collect, &collector);
+}
+
+void oi_background_tick(void)
+{
+	request(&want_tick, &collector);
+}
+
+void oi_background_reap(void)
+{
+	request(&want_reap, &reaper);
+}
+
+/* Waits for memory for its record; false: asked to end first. */
+static bool attach(const char *name)
+{
+	pthread_setname_np(pthread_self(), name);
+	while (oi_thread_attach(name, true)) {
+		if (oi_load_acquire(&quit))
+			return false;
+		oi_sleep_ns(1000000);
+	}
+	return true;
+}
+
+/* ---- the collector ---- */
+
+static void tick(void)
+{
+	oi_exchange_seq_cst(&want_tick, 0u); /* [B1] */
+	if (oi_merge_drain_all())
+		oi_exchange_seq_cst(&want_tick, 1u); /* some owners were busy: again */
+}
+
+static void collect_due(void)
+{
+	int generation;
+	if (!oi_exchange_seq_cst(&want_collect, 0u)) /* [B1] */
+		return;
+	if (OURO_CHECKED && oi_perturb_collect())
+		oi_collect_automatic(0);
+	while ((generation = oi_pace_due()) >= 0 && !oi_load_acquire(&quit)) {
+		oi_collect_automatic(generation);
+		if (oi_load_relaxed(&want_tick))
+			tick();
+	}
+}
+
+static void *collector_main(void *arg)
+{
+	(void)arg;
+	if (!attach("ouro-gc"))
+		return NULL;
+	while (!oi_load_acquire(&quit)) {
+		uint32_t word = oi_load_acquire(&collector.word);
+		collect_due();
+		bool ticking = oi_load_relaxed(&want_tick);
+		oi_futex_wait(&collector.word, word, ticking ? TICK_NS : 0);
+		if (ticking)
+			tick();
+	}
+	oi_thread_detach(oi_self);
+	return NULL;
+}
+
+/* ---- the reaper ---- */
+
+static bool serve(struct oi_thread *t)
+{
+	size_t budget = SIZE_MAX;
+	bool any = oi_death_serve_handed_over(t);
+	if (oi_runtime.config.finalizers == OURO_FINALIZERS_THREAD)
+		any |= oi_set_serve(t, &budget);
+	if (oi_stray_any())
+		oi_stray_serve();
+	return any;
+}
+
+static void *reaper_main(void *arg)
+{
+	(void)arg;
+	if (!attach("ouro-reaper"))
+		return NULL;
+	while (!oi_load_acquire(&quit)) {
+		uint32_t word = oi_load_acquire(&reaper.word);
+		oi_exchange_seq_cst(&want_reap, 0u); /* [B1] */
+		while (serve(oi_self) && !oi_load_acquire(&quit))
+			;
+		oi_gate_enter(oi_self);
+		oi_limbo_reclaim(oi_self, true);
+		oi_gate_leave(oi_self);
+		oi_futex_wait(&reaper.word, word, oi_limbo_has_abandoned() ? TICK_NS : 0);
+	}
+	oi_thread_detach(oi_self);
+	return NULL;
+}
+
+/* ---- starting and stopping ---- */
+
+static int start_one(struct worker *w, void *(*fn)(void *arg))
+{
+	if (w->started)
+		return 0;
+	if (oi_perturb_fail())
+		return EAGAIN;
+	sigset_t all, old;
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &old);
+	int error = pthread_create(&w->thread, NULL, fn, NULL);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	w->started = !error;
+	return error;
+}
+
+int oi_background_start(void)
+{
+	pthread_mutex_lock(&start_lock);
+	oi_store_release(&quit, 0u);
+	oi_store_relaxed(&want_tick, 1u); /* after a fork there may be something to merge */
+	int error = start_one(&collector, collector_main);
+	if (!error)
+		error = start_one(&reaper, reaper_main);
+	if (!error)
+		oi_store_relaxed(&must_start, 0u);
+	pthread_mutex_unlock(&start_lock);
+	if (error)
+		oi_background_stop();
+	return error;
+}
+
+static void stop_one(struct worker *w)
+{
+	if (!w->started)
+		return;
+	wake(w);
+	pthread_join(w->thread, NULL);
+	w->started = false;
+}
+
+void oi_background_stop(void)
+{
+	pthread_mutex_lock(&start_lock);
+	oi_store_release(&quit, 1u);
+	stop_one(&collector);
+	stop_one(&reaper);
+	want_collect = want_tick = want_reap = 0;
+	must_start = 0;
+	pthread_mutex_unlock(&start_lock);
+}
+
+void oi_background_fork_child(void)
+{
+	collector.started = reaper.started = false;
+	pthread_mutex_init(&start_lock, NULL);
+	/* Whatever was asked of them is still to be done: both look for work when they start. */
+	want_collect = want_tick = want_reap = 0;
+	oi_store_relaxed(&must_start, 1u);
+}

@@ -1,0 +1,279 @@
+/*
+ * collect.c - one collection
+ *
+ * Stop the world; select the objects of the generations asked for (generation.c); trial deletion (trial.c); condemn what is
+ * dead, let the rest grow older; start the world. What follows for the condemned (set.c) is outside the pause: on the
+ * reaper thread for automatic collections, on the caller for ouro_gc_collect, or when the program says so in manual mode.
+ *
+ * Completeness: whatever was unreachable at the stop has all its references inside the unreachable part, so trial deletion
+ * of all generations finds all of it. Dead objects whose children are not yet released, and merges that wait, still hold
+ * references; a collection that was asked for therefore flushes first.
+ */
+#include "collect.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "background.h"
+#include "debug.h"
+#include "events.h"
+#include "flush.h"
+#include "gate.h"
+#include "generation.h"
+#include "heap.h"
+#include "limbo.h"
+#include "log.h"
+#include "merge.h"
+#include "os.h"
+#include "pace.h"
+#include "runtime.h"
+#include "set.h"
+#include "threads.h"
+#include "trial.h"
+#include "verify.h"
+
+static pthread_mutex_t collect_lock = PTHREAD_MUTEX_INITIALIZER;
+static __thread bool locked_by_me;
+static struct oi_trial trial; /* under the lock; keeps its memory between young collections */
+static uint64_t n_collections[3], n_collected[3], duration_ns[3];
+
+void oi_collect_lock(void)
+{
+	pthread_mutex_lock(&collect_lock);
+	locked_by_me = true;
+}
+
+void oi_collect_unlock(void)
+{
+	locked_by_me = false;
+	pthread_mutex_unlock(&collect_lock);
+}
+
+bool oi_collect_locked_by_me(void)
+{
+	return locked_by_me;
+}
+
+void oi_collect_count(int generation, size_t n)
+{
+	oi_add_relaxed(&n_collected[generation], n); /* count */
+}
+
+void oi_collect_statistics(uint64_t collections[3], uint64_t collected[3], uint64_t ns[3])
+{
+	for (int g = 0; g < 3; g++) {
+		collections[g] = oi_load_relaxed(&n_collections[g]); /* count */
+		collected[g] = oi_load_relaxed(&n_collected[g]);
+		ns[g] = oi_load_relaxed(&duration_ns[g]);
+	}
+}
+
+void oi_collect_reset_statistics(void)
+{
+	for (int g = 0; g < 3; g++)
+		n_collections[g] = n_collected[g] = duration_ns[g] = 0;
+	oi_trial_free(&trial);
+}
+
+struct collection {
+	int generation;
+	size_t cap;
+	bool more;         /* objects were left for want of room under the cap */
+	size_t candidates; /* examined */
+	size_t promoted;   /* became old */
+	size_t survivors;
+};
+
+static bool condemn(struct oi_set *s)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < trial.set.n; i++)
+		n += !oi_trial_reached(trial.set.data[i]);
+	if (!oi_set_reserve(s, n))
+		return false;
+	for (size_t i = 0; i < trial.set.n; i++)
+		if (!oi_trial_reached(trial.set.data[i]))
+			oi_set_condemn(s, trial.set.data[i]);
+	return true;
+}
+
+/* World stopped. Without memory nothing is found; the log says so. */
+static void examine(struct collection *c, struct oi_set *s)
+{
+	bool ok = oi_generation_select(&trial, c->generation, c->cap, &c->more);
+	if (ok) {
+		c->candidates = trial.set.n;
+		oi_trial_run(&trial);
+		ok = condemn(s);
+		c->survivors = c->candidates - s->objects.n;
+		c->promoted = oi_generation_promote(&trial, c->generation);
+		oi_trial_reset(&trial);
+	}
+	if (!ok)
+		oi_log("collection of generation %d given up: no memory for its lists", c->generation);
+}
+
+static uint64_t stop_and_examine(struct collection *c, struct oi_set *s)
+{
+	struct oi_stop stop;
+	oi_world_stop(&stop);
+	oi_event(OURO_PAUSE_START, c->generation, 0, 0, 0);
+	oi_verify_stopped();
+	examine(c, s);
+	if (c->generation == 2)
+		oi_heap_harvest_all();
+	uint64_t worked = oi_now_ns() - stop.stopped_ns;
+	uint64_t paused = oi_world_start(&stop);
+	oi_event(OURO_PAUSE_STOP, c->generation, 0, 0, paused);
+	return worked;
+}
+
+static void account(struct collection *c, uint64_t worked_ns, uint64_t ns)
+{
+	if (c->generation == 2)
+		oi_pace_full_done(c->survivors);
+	else
+		oi_pace_young_done(c->generation, c->candidates, worked_ns, c->promoted, c->more);
+	oi_add_relaxed(&n_collections[c->generation], 1); /* count */
+	oi_add_relaxed(&duration_ns[c->generation], ns);
+}
+
+/* Under the lock. The set of what was found, empty perhaps; NULL: no memory to begin. */
+static struct oi_set *collect(int generation, size_t cap)
+{
+	struct oi_set *s = oi_set_new(generation);
+	if (!s)
+		return NULL;
+	struct collection c = { .generation = generation, .cap = cap };
+	uint64_t began = oi_now_ns();
+	oi_event(OURO_GC_START, generation, 0, 0, 0);
+	uint64_t worked = stop_and_examine(&c, s);
+	uint64_t ns = oi_now_ns() - began;
+	account(&c, worked, ns);
+	oi_debug_report(s, c.candidates, ns);
+	oi_event(OURO_GC_STOP, generation, c.candidates, s->objects.n, ns);
+	return s;
+}
+
+void oi_collect_automatic(int generation)
+{
+	oi_threads_reap_gone();
+	oi_collect_lock();
+	struct oi_set *s = collect(generation, generation == 2 ? SIZE_MAX : oi_pace_cap());
+	oi_collect_unlock();
+	if (!s)
+		return;
+	if (s->objects.n) {
+		oi_set_queue(s);
+		oi_background_reap();
+	} else {
+		oi_vector_free(&s->objects);
+		free(s);
+	}
+}
+
+/* Sets without user code to run never wait. */
+static ssize_t work_or_queue(struct oi_thread *t, struct oi_set *s)
+{
+	size_t n = s->objects.n, budget = SIZE_MAX, n_dead = n;
+	if (oi_runtime.config.finalizers == OURO_FINALIZERS_MANUAL && s->has_callbacks && !oi_runtime.shutting_down)
+		oi_set_queue(s);
+	else
+		oi_set_work(t, s, &budget, &n_dead);
+	return (ssize_t)n_dead;
+}
+
+/* Sets that automatic collections found and nobody has begun: unreachable now, so gone when this returns. */
+static void take_over_queued(struct oi_thread *t)
+{
+	size_t budget = SIZE_MAX;
+	if (oi_runtime.config.finalizers == OURO_FINALIZERS_THREAD)
+		while (oi_set_serve(t, &budget))
+			;
+}
+
+static ssize_t collect_now(struct oi_thread *t, int generation)
+{
+	oi_threads_reap_gone();
+	oi_flush_quick(t);
+	oi_collect_lock();
+	struct oi_set *s = collect(generation, SIZE_MAX);
+	oi_collect_unlock();
+	take_over_queued(t);
+	ssize_t n = s ? work_or_queue(t, s) : 0;
+	if (generation == 2) {
+		oi_gate_enter(t);
+		oi_limbo_reclaim(t, true);
+		oi_gate_leave(t);
+		oi_heap_purge();
+	}
+	return n;
+}
+
+void oi_collect_for_memory(struct oi_thread *t)
+{
+	if (locked_by_me)
+		return;
+	collect_now(t, 2);
+	oi_grace_wait();
+	oi_gate_enter(t);
+	oi_limbo_reclaim(t, true);
+	oi_gate_leave(t);
+	struct oi_stop stop;
+	oi_world_stop(&stop);
+	oi_heap_harvest_all();
+	oi_world_start(&stop);
+	oi_heap_purge();
+}
+
+void oi_collect_everything(struct oi_thread *t)
+{
+	while (collect_now(t, 2))
+		;
+}
+
+void oi_collect_fork(int phase)
+{
+	static bool had_it;
+	if (phase == 0) {
+		had_it = locked_by_me;
+		if (!had_it)
+			oi_collect_lock();
+	} else if (!had_it) {
+		oi_collect_unlock();
+	}
+}
+
+/* ---- public ---- */
+
+ssize_t ouro_gc_collect(int generation)
+{
+	struct oi_thread *t = oi_current();
+	int error = generation < 0 || generation > 2 ? EINVAL : t->pin_depth || locked_by_me ? EDEADLK : 0;
+	if (error) {
+		errno = error;
+		return -1;
+	}
+	return collect_now(t, generation);
+}
+
+size_t ouro_run_finalizers(size_t max)
+{
+	struct oi_thread *t = oi_current();
+	if (oi_runtime.config.finalizers != OURO_FINALIZERS_MANUAL || t->in_finalizer || t->pin_depth)
+		return 0;
+	size_t budget = max;
+	while (oi_set_any_queued() && budget)
+		oi_set_serve(t, &budget);
+	return max - budget;
+}
+
+void ouro_gc_get_stats(ouro_gc_stats out[3])
+{
+	uint64_t collections[3], collected[3], ns[3];
+	oi_current();
+	oi_collect_statistics(collections, collected, ns);
+	for (int g = 0; g < 3; g++)
+		out[g] = (ouro_gc_stats){ collections[g], collected[g], oi_debug_kept(g), ns[g] };
+}

@@ -1,0 +1,28 @@
+/* collect.h - one collection, from the stop to the set it found. */
+#ifndef OI_COLLECT_H
+#define OI_COLLECT_H
+
+#include "compiler.h"
+
+struct oi_thread;
+
+/* One collection at a time; also guards the side arrays. Never held while user code runs, events excepted. */
+void oi_collect_lock(void);
+void oi_collect_unlock(void);
+/* Does this thread hold it (inside an event function)? */
+bool oi_collect_locked_by_me(void);
+
+/* The collector thread: a collection that is due; the set goes to the queue. */
+void oi_collect_automatic(int generation);
+/* heap_limit: a full collection, on this thread. Outside the gate. */
+void oi_collect_for_memory(struct oi_thread *t);
+/* All generations, until nothing more is found; for shutdown. */
+void oi_collect_everything(struct oi_thread *t);
+
+/* Statistics: @n more objects were unreachable and not resurrected. */
+void oi_collect_count(int generation, size_t n);
+void oi_collect_reset_statistics(void);
+void oi_collect_statistics(uint64_t collections[3], uint64_t collected[3], uint64_t ns[3]);
+void oi_collect_fork(int phase);
+
+#endif

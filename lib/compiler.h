@@ -1,0 +1,79 @@
+/* compiler.h - attributes and named-order atomics. Internal headers refuse to be included from outside. */
+#ifndef OI_COMPILER_H
+#define OI_COMPILER_H
+
+#ifndef OURO_INTERNAL
+#error "internal to libouro"
+#endif
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifndef OURO_CHECKED
+#define OURO_CHECKED 0
+#endif
+
+#if defined(__SANITIZE_ADDRESS__)
+#define OI_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define OI_ASAN 1
+#endif
+#endif
+#ifndef OI_ASAN
+#define OI_ASAN 0
+#endif
+
+#if defined(__SANITIZE_THREAD__)
+#define OI_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define OI_TSAN 1
+#endif
+#endif
+#ifndef OI_TSAN
+#define OI_TSAN 0
+#endif
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+#define OI_INLINE static inline __attribute__((always_inline))
+#define OI_COLD __attribute__((cold, noinline))
+#define OI_NOINLINE __attribute__((noinline))
+#define OI_PRINTF(a, b) __attribute__((format(printf, a, b)))
+#define OI_LINE 64 /* bytes of a cache line */
+
+/*
+ * The order is part of the name; each use says what it pairs with. Fields are plain integers reached only through these,
+ * because the header of an object is shared with C++ programs through inline code.
+ */
+#define oi_load_relaxed(p) __atomic_load_n((p), __ATOMIC_RELAXED)
+#define oi_load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define oi_store_relaxed(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
+#define oi_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+#define oi_exchange(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
+#define oi_exchange_seq_cst(p, v) __atomic_exchange_n((p), (v), __ATOMIC_SEQ_CST)
+#define oi_add_relaxed(p, v) __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
+#define oi_add_acq_rel(p, v) __atomic_fetch_add((p), (v), __ATOMIC_ACQ_REL)
+#define oi_sub_acq_rel(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_ACQ_REL)
+#define oi_or_acq_rel(p, v) __atomic_fetch_or((p), (v), __ATOMIC_ACQ_REL)
+#define oi_and_acq_rel(p, v) __atomic_fetch_and((p), (v), __ATOMIC_ACQ_REL)
+/* *expected is reloaded (acquire) on failure. */
+#define oi_cas(p, expected, desired) \
+	__atomic_compare_exchange_n((p), (expected), (desired), false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
+#define oi_compiler_barrier() __asm__ volatile("" ::: "memory")
+
+/* A counter with one writer: an add without a read-modify-write that readers on other threads may look at. */
+#define oi_own_add(p, v) oi_store_relaxed((p), oi_load_relaxed(p) + (v))
+
+OI_INLINE void oi_pause(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#else
+	oi_compiler_barrier();
+#endif
+}
+
+#endif

@@ -1,0 +1,206 @@
+/*
+ * count.c - biased reference counting
+ *
+ * The layout and the states are in object.h. Who moves the shared word:
+ *   biased -> QUEUED   a foreign release that would take the count below 0 (oi_release_foreign); once
+ *   biased -> MERGED   the owner whose local count reaches 0 (oi_merge_zero), or merge.c for a queued object or for
+ *                      the objects of a thread that leaves
+ *   MERGED -> DEAD     whoever takes the count to 0 and wins the exchange 0 -> DEAD; a failed exchange means that
+ *                      another thread got a reference in between and will see to it. This "sticky zero" (Anderson,
+ *                      Blelloch, Wei 2021) lets an attempt to retain be one fetch_add instead of a loop.
+ * Orders: every decrement is acquire-release [C1]: what a thread did to the object happens before its last decrement, and
+ * the thread that carries out the death has seen all of them. Increments are relaxed: the incrementing thread already holds
+ * a reference, or got the pointer by an acquire [S1], [W1].
+ * A foreign release touches the object after its own decrement (to set DEAD). That is safe although others may have
+ * revived and killed it meanwhile, because only published objects can be revived, their memory waits for a grace period,
+ * and this thread is inside the gate.
+ */
+#include "count.h"
+
+#include "check.h"
+#include "death.h"
+#include "log.h"
+#include "merge.h"
+
+void oi_local_spill(struct oi_header *h)
+{
+	uint32_t old = oi_add_relaxed(&h->shared, (uint32_t)(OI_LOCAL_MAX / 2) * OI_ONE); /* count */
+	oi_store_relaxed(&h->local, (uint16_t)(OI_LOCAL_MAX - OI_LOCAL_MAX / 2));       /* owner */
+	if (unlikely(oi_shared_count(old) > OI_COUNT_MAX))
+		oi_saturate(h);
+}
+
+void oi_make_immortal(struct oi_header *h)
+{
+	if (oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_IMMORTAL) & OI_FLAG_IMMORTAL)
+		return;
+	/* One reference that nobody ever gives back, should a counting operation be under way that has not seen the mark. */
+	oi_add_relaxed(&h->shared, OI_ONE);
+	uint16_t own = oi_load_relaxed(&h->own); /* recheck: by the exchange */
+	while (!oi_cas(&h->own, &own, (uint16_t)OI_OWN_IMMORTAL))
+		;
+}
+
+void oi_saturate(struct oi_header *h)
+{
+	if (!(oi_flags(h) & OI_FLAG_IMMORTAL))
+		oi_log("the reference count of a \"%s\" at %p saturated: it is immortal from now on", oi_type_of(h)->name,
+		       oi_object_of(h));
+	oi_make_immortal(h);
+}
+
+void oi_retain_foreign(struct oi_header *h)
+{
+	if (unlikely(oi_load_relaxed(&h->own) == OI_OWN_IMMORTAL)) /* count: a stale view only counts once too often */
+		return;
+	uint32_t old = oi_add_relaxed(&h->shared, OI_ONE); /* the caller holds a reference */
+	if (unlikely(oi_shared_count(old) > OI_COUNT_MAX))
+		oi_saturate(h);
+}
+
+/* After taking the count of a merged object to 0: true if this thread won its death. */
+static bool win_death(struct oi_header *h, uint32_t zero)
+{
+	return oi_cas(&h->shared, &zero, zero | OI_DEAD); /* [C1] */
+}
+
+static bool release_merged(struct oi_header *h, uint32_t s)
+{
+	if (s == (OI_MERGED | OI_ONE) && !oi_load_relaxed(&h->published)) {
+		/* The only reference to an object that nobody else can find: no read-modify-write (9.0 against 11.4 ns). */
+		oi_store_relaxed(&h->shared, OI_MERGED | OI_DEAD);
+		return true;
+	}
+	uint32_t old = oi_sub_acq_rel(&h->shared, OI_ONE); /* [C1] */
+	if (likely(oi_shared_count(old) != 1))
+		return false;
+	return win_death(h, old - OI_ONE);
+}
+
+bool oi_release_foreign(struct oi_thread *t, struct oi_header *h)
+{
+	if (unlikely(oi_load_relaxed(&h->own) == OI_OWN_IMMORTAL)) /* count */
+		return false;
+	uint32_t s = oi_load_acquire(&h->shared), next; /* [C1] */
+	do {
+		if (s & OI_MERGED)
+			return release_merged(h, s);
+		if (oi_shared_count(s) <= 0 && !(s & OI_QUEUED))
+			next = s | OI_QUEUED; /* the reference moves to the owner's queue */
+		else
+			next = s - OI_ONE;
+		oi_perturb();
+	} while (!oi_cas(&h->shared, &s, next)); /* [C1] */
+	if ((next & OI_QUEUED) && !(s & OI_QUEUED))
+		return oi_merge_queue(t, h);
+	return false;
+}
+
+bool oi_merge_zero(struct oi_header *h)
+{
+	uint32_t s = oi_load_acquire(&h->shared), next; /* [C1] */
+	if (s == 0 && !oi_load_relaxed(&h->published)) {
+		/* Nobody else has a reference or can find one: dies without an atomic. */
+		oi_store_relaxed(&h->own, OI_OWN_MERGED);
+		oi_store_relaxed(&h->shared, OI_MERGED | OI_DEAD);
+		return true;
+	}
+	do
+		next = s | OI_MERGED | (oi_shared_count(s) == 0 && !(s & OI_QUEUED) ? OI_DEAD : 0);
+	while (!oi_cas(&h->shared, &s, next)); /* [C1] */
+	/* From here on others count in shared and may even free the block, which marks it: hence no plain store. */
+	oi_merge_disown(h);
+	return next & OI_DEAD;
+}
+
+enum oi_tried oi_try_retain_foreign(struct oi_header *h)
+{
+	if (oi_load_relaxed(&h->own) == OI_OWN_IMMORTAL) /* count */
+		return OI_TRIED_OK;
+	uint32_t old = oi_add_acq_rel(&h->shared, OI_ONE);
+	if (likely(!(old & OI_DEAD))) {
+		if (unlikely(oi_shared_count(old) > OI_COUNT_MAX))
+			oi_saturate(h);
+		return OI_TRIED_OK;
+	}
+	oi_perturb();
+	old = oi_sub_acq_rel(&h->shared, OI_ONE); /* [C1] */
+	/* It may have been resurrected between the two, and this may have become its last reference. */
+	if (unlikely(!(old & OI_DEAD) && oi_shared_count(old) == 1) && win_death(h, old - OI_ONE))
+		return OI_TRIED_LAST;
+	return OI_TRIED_DYING;
+}
+
+int64_t oi_references(const struct oi_header *h)
+{
+	return (int64_t)oi_load_relaxed(&h->local) + oi_shared_count(oi_load_relaxed(&h->shared)); /* stopped or count */
+}
+
+/* ---- public ---- */
+
+void *ouro_retain(void *obj)
+{
+	if (!obj)
+		return NULL;
+	struct oi_thread *t = oi_enter();
+	struct oi_header *h = oi_header_of(obj);
+	oi_check_live(h, "ouro_retain");
+	oi_retain(t, h);
+	oi_gate_leave(t);
+	return obj;
+}
+
+void ouro_release(void *obj)
+{
+	if (!obj)
+		return;
+	struct oi_thread *t = oi_enter();
+	struct oi_header *h = oi_header_of(obj);
+	oi_check_release(h, "ouro_release");
+	bool last = oi_release(t, h);
+	oi_gate_leave(t);
+	if (unlikely(last))
+		oi_death(t, h);
+}
+
+void *ouro_try_retain(void *obj)
+{
+	if (!obj)
+		return NULL;
+	struct oi_thread *t = oi_enter();
+	struct oi_header *h = oi_header_of(obj);
+	oi_check_object(h, "ouro_try_retain");
+	enum oi_tried tried = oi_try_retain(t, h);
+	oi_gate_leave(t);
+	if (unlikely(tried == OI_TRIED_LAST))
+		oi_death(t, h);
+	return tried == OI_TRIED_OK ? obj : NULL;
+}
+
+size_t ouro_refcount(const void *obj)
+{
+	if (!obj)
+		return 0;
+	struct oi_thread *t = oi_enter();
+	struct oi_header *h = oi_header_of(obj);
+	oi_check_live(h, "ouro_refcount");
+	int64_t n = oi_references(h);
+	if (oi_flags(h) & OI_FLAG_FINALIZING)
+		n--; /* the finalizer's hold */
+	oi_gate_leave(t);
+	if (oi_flags(h) & OI_FLAG_IMMORTAL)
+		return SIZE_MAX;
+	return n > 0 ? (size_t)n : 0;
+}
+
+void ouro_immortalize(void *obj)
+{
+	if (!obj)
+		return;
+	struct oi_thread *t = oi_enter();
+	struct oi_header *h = oi_header_of(obj);
+	oi_check_live(h, "ouro_immortalize");
+	oi_publish(h);
+	oi_make_immortal(h);
+	oi_gate_leave(t);
+}

@@ -1,0 +1,60 @@
+/* count.h - retain and release, the fast paths inline for the library's own use; all inside the gate. */
+#ifndef OI_COUNT_H
+#define OI_COUNT_H
+
+#include "gate.h"
+#include "object.h"
+
+OI_COLD void oi_local_spill(struct oi_header *h);
+void oi_retain_foreign(struct oi_header *h);
+/* True: that was the last reference, the object is DEAD and the caller must carry out its death (outside the gate). */
+bool oi_release_foreign(struct oi_thread *t, struct oi_header *h);
+bool oi_merge_zero(struct oi_header *h);
+OI_COLD void oi_saturate(struct oi_header *h);
+void oi_make_immortal(struct oi_header *h);
+/* All references: local and shared. Exact when nobody changes them. */
+int64_t oi_references(const struct oi_header *h);
+
+/* The owner adds to local; only it, and whoever keeps it outside its gate, writes there. */
+OI_INLINE void oi_retain_owned(struct oi_header *h)
+{
+	uint32_t local = oi_load_relaxed(&h->local) + 1u; /* owner */
+	oi_store_relaxed(&h->local, (uint16_t)local);
+	if (unlikely(local == OI_LOCAL_MAX))
+		oi_local_spill(h);
+}
+
+OI_INLINE void oi_retain(struct oi_thread *t, struct oi_header *h)
+{
+	if (likely(oi_load_relaxed(&h->own) == t->key)) /* owner: equal only if this thread wrote it */
+		oi_retain_owned(h);
+	else
+		oi_retain_foreign(h);
+}
+
+OI_INLINE bool oi_release(struct oi_thread *t, struct oi_header *h)
+{
+	if (unlikely(oi_load_relaxed(&h->own) != t->key)) /* owner */
+		return oi_release_foreign(t, h);
+	uint16_t local = (uint16_t)(oi_load_relaxed(&h->local) - 1); /* owner */
+	oi_store_relaxed(&h->local, local);
+	return unlikely(local == 0) && oi_merge_zero(h);
+}
+
+/*
+ * Of an uncounted pointer. OI_TRIED_DYING: no reference was got, the object is dying. OI_TRIED_LAST: likewise, and in
+ * taking the attempt back this thread dropped the last reference: it must carry out the death.
+ */
+enum oi_tried { OI_TRIED_OK, OI_TRIED_DYING, OI_TRIED_LAST };
+enum oi_tried oi_try_retain_foreign(struct oi_header *h);
+
+OI_INLINE enum oi_tried oi_try_retain(struct oi_thread *t, struct oi_header *h)
+{
+	if (oi_load_acquire(&h->own) == t->key) { /* not merged, hence not dead: only its owner can change that, here */
+		oi_retain_owned(h);
+		return OI_TRIED_OK;
+	}
+	return oi_try_retain_foreign(h);
+}
+
+#endif

@@ -1,0 +1,338 @@
+/*
+ * death.c - carrying out deaths
+ *
+ * The order for one object: weak references and watches, finalizer (which may resurrect it), children released, clear,
+ * weak cells emptied, destroy, memory. Children that die on the way do not recurse: they are pushed onto the thread's
+ * stack of dead objects, which the outermost death works off, so that stack use does not depend on the structure. An object
+ * with many items is done in slices of 1024, its frame (object, next item) waiting below the children.
+ *
+ * Past release_batch objects the rest of the stack goes to the reaper as a pile, so that the delay of the caller is
+ * bounded. User code runs outside the gate, with no lock held; objects without callbacks are dismantled inside the gate,
+ * which is left every 64 objects to let a stop pass.
+ *
+ * A finalizer runs with DEAD set, so that weak references and attempts to retain fail, and one extra reference, the hold.
+ * What it stores or retains counts on top; afterwards the hold is the only one left (the death goes on) or not (DEAD is
+ * taken back: resurrected). FINALIZED keeps it from running again.
+ */
+#include "death.h"
+
+#include <pthread.h>
+
+#include "background.h"
+#include "check.h"
+#include "count.h"
+#include "gate.h"
+#include "inspect.h"
+#include "limbo.h"
+#include "os.h"
+#include "pace.h"
+#include "runtime.h"
+#include "stray.h"
+#include "type.h"
+#include "watch.h"
+#include "weak.h"
+
+#define ITEM_SLICE 1024
+#define GATE_SLICE 64
+
+/* ---- the stack of the thread: pairs of object and cursor ---- */
+
+static bool push(struct oi_thread *t, struct oi_header *h, size_t cursor)
+{
+	struct oi_vector *v = &t->deaths.frames;
+	if (!oi_vector_push(v, h))
+		return false;
+	if (oi_vector_push(v, (void *)cursor))
+		return true;
+	v->n--;
+	return false;
+}
+
+static void push_or_stray(struct oi_thread *t, struct oi_header *h)
+{
+	if (unlikely(!push(t, h, 0)))
+		oi_stray_add(h, OI_STRAY_DEATH);
+}
+
+/* ---- piles handed to the reaper ---- */
+
+static pthread_mutex_t handed_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct oi_vector handed; /* frames, as on a thread's stack */
+static size_t n_handed;         /* of them, to look at without the lock */
+
+static void hand_over_frame(struct oi_header *h, size_t cursor)
+{
+	pthread_mutex_lock(&handed_lock);
+	bool ok = oi_vector_push(&handed, h);
+	if (ok && !oi_vector_push(&handed, (void *)cursor)) {
+		handed.n--;
+		ok = false;
+	}
+	oi_store_relaxed(&n_handed, handed.n);
+	pthread_mutex_unlock(&handed_lock);
+	if (unlikely(!ok))
+		oi_stray_add(h, OI_STRAY_DEATH);
+}
+
+void oi_death_hand_over(struct oi_header *h)
+{
+	hand_over_frame(h, 0);
+	oi_background_reap();
+}
+
+bool oi_death_any_handed_over(void)
+{
+	return oi_load_relaxed(&n_handed) != 0; /* recheck */
+}
+
+static void hand_over_rest(struct oi_thread *t)
+{
+	struct oi_vector *v = &t->deaths.frames;
+	for (size_t i = 0; i < v->n; i += 2)
+		hand_over_frame(v->data[i], (size_t)v->data[i + 1]);
+	oi_vector_trim(v, 4096);
+	oi_background_reap();
+}
+
+/* ---- user code ---- */
+
+void oi_call(struct oi_thread *t, void (*fn)(void *obj), struct oi_header *h)
+{
+	oi_store_release(&t->in_callback, t->in_callback + 1);
+	fn(oi_object_of(h));
+	oi_store_release(&t->in_callback, t->in_callback - 1);
+}
+
+static void end_weak_references(struct oi_thread *t, struct oi_header *h)
+{
+	if (oi_flags(h) & OI_FLAG_WEAK)
+		oi_watch_run(t, oi_weak_sever(t, h));
+}
+
+/* True: resurrected. The hold is the count's, see above. */
+static bool finalize(struct oi_thread *t, struct oi_header *h, void (*fn)(void *obj))
+{
+	oi_or_acq_rel(&h->flags, (uint8_t)(OI_FLAG_FINALIZED | OI_FLAG_FINALIZING));
+	oi_add_acq_rel(&h->shared, OI_ONE);
+	t->in_finalizer++;
+	oi_call(t, fn, h);
+	t->in_finalizer--;
+	oi_and_acq_rel(&h->flags, (uint8_t)~OI_FLAG_FINALIZING);
+	uint32_t s = oi_load_acquire(&h->shared), next;
+	do {
+		next = s - OI_ONE;
+		if (oi_shared_count(s) > 1)
+			next &= ~(uint32_t)OI_DEAD;
+	} while (!oi_cas(&h->shared, &s, next)); /* [C1] */
+	return !(next & OI_DEAD);
+}
+
+/* ---- children ---- */
+
+OI_INLINE void release_child(void *child, void *arg)
+{
+	struct oi_thread *t = arg;
+	struct oi_header *h = oi_header_of(child);
+	oi_check_release(h, "death of its referrer");
+	if (oi_release(t, h))
+		push_or_stray(t, h);
+}
+
+/*
+ * Inside the gate. Releases a slice of the object's references. True: done. False: a frame for the rest was pushed, below the
+ * children of this slice, so that they go first and the stack stays small.
+ */
+static bool release_children(struct oi_thread *t, struct oi_header *h, const ouro_type *type, size_t cursor)
+{
+	if (cursor == 0)
+		oi_visit_fields(oi_object_of(h), &type->slots, release_child, t);
+	if (likely(!type->item_slots.n))
+		return true;
+	size_t n = oi_items(h, type), end = n;
+	if (n - cursor > ITEM_SLICE && push(t, h, cursor + ITEM_SLICE))
+		end = cursor + ITEM_SLICE;
+	oi_visit_items((char *)oi_object_of(h) + type->size, cursor, end, type, release_child, t);
+	return end == n;
+}
+
+/* ---- the end ---- */
+
+void oi_death_count(struct oi_thread *t, struct oi_header *h)
+{
+	oi_own_add(&t->n_freed, 1);
+	oi_own_add(&t->bytes_freed, oi_page_of(h)->block_size);
+	if (oi_page_of(h)->tracked)
+		oi_pace_freed(t);
+	if (unlikely(oi_flags(h) & OI_FLAG_FROZEN))
+		oi_inspect_frozen_died();
+}
+
+/* Inside the gate. */
+static void free_block(struct oi_thread *t, struct oi_header *h, bool recycle)
+{
+	oi_death_count(t, h);
+	oi_store_relaxed(&h->own, OI_OWN_MERGED);
+	oi_store_relaxed(&h->shared, OI_MERGED | OI_DEAD);
+	if (!OURO_CHECKED && (recycle || !oi_load_relaxed(&h->published)))
+		oi_block_free(t, h);
+	else
+		oi_limbo_add(t, h);
+}
+
+void oi_death_destroy(struct oi_thread *t, struct oi_header *h, bool recycle)
+{
+	const ouro_type *type = oi_type_of(h);
+	if (type->weaks.n || type->item_weaks.n)
+		oi_clear_weaks(h, type);
+	end_weak_references(t, h);
+	if (type->destroy)
+		oi_call(t, type->destroy, h);
+	oi_gate_enter(t);
+	free_block(t, h, recycle);
+	oi_gate_leave(t);
+}
+
+/* Outside the gate. False: resurrected, or not this thread's to do. */
+static bool begin(struct oi_thread *t, struct oi_header *h, const ouro_type *type)
+{
+	if (unlikely(t->restricted)) {
+		oi_death_hand_over(h);
+		return false;
+	}
+	end_weak_references(t, h);
+	if (!type->finalize || (oi_flags(h) & OI_FLAG_FINALIZED))
+		return true;
+	return !finalize(t, h, type->finalize);
+}
+
+/* Objects with callbacks, weak references or cells: outside the gate, step by step. */
+static void dismantle(struct oi_thread *t, struct oi_header *h, const ouro_type *type, size_t cursor)
+{
+	if (cursor == 0 && !begin(t, h, type))
+		return;
+	oi_gate_enter(t);
+	bool done = release_children(t, h, type, cursor);
+	oi_gate_leave(t);
+	if (!done)
+		return;
+	if (type->clear)
+		oi_call(t, type->clear, h);
+	oi_death_destroy(t, h, false);
+}
+
+static bool is_simple(const struct oi_header *h, const ouro_type *type)
+{
+	return !oi_type_has_callbacks(type) && !(oi_flags(h) & OI_FLAG_WEAK) && !type->weaks.n && !type->item_slots.n &&
+	       !type->item_weaks.n;
+}
+
+/* Works the stack off, up to release_batch objects. */
+static void work(struct oi_thread *t)
+{
+	struct oi_vector *v = &t->deaths.frames;
+	size_t left = t->restricted ? OI_BATCH : oi_runtime.config.release_batch;
+	while (v->n && left) {
+		oi_gate_enter(t);
+		struct oi_header *h = NULL;
+		size_t cursor = 0;
+		for (size_t slice = GATE_SLICE; v->n && left && slice; slice--, left--) {
+			cursor = (size_t)v->data[--v->n];
+			h = v->data[--v->n];
+			const ouro_type *type = oi_type_of(h);
+			if (cursor || !is_simple(h, type))
+				break;
+			release_children(t, h, type, 0);
+			free_block(t, h, false);
+			h = NULL;
+		}
+		oi_gate_leave(t);
+		if (h) {
+			dismantle(t, h, oi_type_of(h), cursor);
+			left--;
+		}
+	}
+	if (unlikely(v->n))
+		hand_over_rest(t);
+}
+
+void oi_death_begin(struct oi_thread *t)
+{
+	oi_store_release(&t->dying, t->dying + 1); /* [D1] pairs with flush.c */
+}
+
+void oi_death_end(struct oi_thread *t)
+{
+	if (t->dying == 1) {
+		while (t->deaths.frames.n)
+			work(t);
+		oi_store_release(&t->n_deaths, t->n_deaths + 1);
+	}
+	oi_store_release(&t->dying, t->dying - 1); /* [D1] */
+}
+
+void oi_death(struct oi_thread *t, struct oi_header *h)
+{
+	push_or_stray(t, h);
+	if (t->dying)
+		return;
+	oi_death_begin(t);
+	oi_death_end(t);
+}
+
+void oi_death_restricted(struct oi_thread *t, void **h, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		push_or_stray(t, h[i]);
+	if (t->dying)
+		return;
+	oi_death_begin(t);
+	t->restricted = true;
+	work(t);
+	t->restricted = false;
+	oi_death_end(t);
+}
+
+bool oi_death_serve_handed_over(struct oi_thread *t)
+{
+	struct oi_header *h[64];
+	size_t cursor[64], n = 0;
+	pthread_mutex_lock(&handed_lock);
+	for (; n < 64 && handed.n; n++) {
+		cursor[n] = (size_t)handed.data[--handed.n];
+		h[n] = handed.data[--handed.n];
+	}
+	if (!handed.n)
+		oi_vector_trim(&handed, 4096);
+	oi_store_relaxed(&n_handed, handed.n);
+	if (n)
+		oi_death_begin(t); /* under the lock: flush sees either the pile or this */
+	pthread_mutex_unlock(&handed_lock);
+	if (!n)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (!push(t, h[i], cursor[i]))
+			dismantle(t, h[i], oi_type_of(h[i]), cursor[i]);
+	oi_death_end(t);
+	return true;
+}
+
+void oi_death_fork(int phase)
+{
+	if (phase == 0)
+		pthread_mutex_lock(&handed_lock);
+	else
+		pthread_mutex_unlock(&handed_lock);
+}
+
+void oi_death_inherit(struct oi_thread *t)
+{
+	for (size_t i = 0; i < t->deaths.frames.n; i += 2)
+		hand_over_frame(t->deaths.frames.data[i], (size_t)t->deaths.frames.data[i + 1]);
+	oi_vector_free(&t->deaths.frames);
+}
+
+void oi_death_drop(void)
+{
+	oi_vector_free(&handed);
+	n_handed = 0;
+}

@@ -1,0 +1,42 @@
+/* death.h - carrying out deaths: what follows when an object's last reference is gone. */
+#ifndef OI_DEATH_H
+#define OI_DEATH_H
+
+#include "object.h"
+#include "thread.h"
+
+/*
+ * Outside the gate (or pinned by the program). @h is DEAD and the caller's: dismantles it and everything that dies with it,
+ * up to release_batch objects; the rest goes to the reaper. Inside another death of this thread it only queues.
+ */
+void oi_death(struct oi_thread *t, struct oi_header *h);
+/*
+ * Several deaths as one: between the two, oi_death only queues, and flush takes the thread for busy. The end works off what
+ * is left. They nest.
+ */
+void oi_death_begin(struct oi_thread *t);
+void oi_death_end(struct oi_thread *t);
+/* The same for several, in the middle of some other operation: no user code runs, such objects go to the reaper. */
+void oi_death_restricted(struct oi_thread *t, void **h, size_t n);
+/* To the reaper; from anywhere. */
+void oi_death_hand_over(struct oi_header *h);
+/* The reaper, or a thread that flushes: one handed-over object or pile; false if there was none. */
+bool oi_death_serve_handed_over(struct oi_thread *t);
+bool oi_death_any_handed_over(void);
+
+/*
+ * The end of an object whose children are released: clear has run, destroy runs, the block is freed. Outside the gate.
+ * @recycle: nobody can hold its address, whatever published says.
+ */
+void oi_death_destroy(struct oi_thread *t, struct oi_header *h, bool recycle);
+/* Runs fn(obj) as user code: outside the gate, counted as a callback. */
+void oi_call(struct oi_thread *t, void (*fn)(void *obj), struct oi_header *h);
+/* Statistics of one object that is gone. */
+void oi_death_count(struct oi_thread *t, struct oi_header *h);
+
+void oi_death_fork(int phase);
+/* A thread that vanished in a fork: what it had not dismantled yet goes to the reaper. */
+void oi_death_inherit(struct oi_thread *t);
+void oi_death_drop(void);
+
+#endif

@@ -1,0 +1,125 @@
+/* debug.c - the collector's debug flags, and the garbage that SAVEALL keeps. */
+#include "debug.h"
+
+#include <errno.h>
+#include <pthread.h>
+
+#include "count.h"
+#include "gate.h"
+#include "log.h"
+#include "runtime.h"
+
+static unsigned debug_flags;
+static uint64_t n_kept[3];
+static pthread_mutex_t garbage_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct oi_vector garbage; /* headers, one reference each; under the lock */
+
+void oi_debug_report(const struct oi_set *s, size_t candidates, uint64_t ns)
+{
+	unsigned flags = oi_load_relaxed(&debug_flags);
+	if (flags & OURO_DEBUG_COLLECTABLE)
+		for (size_t i = 0; i < s->objects.n; i++)
+			oi_log("collectable \"%s\" at %p", oi_type_of(s->objects.data[i])->name, oi_object_of(s->objects.data[i]));
+	if (flags & OURO_DEBUG_STATS)
+		oi_log("collection of generation %d: %zu objects examined, %zu unreachable, %llu us", s->generation, candidates,
+		       s->objects.n, (unsigned long long)(ns / 1000));
+}
+
+bool oi_debug_save(struct oi_set *s)
+{
+	if (!(oi_load_relaxed(&debug_flags) & OURO_DEBUG_SAVEALL) || oi_runtime.shutting_down)
+		return false;
+	size_t n = 0;
+	pthread_mutex_lock(&garbage_lock);
+	for (; n < s->objects.n; n++) {
+		struct oi_header *h = s->objects.data[n];
+		if (!oi_vector_push(&garbage, h)) /* the set's hold becomes the list's reference */
+			break;
+		oi_and_acq_rel(&h->flags, (uint8_t)~OI_FLAG_GARBAGE);
+	}
+	pthread_mutex_unlock(&garbage_lock);
+	oi_add_relaxed(&n_kept[s->generation], n);
+	if (n < s->objects.n) {
+		/* No memory to list the rest. They are reachable from what is kept, or unreachable still: give them back whole. */
+		for (size_t i = n; i < s->objects.n; i++)
+			oi_and_acq_rel(&((struct oi_header *)s->objects.data[i])->flags, (uint8_t)~OI_FLAG_GARBAGE);
+		for (size_t i = n; i < s->objects.n; i++)
+			ouro_release(oi_object_of(s->objects.data[i]));
+	}
+	return true;
+}
+
+uint64_t oi_debug_kept(int generation)
+{
+	return oi_load_relaxed(&n_kept[generation]); /* count */
+}
+
+void oi_debug_shutdown(void)
+{
+	ouro_gc_garbage_clear();
+	oi_vector_free(&garbage);
+	for (int g = 0; g < 3; g++)
+		n_kept[g] = 0;
+	debug_flags = 0;
+}
+
+void oi_debug_fork(int phase)
+{
+	if (phase == 0)
+		pthread_mutex_lock(&garbage_lock);
+	else
+		pthread_mutex_unlock(&garbage_lock);
+}
+
+/* ---- public ---- */
+
+void ouro_gc_set_debug(unsigned flags)
+{
+	oi_current();
+	oi_store_relaxed(&debug_flags, flags);
+}
+
+unsigned ouro_gc_get_debug(void)
+{
+	return oi_load_relaxed(&debug_flags);
+}
+
+/* The i-th, with a reference, so that it survives a clear meanwhile. */
+static void *garbage_at(size_t i)
+{
+	pthread_mutex_lock(&garbage_lock);
+	void *obj = i < garbage.n ? ouro_retain(oi_object_of(garbage.data[i])) : NULL;
+	pthread_mutex_unlock(&garbage_lock);
+	return obj;
+}
+
+ssize_t ouro_gc_garbage(ouro_object_visitor fn, void *arg)
+{
+	oi_current();
+	if (!fn) {
+		errno = EINVAL;
+		return -1;
+	}
+	ssize_t n = 0;
+	void *obj;
+	for (size_t i = 0; (obj = garbage_at(i)); i++) {
+		bool go_on = fn(obj, arg);
+		ouro_release(obj);
+		n++;
+		if (!go_on)
+			break;
+	}
+	return n;
+}
+
+void ouro_gc_garbage_clear(void)
+{
+	oi_current();
+	pthread_mutex_lock(&garbage_lock);
+	struct oi_vector v = garbage;
+	garbage = (struct oi_vector){ 0 };
+	pthread_mutex_unlock(&garbage_lock);
+	for (size_t i = 0; i < v.n; i++)
+		ouro_release(oi_object_of(v.data[i]));
+	oi_vector_free(&v);
+}

@@ -1,0 +1,74 @@
+/*
+ * flush.c - waiting until what is dead is gone
+ *
+ * What is dead and not yet destroyed can be: in a merge queue; handed over to the reaper; in a set that waits; or in the
+ * hands of a thread, whose dying counter is then not zero, raised before the object leaves its queue [D1]. The first three are
+ * worked off here; the last is waited for, per thread, until its outermost loop has ended once.
+ */
+#include "flush.h"
+
+#include <errno.h>
+
+#include "death.h"
+#include "gate.h"
+#include "merge.h"
+#include "os.h"
+#include "runtime.h"
+#include "set.h"
+#include "stray.h"
+#include "thread.h"
+
+static void await_others(struct oi_thread *self, bool callbacks_too)
+{
+	struct oi_thread *t;
+	for (size_t i = 0; (t = oi_thread_record(i)); i++) {
+		if (t == self)
+			continue;
+		uint32_t n = oi_load_acquire(&t->n_deaths);
+		while (oi_load_acquire(&t->dying) && oi_load_acquire(&t->n_deaths) == n && !t->dead) /* [D1] */
+			if (callbacks_too || !oi_load_acquire(&t->in_callback))
+				oi_sleep_ns(20000);
+			else
+				break;
+	}
+}
+
+static void merge_all(void)
+{
+	for (unsigned n = 0; oi_merge_drain_all() && n < 100; n++)
+		oi_sleep_ns(20000); /* an owner in the middle of an operation, or pinned: it will do it itself */
+}
+
+void oi_flush_quick(struct oi_thread *t)
+{
+	merge_all();
+	oi_stray_serve();
+	while (oi_death_serve_handed_over(t))
+		;
+	if (!t->dying)
+		await_others(t, false);
+}
+
+void oi_flush(struct oi_thread *t)
+{
+	size_t budget = SIZE_MAX;
+	do {
+		merge_all();
+		oi_stray_serve();
+		while (oi_death_serve_handed_over(t))
+			;
+		if (oi_runtime.config.finalizers == OURO_FINALIZERS_THREAD)
+			while (oi_set_serve(t, &budget))
+				;
+		await_others(t, true);
+	} while (oi_death_any_handed_over());
+}
+
+int ouro_flush(void)
+{
+	struct oi_thread *t = oi_current();
+	if (t->pin_depth || t->in_callback || t->dying)
+		return EDEADLK;
+	oi_flush(t);
+	return 0;
+}

@@ -1,0 +1,12 @@
+/* flush.h - waiting until what is dead is gone. */
+#ifndef OI_FLUSH_H
+#define OI_FLUSH_H
+
+struct oi_thread;
+
+/* Merges and handed-over deaths, done on this thread; waits for other threads' deaths unless user code holds them up. */
+void oi_flush_quick(struct oi_thread *t);
+/* That and everything else: sets, running finalizers. */
+void oi_flush(struct oi_thread *t);
+
+#endif

@@ -1,0 +1,99 @@
+/*
+ * fork.c - a working heap in the child
+ *
+ * Before: no collection runs (its lock is taken), the world is stopped, and every lock of the library is held, so that the
+ * child inherits everything whole. The forking thread may be pinned; it is the one thread a stop does not wait for.
+ * In the child the other threads are gone: their references stay counted; their keys stay taken, and objects that bear them
+ * are merged one by one when found, because walking the heap would make the child copy it; their pages are orphaned. The
+ * library's threads are started again by the first request for them.
+ */
+#include "fork.h"
+
+#include <pthread.h>
+
+#include "background.h"
+#include "collect.h"
+#include "death.h"
+#include "debug.h"
+#include "events.h"
+#include "gate.h"
+#include "heap.h"
+#include "limbo.h"
+#include "log.h"
+#include "merge.h"
+#include "os.h"
+#include "runtime.h"
+#include "set.h"
+#include "thread.h"
+#include "watch.h"
+#include "weak.h"
+
+static struct oi_stop stop; /* of the fork under way; under the collection lock */
+static bool prepared;
+
+/* Innermost last; the other way round afterwards. */
+static void (*const locks[])(int phase) = { oi_events_fork, oi_set_fork, oi_debug_fork, oi_death_fork, oi_watch_fork,
+					    oi_weak_fork, oi_limbo_fork,	 oi_log_fork };
+#define N_LOCKS (sizeof locks / sizeof *locks)
+
+static void before(void)
+{
+	prepared = oi_load_acquire(&oi_runtime.running); /* [L1] */
+	if (!prepared)
+		return;
+	oi_collect_fork(0);
+	oi_world_stop(&stop);
+	for (size_t i = 0; i < N_LOCKS; i++)
+		locks[i](0);
+	oi_heap_lock();
+}
+
+static void unlock_all(void)
+{
+	oi_heap_unlock();
+	for (size_t i = N_LOCKS; i-- > 0;)
+		locks[i](1);
+}
+
+static void in_parent(void)
+{
+	if (!prepared)
+		return;
+	unlock_all();
+	oi_world_start(&stop);
+	oi_collect_fork(1);
+}
+
+static void in_child(void)
+{
+	if (!prepared)
+		return;
+	unlock_all();
+	oi_world.n_waiting = 0;
+	oi_threads_fork_child(oi_self);
+	oi_background_fork_child();
+	oi_world.membarrier = oi_world.membarrier && oi_membarrier_register();
+	oi_world_start(&stop);
+	struct oi_thread *t;
+	for (size_t i = 0; (t = oi_thread_record(i)); i++)
+		if (t->dead && !t->inherited) {
+			t->inherited = true;
+			oi_death_inherit(t);
+			oi_merge_inherit(t);
+			oi_limbo_abandon(t);
+			oi_weak_leave(t);
+			oi_heap_abandon(t);
+		}
+	oi_collect_fork(1);
+}
+
+static void install(void)
+{
+	pthread_atfork(before, in_parent, in_child);
+}
+
+void oi_fork_install(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	pthread_once(&once, install);
+}

@@ -1,0 +1,77 @@
+/*
+ * gate.h - every operation is a pinned region of a few nanoseconds
+ *
+ * Note [GATE]. Entering: store the current grace period number into the thread's gate, then load the thread's request
+ * word; if it is not zero, step back and take the slow way. Stopping: store the request, then look at the gates. This is
+ * a Dekker handshake: one of the two must see the other's store. The mutator pays for it with a compiler barrier only,
+ * because the other side issues membarrier(PRIVATE_EXPEDITED) between its store and its loads, which is a full fence in
+ * the middle of whatever every running thread of the process does (where the kernel has none, OI_REQUEST_FENCE sends
+ * every entry the slow way, through a full fence).
+ *
+ *   mutator: gate = n; (membarrier hits here or earlier: then request is seen; or later: then gate is seen); if (request)
+ *   stopper: request = STOP; membarrier; wait until gate == 0
+ *
+ * States of a thread, seen from a stopper:
+ *   outside  gate == 0                    may enter unless request has STOP or SEIZE
+ *   inside   gate == n > 0, leaves by itself (an operation) or at ouro_unpin, ouro_safepoint
+ *   waiting  gate == 0 and in oi_gate_slow, asleep on the world's generation word
+ * Orders: the owner's stores to gate are release, the stopper's loads acquire [G1]: what the operation did happens before
+ * the stop. A stopper clears request with release, the mutator's load is acquire [G2]: what the stop did happens before
+ * the operation.
+ *
+ * Why not liburcu-memb's read_lock and synchronize_rcu, which is the same idea: its domain is the application's too, so a
+ * thread that holds rcu_read_lock for its own reasons, outside this library, would delay every stop; synchronize_rcu can
+ * neither say who holds it up nor give up; and it costs more (bench/bench_gate.cc has both side by side).
+ */
+#ifndef OI_GATE_H
+#define OI_GATE_H
+
+#include "perturb.h"
+#include "thread.h"
+#include "world.h"
+
+/* Serves what the request word asks for and returns inside the gate. */
+OI_COLD void oi_gate_slow(struct oi_thread *t);
+OI_COLD void oi_gate_fence(void);
+
+OI_INLINE void oi_gate_enter(struct oi_thread *t)
+{
+	if (unlikely(t->pin_depth))
+		return;
+	/* [G3] acquire: pairs with the sealing of a limbo batch, oi_limbo_seal. */
+	oi_store_release(&t->gate, oi_load_acquire(&oi_world.epoch)); /* [G1] */
+	oi_compiler_barrier();
+	if (unlikely(oi_load_acquire(&t->request))) /* [G2] */
+		oi_gate_slow(t);
+	oi_perturb();
+}
+
+OI_INLINE void oi_gate_leave(struct oi_thread *t)
+{
+	oi_perturb();
+	if (likely(!t->pin_depth))
+		oi_store_release(&t->gate, (uint64_t)0); /* [G1] */
+}
+
+/* The way into every public call: the calling thread's record, inside the gate. */
+OI_INLINE struct oi_thread *oi_enter(void)
+{
+	struct oi_thread *t = oi_self;
+	if (unlikely(!t))
+		t = oi_thread_first_call(false);
+	oi_gate_enter(t);
+	return t;
+}
+
+/* The same without the gate: for calls that go in and out themselves. */
+OI_INLINE struct oi_thread *oi_current(void)
+{
+	struct oi_thread *t = oi_self;
+	if (unlikely(!t))
+		t = oi_thread_first_call(false);
+	if (unlikely(oi_load_acquire(&t->request) & OI_REQUEST_ATTACH))
+		oi_thread_reattach(t);
+	return t;
+}
+
+#endif

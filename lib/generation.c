@@ -1,0 +1,154 @@
+/* generation.c - young lists, ages, promotion. See generation.h. */
+#include "generation.h"
+
+#include <string.h>
+
+#include "heap.h"
+#include "thread.h"
+
+bool oi_generation_member(const struct oi_header *h)
+{
+	return oi_load_relaxed(&h->own) != OI_OWN_FREE && !oi_is_dead(h) && !(oi_flags(h) & (OI_FLAG_GARBAGE | OI_FLAG_FROZEN));
+}
+
+int oi_generation_of(struct oi_header *h)
+{
+	struct oi_page *p = oi_page_of(h);
+	size_t i = oi_block_index(p, h);
+	uint64_t bit = UINT64_C(1) << (i % 64);
+	if (oi_young_bits(p, 0)[i / 64] & bit)
+		return 0;
+	return oi_young_bits(p, 1)[i / 64] & bit ? 1 : 2;
+}
+
+void oi_generation_make_old(struct oi_header *h)
+{
+	struct oi_page *p = oi_page_of(h);
+	size_t i = oi_block_index(p, h);
+	uint64_t bit = UINT64_C(1) << (i % 64);
+	oi_young_bits(p, 0)[i / 64] &= ~bit;
+	oi_young_bits(p, 1)[i / 64] &= ~bit;
+}
+
+/* The members among the blocks whose bits are set; the bits of the others are cleared. 1: fine, 0: cap, -1: no memory. */
+static int select_word(struct oi_trial *tr, struct oi_page *p, size_t w, uint64_t bits, size_t cap)
+{
+	for (; bits; bits &= bits - 1) {
+		size_t i = w * 64 + (size_t)__builtin_ctzll(bits);
+		struct oi_header *h = oi_block_at(p, i);
+		if (tr->set.n >= cap)
+			return 0;
+		if (!oi_generation_member(h))
+			oi_generation_make_old(h);
+		else if (!oi_trial_add(tr, h))
+			return -1;
+	}
+	return 1;
+}
+
+/* As select_word; *empty: no young object is left here. */
+static int select_page(struct oi_trial *tr, struct oi_page *p, int generation, size_t cap, bool *empty)
+{
+	uint64_t *age0 = oi_young_bits(p, 0), *age1 = oi_young_bits(p, 1), left = 0;
+	for (size_t w = 0; w < (p->bump + 63) / 64; w++) {
+		uint64_t bits = generation ? age0[w] | age1[w] : age0[w];
+		int result = bits ? select_word(tr, p, w, bits, cap) : 1;
+		if (result != 1) {
+			*empty = false;
+			return result;
+		}
+		left |= age0[w] | age1[w];
+	}
+	*empty = !left;
+	return 1;
+}
+
+static int select_heap(struct oi_trial *tr, struct oi_heap *heap, int generation, size_t cap)
+{
+	for (struct oi_page **link = &heap->young; *link;) {
+		struct oi_page *p = *link;
+		bool empty = true;
+		int result = p->state == OI_PAGE_FREE ? 1 : select_page(tr, p, generation, cap, &empty);
+		if (empty && !p->current) {
+			*link = p->young_next;
+			p->on_young = false;
+		} else {
+			link = &p->young_next;
+		}
+		if (result != 1)
+			return result;
+	}
+	return 1;
+}
+
+/* @start: the record to begin with, so that a cap does not favour the first threads for ever. */
+static int select_young(struct oi_trial *tr, int generation, size_t cap)
+{
+	static size_t start;
+	size_t n = 0;
+	while (oi_thread_record(n))
+		n++;
+	start = n ? (start + 1) % n : 0;
+	int result = select_heap(tr, &oi_orphans, generation, cap);
+	for (size_t i = 0; i < n && result == 1; i++)
+		result = select_heap(tr, &oi_thread_record((start + i) % n)->heap, generation, cap);
+	return result;
+}
+
+static int select_all(struct oi_trial *tr)
+{
+	oi_for_each_page(p) {
+		if (!p->tracked)
+			continue;
+		for (uint32_t i = 0; i < p->bump; i++) {
+			struct oi_header *h = oi_block_at(p, i);
+			__builtin_prefetch((char *)h + 8 * p->block_size);
+			if (oi_generation_member(h) && !oi_trial_add(tr, h))
+				return -1;
+		}
+	}
+	return 1;
+}
+
+bool oi_generation_select(struct oi_trial *tr, int generation, size_t cap, bool *more)
+{
+	int result = generation == 2 ? select_all(tr) : select_young(tr, generation, cap);
+	*more = result == 0;
+	if (result == -1)
+		oi_trial_reset(tr);
+	return result != -1;
+}
+
+static void grow_older(struct oi_header *h, size_t *n_old)
+{
+	struct oi_page *p = oi_page_of(h);
+	size_t i = oi_block_index(p, h);
+	uint64_t bit = UINT64_C(1) << (i % 64), *age0 = &oi_young_bits(p, 0)[i / 64], *age1 = &oi_young_bits(p, 1)[i / 64];
+	if (*age0 & bit) {
+		*age0 &= ~bit;
+		*age1 |= bit;
+	} else if (*age1 & bit) {
+		*age1 &= ~bit;
+		++*n_old;
+	}
+}
+
+static void all_old(void)
+{
+	oi_for_each_page(p)
+		if (p->tracked)
+			memset(oi_young_bits(p, 0), 0, 2 * OI_BITMAP * 8);
+}
+
+size_t oi_generation_promote(struct oi_trial *tr, int generation)
+{
+	size_t n_old = 0;
+	if (generation == 2) {
+		all_old();
+		return 0;
+	}
+	for (size_t i = 0; i < tr->set.n; i++)
+		if (oi_trial_reached(tr->set.data[i]))
+			grow_older(tr->set.data[i], &n_old);
+	return n_old;
+}

@@ -1,0 +1,459 @@
+/*
+ * heap.c - per-thread allocation buffers
+ *
+ * Each thread owns pages of one block size and allocates from them without atomics: first from the page's free list, then
+ * by bumping. A block freed by another thread is pushed onto its page's remote stack, and the page, once, onto its heap's
+ * (remote_queued says so); the owner takes both in when it runs out. Large objects own runs of pages and belong to no
+ * thread. This is mimalloc's scheme (Leijen, Zorn, de Moura 2019) with liburcu's lock-free stack.
+ *
+ * A page: free -> small (page_new) -> current <-> listed or full -> free (page_empty), or orphan when its thread leaves,
+ * and again current of the thread that adopts it. Changes of heap and state are made under the heap lock.
+ * [H1] A freer pushes the block, then looks at remote_queued; the owner clears remote_queued, then takes the blocks. Both
+ * are sequentially consistent read-modify-writes: either the owner takes the block or the freer queues the page again.
+ * INV-H1 (outside operations) used = blocks neither in free, nor above bump; those in remote are still in used.
+ * INV-H2 (always) all objects whose own is a thread's key lie in pages of that thread's heap.
+ */
+#include "heap.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "gate.h"
+#include "object.h"
+#include "os.h"
+#include "thread.h"
+
+#if OI_ASAN
+#include <sanitizer/asan_interface.h>
+#define poison(p, n) __asan_poison_memory_region((p), (n))
+#define unpoison(p, n) __asan_unpoison_memory_region((p), (n))
+#else
+#define poison(p, n) ((void)(p))
+#define unpoison(p, n) ((void)(p))
+#endif
+
+static pthread_mutex_t heap_lock = PTHREAD_MUTEX_INITIALIZER;
+struct oi_heap oi_orphans; /* pages whose thread left; under the heap lock */
+
+void oi_heap_lock(void)
+{
+	pthread_mutex_lock(&heap_lock);
+}
+
+void oi_heap_unlock(void)
+{
+	pthread_mutex_unlock(&heap_lock);
+}
+
+size_t oi_class_bytes(unsigned c)
+{
+	if (c < 7)
+		return 32 + 16 * c;
+	return (size_t)(5 + (c - 7) % 4) << (5 + (c - 7) / 4);
+}
+
+void oi_heap_init(struct oi_heap *heap)
+{
+	__cds_lfs_init(&heap->remote);
+}
+
+/* ---- lists ---- */
+
+static void bin_add(struct oi_heap *heap, struct oi_page *p)
+{
+	struct oi_bin *b = &heap->bin[p->bin];
+	p->previous = NULL;
+	p->next = b->pages;
+	if (b->pages)
+		b->pages->previous = p;
+	b->pages = p;
+	p->listed = true;
+}
+
+static void bin_remove(struct oi_heap *heap, struct oi_page *p)
+{
+	if (p->previous)
+		p->previous->next = p->next;
+	else
+		heap->bin[p->bin].pages = p->next;
+	if (p->next)
+		p->next->previous = p->previous;
+	p->listed = false;
+}
+
+static void heap_add(struct oi_heap *heap, struct oi_page *p)
+{
+	p->heap_previous = NULL;
+	p->heap_next = heap->all;
+	if (heap->all)
+		heap->all->heap_previous = p;
+	heap->all = p;
+	oi_store_release(&p->heap, heap);
+}
+
+static void heap_remove(struct oi_heap *heap, struct oi_page *p)
+{
+	if (p->heap_previous)
+		p->heap_previous->heap_next = p->heap_next;
+	else
+		heap->all = p->heap_next;
+	if (p->heap_next)
+		p->heap_next->heap_previous = p->heap_previous;
+}
+
+static bool has_room(const struct oi_page *p)
+{
+	return p->free || p->bump < p->capacity;
+}
+
+static void add_young(struct oi_heap *heap, struct oi_page *p)
+{
+	if (p->on_young || !p->tracked)
+		return;
+	p->on_young = true;
+	p->young_next = heap->young;
+	heap->young = p;
+}
+
+/* ---- freeing ---- */
+
+OI_INLINE struct cds_lfs_node *link_of(struct oi_header *h)
+{
+	return (struct cds_lfs_node *)oi_object_of(h);
+}
+
+OI_INLINE struct oi_header *block_of(struct cds_lfs_node *link)
+{
+	return (struct oi_header *)link - 1;
+}
+
+struct cds_lfs_node *oi_block_retire(struct oi_header *h)
+{
+	struct oi_page *p = oi_page_of(h);
+	oi_store_relaxed(&h->own, OI_OWN_FREE); /* elsewhere: nobody can reach the object */
+	if (OURO_CHECKED && p->state == OI_PAGE_SMALL)
+		memset(link_of(h) + 1, 0xdb, p->block_size - sizeof *h - sizeof(void *));
+	if (p->state == OI_PAGE_SMALL)
+		poison(link_of(h) + 1, p->block_size - sizeof *h - sizeof(void *));
+	return link_of(h);
+}
+
+/* An empty page goes back, unless it is its bin's only one. Owner. */
+static void page_empty(struct oi_heap *heap, struct oi_page *p)
+{
+	if (p->current || (p->listed && !p->next && !p->previous && !heap->bin[p->bin].current))
+		return;
+	if (oi_load_acquire(&p->remote_queued))
+		return; /* somebody's stack still links it; harvesting comes back here */
+	if (p->listed)
+		bin_remove(heap, p);
+	oi_heap_lock();
+	heap_remove(heap, p);
+	oi_pages_free(p);
+	oi_heap_unlock();
+}
+
+static void local_free(struct oi_heap *heap, struct oi_page *p, struct cds_lfs_node *first, struct cds_lfs_node *last,
+		       uint32_t n)
+{
+	last->next = p->free;
+	p->free = first;
+	p->used -= n;
+	if (unlikely(!p->listed) && !p->current)
+		bin_add(heap, p);
+	if (unlikely(p->used == 0))
+		page_empty(heap, p);
+}
+
+static void queue_page(struct oi_page *p)
+{
+	struct oi_heap *heap = oi_load_acquire(&p->heap);
+	oi_stack_push(&heap->remote, &p->remote_link);
+}
+
+/* [H1] */
+static void remote_free(struct oi_page *p, struct cds_lfs_node *first, struct cds_lfs_node *last)
+{
+	oi_stack_push_chain(&p->remote, first, last);
+	if (__atomic_load_n(&p->remote_queued, __ATOMIC_SEQ_CST) == 0 && oi_exchange_seq_cst(&p->remote_queued, 1u) == 0)
+		queue_page(p);
+}
+
+static void large_free(struct oi_page *p)
+{
+	unpoison(oi_page_start(p), p->block_size);
+	oi_heap_lock();
+	oi_pages_free(p);
+	oi_heap_unlock();
+}
+
+void oi_chain_free(struct oi_thread *t, struct oi_page *p, struct cds_lfs_node *first, struct cds_lfs_node *last, uint32_t n)
+{
+	if (unlikely(p->state == OI_PAGE_LARGE))
+		large_free(p);
+	else if (oi_load_relaxed(&p->heap) == &t->heap) /* owner: only this thread makes it so */
+		local_free(&t->heap, p, first, last, n);
+	else
+		remote_free(p, first, last);
+}
+
+void oi_block_free(struct oi_thread *t, struct oi_header *h)
+{
+	struct oi_page *p = oi_page_of(h);
+	struct cds_lfs_node *link = oi_block_retire(h);
+	oi_chain_free(t, p, link, link, 1);
+}
+
+/* Takes in what others freed in a page of this heap. Owner, or under the heap lock for orphans. */
+static void harvest_page(struct oi_heap *heap, struct oi_page *p)
+{
+	oi_exchange_seq_cst(&p->remote_queued, 0u); /* [H1] */
+	struct cds_lfs_node *node = oi_stack_take_all(&p->remote);
+	if (!node)
+		return;
+	uint32_t n = 1;
+	struct cds_lfs_node *last = node;
+	for (; last->next; last = last->next)
+		n++;
+	last->next = p->free;
+	p->free = node;
+	p->used -= n;
+	if (!p->listed && !p->current)
+		bin_add(heap, p);
+}
+
+static bool harvest(struct oi_heap *heap, bool locked)
+{
+	struct cds_lfs_node *node = oi_stack_take_all(&heap->remote);
+	bool any = node != NULL;
+	while (node) {
+		struct cds_lfs_node *next = node->next;
+		struct oi_page *p = caa_container_of(node, struct oi_page, remote_link);
+		struct oi_heap *owner = oi_load_acquire(&p->heap);
+		if (owner == heap) {
+			harvest_page(heap, p);
+			if (p->used == 0 && !locked)
+				page_empty(heap, p);
+		} else {
+			queue_page(p); /* it changed hands after somebody looked: to its new heap */
+		}
+		node = next;
+	}
+	return any;
+}
+
+/* ---- getting pages ---- */
+
+static void page_init(struct oi_page *p, unsigned bin, size_t block_size)
+{
+	p->free = NULL;
+	p->used = p->bump = 0;
+	p->block_size = block_size;
+	p->capacity = block_size > OI_BLOCK_MAX ? 1 : (uint32_t)(OI_PAGE / block_size);
+	p->reciprocal = (uint32_t)(((UINT64_C(1) << 32) + block_size - 1) / block_size);
+	p->bin = (uint8_t)bin;
+	p->tracked = bin >= OI_CLASSES;
+	p->listed = p->current = false;
+	p->remote_queued = 0;
+	__cds_lfs_init(&p->remote);
+	memset(oi_young_bits(p, 0), 0, 2 * OI_BITMAP * 8);
+}
+
+static struct oi_page *page_new(struct oi_heap *heap, unsigned bin)
+{
+	oi_heap_lock();
+	struct oi_page *p = oi_pages_alloc(1);
+	if (p) {
+		page_init(p, bin, oi_class_bytes(bin % OI_CLASSES));
+		heap_add(heap, p);
+		oi_store_release(&p->state, (uint8_t)OI_PAGE_SMALL);
+	}
+	oi_heap_unlock();
+	return p;
+}
+
+/* A page with room that a thread left behind. */
+static struct oi_page *adopt(struct oi_heap *heap, unsigned bin)
+{
+	if (!oi_load_relaxed(&oi_orphans.all)) /* recheck */
+		return NULL;
+	oi_heap_lock();
+	harvest(&oi_orphans, true);
+	struct oi_page *p = oi_orphans.bin[bin].pages;
+	if (p) {
+		bin_remove(&oi_orphans, p);
+		heap_remove(&oi_orphans, p);
+		heap_add(heap, p);
+	}
+	oi_heap_unlock();
+	return p;
+}
+
+static OI_NOINLINE struct oi_page *next_page(struct oi_thread *t, unsigned bin)
+{
+	struct oi_heap *heap = &t->heap;
+	struct oi_bin *b = &heap->bin[bin];
+	if (b->current) {
+		b->current->current = false;
+		b->current = NULL;
+	}
+	if (!b->pages)
+		harvest(heap, false);
+	struct oi_page *p = b->pages;
+	if (p)
+		bin_remove(heap, p);
+	else if (!(p = adopt(heap, bin)))
+		p = page_new(heap, bin);
+	if (!p)
+		return NULL;
+	p->current = true;
+	b->current = p;
+	add_young(heap, p);
+	return p;
+}
+
+/* ---- allocating ---- */
+
+static struct oi_header *large_alloc(struct oi_thread *t, size_t bytes, bool tracked)
+{
+	size_t n = (bytes + OI_PAGE - 1) / OI_PAGE;
+	bool huge = n > OI_PAGES - OI_FIRST_PAGE;
+	oi_heap_lock();
+	struct oi_page *p = huge ? oi_huge_alloc(bytes) : oi_pages_alloc(n);
+	if (p) {
+		page_init(p, tracked ? OI_CLASSES : 0, (bytes + 15) & ~(size_t)15);
+		p->used = p->bump = 1;
+		p->tracked = tracked;
+		p->heap = &oi_orphans;
+		if (!huge) /* a huge region is unmapped when freed: its object is born old */
+			add_young(&t->heap, p);
+	}
+	oi_heap_unlock();
+	if (!p)
+		return NULL;
+	struct oi_header *h = oi_block_at(p, 0);
+	unpoison(h, p->block_size);
+	if (!p->zeroed)
+		memset(h, 0, p->block_size);
+	h->own = OI_OWN_FREE;
+	oi_store_release(&p->state, (uint8_t)OI_PAGE_LARGE);
+	return h;
+}
+
+OI_INLINE void zero(void *p, size_t bytes)
+{
+	if (bytes <= 128) {
+		uint64_t *q = p;
+		for (size_t i = 0; i < (bytes + 15) / 16; i++)
+			q[2 * i] = q[2 * i + 1] = 0;
+	} else {
+		memset(p, 0, bytes);
+	}
+}
+
+struct oi_header *oi_block_alloc(struct oi_thread *t, size_t bytes, unsigned bin, bool tracked)
+{
+	if (unlikely(bin == OI_BIN_LARGE))
+		return large_alloc(t, bytes, tracked);
+	struct oi_page *p = t->heap.bin[bin].current;
+	if (unlikely(!p || !has_room(p)) && !(p = next_page(t, bin)))
+		return NULL;
+	struct oi_header *h;
+	size_t i;
+	if (likely(p->free != NULL)) {
+		h = block_of(p->free);
+		unpoison(h, p->block_size);
+		p->free = p->free->next;
+		i = oi_block_index(p, h);
+		zero(oi_object_of(h), bytes - sizeof *h);
+	} else {
+		i = p->bump;
+		h = oi_block_at(p, i);
+		unpoison(h, p->block_size);
+		if (!p->zeroed)
+			zero(oi_object_of(h), bytes - sizeof *h);
+		h->own = OI_OWN_FREE;
+		oi_store_release(&p->bump, (uint32_t)i + 1);
+	}
+	p->used++;
+	if (tracked)
+		oi_young_bits(p, 0)[i / 64] |= UINT64_C(1) << (i % 64);
+	return h;
+}
+
+/* ---- leaving, stopping ---- */
+
+static void orphan_page(struct oi_heap *heap, struct oi_page *p)
+{
+	if (p->listed)
+		bin_remove(heap, p);
+	p->current = false;
+	heap_remove(heap, p);
+	heap_add(&oi_orphans, p);
+	harvest_page(&oi_orphans, p);
+	if (p->used == 0 && !oi_load_acquire(&p->remote_queued)) {
+		if (p->listed)
+			bin_remove(&oi_orphans, p);
+		heap_remove(&oi_orphans, p);
+		oi_pages_free(p);
+	} else if (has_room(p) && !p->listed) {
+		bin_add(&oi_orphans, p);
+	}
+}
+
+/* The lists of young pages are spliced, not walked for membership: a page is on one list at most. */
+static void hand_over_young(struct oi_heap *heap)
+{
+	struct oi_page **end = &heap->young;
+	while (*end)
+		end = &(*end)->young_next;
+	*end = oi_orphans.young;
+	oi_orphans.young = heap->young;
+	heap->young = NULL;
+}
+
+void oi_heap_abandon(struct oi_thread *t)
+{
+	struct oi_heap *heap = &t->heap;
+	harvest(heap, false);
+	oi_heap_lock();
+	hand_over_young(heap);
+	while (heap->all)
+		orphan_page(heap, heap->all);
+	memset(heap->bin, 0, sizeof heap->bin);
+	harvest(heap, true); /* what was queued meanwhile goes on to the orphans */
+	oi_heap_unlock();
+}
+
+static void release_empty(struct oi_heap *heap)
+{
+	for (struct oi_page *p = heap->all, *next; p; p = next) {
+		next = p->heap_next;
+		if (p->used || p->current || oi_load_acquire(&p->remote_queued))
+			continue;
+		if (p->listed)
+			bin_remove(heap, p);
+		heap_remove(heap, p);
+		oi_pages_free(p);
+	}
+}
+
+void oi_heap_harvest_all(void)
+{
+	oi_heap_lock();
+	struct oi_thread *t;
+	for (size_t i = 0; (t = oi_thread_record(i)); i++)
+		harvest(&t->heap, true);
+	harvest(&oi_orphans, true);
+	for (size_t i = 0; (t = oi_thread_record(i)); i++)
+		release_empty(&t->heap);
+	release_empty(&oi_orphans);
+	oi_heap_unlock();
+}
+
+void oi_heap_purge(void)
+{
+	oi_heap_lock();
+	oi_pages_purge();
+	oi_heap_unlock();
+}

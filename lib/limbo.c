@@ -1,0 +1,189 @@
+/*
+ * limbo.c - memory that waits for a grace period
+ *
+ * A dead object's block may be reused at once only if no other thread can still hold its bare address, that is if it was
+ * never published (stored in a slot, or weakly referenced). The others come here: batches, filled by their thread, sealed
+ * with the epoch of that moment, freed once the next epoch is done. [G3]: the seal is a read-modify-write on the epoch,
+ * so that a thread that enters its gate at a later epoch has seen the unlinking of everything in the batch.
+ *
+ * A batch is also sealed at 64 KiB of blocks, which bounds limbo to what a second-level cache holds: 1.5 ns an object
+ * there, 15 at 16 MiB.
+ */
+#include "limbo.h"
+
+#include <pthread.h>
+
+#include "gate.h"
+#include "heap.h"
+#include "object.h"
+#include "os.h"
+#include "stray.h"
+#include "weak.h"
+
+#define SEAL_BYTES (64 * 1024)
+
+static pthread_mutex_t abandoned_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct oi_batch *abandoned; /* sealed; under the lock, but peeked at without */
+
+static struct oi_batch *new_batch(struct oi_thread *t)
+{
+	struct oi_batch *b = t->limbo.spare;
+	if (b)
+		t->limbo.spare = b->next;
+	else
+		b = oi_os_map(sizeof *b);
+	if (b) {
+		b->next = NULL;
+		b->n = 0;
+	}
+	return b;
+}
+
+static void seal(struct oi_limbo *l)
+{
+	struct oi_batch *b = l->filling;
+	b->epoch = oi_add_acq_rel(&oi_world.epoch, 0); /* [G3] release */
+	b->next = NULL;
+	if (l->newest)
+		l->newest->next = b;
+	else
+		l->oldest = b;
+	l->newest = b;
+	l->filling = NULL;
+	l->bytes = 0;
+}
+
+static bool add(struct oi_thread *t, void *item, size_t bytes)
+{
+	struct oi_limbo *l = &t->limbo;
+	if (!l->filling && !(l->filling = new_batch(t)))
+		return false;
+	l->filling->item[l->filling->n++] = item;
+	l->bytes += bytes;
+	if (l->filling->n == OI_BATCH || l->bytes >= SEAL_BYTES) {
+		seal(l);
+		oi_limbo_reclaim(t, false);
+	}
+	return true;
+}
+
+void oi_limbo_add(struct oi_thread *t, struct oi_header *h)
+{
+	if (unlikely(!add(t, h, oi_page_of(h)->block_size)))
+		oi_stray_add(h, OI_STRAY_BLOCK);
+}
+
+void oi_limbo_add_weak(struct oi_thread *t, uint32_t index)
+{
+	/* Without memory for a batch the entry is never used again: 24 bytes. */
+	add(t, (void *)((uintptr_t)index << 1 | 1), 0);
+}
+
+static void free_batch(struct oi_thread *t, struct oi_batch *b)
+{
+	for (size_t i = 0; i < b->n; i++) {
+		uintptr_t item = (uintptr_t)b->item[i];
+		if (item & 1)
+			oi_weak_recycle(t, (uint32_t)(item >> 1));
+		else
+			oi_block_free(t, (struct oi_header *)item);
+	}
+	if (t->limbo.spare && t->limbo.spare->next) {
+		oi_os_unmap(b, sizeof *b);
+		return;
+	}
+	b->next = t->limbo.spare;
+	t->limbo.spare = b;
+}
+
+static bool ripe(const struct oi_batch *b)
+{
+	return oi_load_acquire(&oi_world.epoch_done) > b->epoch; /* [G4] acquire: pairs with try_finish_epoch */
+}
+
+static void reclaim_abandoned(struct oi_thread *t)
+{
+	if (!oi_load_relaxed(&abandoned) || pthread_mutex_trylock(&abandoned_lock)) /* recheck */
+		return;
+	struct oi_batch *b = abandoned, *left = NULL, *free_now = NULL;
+	while (b) {
+		struct oi_batch *next = b->next, **to = ripe(b) ? &free_now : &left;
+		b->next = *to;
+		*to = b;
+		b = next;
+	}
+	oi_store_relaxed(&abandoned, left);
+	pthread_mutex_unlock(&abandoned_lock);
+	while ((b = free_now)) {
+		free_now = b->next;
+		free_batch(t, b);
+	}
+}
+
+bool oi_limbo_has_abandoned(void)
+{
+	return oi_load_relaxed(&abandoned) != NULL; /* recheck */
+}
+
+void oi_limbo_reclaim(struct oi_thread *t, bool force)
+{
+	struct oi_limbo *l = &t->limbo;
+	if (force && l->filling)
+		seal(l);
+	if (l->oldest && !ripe(l->oldest))
+		oi_grace_try();
+	while (l->oldest && ripe(l->oldest)) {
+		struct oi_batch *b = l->oldest;
+		l->oldest = b->next;
+		if (!l->oldest)
+			l->newest = NULL;
+		free_batch(t, b);
+	}
+	reclaim_abandoned(t);
+}
+
+void oi_limbo_abandon(struct oi_thread *t)
+{
+	struct oi_limbo *l = &t->limbo;
+	if (l->filling)
+		seal(l);
+	pthread_mutex_lock(&abandoned_lock);
+	if (l->oldest) {
+		l->newest->next = abandoned;
+		oi_store_relaxed(&abandoned, l->oldest);
+	}
+	pthread_mutex_unlock(&abandoned_lock);
+	l->oldest = l->newest = NULL;
+	oi_limbo_drop(t);
+}
+
+static void unmap_list(struct oi_batch *b)
+{
+	while (b) {
+		struct oi_batch *next = b->next;
+		oi_os_unmap(b, sizeof *b);
+		b = next;
+	}
+}
+
+void oi_limbo_drop(struct oi_thread *t)
+{
+	unmap_list(t->limbo.filling);
+	unmap_list(t->limbo.oldest);
+	unmap_list(t->limbo.spare);
+	t->limbo = (struct oi_limbo){ 0 };
+}
+
+void oi_limbo_drop_abandoned(void)
+{
+	unmap_list(abandoned);
+	abandoned = NULL;
+}
+
+void oi_limbo_fork(int phase)
+{
+	if (phase == 0)
+		pthread_mutex_lock(&abandoned_lock);
+	else
+		pthread_mutex_unlock(&abandoned_lock);
+}

@@ -1,0 +1,40 @@
+/* limbo.h - dead published objects, and emptied weak entries, whose memory waits for a grace period. */
+#ifndef OI_LIMBO_H
+#define OI_LIMBO_H
+
+#include "compiler.h"
+
+struct oi_thread;
+
+#define OI_BATCH 508
+struct oi_batch {
+	struct oi_batch *next;
+	uint64_t epoch; /* when it was sealed */
+	uint64_t n;
+	void *item[OI_BATCH]; /* a header, or a weak entry's index with the low bit set */
+};
+
+struct oi_limbo {
+	struct oi_batch *filling;
+	struct oi_batch *oldest, *newest; /* sealed, in order */
+	struct oi_batch *spare;
+	size_t bytes; /* of blocks in the filling batch */
+};
+
+struct oi_header;
+
+/* Inside the gate. The block of a dead object, dismantled; it is freed after a grace period. */
+void oi_limbo_add(struct oi_thread *t, struct oi_header *h);
+void oi_limbo_add_weak(struct oi_thread *t, uint32_t index);
+/* Inside the gate. Frees what may be freed; @force seals the filling batch too. */
+void oi_limbo_reclaim(struct oi_thread *t, bool force);
+/* A thread leaves: its batches go to whoever reclaims next. Inside the gate. */
+void oi_limbo_abandon(struct oi_thread *t);
+/* At shutdown, everybody gone: drops the batches themselves. */
+void oi_limbo_drop(struct oi_thread *t);
+void oi_limbo_drop_abandoned(void);
+void oi_limbo_fork(int phase); /* 0: before, 1: after */
+/* World stopped: every batch of every thread may be freed; called by the collector. */
+bool oi_limbo_has_abandoned(void);
+
+#endif

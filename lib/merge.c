@@ -1,0 +1,213 @@
+/*
+ * merge.c - merging the two halves of a biased count
+ *
+ * A foreign release that would take the shared count below zero cannot know whether the object is dead: the owner's half is
+ * missing. It sets QUEUED, and leaves its reference to the owner's merge queue. Whoever drains the queue adds local to
+ * shared, drops that reference, and carries out the death if nothing is left.
+ *
+ * Who drains: the owner, at its next operation once 64 objects wait (OI_REQUEST_DRAIN); else the collector thread's tick,
+ * within 10 ms, which seizes the gate of an owner that is outside (an unpinned thread runs no operation, asleep or not). So
+ * an owner that sleeps for ever holds no memory hostage, which CPython's free-threaded build does not manage.
+ * An owner in the middle of one of its operations does not run user code for it: objects with callbacks go to the reaper.
+ *
+ * A thread that leaves merges all its objects, page by page (INV-H2 says where they are), then closes its queue; so no
+ * object ever names a thread that is gone, and keys can be given out again at once. The exception is a fork: the
+ * threads that vanished keep their keys in the child, and their objects are merged one by one when found (walking the heap
+ * would make the child copy all of it).
+ *
+ * [M1] The queue's lock orders the pusher's QUEUED before the drainer's merge.
+ */
+#include "merge.h"
+
+#include <sched.h>
+
+#include "background.h"
+#include "count.h"
+#include "death.h"
+#include "log.h"
+#include "os.h"
+#include "stray.h"
+
+#define DRAIN_AT 64
+#define BACKLOG_MAX 4096
+
+static void lock(struct oi_merge_queue *q)
+{
+	for (unsigned n = 0; oi_exchange(&q->lock, 1u); n++) { /* [M1] */
+		if (n % 64 == 63)
+			sched_yield();
+		oi_pause();
+	}
+}
+
+static void unlock(struct oi_merge_queue *q)
+{
+	oi_store_release(&q->lock, 0u); /* [M1] */
+}
+
+void oi_merge_disown(struct oi_header *h)
+{
+	uint16_t own = oi_load_relaxed(&h->own); /* recheck */
+	while (own != OI_OWN_MERGED && own <= OI_OWN_KEY_MAX && !oi_cas(&h->own, &own, (uint16_t)OI_OWN_MERGED))
+		;
+}
+
+/*
+ * Folds local into shared and takes @drop references away. Caller: the owner inside its gate, or whoever keeps the owner
+ * out of it, or anyone if the owner vanished in a fork and the object was QUEUED by the caller. True: now DEAD.
+ */
+static bool merge(struct oi_header *h, uint32_t drop)
+{
+	uint32_t s = oi_load_acquire(&h->shared), next; /* [C1] */
+	do {
+		uint32_t local = s & OI_MERGED ? 0 : oi_load_relaxed(&h->local); /* owner */
+		next = ((s & ~(uint32_t)(drop ? OI_QUEUED : 0)) + (local - drop) * OI_ONE) | OI_MERGED;
+		if (oi_shared_count(next) == 0 && !(next & OI_QUEUED))
+			next |= OI_DEAD;
+	} while (!oi_cas(&h->shared, &s, next)); /* [C1] */
+	if (!(s & OI_MERGED)) {
+		oi_store_relaxed(&h->local, 0); /* owner */
+		oi_merge_disown(h);
+	}
+	return (next & OI_DEAD) && !(s & OI_DEAD);
+}
+
+void oi_merge_stopped(struct oi_header *h)
+{
+	if (oi_load_relaxed(&h->own) == OI_OWN_MERGED) /* stopped */
+		return;
+	uint32_t s = oi_load_relaxed(&h->shared); /* stopped */
+	oi_store_relaxed(&h->shared, (s + oi_load_relaxed(&h->local) * OI_ONE) | OI_MERGED);
+	oi_store_relaxed(&h->local, 0);
+	oi_merge_disown(h);
+}
+
+bool oi_merge_queue(struct oi_thread *t, struct oi_header *h)
+{
+	uint16_t own = oi_load_relaxed(&h->own); /* recheck: under the queue's lock */
+	struct oi_thread *owner = own && own <= OI_OWN_KEY_MAX ? oi_thread_of_key(own) : NULL;
+	if (!owner)
+		return merge(h, 1); /* merged by its owner since */
+	struct oi_merge_queue *q = &owner->merges;
+	lock(q);
+	if (q->closed) {
+		unlock(q);
+		return merge(h, 1);
+	}
+	bool queued = oi_vector_push(&q->objects, h);
+	size_t n = q->objects.n;
+	oi_store_relaxed(&q->n, (uint32_t)n);
+	unlock(q);
+	if (unlikely(!queued))
+		oi_stray_add(h, OI_STRAY_MERGE);
+	if (n == DRAIN_AT)
+		oi_or_acq_rel(&owner->request, OI_REQUEST_DRAIN);
+	if (n == 1)
+		oi_background_tick();
+	if (unlikely(n >= BACKLOG_MAX) && n % 1024 == 0 && !t->pin_depth) {
+		/* The owner does not keep up: give it the time. */
+		oi_gate_leave(t);
+		sched_yield();
+		oi_gate_enter(t);
+	}
+	return false;
+}
+
+void oi_merge_stray(struct oi_header *h)
+{
+	if (merge(h, 1))
+		oi_death_hand_over(h);
+}
+
+/* Takes up to @max objects out of a queue. */
+static size_t take(struct oi_merge_queue *q, void **out, size_t max)
+{
+	lock(q);
+	size_t n = q->objects.n < max ? q->objects.n : max;
+	q->objects.n -= n;
+	for (size_t i = 0; i < n; i++)
+		out[i] = q->objects.data[q->objects.n + i];
+	oi_store_relaxed(&q->n, (uint32_t)q->objects.n);
+	unlock(q);
+	return n;
+}
+
+#define TAKE 64
+
+void oi_merge_drain_own(struct oi_thread *t)
+{
+	void *h[TAKE];
+	size_t n;
+	while ((n = take(&t->merges, h, TAKE))) {
+		size_t n_dead = 0;
+		for (size_t i = 0; i < n; i++)
+			if (merge(h[i], 1))
+				h[n_dead++] = h[i];
+		if (!n_dead)
+			continue;
+		oi_gate_leave(t);
+		oi_death_restricted(t, h, n_dead);
+		oi_gate_enter(t);
+	}
+}
+
+/* On behalf of @t, which is kept out of its gate: the deaths are the reaper's. */
+static void drain_for(struct oi_thread *t, void *arg)
+{
+	void *h[TAKE];
+	size_t n;
+	(void)arg;
+	while ((n = take(&t->merges, h, TAKE)))
+		for (size_t i = 0; i < n; i++)
+			if (merge(h[i], 1))
+				oi_death_hand_over(h[i]);
+}
+
+void oi_merge_inherit(struct oi_thread *t)
+{
+	drain_for(t, NULL);
+	oi_vector_free(&t->merges.objects);
+}
+
+bool oi_merge_drain_all(void)
+{
+	bool left = false;
+	struct oi_thread *t;
+	for (size_t i = 0; (t = oi_thread_record(i)); i++) {
+		if (!oi_load_relaxed(&t->merges.n)) /* recheck: or at the next tick */
+			continue;
+		if (t == oi_self) {
+			if (!t->pin_depth)
+				drain_for(t, NULL);
+		} else if (!oi_world_seize(t, drain_for, NULL)) {
+			left = true;
+		}
+	}
+	return left;
+}
+
+static void merge_page(struct oi_thread *t, struct oi_page *p)
+{
+	for (uint32_t i = 0; i < p->bump; i++) {
+		struct oi_header *h = oi_block_at(p, i);
+		if (oi_load_relaxed(&h->own) == t->key) /* owner */
+			merge(h, 0);
+	}
+}
+
+void oi_merge_leave(struct oi_thread *t)
+{
+	oi_gate_enter(t);
+	oi_merge_drain_own(t);
+	for (struct oi_page *p = t->heap.all; p; p = p->heap_next) {
+		merge_page(t, p);
+		oi_gate_leave(t); /* a stop may pass between two pages; only this thread changes the list */
+		oi_gate_enter(t);
+	}
+	lock(&t->merges);
+	t->merges.closed = true;
+	unlock(&t->merges);
+	oi_merge_drain_own(t);
+	oi_gate_leave(t);
+	oi_vector_free(&t->merges.objects);
+}

@@ -1,0 +1,25 @@
+/* merge.h - handing the last foreign release of a biased object to its owner, or doing it for a sleeping owner. */
+#ifndef OI_MERGE_H
+#define OI_MERGE_H
+
+#include "object.h"
+#include "thread.h"
+
+/* After setting QUEUED, inside the gate. True: the object is dead after all, and the caller's to bury. */
+bool oi_merge_queue(struct oi_thread *t, struct oi_header *h);
+/* own := merged, unless it is immortal or the block is free again. */
+void oi_merge_disown(struct oi_header *h);
+/* The owner itself, on its way into the gate. Leaves the gate for the deaths and comes back. */
+void oi_merge_drain_own(struct oi_thread *t);
+/* On behalf of every thread that has a queue and is outside; from the collector's tick. True if something was left. */
+bool oi_merge_drain_all(void);
+/* World stopped: merges the object. For collections, and for objects whose owner vanished. */
+void oi_merge_stopped(struct oi_header *h);
+/* The thread leaves: merges all it owns; afterwards its key may be given out again. Outside the gate. */
+void oi_merge_leave(struct oi_thread *t);
+/* A thread that vanished in a fork: what waits in its queue. */
+void oi_merge_inherit(struct oi_thread *t);
+/* The stray fallback: an object that could not be queued. Its owner is merged in a stop. */
+void oi_merge_stray(struct oi_header *h);
+
+#endif

@@ -1,0 +1,39 @@
+/* os.h - the only file with system calls: memory, time, futex, membarrier, thread names. */
+#ifndef OI_OS_H
+#define OI_OS_H
+
+#include "compiler.h"
+
+#include <sys/types.h>
+
+uint64_t oi_now_ns(void);
+
+/* Zeroed pages, counted in oi_os_reserved; NULL when the system has none (or a fault was injected). */
+void *oi_os_map(size_t bytes);
+void *oi_os_remap(void *p, size_t bytes, size_t new_bytes);
+void oi_os_unmap(void *p, size_t bytes);
+/* Address space only, aligned to its size's power of two alignment; not counted until oi_os_charge. */
+void *oi_os_reserve(size_t bytes, size_t alignment);
+void oi_os_unreserve(void *p, size_t bytes);
+/* Gives the memory back, keeps the address range, which reads as zero afterwards. */
+void oi_os_purge(void *p, size_t bytes);
+void oi_os_charge(int64_t bytes);
+uint64_t oi_os_reserved(void);
+
+/* malloc and calloc behind fault injection, for small cold things. */
+void *oi_calloc(size_t n, size_t bytes);
+
+/* Sleeps while *word == value; timeout in ns, 0: none. May wake spuriously. */
+void oi_futex_wait(uint32_t *word, uint32_t value, uint64_t timeout_ns);
+void oi_futex_wake(uint32_t *word);
+void oi_sleep_ns(uint64_t ns);
+
+/* True if expedited membarrier works in this process. */
+bool oi_membarrier_register(void);
+void oi_membarrier(void);
+
+pid_t oi_gettid(void);
+bool oi_thread_alive(pid_t tid);
+void oi_thread_name(char out[16]);
+
+#endif

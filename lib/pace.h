@@ -1,0 +1,49 @@
+/* pace.h - when automatic collections start, and of how many objects. */
+#ifndef OI_PACE_H
+#define OI_PACE_H
+
+#include "gate.h"
+#include "runtime.h"
+
+struct oi_pace {
+	int64_t young;          /* allocations minus deaths of tracked objects since the last collection */
+	int64_t batch;          /* how many a thread keeps to itself */
+	int64_t threshold;      /* effective g0: given, or sized by the pause budget; 0: never */
+	int threshold_set[3];   /* as ouro_gc_set_threshold */
+	int count[3];           /* [1]: collections of 0 since the last of 1; [2]: of 1 since the last of 2 */
+	uint64_t old_then, old_new; /* objects old after the last full collection; that became old since */
+	double ns_per_object;   /* of a young stop, moving average */
+	bool enabled;
+};
+extern struct oi_pace oi_pace;
+
+void oi_pace_init(void);
+OI_COLD void oi_pace_flush(struct oi_thread *t);
+
+/* Inside the gate. */
+OI_INLINE void oi_pace_allocated(struct oi_thread *t)
+{
+	int64_t n = t->tracked_delta + 1;
+	oi_store_relaxed(&t->tracked_delta, n); /* owner; a stop takes it in */
+	if (unlikely(n >= oi_load_relaxed(&oi_pace.batch)) || oi_perturb_collect())
+		oi_pace_flush(t);
+}
+
+OI_INLINE void oi_pace_freed(struct oi_thread *t)
+{
+	int64_t n = t->tracked_delta - 1;
+	oi_store_relaxed(&t->tracked_delta, n);
+	if (unlikely(n <= -oi_load_relaxed(&oi_pace.batch)))
+		oi_pace_flush(t);
+}
+
+/* The generation that is due now, or -1. */
+int oi_pace_due(void);
+/* How many objects a young stop may examine. */
+size_t oi_pace_cap(void);
+/* Under the collection lock. A young collection examined @n objects in @ns; @promoted of them became old. */
+void oi_pace_young_done(int generation, size_t n, uint64_t ns, size_t promoted, bool more);
+void oi_pace_full_done(size_t old);
+void oi_pace_set_threshold(const int t[3]);
+
+#endif

@@ -1,0 +1,231 @@
+/* region.c - regions: handing out and taking back runs of pages. Everything here runs under the heap lock. */
+#include "region.h"
+
+#include "object.h"
+#include "os.h"
+#include "runtime.h"
+
+struct oi_region *oi_regions;
+
+/* One bit for each 32 MiB of a 47-bit address space: which are ours. */
+static uint64_t ours[(UINT64_C(1) << (47 - OI_REGION_SHIFT)) / 64];
+static size_t n_used_pages, n_cached_pages; /* cached: free, but still holding memory */
+
+static void mark_ours(const struct oi_region *r, bool mine)
+{
+	uintptr_t from = (uintptr_t)r >> OI_REGION_SHIFT, to = ((uintptr_t)r + r->bytes - 1) >> OI_REGION_SHIFT;
+	for (uintptr_t i = from; i <= to; i++) {
+		uint64_t bit = UINT64_C(1) << (i % 64);
+		if (mine && i == from) /* a huge object's blocks start in its first 32 MiB */
+			oi_or_acq_rel(&ours[i / 64], bit);
+		else
+			oi_and_acq_rel(&ours[i / 64], ~bit);
+	}
+}
+
+bool oi_region_contains(const void *p)
+{
+	uintptr_t i = (uintptr_t)p >> OI_REGION_SHIFT;
+	if (i >= sizeof ours * 8)
+		return false;
+	return oi_load_acquire(&ours[i / 64]) >> (i % 64) & 1;
+}
+
+struct oi_header *oi_region_block(const void *p)
+{
+	if (!oi_region_contains(p) || oi_page_number(p) < OI_FIRST_PAGE)
+		return NULL;
+	struct oi_page *page = oi_page_of(p);
+	if (page->state != OI_PAGE_SMALL)
+		return NULL;
+	size_t i = ((uintptr_t)p & (OI_PAGE - 1)) / page->block_size;
+	return i < oi_load_relaxed(&page->bump) ? oi_block_at(page, i) : NULL; /* recheck: a diagnosis */
+}
+
+static bool over_limit(size_t bytes)
+{
+	size_t limit = oi_runtime.config.heap_limit;
+	return limit && oi_os_reserved() + bytes > limit;
+}
+
+static struct oi_region *new_region(size_t bytes)
+{
+	struct oi_region *r = oi_os_reserve(bytes, OI_REGION);
+	if (!r)
+		return NULL;
+	r->bytes = bytes;
+	mark_ours(r, true);
+	r->next = oi_regions;
+	oi_store_release(&oi_regions, r); /* [R1] release: the region's fields; pairs with walkers' acquire */
+	return r;
+}
+
+static bool is_free(const struct oi_region *r, size_t i)
+{
+	return r->free[i / 64] >> (i % 64) & 1;
+}
+
+/* First run of @n free pages, or OI_PAGES. */
+static size_t find_run(const struct oi_region *r, size_t n)
+{
+	size_t length = 0;
+	for (size_t i = OI_FIRST_PAGE; i < OI_PAGES; i++) {
+		if (n == 1 && i % 64 == 0 && !r->free[i / 64]) {
+			i += 63;
+			continue;
+		}
+		length = is_free(r, i) ? length + 1 : 0;
+		if (length == n)
+			return i + 1 - n;
+	}
+	return OI_PAGES;
+}
+
+static void commit(struct oi_page *p, size_t n)
+{
+	bool zeroed = true;
+	for (size_t i = 0; i < n; i++) {
+		if (p[i].committed) {
+			zeroed = false;
+			n_cached_pages--;
+		} else {
+			oi_os_charge((int64_t)OI_PAGE_COST);
+		}
+		p[i].committed = true;
+	}
+	n_used_pages += n;
+	p->zeroed = zeroed;
+	p->n_pages = (uint32_t)n;
+}
+
+static struct oi_page *take_run(struct oi_region *r, size_t first, size_t n)
+{
+	for (size_t i = first; i < first + n; i++)
+		r->free[i / 64] &= ~(UINT64_C(1) << (i % 64));
+	r->n_free -= (uint32_t)n;
+	struct oi_page *p = &r->page[first];
+	commit(p, n);
+	return p;
+}
+
+struct oi_page *oi_pages_alloc(size_t n)
+{
+	if (over_limit(n * OI_PAGE_COST)) {
+		oi_pages_purge();
+		if (over_limit(n * OI_PAGE_COST))
+			return NULL;
+	}
+	for (struct oi_region *r = oi_regions; r; r = r->next) {
+		if (r->n_free < n)
+			continue;
+		size_t first = find_run(r, n);
+		if (first < OI_PAGES)
+			return take_run(r, first, n);
+	}
+	struct oi_region *r = new_region(OI_REGION);
+	if (!r)
+		return NULL;
+	for (size_t i = OI_FIRST_PAGE; i < OI_PAGES; i++)
+		r->free[i / 64] |= UINT64_C(1) << (i % 64);
+	r->n_free = OI_PAGES - OI_FIRST_PAGE;
+	return take_run(r, OI_FIRST_PAGE, n);
+}
+
+static void purge_page(struct oi_page *p)
+{
+	oi_os_purge(oi_page_start(p), OI_PAGE);
+	p->committed = false;
+	oi_os_charge(-(int64_t)OI_PAGE_COST);
+}
+
+void oi_pages_purge(void)
+{
+	for (struct oi_region *r = oi_regions; r && n_cached_pages; r = r->next)
+		for (size_t i = OI_FIRST_PAGE; i < OI_PAGES && r->n_free; i++)
+			if (is_free(r, i) && r->page[i].committed) {
+				purge_page(&r->page[i]);
+				n_cached_pages--;
+			}
+}
+
+static void drop_tables(struct oi_page *p)
+{
+	if (p->weak_index)
+		oi_os_unmap(p->weak_index, OI_WEAK_INDEX_BYTES);
+	p->weak_index = NULL;
+}
+
+static void free_huge(struct oi_page *p)
+{
+	struct oi_region *r = oi_region_of(p), **link = &oi_regions;
+	while (*link != r)
+		link = &(*link)->next;
+	oi_store_release(link, r->next);
+	mark_ours(r, false);
+	oi_os_charge(-(int64_t)(r->bytes));
+	oi_os_unreserve(r, r->bytes);
+}
+
+void oi_pages_free(struct oi_page *p)
+{
+	struct oi_region *r = oi_region_of(p);
+	p->state = OI_PAGE_FREE;
+	drop_tables(p);
+	if (r->bytes > OI_REGION) {
+		free_huge(p);
+		return;
+	}
+	size_t first = oi_page_index(p), n = p->n_pages;
+	p->n_pages = 1;
+	for (size_t i = first; i < first + n; i++)
+		r->free[i / 64] |= UINT64_C(1) << (i % 64);
+	r->n_free += (uint32_t)n;
+	n_used_pages -= n;
+	/* Keep an eighth of what is in use, and at least 2 MiB, for the next burst. */
+	size_t keep = n_used_pages / 8 + 32;
+	for (size_t i = 0; i < n; i++) {
+		if (n_cached_pages < keep)
+			n_cached_pages++;
+		else
+			purge_page(&p[i]);
+	}
+}
+
+struct oi_page *oi_huge_alloc(size_t bytes)
+{
+	size_t total = OI_FIRST_PAGE * OI_PAGE + bytes;
+	total = (total + OI_PAGE - 1) & ~(OI_PAGE - 1);
+	if (total < bytes || total > ((size_t)1 << 46))
+		return NULL;
+	if (total <= OI_REGION)
+		total = OI_REGION + OI_PAGE;
+	if (over_limit(total))
+		return NULL;
+	struct oi_region *r = new_region(total);
+	if (!r)
+		return NULL;
+	oi_os_charge((int64_t)total);
+	struct oi_page *p = &r->page[OI_FIRST_PAGE];
+	p->n_pages = (uint32_t)(OI_PAGES - OI_FIRST_PAGE); /* nothing else begins in this region */
+	p->zeroed = true;
+	return p;
+}
+
+void oi_regions_unmap(void)
+{
+	while (oi_regions) {
+		struct oi_region *r = oi_regions;
+		oi_regions = r->next;
+		mark_ours(r, false);
+		for (size_t i = OI_FIRST_PAGE; i < OI_PAGES; i++)
+			drop_tables(&r->page[i]);
+		if (r->bytes > OI_REGION)
+			oi_os_charge(-(int64_t)r->bytes);
+		else
+			for (size_t i = OI_FIRST_PAGE; i < OI_PAGES; i++)
+				if (r->page[i].committed)
+					oi_os_charge(-(int64_t)OI_PAGE_COST);
+		oi_os_unreserve(r, r->bytes);
+	}
+	n_used_pages = n_cached_pages = 0;
+}

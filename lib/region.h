@@ -1,0 +1,147 @@
+/*
+ * region.h - address space in regions of 32 MiB, cut into pages of 64 KiB
+ *
+ * A region is aligned to its size, so an address leads to its region, its page and its block by arithmetic. Its head
+ * holds the page descriptors, and, indexed by page and block, the side arrays in which collections keep what they know
+ * about objects: the collector writes nothing into a live object. They lie apart from the pages because at each page's
+ * start they would all fall into the same cache sets (30 against 24 ns an object).
+ */
+#ifndef OI_REGION_H
+#define OI_REGION_H
+
+#include "compiler.h"
+#include "urcu.h"
+
+#define OI_PAGE_SHIFT 16
+#define OI_PAGE ((size_t)1 << OI_PAGE_SHIFT)
+#define OI_REGION_SHIFT 25
+#define OI_REGION ((size_t)1 << OI_REGION_SHIFT)
+#define OI_PAGES (OI_REGION / OI_PAGE)
+#define OI_BLOCK_MIN 32
+#define OI_BLOCKS (OI_PAGE / OI_BLOCK_MIN) /* per page, at most */
+#define OI_BITMAP (OI_BLOCKS / 64)
+
+struct oi_heap;
+
+enum oi_page_state { OI_PAGE_FREE, OI_PAGE_SMALL, OI_PAGE_LARGE };
+
+struct oi_page {
+	/* ---- owner of the page (its heap's thread), or whoever holds the heap lock for pages without one ---- */
+	struct cds_lfs_node *free; /* blocks freed by the owner: the links are the first words of their payloads */
+	uint32_t used;          /* handed out and not yet back in free */
+	uint32_t bump;          /* blocks below it have been handed out at least once */
+	uint32_t capacity;
+	uint32_t reciprocal;    /* ceil(2^32 / block_size) */
+	uint64_t block_size;
+	struct oi_page *next, *previous;         /* in its bin's list of pages with room */
+	struct oi_page *heap_next, *heap_previous; /* in its heap's list of all pages */
+	uint32_t n_pages;       /* of the run; > 1 only for large ones */
+	uint8_t state;          /* enum oi_page_state; changes under the heap lock */
+	uint8_t bin;
+	bool tracked;           /* its objects are traversable */
+	bool listed;            /* in the bin's list */
+	bool current;           /* the bin allocates from it */
+	bool zeroed;            /* fresh from the system: blocks above bump are zero */
+	bool committed;         /* counted in bytes reserved */
+	bool on_young;          /* linked below */
+	bool on_sweep;
+	struct oi_page *young_next;
+
+	/* ---- any thread ---- */
+	struct __cds_lfs_stack remote;   /* blocks freed by others, linked through their payload */
+	uint32_t remote_queued;          /* 1: on some heap's remote stack */
+	struct cds_lfs_node remote_link;
+	struct oi_heap *heap;            /* whose page it is; changes under the heap lock */
+	uint32_t *weak_index;            /* block -> entry of the side table; made when first needed */
+
+	/* ---- collector ---- */
+	uint32_t *degree; /* exact internal counts of this page's blocks, once one of them overflows its side byte */
+} __attribute__((aligned(OI_LINE)));
+
+struct oi_region {
+	struct oi_region *next;
+	size_t bytes;                     /* OI_REGION, or more for one huge object */
+	uint32_t n_free;                  /* pages */
+	uint64_t free[OI_PAGES / 64];     /* bit set: free */
+	struct oi_page page[OI_PAGES];
+	uint64_t young[OI_PAGES][2][OI_BITMAP]; /* bit set: the block holds a tracked object of age 0, of age 1 */
+	uint8_t side[OI_PAGES][OI_BLOCKS];
+};
+
+#define OI_WEAK_INDEX_BYTES (OI_BLOCKS * sizeof(uint32_t))
+#define OI_FIRST_PAGE ((sizeof(struct oi_region) + OI_PAGE - 1) / OI_PAGE)
+/* What one page costs, with its share of the head. */
+#define OI_PAGE_COST (OI_PAGE + sizeof(struct oi_page) + 2 * OI_BITMAP * 8 + OI_BLOCKS)
+
+extern struct oi_region *oi_regions; /* only grows until shutdown; under the heap lock, or stopped, or by acquire */
+
+OI_INLINE struct oi_region *oi_region_of(const void *p)
+{
+	return (struct oi_region *)((uintptr_t)p & ~(OI_REGION - 1));
+}
+
+OI_INLINE size_t oi_page_number(const void *p)
+{
+	return ((uintptr_t)p & (OI_REGION - 1)) >> OI_PAGE_SHIFT;
+}
+
+OI_INLINE struct oi_page *oi_page_of(const void *header)
+{
+	return &oi_region_of(header)->page[oi_page_number(header)];
+}
+
+OI_INLINE size_t oi_page_index(const struct oi_page *p)
+{
+	return (size_t)(p - oi_region_of(p)->page);
+}
+
+OI_INLINE char *oi_page_start(const struct oi_page *p)
+{
+	return (char *)oi_region_of(p) + (oi_page_index(p) << OI_PAGE_SHIFT);
+}
+
+/* Number of the block within its page. Exact, because offsets are multiples of the size below 2^16. */
+OI_INLINE size_t oi_block_index(const struct oi_page *p, const void *header)
+{
+	return (size_t)(((uintptr_t)header & (OI_PAGE - 1)) * p->reciprocal >> 32);
+}
+
+OI_INLINE struct oi_header *oi_block_at(const struct oi_page *p, size_t i)
+{
+	return (struct oi_header *)(oi_page_start(p) + i * p->block_size);
+}
+
+OI_INLINE uint8_t *oi_side_of(const void *header)
+{
+	struct oi_page *p = oi_page_of(header);
+	return &oi_region_of(header)->side[oi_page_number(header)][oi_block_index(p, header)];
+}
+
+/* The bitmap of age @age (0 or 1) of a page. */
+OI_INLINE uint64_t *oi_young_bits(const struct oi_page *p, int age)
+{
+	return oi_region_of(p)->young[oi_page_index(p)][age];
+}
+
+/* Is this address inside a region? Any pointer will do. */
+bool oi_region_contains(const void *p);
+/* The live or dead block an address lies in, or NULL: not an object of the heap. For checks. */
+struct oi_header *oi_region_block(const void *p);
+
+/* Under the heap lock. @n adjacent pages, descriptor of the first; NULL: no memory, or over the heap limit. */
+struct oi_page *oi_pages_alloc(size_t n);
+void oi_pages_free(struct oi_page *p);
+/* A region for one object of @bytes. */
+struct oi_page *oi_huge_alloc(size_t bytes);
+/* Gives the memory of cached free pages back to the system. Under the heap lock. */
+void oi_pages_purge(void);
+/* At shutdown. */
+void oi_regions_unmap(void);
+
+/* Calls fn for each page in use; world stopped, or under the heap lock. */
+#define oi_for_each_page(p) \
+	for (struct oi_region *r_ = oi_regions; r_; r_ = r_->next) \
+		for (struct oi_page *p = r_->page + OI_FIRST_PAGE; p < r_->page + OI_PAGES; p += p->n_pages ? p->n_pages : 1) \
+			if (p->state != OI_PAGE_FREE)
+
+#endif

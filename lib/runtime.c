@@ -1,0 +1,233 @@
+/*
+ * runtime.c - starting and shutting down the heap
+ *
+ * stopped -> running (ouro_init, or any call) -> shutting down (one thread, ouro_shutdown) -> stopped. Threads that were
+ * attached stay known: OI_REQUEST_ATTACH in their request word makes their next operation start, or join, the next heap.
+ */
+#include "runtime.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "background.h"
+#include "collect.h"
+#include "count.h"
+#include "death.h"
+#include "debug.h"
+#include "events.h"
+#include "flush.h"
+#include "fork.h"
+#include "gate.h"
+#include "generation.h"
+#include "heap.h"
+#include "inspect.h"
+#include "limbo.h"
+#include "log.h"
+#include "merge.h"
+#include "os.h"
+#include "pace.h"
+#include "perturb.h"
+#include "report.h"
+#include "set.h"
+#include "threads.h"
+#include "type.h"
+#include "watch.h"
+#include "weak.h"
+
+#define TEXT_(x) #x
+#define TEXT(x) TEXT_(x)
+
+struct oi_runtime oi_runtime;
+static pthread_mutex_t runtime_lock = PTHREAD_MUTEX_INITIALIZER;
+
+const char *ouro_version(void)
+{
+	return TEXT(OURO_VERSION_MAJOR) "." TEXT(OURO_VERSION_MINOR) "." TEXT(OURO_VERSION_PATCH);
+}
+
+/* Under the lock, not running. */
+static int start(const ouro_config *cfg)
+{
+	oi_runtime.config = *cfg;
+	oi_runtime.shutting_down = false;
+	oi_perturb_init();
+	oi_world_init();
+	oi_pace_init();
+	oi_collect_reset_statistics();
+	oi_fork_install();
+	int error = oi_background_start();
+	if (error)
+		return error;
+	oi_runtime.incarnation++;
+	oi_store_release(&oi_runtime.running, 1u); /* [L1] */
+	return 0;
+}
+
+static int init(const ouro_config *cfg, bool lazily)
+{
+	ouro_config c = OURO_CONFIG_DEFAULT;
+	int error = 0;
+	if (cfg)
+		c = *cfg;
+	else if (oi_config_from_environment(&c) && !lazily)
+		error = EINVAL;
+	else if (oi_config_check(&c))
+		c = (ouro_config)OURO_CONFIG_DEFAULT;
+	if (!error)
+		error = oi_config_check(&c);
+	if (error)
+		return error;
+	pthread_mutex_lock(&runtime_lock);
+	error = oi_load_relaxed(&oi_runtime.running) ? EALREADY : start(&c);
+	pthread_mutex_unlock(&runtime_lock);
+	return error;
+}
+
+bool oi_runtime_ensure(void)
+{
+	if (likely(oi_load_acquire(&oi_runtime.running))) /* [L1] */
+		return true;
+	int error = init(NULL, true);
+	return !error || error == EALREADY;
+}
+
+int ouro_init(const ouro_config *cfg)
+{
+	if (oi_load_acquire(&oi_runtime.running)) /* [L1] */
+		return cfg && oi_config_check(cfg) ? EINVAL : EALREADY;
+	int error = init(cfg, false);
+	/* The caller is attached now, so that running out of memory for that shows here. */
+	if (!error && !oi_self)
+		error = oi_thread_attach(NULL, false);
+	if (error == ENOMEM)
+		ouro_shutdown(NULL);
+	return error;
+}
+
+/* ---- shutting down ---- */
+
+/* One live object whose finalizer or watches are still due, with a reference; NULL: none. */
+static struct oi_header *find_unfinalized(void)
+{
+	struct oi_stop stop;
+	struct oi_header *found = NULL;
+	oi_world_stop(&stop);
+	oi_for_each_page(p)
+		for (uint32_t i = 0; i < p->bump && !found; i++) {
+			struct oi_header *h = oi_block_at(p, i);
+			uint8_t flags = oi_flags(h);
+			if (oi_load_relaxed(&h->own) == OI_OWN_FREE || oi_is_dead(h))
+				continue;
+			if ((flags & OI_FLAG_WEAK) || (oi_type_of(h)->finalize && !(flags & OI_FLAG_FINALIZED)))
+				found = h;
+		}
+	if (found) {
+		oi_publish(found);
+		oi_merge_stopped(found);
+		oi_store_relaxed(&found->shared, oi_load_relaxed(&found->shared) + OI_ONE);
+	}
+	oi_world_start(&stop);
+	return found;
+}
+
+static void finalize_the_held(struct oi_thread *t)
+{
+	struct oi_header *h;
+	while ((h = find_unfinalized())) {
+		if (oi_flags(h) & OI_FLAG_WEAK)
+			oi_watch_run(t, oi_weak_sever(t, h));
+		if (oi_type_of(h)->finalize && !(oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_FINALIZED) & OI_FLAG_FINALIZED)) {
+			t->in_finalizer++;
+			oi_call(t, oi_type_of(h)->finalize, h);
+			t->in_finalizer--;
+		}
+		ouro_release(oi_object_of(h));
+	}
+}
+
+/* Nobody is left: clear and destroy whatever there is, in page order. */
+static void destroy_the_held(struct oi_thread *t)
+{
+	oi_for_each_page(p)
+		for (uint32_t i = 0; i < p->bump; i++) {
+			struct oi_header *h = oi_block_at(p, i);
+			if (oi_load_relaxed(&h->own) == OI_OWN_FREE || oi_is_dead(h))
+				continue;
+			oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_GARBAGE);
+			oi_make_immortal(h); /* so that releases by the clears below cannot kill it */
+		}
+	oi_for_each_page(p)
+		for (uint32_t i = 0; i < p->bump; i++) {
+			struct oi_header *h = oi_block_at(p, i);
+			if (oi_load_relaxed(&h->own) != OI_OWN_FREE && (oi_flags(h) & OI_FLAG_GARBAGE) && oi_type_of(h)->clear)
+				oi_call(t, oi_type_of(h)->clear, h);
+		}
+	oi_for_each_page(p)
+		for (uint32_t i = 0; i < p->bump; i++) {
+			struct oi_header *h = oi_block_at(p, i);
+			if (oi_load_relaxed(&h->own) != OI_OWN_FREE && (oi_flags(h) & OI_FLAG_GARBAGE) && oi_type_of(h)->destroy)
+				oi_call(t, oi_type_of(h)->destroy, h);
+		}
+}
+
+static void drop_everything(void)
+{
+	oi_threads_shut_down();
+	memset(&oi_orphans, 0, sizeof oi_orphans);
+	oi_heap_init(&oi_orphans);
+	oi_limbo_drop_abandoned();
+	oi_death_drop();
+	oi_regions_unmap();
+	oi_weak_shutdown();
+	oi_watch_shutdown();
+	oi_events_shutdown();
+	oi_collect_reset_statistics();
+}
+
+static void shut_down(struct oi_thread *t, ouro_report *report)
+{
+	oi_runtime.shutting_down = true;
+	ouro_gc_disable();
+	ouro_gc_unfreeze();
+	oi_debug_shutdown();
+	oi_flush(t);
+	size_t budget = SIZE_MAX;
+	while (oi_set_serve(t, &budget)) /* manual mode */
+		;
+	oi_collect_everything(t);
+	oi_background_stop();
+	oi_flush(t);
+	oi_report_held(report);
+	finalize_the_held(t);
+	oi_flush(t);
+	oi_collect_everything(t);
+	finalize_the_held(t); /* what finalizers made or uncovered */
+	destroy_the_held(t);
+	drop_everything();
+	oi_store_release(&oi_runtime.running, 0u); /* [L1] */
+}
+
+int ouro_shutdown(ouro_report *out)
+{
+	ouro_report report = { 0, 0 };
+	struct oi_thread *t = oi_self;
+	int error = 0;
+	if (oi_load_acquire(&oi_runtime.running)) { /* [L1] */
+		t = oi_current();
+		if (t->pin_depth || t->in_callback || t->dying || oi_collect_locked_by_me())
+			error = EDEADLK;
+		else if (oi_threads_pinned())
+			error = EBUSY;
+		if (error)
+			return error;
+		pthread_mutex_lock(&runtime_lock);
+		if (oi_load_relaxed(&oi_runtime.running))
+			shut_down(t, &report);
+		pthread_mutex_unlock(&runtime_lock);
+	}
+	if (out)
+		*out = report;
+	return 0;
+}

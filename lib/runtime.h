@@ -1,0 +1,19 @@
+/* runtime.h - the one heap of the process: its configuration and its life. */
+#ifndef OI_RUNTIME_H
+#define OI_RUNTIME_H
+
+#include "compiler.h"
+#include "config.h"
+
+struct oi_runtime {
+	ouro_config config;
+	uint32_t running;     /* release once everything is set up [L1] */
+	uint32_t incarnation; /* counts starts */
+	bool shutting_down;
+};
+extern struct oi_runtime oi_runtime;
+
+/* Starts the heap with defaults if nothing has. False: no memory or no thread. */
+bool oi_runtime_ensure(void);
+
+#endif

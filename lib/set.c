@@ -1,0 +1,307 @@
+/*
+ * set.c - what follows when a collection has found a set of objects dead
+ *
+ *   condemned (in the stop): weak references expire all at once, own counting ends (everything is merged), each member gets
+ *                  one reference, the hold, so that no release by a finalizer or clear can make it die by count
+ *   WATCHES     -> all watches of all members, outside every pause
+ *   FINALIZERS  -> all finalizers that have not run before; references between members are intact
+ *   CHECK       -> if one ran: a second trial deletion over the set alone, in a stop; what is held from outside now, and all it
+ *                  reaches, is resurrected: the hold and the mark are taken back
+ *   CLEAR       -> clear is called, references to the world outside are released; those among members are just forgotten
+ *   DESTROY     -> destroy is called, the memory freed
+ * One thread works on a set at a time. With SAVEALL the set ends at CLEAR: what is left of it goes to the garbage list.
+ */
+#include "set.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "collect.h"
+#include "count.h"
+#include "death.h"
+#include "debug.h"
+#include "gate.h"
+#include "generation.h"
+#include "heap.h"
+#include "limbo.h"
+#include "log.h"
+#include "merge.h"
+#include "os.h"
+#include "pace.h"
+#include "type.h"
+#include "watch.h"
+#include "weak.h"
+
+#define GATE_SLICE 256
+
+struct oi_set *oi_set_new(int generation)
+{
+	struct oi_set *s = oi_calloc(1, sizeof *s);
+	if (s)
+		s->generation = generation;
+	return s;
+}
+
+bool oi_set_reserve(struct oi_set *s, size_t n)
+{
+	while (s->objects.capacity < n)
+		if (!oi_vector_grow(&s->objects))
+			return false;
+	return true;
+}
+
+void oi_set_condemn(struct oi_set *s, struct oi_header *h)
+{
+	oi_merge_stopped(h);
+	oi_store_relaxed(&h->shared, oi_load_relaxed(&h->shared) + OI_ONE); /* stopped: the hold */
+	uint8_t flags = oi_flags(h);
+	oi_store_relaxed(&h->flags, (uint8_t)(flags | OI_FLAG_GARBAGE)); /* stopped */
+	if (flags & OI_FLAG_WEAK)
+		oi_weak_expire_stopped(h);
+	if (oi_has_callbacks(h))
+		s->has_callbacks = true;
+	oi_generation_make_old(h);
+	s->objects.data[s->objects.n++] = h;
+}
+
+/* ---- phases ---- */
+
+/* True: the phase is over; false: the budget is. */
+static bool run_watches(struct oi_thread *t, struct oi_set *s, size_t *budget)
+{
+	for (; s->cursor < s->objects.n; s->cursor++) {
+		struct oi_header *h = s->objects.data[s->cursor];
+		if (!s->watches && (oi_flags(h) & OI_FLAG_WEAK))
+			s->watches = oi_weak_sever(t, h);
+		while (s->watches) {
+			if (!*budget)
+				return false;
+			*budget -= oi_watch_run_one(t, &s->watches);
+		}
+	}
+	return true;
+}
+
+static bool run_finalizers(struct oi_thread *t, struct oi_set *s, size_t *budget)
+{
+	for (; s->cursor < s->objects.n; s->cursor++) {
+		struct oi_header *h = s->objects.data[s->cursor];
+		const ouro_type *type = oi_type_of(h);
+		if (!type->finalize || (oi_flags(h) & OI_FLAG_FINALIZED))
+			continue;
+		if (!*budget)
+			return false;
+		--*budget;
+		oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_FINALIZED);
+		s->finalized = true;
+		t->in_finalizer++;
+		oi_call(t, type->finalize, h);
+		t->in_finalizer--;
+	}
+	return true;
+}
+
+/* World stopped, under the collection lock. */
+static void resurrect(struct oi_set *s, struct oi_trial *tr)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < s->objects.n; i++) {
+		struct oi_header *h = s->objects.data[i];
+		if (!oi_trial_reached(h)) {
+			s->objects.data[n++] = h;
+			continue;
+		}
+		oi_store_relaxed(&h->flags, (uint8_t)(oi_flags(h) & ~OI_FLAG_GARBAGE)); /* stopped */
+		oi_store_relaxed(&h->shared, oi_load_relaxed(&h->shared) - OI_ONE);
+	}
+	s->objects.n = n;
+	oi_trial_reset(tr);
+}
+
+/* False: no memory. */
+static bool check_resurrection(struct oi_set *s)
+{
+	struct oi_trial tr = { .hold = 1 };
+	struct oi_stop stop;
+	bool ok = true;
+	oi_collect_lock();
+	oi_world_stop(&stop);
+	for (size_t i = 0; i < s->objects.n && ok; i++)
+		ok = oi_trial_add(&tr, s->objects.data[i]);
+	if (ok) {
+		oi_trial_run(&tr);
+		resurrect(s, &tr);
+	} else {
+		oi_trial_reset(&tr);
+	}
+	oi_world_start(&stop);
+	oi_collect_unlock();
+	oi_trial_free(&tr);
+	return ok;
+}
+
+/* Nothing may be destroyed on a guess, so this waits for memory if it must. */
+static void await_resurrection_check(struct oi_set *s)
+{
+	while (!check_resurrection(s)) {
+		oi_log("no memory to look for resurrected objects: %zu wait", s->objects.n);
+		oi_sleep_ns(10000000);
+	}
+}
+
+/* The reference of a condemned object to something: only those that leave the set count. */
+static void drop_child(void *child, void *arg)
+{
+	struct oi_thread *t = arg;
+	struct oi_header *h = oi_header_of(child);
+	if (oi_flags(h) & OI_FLAG_GARBAGE)
+		return;
+	if (oi_release(t, h))
+		oi_death(t, h);
+}
+
+static void clear_all(struct oi_thread *t, struct oi_set *s)
+{
+	size_t inside = 0; /* objects since the gate was entered */
+	for (size_t i = 0; i < s->objects.n; i++) {
+		struct oi_header *h = s->objects.data[i];
+		const ouro_type *type = oi_type_of(h);
+		if (type->clear) {
+			if (inside)
+				oi_gate_leave(t);
+			inside = 0;
+			oi_call(t, type->clear, h);
+		}
+		if (!inside)
+			oi_gate_enter(t);
+		oi_visit_slots(h, type, drop_child, t);
+		if (++inside == GATE_SLICE) {
+			oi_gate_leave(t);
+			inside = 0;
+		}
+	}
+	if (inside)
+		oi_gate_leave(t);
+}
+
+/* Blocks without callbacks, a page's worth at a time: one push for all that lie in one foreign page. */
+static size_t recycle_run(struct oi_thread *t, struct oi_set *s, size_t i)
+{
+	struct oi_page *p = oi_page_of(s->objects.data[i]);
+	struct cds_lfs_node *first = NULL, *last = NULL;
+	uint32_t n = 0;
+	oi_gate_enter(t);
+	for (; i < s->objects.n && n < GATE_SLICE; i++) {
+		struct oi_header *h = s->objects.data[i];
+		if (oi_page_of(h) != p || oi_has_callbacks(h))
+			break;
+		oi_death_count(t, h);
+		oi_store_relaxed(&h->shared, OI_MERGED | OI_DEAD);
+		struct cds_lfs_node *link = oi_block_retire(h);
+		link->next = first;
+		first = link;
+		if (!last)
+			last = link;
+		n++;
+	}
+	if (n)
+		oi_chain_free(t, p, first, last, n);
+	oi_gate_leave(t);
+	return i;
+}
+
+static void destroy_all(struct oi_thread *t, struct oi_set *s)
+{
+	bool recycle = !s->finalized;
+	for (size_t i = 0; i < s->objects.n;) {
+		struct oi_header *h = s->objects.data[i];
+		const ouro_type *type = oi_type_of(h);
+		if (!OURO_CHECKED && recycle && !oi_has_callbacks(h) && !type->weaks.n && !type->item_weaks.n)
+			i = recycle_run(t, s, i);
+		else
+			oi_death_destroy(t, s->objects.data[i++], recycle);
+	}
+}
+
+static void finish(struct oi_thread *t, struct oi_set *s)
+{
+	s->n_dead = s->objects.n;
+	if (oi_debug_save(s))
+		return;
+	clear_all(t, s);
+	destroy_all(t, s);
+}
+
+bool oi_set_work(struct oi_thread *t, struct oi_set *s, size_t *budget, size_t *n_dead)
+{
+	oi_death_begin(t);
+	bool over = true;
+	if (s->has_callbacks && s->phase == OI_SET_WATCHES && (over = run_watches(t, s, budget))) {
+		s->phase = OI_SET_FINALIZERS;
+		s->cursor = 0;
+	}
+	if (s->has_callbacks && s->phase == OI_SET_FINALIZERS && (over = run_finalizers(t, s, budget)))
+		s->phase = OI_SET_CHECK;
+	if (over) {
+		if (s->finalized)
+			await_resurrection_check(s);
+		finish(t, s);
+		*n_dead = s->n_dead;
+		oi_collect_count(s->generation, s->n_dead);
+		oi_vector_free(&s->objects);
+		free(s);
+	}
+	oi_death_end(t);
+	return over;
+}
+
+/* ---- the queue ---- */
+
+static pthread_mutex_t queue_lock = PTHREAD_MUTEX_INITIALIZER;
+static CDS_LIST_HEAD(queue);
+static uint32_t n_queued;
+
+void oi_set_queue(struct oi_set *s)
+{
+	pthread_mutex_lock(&queue_lock);
+	cds_list_add_tail(&s->link, &queue);
+	oi_store_relaxed(&n_queued, n_queued + 1);
+	pthread_mutex_unlock(&queue_lock);
+}
+
+bool oi_set_any_queued(void)
+{
+	return oi_load_relaxed(&n_queued) != 0; /* recheck */
+}
+
+bool oi_set_serve(struct oi_thread *t, size_t *budget)
+{
+	struct oi_set *s = NULL;
+	pthread_mutex_lock(&queue_lock);
+	if (!cds_list_empty(&queue)) {
+		s = cds_list_first_entry(&queue, struct oi_set, link);
+		cds_list_del(&s->link);
+		oi_store_relaxed(&n_queued, n_queued - 1);
+		oi_death_begin(t); /* under the lock: flush sees either the set or this */
+	}
+	pthread_mutex_unlock(&queue_lock);
+	if (!s)
+		return false;
+	size_t n_dead;
+	if (!oi_set_work(t, s, budget, &n_dead)) {
+		pthread_mutex_lock(&queue_lock);
+		cds_list_add(&s->link, &queue);
+		oi_store_relaxed(&n_queued, n_queued + 1);
+		pthread_mutex_unlock(&queue_lock);
+	}
+	oi_death_end(t);
+	return true;
+}
+
+void oi_set_fork(int phase)
+{
+	if (phase == 0)
+		pthread_mutex_lock(&queue_lock);
+	else
+		pthread_mutex_unlock(&queue_lock);
+}

@@ -1,0 +1,44 @@
+/* set.h - a set of objects that a collection found dead: watches, finalizers, resurrection, clearing. */
+#ifndef OI_SET_H
+#define OI_SET_H
+
+#include "object.h"
+#include "thread.h"
+#include "trial.h"
+#include "vector.h"
+
+struct oi_watch;
+
+/* What a budget may interrupt; the rest (set.c) is done in one go. */
+enum oi_set_phase { OI_SET_WATCHES, OI_SET_FINALIZERS, OI_SET_CHECK };
+
+struct oi_set {
+	struct cds_list_head link;
+	struct oi_vector objects; /* headers; each bears GARBAGE and one reference of the set's, the hold */
+	enum oi_set_phase phase;
+	size_t cursor;
+	struct oi_watch *watches; /* of the object at the cursor, still to run */
+	bool has_callbacks;       /* some member has a finalizer, destroy, clear or a watch */
+	bool finalized;           /* a finalizer ran: members may have been seen from outside */
+	int generation;
+	size_t n_dead;            /* the result: unreachable and not resurrected */
+};
+
+struct oi_set *oi_set_new(int generation);
+/* World stopped: @h is dead from this instant. There is room (oi_set_reserve). */
+void oi_set_condemn(struct oi_set *s, struct oi_header *h);
+bool oi_set_reserve(struct oi_set *s, size_t n);
+/*
+ * Works on a set, on this thread, outside the gate: at most *budget finalizers and watches, which it counts down. True: done,
+ * the set is gone, *n_dead says how many died.
+ */
+bool oi_set_work(struct oi_thread *t, struct oi_set *s, size_t *budget, size_t *n_dead);
+
+/* The sets that automatic collections left: for the reaper, or for ouro_run_finalizers. */
+void oi_set_queue(struct oi_set *s);
+/* Runs the oldest; false: none. The budget as above. */
+bool oi_set_serve(struct oi_thread *t, size_t *budget);
+bool oi_set_any_queued(void);
+void oi_set_fork(int phase);
+
+#endif

@@ -1,0 +1,120 @@
+/* stats.c - counters for the program: as a struct, as text, JSON and OpenMetrics. */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "collect.h"
+#include "gate.h"
+#include "os.h"
+#include "threads.h"
+#include "weak.h"
+#include "world.h"
+
+void ouro_stats_get(ouro_stats *out)
+{
+	oi_current();
+	if (!out)
+		return;
+	struct oi_thread_totals n;
+	memset(out, 0, sizeof *out);
+	oi_threads_totals(&n);
+	out->objects_allocated = n.n_allocated;
+	out->objects_freed = n.n_freed;
+	out->objects_live = n.n_allocated > n.n_freed ? n.n_allocated - n.n_freed : 0;
+	out->bytes_live = n.bytes_allocated > n.bytes_freed ? n.bytes_allocated - n.bytes_freed : 0;
+	out->bytes_reserved = oi_os_reserved();
+	out->weak_entries = oi_weak_count();
+	out->threads = oi_threads_count();
+	oi_collect_statistics(out->collections, out->collected, out->collection_ns);
+	const struct oi_histogram *h = &oi_world.pauses;
+	out->pauses = oi_load_relaxed(&h->n); /* count */
+	out->pause_sum_ns = oi_load_relaxed(&h->sum);
+	out->pause_max_ns = oi_load_relaxed(&h->max);
+	out->pause_p50_ns = oi_histogram_quantile(h, 0.5);
+	out->pause_p99_ns = oi_histogram_quantile(h, 0.99);
+	out->pause_p999_ns = oi_histogram_quantile(h, 0.999);
+	out->stop_max_ns = oi_load_relaxed(&oi_world.stop_max_ns);
+}
+
+static const struct row {
+	const char *name;
+	size_t offset;
+	bool counter, per_generation;
+	const char *help;
+} rows[] = {
+#define ROW(field, counter, help) { #field, offsetof(ouro_stats, field), counter, false, help }
+#define ROWS(field, help) { #field, offsetof(ouro_stats, field), true, true, help }
+	ROW(objects_live, false, "Objects alive"),
+	ROW(bytes_live, false, "Bytes of live objects, headers included"),
+	ROW(objects_allocated, true, "Objects made"),
+	ROW(objects_freed, true, "Objects destroyed"),
+	ROW(bytes_reserved, false, "Bytes held from the system for the heap and its metadata"),
+	ROW(weak_entries, false, "Objects with weak references or watches"),
+	ROW(threads, false, "Threads attached"),
+	ROWS(collections, "Collections run"),
+	ROWS(collected, "Objects found unreachable and not resurrected"),
+	ROWS(collection_ns, "Time spent in collections, in nanoseconds"),
+	ROW(pauses, true, "Stops of the world"),
+	ROW(pause_sum_ns, true, "Time of all stops, in nanoseconds"),
+	ROW(pause_p50_ns, false, "Median stop, in nanoseconds"),
+	ROW(pause_p99_ns, false, "99th percentile of stops, in nanoseconds"),
+	ROW(pause_p999_ns, false, "99.9th percentile of stops, in nanoseconds"),
+	ROW(pause_max_ns, false, "Longest stop, in nanoseconds"),
+	ROW(stop_max_ns, false, "Longest wait for a stop, in nanoseconds"),
+};
+#define N_ROWS (sizeof rows / sizeof *rows)
+
+static uint64_t value(const ouro_stats *s, const struct row *r, int i)
+{
+	return ((const uint64_t *)((const char *)s + r->offset))[i];
+}
+
+static void write_text(FILE *f, const ouro_stats *s)
+{
+	for (const struct row *r = rows; r < rows + N_ROWS; r++) {
+		fprintf(f, "%-18s", r->name);
+		for (int i = 0; i < (r->per_generation ? 3 : 1); i++)
+			fprintf(f, " %" PRIu64, value(s, r, i));
+		fputc('\n', f);
+	}
+}
+
+static void write_json(FILE *f, const ouro_stats *s)
+{
+	for (const struct row *r = rows; r < rows + N_ROWS; r++) {
+		fprintf(f, "%s\"%s\": ", r == rows ? "{" : ", ", r->name);
+		if (r->per_generation)
+			fprintf(f, "[%" PRIu64 ", %" PRIu64 ", %" PRIu64 "]", value(s, r, 0), value(s, r, 1), value(s, r, 2));
+		else
+			fprintf(f, "%" PRIu64, value(s, r, 0));
+	}
+	fprintf(f, "}\n");
+}
+
+static void write_openmetrics(FILE *f, const ouro_stats *s)
+{
+	for (const struct row *r = rows; r < rows + N_ROWS; r++) {
+		const char *total = r->counter ? "_total" : "";
+		fprintf(f, "# TYPE ouro_%s %s\n# HELP ouro_%s %s\n", r->name, r->counter ? "counter" : "gauge", r->name, r->help);
+		if (!r->per_generation)
+			fprintf(f, "ouro_%s%s %" PRIu64 "\n", r->name, total, value(s, r, 0));
+		for (int i = 0; r->per_generation && i < 3; i++)
+			fprintf(f, "ouro_%s%s{generation=\"%d\"} %" PRIu64 "\n", r->name, total, i, value(s, r, i));
+	}
+	fprintf(f, "# EOF\n");
+}
+
+int ouro_stats_write(FILE *f, ouro_stats_format format)
+{
+	if (!f || (unsigned)format > OURO_STATS_OPENMETRICS)
+		return EINVAL;
+	ouro_stats s;
+	ouro_stats_get(&s);
+	if (format == OURO_STATS_TEXT)
+		write_text(f, &s);
+	else if (format == OURO_STATS_JSON)
+		write_json(f, &s);
+	else
+		write_openmetrics(f, &s);
+	return fflush(f) || ferror(f) ? EIO : 0;
+}

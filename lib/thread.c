@@ -1,0 +1,376 @@
+/*
+ * thread.c - the registry: attaching, detaching, keys
+ *
+ * A record is type-stable: made once, never given back, used again by later threads, so that a pointer got from a key is
+ * always good to look at. The registry lock guards the list of attached ones and is held throughout a stop, so a thread
+ * that attaches or leaves during a stop simply waits for it to end; it is outside its gate then, and keeps nobody waiting.
+ *
+ * Leaving is the destructor of a thread-specific key. Other libraries' destructors may still use the heap afterwards, so
+ * ours puts itself off until the last round that POSIX promises, and a call after even that attaches the thread anew. If
+ * then nothing detaches it, the record stays attached to a thread that is gone: outside its gate, so it delays nobody; the
+ * next collection finds it (oi_threads_reap_gone).
+ */
+#include "thread.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "death.h"
+#include "gate.h"
+#include "log.h"
+#include "merge.h"
+#include "object.h"
+#include "os.h"
+#include "pace.h"
+#include "runtime.h"
+#include "threads.h"
+#include "weak.h"
+
+#define KEYS (OI_OWN_KEY_MAX + 1)
+
+__thread struct oi_thread *oi_self;
+CDS_LIST_HEAD(oi_threads);
+
+static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct oi_thread *record[KEYS]; /* by key; only grows */
+static uint32_t n_records = 1;         /* release after the record is in place [T1] */
+static size_t n_attached;              /* the library's own not counted */
+static struct oi_thread_totals left;   /* counters of threads that left; under the lock */
+static __thread bool exited; /* past the last destructor round */
+static pthread_key_t exit_key;
+static pthread_once_t exit_key_once = PTHREAD_ONCE_INIT;
+
+void oi_registry_lock(void)
+{
+	pthread_mutex_lock(&registry_lock);
+}
+
+bool oi_registry_trylock(void)
+{
+	return pthread_mutex_trylock(&registry_lock) == 0;
+}
+
+void oi_registry_unlock(void)
+{
+	pthread_mutex_unlock(&registry_lock);
+}
+
+struct oi_thread *oi_thread_of_key(uint16_t key)
+{
+	return oi_load_acquire(&record[key]); /* [T1] */
+}
+
+struct oi_thread *oi_thread_record(size_t i)
+{
+	return i + 1 < oi_load_acquire(&n_records) ? record[i + 1] : NULL; /* [T1] */
+}
+
+size_t oi_threads_count(void)
+{
+	return oi_load_relaxed(&n_attached); /* count */
+}
+
+/* Under the lock. A record nobody uses, or a new one. */
+static struct oi_thread *find_record(void)
+{
+	static uint32_t hint = 1;
+	for (uint32_t i = hint; i < n_records; i++)
+		if (!record[i]->attached && !record[i]->dead) {
+			hint = i + 1;
+			return record[i];
+		}
+	for (uint32_t i = 1; i < hint && i < n_records; i++)
+		if (!record[i]->attached && !record[i]->dead) {
+			hint = i + 1;
+			return record[i];
+		}
+	if (n_records == KEYS)
+		return NULL;
+	struct oi_thread *t = oi_os_map(sizeof *t);
+	if (!t)
+		return NULL;
+	oi_heap_init(&t->heap);
+	t->key = (uint16_t)n_records;
+	oi_store_release(&record[n_records], t); /* [T1] */
+	oi_store_release(&n_records, n_records + 1);
+	return t;
+}
+
+/* Under the lock: what a new user of a record must not find there. The foreign-free stack may hold pages: they are passed on. */
+static void reset(struct oi_thread *t)
+{
+	oi_store_relaxed(&t->pin_depth, 0);
+	t->in_finalizer = 0;
+	oi_store_relaxed(&t->dying, 0);
+	oi_store_relaxed(&t->in_callback, 0);
+	t->restricted = false;
+	t->tracked_delta = 0;
+	t->exit_rounds = exited ? PTHREAD_DESTRUCTOR_ITERATIONS : 0;
+	memset(t->types, 0, sizeof t->types);
+	t->merges.closed = false;
+	oi_store_release(&t->request, oi_world.membarrier ? 0u : (uint32_t)OI_REQUEST_FENCE);
+}
+
+static void set_name(struct oi_thread *t, const char *name)
+{
+	if (!name)
+		oi_thread_name(t->name);
+	else
+		strncpy(t->name, name, sizeof t->name - 1);
+	t->name[sizeof t->name - 1] = 0;
+}
+
+static void on_exit_of_thread(void *arg)
+{
+	struct oi_thread *t = arg;
+	if (oi_self != t)
+		return;
+	if (++t->exit_rounds < PTHREAD_DESTRUCTOR_ITERATIONS && !pthread_setspecific(exit_key, t))
+		return;
+	if (t->pin_depth) {
+		oi_log("thread \"%s\" exits inside a pinned region", t->name);
+		oi_store_relaxed(&t->pin_depth, 0);
+		oi_store_release(&t->gate, (uint64_t)0); /* [G1] */
+	}
+	oi_thread_detach(t);
+	exited = true;
+}
+
+static void make_exit_key(void)
+{
+	if (pthread_key_create(&exit_key, on_exit_of_thread))
+		oi_abort("no thread-specific key left");
+}
+
+static void link_record(struct oi_thread *t, bool internal)
+{
+	t->attached = true;
+	t->internal = internal;
+	t->tid = oi_gettid();
+	cds_list_add(&t->link, &oi_threads);
+	if (!internal)
+		oi_add_relaxed(&n_attached, 1); /* count */
+}
+
+int oi_thread_attach(const char *name, bool internal)
+{
+	pthread_once(&exit_key_once, make_exit_key);
+	oi_registry_lock();
+	struct oi_thread *t = find_record();
+	if (t) {
+		reset(t);
+		set_name(t, name);
+		link_record(t, internal);
+	}
+	oi_registry_unlock();
+	if (!t)
+		return ENOMEM;
+	oi_self = t;
+	if (!internal)
+		pthread_setspecific(exit_key, t);
+	return 0;
+}
+
+struct oi_thread *oi_thread_first_call(bool may_fail)
+{
+	while (!oi_runtime_ensure() || oi_thread_attach(NULL, false)) {
+		if (may_fail)
+			return NULL;
+		oi_sleep_ns(1000000); /* releasing has no way to fail: wait for memory */
+	}
+	return oi_self;
+}
+
+void oi_thread_reattach(struct oi_thread *t)
+{
+	while (!oi_runtime_ensure())
+		oi_sleep_ns(1000000);
+	oi_registry_lock();
+	if (oi_load_relaxed(&t->request) & OI_REQUEST_ATTACH) {
+		reset(t);
+		link_record(t, false);
+	}
+	oi_registry_unlock();
+}
+
+static void add_totals(struct oi_thread *t)
+{
+	left.n_allocated += t->n_allocated;
+	left.n_freed += t->n_freed;
+	left.bytes_allocated += t->bytes_allocated;
+	left.bytes_freed += t->bytes_freed;
+	oi_store_relaxed(&t->n_allocated, 0);
+	oi_store_relaxed(&t->n_freed, 0);
+	oi_store_relaxed(&t->bytes_allocated, 0);
+	oi_store_relaxed(&t->bytes_freed, 0);
+}
+
+void oi_thread_detach(struct oi_thread *t)
+{
+	if (!(oi_load_acquire(&t->request) & OI_REQUEST_ATTACH)) {
+		oi_merge_leave(t);
+		oi_gate_enter(t);
+		oi_pace_flush(t);
+		oi_limbo_abandon(t);
+		oi_weak_leave(t);
+		oi_heap_abandon(t);
+		oi_gate_leave(t);
+		oi_vector_free(&t->deaths.frames);
+		oi_registry_lock();
+		add_totals(t);
+		t->attached = false;
+		cds_list_del(&t->link);
+		if (!t->internal)
+			oi_add_relaxed(&n_attached, (size_t)-1); /* count */
+		oi_registry_unlock();
+	} else {
+		oi_registry_lock();
+		t->attached = false; /* of a heap that is gone */
+		oi_registry_unlock();
+	}
+	oi_self = NULL;
+	pthread_setspecific(exit_key, NULL);
+}
+
+void oi_threads_totals(struct oi_thread_totals *out)
+{
+	oi_registry_lock();
+	*out = left;
+	struct oi_thread *t;
+	cds_list_for_each_entry(t, &oi_threads, link) {
+		out->n_allocated += oi_load_relaxed(&t->n_allocated); /* count */
+		out->n_freed += oi_load_relaxed(&t->n_freed);
+		out->bytes_allocated += oi_load_relaxed(&t->bytes_allocated);
+		out->bytes_freed += oi_load_relaxed(&t->bytes_freed);
+	}
+	oi_registry_unlock();
+}
+
+bool oi_threads_pinned(void)
+{
+	bool pinned = false;
+	struct oi_thread *t;
+	oi_registry_lock();
+	cds_list_for_each_entry(t, &oi_threads, link)
+		if (t != oi_self && oi_load_relaxed(&t->pin_depth)) /* recheck: a hint; a pin that begins now is a misuse */
+			pinned = true;
+	oi_registry_unlock();
+	return pinned;
+}
+
+void oi_threads_shut_down(void)
+{
+	oi_registry_lock();
+	struct oi_thread *t, *next;
+	cds_list_for_each_entry_safe(t, next, &oi_threads, link) {
+		cds_list_del(&t->link);
+		oi_store_release(&t->request, (uint32_t)OI_REQUEST_ATTACH);
+	}
+	for (uint32_t i = 1; i < n_records; i++) {
+		t = record[i];
+		oi_limbo_drop(t);
+		oi_vector_free(&t->deaths.frames);
+		oi_vector_free(&t->merges.objects);
+		t->n_weak_cache = 0;
+		memset(&t->heap, 0, sizeof t->heap);
+		oi_heap_init(&t->heap);
+		add_totals(t);
+	}
+	left = (struct oi_thread_totals){ 0 };
+	n_attached = 0;
+	oi_registry_unlock();
+}
+
+/* In the child, which holds the registry lock from before the fork. */
+void oi_threads_fork_child(struct oi_thread *self)
+{
+	struct oi_thread *t, *next;
+	cds_list_for_each_entry_safe(t, next, &oi_threads, link) {
+		oi_store_release(&t->request, oi_load_relaxed(&t->request) & ~(uint32_t)OI_REQUEST_STOP);
+		if (t == self)
+			continue;
+		add_totals(t);
+		cds_list_del(&t->link);
+		t->attached = false;
+		t->dead = true; /* its key stays taken: its objects still bear it */
+		t->merges.closed = true;
+	}
+	oi_store_relaxed(&n_attached, self && !self->internal ? 1 : 0);
+	if (self)
+		self->tid = oi_gettid();
+}
+
+/* A record left attached by a call after the last destructor round of its thread. */
+void oi_threads_reap_gone(void)
+{
+	for (;;) {
+		struct oi_thread *t, *gone = NULL;
+		oi_registry_lock();
+		cds_list_for_each_entry(t, &oi_threads, link)
+			if (t->exit_rounds >= PTHREAD_DESTRUCTOR_ITERATIONS && t != oi_self && !oi_thread_alive(t->tid))
+				gone = t;
+		oi_registry_unlock();
+		if (!gone)
+			return;
+		struct oi_thread *self = oi_self;
+		oi_self = gone; /* act as the thread that is gone */
+		oi_thread_detach(gone);
+		oi_self = self;
+		pthread_setspecific(exit_key, self);
+	}
+}
+
+/* ---- public ---- */
+
+int ouro_thread_attach(const char *name)
+{
+	if (!oi_runtime_ensure())
+		return ENOMEM;
+	struct oi_thread *t = oi_self;
+	if (!t)
+		return oi_thread_attach(name, false);
+	oi_current();
+	oi_registry_lock();
+	set_name(t, name);
+	oi_registry_unlock();
+	return 0;
+}
+
+void ouro_thread_detach(void)
+{
+	struct oi_thread *t = oi_self;
+	if (t && !t->pin_depth && !t->in_callback && !t->dying && !t->internal)
+		oi_thread_detach(t);
+}
+
+void ouro_pin(void)
+{
+	struct oi_thread *t = oi_enter();
+	oi_store_relaxed(&t->pin_depth, t->pin_depth + 1);
+}
+
+void ouro_unpin(void)
+{
+	struct oi_thread *t = oi_self;
+	if (unlikely(!t || !t->pin_depth)) {
+		if (OURO_CHECKED)
+			oi_abort("ouro_unpin: this thread is not pinned");
+		return;
+	}
+	oi_store_relaxed(&t->pin_depth, t->pin_depth - 1);
+	oi_gate_leave(t);
+}
+
+void ouro_safepoint(void)
+{
+	struct oi_thread *t = oi_self;
+	if (!t || !t->pin_depth)
+		return;
+	uint32_t depth = t->pin_depth;
+	oi_store_relaxed(&t->pin_depth, 0);
+	oi_gate_leave(t);
+	oi_gate_enter(t);
+	oi_store_relaxed(&t->pin_depth, depth);
+}

@@ -1,0 +1,103 @@
+/* thread.h - the record of a thread: its gate, its allocation buffers, its queues and counters. */
+#ifndef OI_THREAD_H
+#define OI_THREAD_H
+
+#include "compiler.h"
+#include "heap.h"
+#include "limbo.h"
+#include "urcu.h"
+#include "vector.h"
+
+#include <sys/types.h>
+
+struct ouro_type;
+
+/* Bits of oi_thread.request: why an operation must take the slow way in. */
+enum {
+	OI_REQUEST_STOP = 1,   /* the world is, or is being, stopped */
+	OI_REQUEST_SEIZE = 2,  /* somebody works on this thread's behalf */
+	OI_REQUEST_DRAIN = 4,  /* the merge queue wants draining */
+	OI_REQUEST_FENCE = 8,  /* no membarrier on this system: entering needs a full fence; permanent */
+	OI_REQUEST_ATTACH = 16 /* the heap this record belonged to was shut down */
+};
+
+/* What ouro_new has to know of a type, checked once per thread: type.c. */
+struct oi_type_info {
+	const struct ouro_type *type;
+	uint32_t bytes; /* of the block without items */
+	uint8_t bin;    /* OI_BIN_LARGE or an index into oi_heap.bin */
+	bool tracked;
+};
+#define OI_TYPE_CACHE 64
+
+/* A dead object that waits for its dismantling, or is half done: death.c. */
+struct oi_death_stack {
+	struct oi_vector frames; /* pairs: object, cursor */
+};
+
+/* Objects that foreign threads released below their shared count: merge.c. */
+struct oi_merge_queue {
+	uint32_t lock; /* spin lock, held for a few instructions, only inside the gate */
+	uint32_t n;    /* of objects, to look at without the lock */
+	bool closed;   /* the thread has left */
+	struct oi_vector objects;
+};
+
+struct oi_thread {
+	/* ---- written by the owner on every operation, read by whoever stops the world ---- */
+	uint64_t gate;    /* 0: outside; else the grace period number at entry */
+	uint32_t request; /* OI_REQUEST_*: written by others */
+	uint16_t key;     /* what the own field of its objects holds */
+	uint32_t pin_depth;
+
+	/* ---- owner only ---- */
+	int64_t tracked_delta; /* allocations minus deaths of tracked objects not yet in the pace counter */
+	uint32_t in_finalizer;
+	uint32_t dying;        /* inside the outermost death loop; read by flush */
+	uint32_t n_deaths;     /* outermost death loops ended; read by flush */
+	uint32_t in_callback;  /* inside a finalizer, watch, clear or destroy; read by flush */
+	bool restricted;       /* the death loop may not run callbacks: it hands such objects to the reaper */
+	uint64_t n_allocated, n_freed, bytes_allocated, bytes_freed; /* count: read by statistics */
+	struct oi_death_stack deaths;
+	struct oi_heap heap;
+	struct oi_limbo limbo;
+	uint32_t weak_cache[32];
+	uint32_t n_weak_cache;
+	struct oi_type_info types[OI_TYPE_CACHE];
+
+	/* ---- any thread ---- */
+	struct oi_merge_queue merges;
+
+	/* ---- under the registry lock ---- */
+	struct cds_list_head link;
+	bool attached, internal; /* internal: one of the library's own */
+	bool dead, inherited;    /* vanished in a fork; what it had was taken over */
+	uint8_t exit_rounds;
+	pid_t tid;
+	char name[16];
+} __attribute__((aligned(OI_LINE)));
+
+extern __thread struct oi_thread *oi_self;
+
+/* All records that are attached, under the registry lock (which is held throughout a stop). */
+extern struct cds_list_head oi_threads;
+void oi_registry_lock(void);
+bool oi_registry_trylock(void);
+void oi_registry_unlock(void);
+
+/* The record of an owner id; stays valid (type-stable) when the thread leaves. */
+struct oi_thread *oi_thread_of_key(uint16_t key);
+/* Every record there ever was, attached or not: i = 0.. until NULL. */
+struct oi_thread *oi_thread_record(size_t i);
+
+int oi_thread_attach(const char *name, bool internal);
+void oi_thread_detach(struct oi_thread *t);
+/* Attaches a thread on its first call; waits for memory if it must. NULL only if @may_fail. */
+struct oi_thread *oi_thread_first_call(bool may_fail);
+/* After a shutdown: this thread's record belongs to the heap that is gone. */
+void oi_thread_reattach(struct oi_thread *t);
+void oi_threads_shut_down(void);
+void oi_threads_fork_child(struct oi_thread *self);
+size_t oi_threads_count(void);
+
+#endif

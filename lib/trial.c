@@ -1,0 +1,209 @@
+/*
+ * trial.c - trial deletion (Christopher 1984; the form of CPython's gc: subtract internal references, mark from the rest)
+ *
+ * For a set S of objects, with the world stopped: count for each member the references from members; whoever has more
+ * references than that is held from outside; mark what those reach inside S; the rest is garbage. Sound for any S: garbage
+ * G has every counted reference inside S, none from a marked member, so all inside G. That is why generations need no write
+ * barrier, and why a set may be cut short to fit the pause.
+ *
+ * One side byte per object: 0 not in S; else bits 0..6 hold the internal count + 1, bit 7 the mark. From 126 on the exact
+ * count lives in an array of the page, made when the first of its objects needs it: else garbage with an in-degree of 126
+ * would never be found. Nothing is written into objects.
+ *
+ * Memory is touched ahead by rings of 16 (150 ns an object over a cold random graph without, 30 with).
+ */
+#include "trial.h"
+
+#include "check.h"
+#include "count.h"
+#include "os.h"
+#include "region.h"
+#include "type.h"
+
+#define MARK 0x80
+#define EXACT 127 /* the count is in page->degree */
+#define RING 16
+
+bool oi_trial_add(struct oi_trial *tr, struct oi_header *h)
+{
+	uint8_t *side = oi_side_of(h);
+	if (*side)
+		return true;
+	if (!oi_vector_push(&tr->set, h))
+		return false;
+	*side = 1;
+	return true;
+}
+
+/* ---- counting ---- */
+
+static OI_COLD void count_exactly(struct oi_header *h)
+{
+	struct oi_page *p = oi_page_of(h);
+	if (!p->degree)
+		p->degree = oi_os_map(OI_BLOCKS * sizeof(uint32_t));
+	if (!p->degree)
+		return; /* no memory: then it counts as held from outside, which is conservative */
+	uint32_t *d = &p->degree[oi_block_index(p, h)];
+	*d = *d ? *d + 1 : EXACT - 1;
+}
+
+struct counter {
+	struct {
+		uint8_t *side;
+		struct oi_header *h;
+	} ring[RING];
+	unsigned next;
+};
+
+OI_INLINE void count_one(uint8_t *side, struct oi_header *h)
+{
+	uint8_t v = *side;
+	if (!v)
+		return;
+	if (likely(v < EXACT))
+		*side = v = (uint8_t)(v + 1);
+	if (unlikely(v == EXACT))
+		count_exactly(h);
+}
+
+OI_INLINE void count_child(void *child, void *arg)
+{
+	struct counter *c = arg;
+	struct oi_header *h = oi_header_of(child);
+	uint8_t *side = oi_side_of(h);
+	__builtin_prefetch(side, 1);
+	unsigned i = c->next++ % RING;
+	if (c->ring[i].side)
+		count_one(c->ring[i].side, c->ring[i].h);
+	c->ring[i].side = side;
+	c->ring[i].h = h;
+}
+
+static void count_internal(struct oi_trial *tr)
+{
+	struct counter c = { 0 };
+	void **set = tr->set.data;
+	for (size_t i = 0, n = tr->set.n; i < n; i++) {
+		if (i + 8 < n)
+			__builtin_prefetch(set[i + 8]);
+		oi_visit_all(set[i], count_child, &c);
+	}
+	for (unsigned i = 0; i < RING; i++)
+		if (c.ring[i].side)
+			count_one(c.ring[i].side, c.ring[i].h);
+}
+
+/* References from the set; -1: too many to know. */
+static int64_t internal_count(const struct oi_header *h, uint8_t side)
+{
+	unsigned n = side & ~MARK;
+	if (likely(n < EXACT))
+		return (int64_t)n - 1;
+	struct oi_page *p = oi_page_of(h);
+	return p->degree ? (int64_t)p->degree[oi_block_index(p, h)] : -1;
+}
+
+static bool held_from_outside(const struct oi_trial *tr, const struct oi_header *h, uint8_t side)
+{
+	if (oi_flags(h) & OI_FLAG_IMMORTAL)
+		return true;
+	int64_t references = oi_references(h) - tr->hold, internal = internal_count(h, side);
+	oi_check_internal(h, references, internal);
+	return internal < 0 || references != internal;
+}
+
+/* ---- marking ---- */
+
+OI_INLINE void push_child(void *child, void *arg)
+{
+	struct oi_trial *tr = arg;
+	struct oi_header *h = oi_header_of(child);
+	if (unlikely(!oi_vector_push(&tr->stack, h)))
+		tr->overflowed = true;
+}
+
+static void mark_from_stack(struct oi_trial *tr)
+{
+	struct oi_header *ring[RING];
+	unsigned first = 0, n = 0;
+	while (tr->stack.n || n) {
+		while (n < RING && tr->stack.n) {
+			struct oi_header *h = tr->stack.data[--tr->stack.n];
+			__builtin_prefetch(oi_side_of(h), 1);
+			__builtin_prefetch(h + 1);
+			ring[(first + n++) % RING] = h;
+		}
+		struct oi_header *h = ring[first++ % RING];
+		n--;
+		uint8_t *side = oi_side_of(h);
+		if (!*side || (*side & MARK))
+			continue;
+		*side |= MARK;
+		oi_visit_all(h, push_child, tr);
+	}
+}
+
+/* After an overflow: whatever a marked object refers to is visited again, until the stack holds. */
+static void mark_again(struct oi_trial *tr)
+{
+	while (tr->overflowed) {
+		tr->overflowed = false;
+		for (size_t i = 0; i < tr->set.n; i++)
+			if (*oi_side_of(tr->set.data[i]) & MARK) {
+				oi_visit_all(tr->set.data[i], push_child, tr);
+				mark_from_stack(tr);
+			}
+	}
+}
+
+static void mark(struct oi_trial *tr)
+{
+	void **set = tr->set.data;
+	for (size_t i = 0, n = tr->set.n; i < n; i++) {
+		if (i + 8 < n)
+			__builtin_prefetch(set[i + 8]);
+		uint8_t *side = oi_side_of(set[i]);
+		if ((*side & MARK) || !held_from_outside(tr, set[i], *side))
+			continue;
+		*side |= MARK;
+		oi_visit_all(set[i], push_child, tr);
+		mark_from_stack(tr);
+	}
+	mark_again(tr);
+}
+
+void oi_trial_run(struct oi_trial *tr)
+{
+	count_internal(tr);
+	mark(tr);
+}
+
+bool oi_trial_reached(const struct oi_header *h)
+{
+	return *oi_side_of(h) & MARK;
+}
+
+void oi_trial_reset(struct oi_trial *tr)
+{
+	for (size_t i = 0; i < tr->set.n; i++) {
+		struct oi_header *h = tr->set.data[i];
+		uint8_t *side = oi_side_of(h);
+		if (unlikely((*side & ~MARK) == EXACT)) {
+			struct oi_page *p = oi_page_of(h);
+			if (p->degree)
+				oi_os_unmap(p->degree, OI_BLOCKS * sizeof(uint32_t));
+			p->degree = NULL;
+		}
+		*side = 0;
+	}
+	tr->overflowed = false;
+	oi_vector_trim(&tr->set, 1 << 16);
+	oi_vector_trim(&tr->stack, 1 << 16);
+}
+
+void oi_trial_free(struct oi_trial *tr)
+{
+	oi_vector_free(&tr->set);
+	oi_vector_free(&tr->stack);
+}

@@ -1,0 +1,68 @@
+/* type.h - checking types, and walking the references and weak cells that they declare. */
+#ifndef OI_TYPE_H
+#define OI_TYPE_H
+
+#include "object.h"
+#include "thread.h"
+
+/* The visitor of traverse: public type, private content. */
+struct ouro_visitor {
+	void (*fn)(void *child, void *arg);
+	void *arg;
+};
+
+/* 0 or EINVAL. */
+int oi_type_check(const ouro_type *type);
+/* What ouro_new needs, from the thread's cache; NULL: a bad type. */
+OI_COLD const struct oi_type_info *oi_type_learn(struct oi_thread *t, const ouro_type *type);
+
+OI_INLINE struct oi_type_info *oi_type_cached(struct oi_thread *t, const ouro_type *type)
+{
+	return &t->types[((uintptr_t)type >> 4 ^ (uintptr_t)type >> 10) % OI_TYPE_CACHE];
+}
+
+typedef void (*oi_child_fn)(void *child, void *arg);
+
+/* [S1] acquire: pairs with the release of the store that put the child there (slot.c). */
+OI_INLINE void oi_visit_fields(char *base, const ouro_fields *f, oi_child_fn fn, void *arg)
+{
+	for (uint32_t i = 0; i < f->n; i++) {
+		void **slot = (void **)(base + f->field[i].offset);
+		for (uint32_t k = 0; k < f->field[i].count; k++) {
+			void *child = oi_load_acquire(&slot[k]);
+			if (child)
+				fn(child, arg);
+		}
+	}
+}
+
+OI_INLINE void oi_visit_items(char *items, size_t from, size_t to, const ouro_type *t, oi_child_fn fn, void *arg)
+{
+	for (size_t i = from; i < to; i++)
+		oi_visit_fields(items + i * t->item_size, &t->item_slots, fn, arg);
+}
+
+/* All slots: the fixed part's, then the items'. */
+OI_INLINE void oi_visit_slots(struct oi_header *h, const ouro_type *t, oi_child_fn fn, void *arg)
+{
+	char *obj = oi_object_of(h);
+	oi_visit_fields(obj, &t->slots, fn, arg);
+	if (unlikely(t->item_slots.n))
+		oi_visit_items(obj + t->size, 0, oi_items(h, t), t, fn, arg);
+}
+
+/* Slots and what traverse reports; only while the world is stopped, or for an object nobody else can reach. */
+OI_INLINE void oi_visit_all(struct oi_header *h, oi_child_fn fn, void *arg)
+{
+	const ouro_type *t = oi_type_of(h);
+	oi_visit_slots(h, t, fn, arg);
+	if (unlikely(t->traverse != NULL)) {
+		ouro_visitor v = { fn, arg };
+		t->traverse(oi_object_of(h), &v);
+	}
+}
+
+/* Empties the weak cells of a dying object. */
+void oi_clear_weaks(struct oi_header *h, const ouro_type *t);
+
+#endif

@@ -1,0 +1,30 @@
+/* vector.c - a growing array of words on mapped pages. */
+#include "vector.h"
+
+#include "os.h"
+
+bool oi_vector_grow(struct oi_vector *v)
+{
+	size_t bytes = v->capacity * sizeof *v->data;
+	size_t new_bytes = bytes ? bytes * 2 : 4096;
+	void *p = bytes ? oi_os_remap(v->data, bytes, new_bytes) : oi_os_map(new_bytes);
+	if (!p)
+		return false;
+	v->data = p;
+	v->capacity = new_bytes / sizeof *v->data;
+	return true;
+}
+
+void oi_vector_free(struct oi_vector *v)
+{
+	if (v->data)
+		oi_os_unmap(v->data, v->capacity * sizeof *v->data);
+	*v = (struct oi_vector){ 0 };
+}
+
+void oi_vector_trim(struct oi_vector *v, size_t keep)
+{
+	v->n = 0;
+	if (v->capacity > keep)
+		oi_vector_free(v);
+}

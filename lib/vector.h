@@ -1,0 +1,25 @@
+/* vector.h - a growing array of words on mapped pages, usable while the world is stopped (no malloc). */
+#ifndef OI_VECTOR_H
+#define OI_VECTOR_H
+
+#include "compiler.h"
+
+struct oi_vector {
+	void **data;
+	size_t n, capacity;
+};
+
+bool oi_vector_grow(struct oi_vector *v);
+void oi_vector_free(struct oi_vector *v);
+/* Empties it and gives the memory back if it holds more than @keep words. */
+void oi_vector_trim(struct oi_vector *v, size_t keep);
+
+OI_INLINE bool oi_vector_push(struct oi_vector *v, void *p)
+{
+	if (unlikely(v->n == v->capacity) && !oi_vector_grow(v))
+		return false;
+	v->data[v->n++] = p;
+	return true;
+}
+
+#endif

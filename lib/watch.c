@@ -1,0 +1,187 @@
+/*
+ * watch.c - functions to run once when an object dies
+ *
+ * Watches are cold: a lock guards the table of their ids and the lists of the entries. An object without watches never
+ * takes it. Exactly once: running and undoing both begin by taking the watch's id out of the table, under the lock; who
+ * finds it there has it. An id is {slot of the table, generation}, so an old id is told from a new one.
+ */
+#include "watch.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "check.h"
+#include "gate.h"
+#include "os.h"
+#include "weak.h"
+
+struct oi_watch {
+	struct oi_watch *next, *previous;
+	struct oi_weak_entry *entry; /* on whose list; NULL: taken by a death */
+	void (*fn)(void *arg);
+	void *arg;
+	uint32_t slot;
+};
+
+struct slot {
+	struct oi_watch *watch;
+	uint32_t generation;
+	uint32_t next_free;
+};
+
+static pthread_mutex_t watch_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct slot *slots;
+static uint32_t n_slots, first_free; /* index 0 is none */
+
+static bool grow(void)
+{
+	uint32_t n = n_slots ? n_slots * 2 : 64;
+	struct slot *s = oi_calloc(n, sizeof *s);
+	if (!s)
+		return false;
+	for (uint32_t i = 0; i < n_slots; i++)
+		s[i] = slots[i];
+	for (uint32_t i = n - 1; i >= n_slots && i > 0; i--) {
+		s[i].generation = 1;
+		s[i].next_free = first_free;
+		first_free = i;
+	}
+	free(slots);
+	slots = s;
+	n_slots = n;
+	return true;
+}
+
+/* Under the lock: the watch's id is spent. */
+static void retire_id(struct oi_watch *w)
+{
+	struct slot *s = &slots[w->slot];
+	s->watch = NULL;
+	if (++s->generation == 0)
+		return;
+	s->next_free = first_free;
+	first_free = w->slot;
+}
+
+static void unlink_watch(struct oi_watch *w)
+{
+	if (w->previous)
+		w->previous->next = w->next;
+	else if (w->entry)
+		w->entry->watches = w->next;
+	if (w->next)
+		w->next->previous = w->previous;
+}
+
+int ouro_watch(void *obj, void (*fn)(void *arg), void *arg, ouro_watch_id *id)
+{
+	if (!obj || !fn)
+		return EINVAL;
+	struct oi_thread *t = oi_enter();
+	struct oi_header *h = oi_header_of(obj);
+	oi_check_live(h, "ouro_watch");
+	struct oi_watch *w = oi_calloc(1, sizeof *w);
+	struct oi_weak_entry *e = w ? oi_weak_entry_of(t, h) : NULL;
+	if (e && (oi_is_dead(h) || (oi_flags(h) & OI_FLAG_GARBAGE)))
+		oi_store_release(&e->object, NULL); /* by its finalizer: no weak reference to the dying */
+	pthread_mutex_lock(&watch_lock);
+	bool ok = e && (first_free || grow());
+	if (ok) {
+		w->fn = fn;
+		w->arg = arg;
+		w->entry = e;
+		w->next = e->watches;
+		if (w->next)
+			w->next->previous = w;
+		e->watches = w;
+		w->slot = first_free;
+		first_free = slots[w->slot].next_free;
+		slots[w->slot].watch = w;
+		if (id)
+			*id = (uint64_t)slots[w->slot].generation << 32 | w->slot;
+	}
+	pthread_mutex_unlock(&watch_lock);
+	oi_gate_leave(t);
+	if (!ok)
+		free(w);
+	return ok ? 0 : ENOMEM;
+}
+
+bool ouro_unwatch(ouro_watch_id id)
+{
+	uint32_t i = (uint32_t)id;
+	pthread_mutex_lock(&watch_lock);
+	struct oi_watch *w = i < n_slots && slots[i].generation == id >> 32 ? slots[i].watch : NULL;
+	struct oi_watch *mine = w && w->entry ? w : NULL;
+	if (w)
+		retire_id(w);
+	if (mine)
+		unlink_watch(mine);
+	else if (w)
+		w->fn = NULL; /* a death has it on its list, and will free it */
+	pthread_mutex_unlock(&watch_lock);
+	free(mine);
+	return w != NULL;
+}
+
+struct oi_watch *oi_watch_take(struct oi_weak_entry *e)
+{
+	pthread_mutex_lock(&watch_lock);
+	struct oi_watch *list = e->watches;
+	e->watches = NULL;
+	for (struct oi_watch *w = list; w; w = w->next)
+		w->entry = NULL;
+	pthread_mutex_unlock(&watch_lock);
+	return list;
+}
+
+bool oi_watch_run_one(struct oi_thread *t, struct oi_watch **list)
+{
+	struct oi_watch *w = *list;
+	pthread_mutex_lock(&watch_lock);
+	*list = w->next;
+	void (*fn)(void *arg) = w->fn;
+	if (fn)
+		retire_id(w);
+	pthread_mutex_unlock(&watch_lock);
+	void *arg = w->arg;
+	free(w);
+	if (!fn)
+		return false;
+	oi_store_release(&t->in_callback, t->in_callback + 1);
+	fn(arg);
+	oi_store_release(&t->in_callback, t->in_callback - 1);
+	return true;
+}
+
+size_t oi_watch_run(struct oi_thread *t, struct oi_watch *list)
+{
+	size_t n = 0;
+	while (list)
+		n += oi_watch_run_one(t, &list);
+	return n;
+}
+
+/* All have run by then. The table of ids stays, so that an id from before names nothing. */
+void oi_watch_shutdown(void)
+{
+	pthread_mutex_lock(&watch_lock);
+	for (uint32_t i = 1; i < n_slots; i++)
+		if (slots[i].watch) {
+			free(slots[i].watch);
+			slots[i].watch = NULL;
+			slots[i].generation++;
+			slots[i].next_free = first_free;
+			first_free = i;
+		}
+	pthread_mutex_unlock(&watch_lock);
+}
+
+void oi_watch_fork(int phase)
+{
+	if (phase == 0)
+		pthread_mutex_lock(&watch_lock);
+	else
+		pthread_mutex_unlock(&watch_lock);
+}

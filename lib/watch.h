@@ -1,0 +1,20 @@
+/* watch.h - functions to run once when an object dies. */
+#ifndef OI_WATCH_H
+#define OI_WATCH_H
+
+#include "object.h"
+#include "thread.h"
+
+struct oi_watch;
+struct oi_weak_entry;
+
+/* All watches of an entry, newest first; they can still be undone until each one runs. */
+struct oi_watch *oi_watch_take(struct oi_weak_entry *e);
+/* Runs and frees them. Outside the gate. Returns how many ran. */
+size_t oi_watch_run(struct oi_thread *t, struct oi_watch *list);
+/* Runs at most the first; *list is the rest. */
+bool oi_watch_run_one(struct oi_thread *t, struct oi_watch **list);
+void oi_watch_shutdown(void);
+void oi_watch_fork(int phase);
+
+#endif

@@ -1,0 +1,293 @@
+/*
+ * weak.c - the side table
+ *
+ * A cell is {index, generation} in one word. The entry it names holds the object's address, or NULL once the object died. An
+ * object finds its entry through a per-page array of indices, made when the first of its blocks is weakly referenced; the
+ * flag WEAK says whether to look. (A hash table by address costs 218 to 331 ns a look-up against 6 to 45 here, and brings
+ * back the ABA problem.) The object's count never becomes a pointer to the table, so nobody else pays.
+ *
+ * States of an entry: free -> (taken) object set, index installed by compare-and-swap, the loser gives its entry back
+ *   -> expired: object = NULL, index taken away (oi_weak_sever) -> limbo for a grace period -> generation + 1 -> free.
+ * A generation about to wrap retires its entry for ever: no ABA at all, 24 bytes for 2^32 uses.
+ *
+ * Upgrading (ouro_weak_load), inside the gate: read the word, compare the generation, read the object, try to retain it.
+ * [W1] object is stored with release, loaded with acquire. The entry cannot be used for another object between the
+ * comparison and the load: that takes a grace period, and this thread is inside. The memory of the object cannot be reused
+ * for the same reason. Whether it still lives is decided by its count alone (DEAD is sticky).
+ */
+#include "weak.h"
+
+#include <errno.h>
+#include <pthread.h>
+
+#include "check.h"
+#include "count.h"
+#include "death.h"
+#include "gate.h"
+#include "limbo.h"
+#include "os.h"
+#include "watch.h"
+
+#define CHUNK 4096
+#define CHUNKS (1u << 18)
+#define CACHE_MAX 32
+
+static struct oi_weak_entry *chunk[CHUNKS];
+static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
+static uint32_t n_entries = 1, first_free; /* under the lock; index 0 is no entry */
+static int64_t n_used;
+
+static struct oi_weak_entry *entry_at(uint32_t index)
+{
+	return &oi_load_acquire(&chunk[index / CHUNK])[index % CHUNK]; /* [W2] pairs with grow */
+}
+
+/* ---- taking and giving back entries ---- */
+
+static bool grow(void)
+{
+	uint32_t c = n_entries / CHUNK;
+	if (c >= CHUNKS)
+		return false;
+	if (!chunk[c]) {
+		struct oi_weak_entry *e = oi_os_map(CHUNK * sizeof *e);
+		if (!e)
+			return false;
+		oi_store_release(&chunk[c], e); /* [W2] */
+	}
+	return true;
+}
+
+static bool refill(struct oi_thread *t)
+{
+	pthread_mutex_lock(&table_lock);
+	while (t->n_weak_cache < CACHE_MAX / 2) {
+		uint32_t index = first_free;
+		if (index)
+			first_free = entry_at(index)->next_free;
+		else if (grow())
+			index = n_entries++;
+		else
+			break;
+		t->weak_cache[t->n_weak_cache++] = index;
+	}
+	pthread_mutex_unlock(&table_lock);
+	return t->n_weak_cache != 0;
+}
+
+static void give_back(struct oi_thread *t, uint32_t keep)
+{
+	pthread_mutex_lock(&table_lock);
+	while (t->n_weak_cache > keep) {
+		uint32_t index = t->weak_cache[--t->n_weak_cache];
+		entry_at(index)->next_free = first_free;
+		first_free = index;
+	}
+	pthread_mutex_unlock(&table_lock);
+}
+
+static void cache(struct oi_thread *t, uint32_t index)
+{
+	if (t->n_weak_cache == CACHE_MAX)
+		give_back(t, CACHE_MAX / 2);
+	t->weak_cache[t->n_weak_cache++] = index;
+}
+
+void oi_weak_recycle(struct oi_thread *t, uint32_t index)
+{
+	struct oi_weak_entry *e = entry_at(index);
+	uint32_t generation = oi_load_relaxed(&e->generation) + 1; /* owner */
+	if (generation == 0)
+		return; /* retired for ever */
+	oi_store_release(&e->generation, generation);
+	cache(t, index);
+}
+
+void oi_weak_leave(struct oi_thread *t)
+{
+	give_back(t, 0);
+}
+
+uint64_t oi_weak_count(void)
+{
+	int64_t n = oi_load_relaxed(&n_used); /* count */
+	return n > 0 ? (uint64_t)n : 0;
+}
+
+/* ---- from an object to its entry ---- */
+
+static uint32_t *index_cell(struct oi_header *h, bool make)
+{
+	struct oi_page *p = oi_page_of(h);
+	uint32_t *array = oi_load_acquire(&p->weak_index); /* [W3] */
+	if (!array) {
+		if (!make || !(array = oi_os_map(OI_WEAK_INDEX_BYTES)))
+			return NULL;
+		uint32_t *other = NULL;
+		if (!oi_cas(&p->weak_index, &other, array)) { /* [W3] */
+			oi_os_unmap(array, OI_WEAK_INDEX_BYTES);
+			array = other;
+		}
+	}
+	return &array[oi_block_index(p, h)];
+}
+
+struct oi_weak_entry *oi_weak_entry_of(struct oi_thread *t, struct oi_header *h)
+{
+	uint32_t *cell = index_cell(h, true);
+	if (!cell)
+		return NULL;
+	uint32_t index = oi_load_acquire(cell); /* [W3] */
+	if (!index) {
+		if (!t->n_weak_cache && !refill(t))
+			return NULL;
+		index = t->weak_cache[--t->n_weak_cache];
+		struct oi_weak_entry *e = entry_at(index);
+		if (!oi_load_relaxed(&e->generation)) /* owner */
+			oi_store_relaxed(&e->generation, 1);
+		oi_store_release(&e->object, (void *)h); /* [W1] */
+		oi_publish(h);
+		uint32_t other = 0;
+		if (oi_cas(cell, &other, index)) { /* [W3] */
+			oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_WEAK);
+			oi_add_relaxed(&n_used, 1); /* count */
+		} else {
+			oi_store_relaxed(&e->object, NULL); /* owner: nobody has seen it */
+			cache(t, index);
+			index = other;
+		}
+	}
+	return entry_at(index);
+}
+
+static uint32_t index_of(struct oi_header *h)
+{
+	uint32_t *cell = index_cell(h, false);
+	return cell ? oi_load_acquire(cell) : 0; /* [W3] */
+}
+
+struct oi_watch *oi_weak_sever(struct oi_thread *t, struct oi_header *h)
+{
+	uint32_t index = index_of(h);
+	if (!index)
+		return NULL;
+	oi_gate_enter(t);
+	struct oi_weak_entry *e = entry_at(index);
+	oi_store_release(&e->object, NULL);
+	oi_store_relaxed(index_cell(h, false), 0); /* owner: nobody else has a reference */
+	oi_and_acq_rel(&h->flags, (uint8_t)~OI_FLAG_WEAK);
+	struct oi_watch *watches = oi_watch_take(e);
+	oi_add_relaxed(&n_used, -1); /* count */
+	oi_limbo_add_weak(t, index);
+	oi_gate_leave(t);
+	return watches;
+}
+
+void oi_weak_expire_stopped(struct oi_header *h)
+{
+	uint32_t index = index_of(h);
+	if (index)
+		oi_store_release(&entry_at(index)->object, NULL);
+}
+
+/* ---- public ---- */
+
+/* Dead, or condemned by a collection: its weak references have expired, and new ones are born expired. */
+static bool is_dying(const struct oi_header *h)
+{
+	return oi_is_dead(h) || (oi_flags(h) & OI_FLAG_GARBAGE);
+}
+
+int ouro_weak_store(ouro_weak *cell, void *obj)
+{
+	if (!cell)
+		return EINVAL;
+	struct oi_thread *t = oi_enter();
+	uint64_t word = 0;
+	int error = 0;
+	if (obj) {
+		struct oi_header *h = oi_header_of(obj);
+		oi_check_live(h, "ouro_weak_store");
+		if (!is_dying(h)) {
+			struct oi_weak_entry *e = oi_weak_entry_of(t, h);
+			if (!e)
+				error = ENOMEM;
+			else
+				word = (uint64_t)oi_load_relaxed(&e->generation) << 32 | index_of(h); /* elsewhere: cannot change */
+			if (e && !oi_load_relaxed(&e->object)) /* recheck: made by a watch while it was being finalized */
+				oi_store_release(&e->object, (void *)h); /* [W1] */
+		}
+	}
+	if (!error)
+		oi_store_release(&cell->word, word); /* [W4] pairs with the acquire in ouro_weak_load */
+	oi_gate_leave(t);
+	return error;
+}
+
+void *ouro_weak_load(ouro_weak *cell)
+{
+	struct oi_thread *t = oi_enter();
+	void *obj = NULL;
+	enum oi_tried tried = OI_TRIED_DYING;
+	uint64_t word = oi_load_acquire(&cell->word); /* [W4] */
+	if (word) {
+		struct oi_weak_entry *e = entry_at((uint32_t)word);
+		if (oi_load_acquire(&e->generation) == (uint32_t)(word >> 32) && (obj = oi_load_acquire(&e->object))) /* [W1] */
+			tried = oi_try_retain(t, obj);
+	}
+	oi_gate_leave(t);
+	if (likely(tried == OI_TRIED_OK))
+		return oi_object_of(obj);
+	if (unlikely(tried == OI_TRIED_LAST))
+		oi_death(t, obj);
+	return NULL;
+}
+
+void ouro_weak_clear(ouro_weak *cell)
+{
+	if (cell)
+		oi_store_release(&cell->word, UINT64_C(0)); /* [W4] */
+}
+
+bool ouro_weak_expired(const ouro_weak *cell)
+{
+	struct oi_thread *t = oi_enter();
+	bool expired = true;
+	uint64_t word = oi_load_acquire(&cell->word); /* [W4] */
+	if (word) {
+		struct oi_weak_entry *e = entry_at((uint32_t)word);
+		struct oi_header *h;
+		if (oi_load_acquire(&e->generation) == (uint32_t)(word >> 32) && (h = oi_load_acquire(&e->object))) /* [W1] */
+			expired = is_dying(h);
+	}
+	oi_gate_leave(t);
+	return expired;
+}
+
+/* ---- life cycle ---- */
+
+/* Chunks stay: a cell from before may still be looked at, and its generation must not come again. */
+void oi_weak_shutdown(void)
+{
+	pthread_mutex_lock(&table_lock);
+	first_free = 0;
+	for (uint32_t i = 1; i < n_entries; i++) {
+		struct oi_weak_entry *e = entry_at(i);
+		e->object = NULL;
+		e->watches = NULL;
+		if (e->generation && ++e->generation == 0)
+			continue;
+		e->next_free = first_free;
+		first_free = i;
+	}
+	n_used = 0;
+	pthread_mutex_unlock(&table_lock);
+}
+
+void oi_weak_fork(int phase)
+{
+	if (phase == 0)
+		pthread_mutex_lock(&table_lock);
+	else
+		pthread_mutex_unlock(&table_lock);
+}

@@ -1,0 +1,35 @@
+/* weak.h - the side table of weakly referenced and watched objects. */
+#ifndef OI_WEAK_H
+#define OI_WEAK_H
+
+#include "object.h"
+#include "thread.h"
+
+struct oi_watch;
+
+/* Type-stable: an entry is only ever an entry, so a cell may look at it at any time. */
+struct oi_weak_entry {
+	void *object;            /* header, or NULL: expired */
+	struct oi_watch *watches; /* newest first; under the watch lock */
+	uint32_t generation;     /* changes when the entry is used again: a cell names entry and generation */
+	uint32_t next_free;
+};
+
+/* Inside the gate. The object's entry, made if it has none; NULL: no memory. */
+struct oi_weak_entry *oi_weak_entry_of(struct oi_thread *t, struct oi_header *h);
+/*
+ * The object dies: its cells expire, its entry retires. Returns the watches, which are the caller's to run. Outside the
+ * gate.
+ */
+struct oi_watch *oi_weak_sever(struct oi_thread *t, struct oi_header *h);
+/* World stopped: the cells expire; the entry stays for oi_weak_sever. */
+void oi_weak_expire_stopped(struct oi_header *h);
+/* A retired entry whose grace period is over. */
+void oi_weak_recycle(struct oi_thread *t, uint32_t index);
+/* The thread leaves: its spare entries go back. */
+void oi_weak_leave(struct oi_thread *t);
+uint64_t oi_weak_count(void);
+void oi_weak_shutdown(void);
+void oi_weak_fork(int phase);
+
+#endif

@@ -1,0 +1,236 @@
+/*
+ * world.c - stopping and restarting the world, seizing one thread, grace periods
+ *
+ * Note [STOP]. A stopper holds the registry lock from the request to the restart, so that attaching, detaching and other
+ * stoppers wait behind it, and nobody can slip in. States and who moves them:
+ *   running  -> asked    oi_world_stop: STOP into every request word, membarrier [G1]
+ *   asked    -> stopped  when every gate reads 0
+ *   stopped  -> running  oi_world_start: STOP cleared, generation + 1, waiters woken
+ * A thread that finds STOP leaves its gate and sleeps on the generation word, read before the request word: the restart
+ * clears the request first and counts up second, so a sleeper either sees the cleared request or a changed generation.
+ * Two stops in a row are told apart by the generation; a plain flag deadlocked the prototype.
+ * Fairness: a stopper first lets those in whom the last stop kept waiting (bounded by 2 ms, should one have been
+ * preempted), so that stops in a tight loop starve nobody.
+ *
+ * Note [GRACE]. Epoch-based reclamation (Fraser 2004) over the same gates: a gate holds the epoch at entry. Grace period
+ * e is over when, after the epoch became e and a membarrier, every gate was seen 0 or >= e. What was unlinked before a
+ * batch was sealed at epoch x may be reused once epoch x + 1 is done.
+ */
+#include "world.h"
+
+#include <sched.h>
+
+#include "gate.h"
+#include "log.h"
+#include "merge.h"
+#include "os.h"
+#include "runtime.h"
+#include "thread.h"
+
+struct oi_world oi_world = { .epoch = 1, .epoch_done = 0 };
+
+void oi_world_init(void)
+{
+	oi_world.membarrier = oi_membarrier_register();
+	oi_world.pauses = (struct oi_histogram){ 0 };
+	oi_world.stop_max_ns = 0;
+}
+
+void oi_gate_fence(void)
+{
+	/* A read-modify-write is the full fence that ThreadSanitizer understands. [GATE] */
+	static uint32_t fence;
+	__atomic_fetch_add(&fence, 1, __ATOMIC_SEQ_CST);
+}
+
+static void publish_requests(void)
+{
+	if (likely(oi_world.membarrier))
+		oi_membarrier();
+	else
+		oi_gate_fence();
+}
+
+/* Asleep until the stop or the seizure that keeps @t out is over. */
+static void wait_outside(struct oi_thread *t)
+{
+	for (;;) {
+		uint32_t generation = oi_load_acquire(&oi_world.generation); /* before the request: Note [STOP] */
+		if (!(oi_load_acquire(&t->request) & (OI_REQUEST_STOP | OI_REQUEST_SEIZE)))
+			return;
+		oi_futex_wait(&oi_world.generation, generation, 0);
+	}
+}
+
+void oi_gate_slow(struct oi_thread *t)
+{
+	bool waiting = false;
+	for (;;) {
+		uint32_t r = oi_load_acquire(&t->request); /* [G2] */
+		if (r & OI_REQUEST_FENCE) {
+			oi_gate_fence();
+			r = oi_load_acquire(&t->request);
+		}
+		if (!(r & ~(uint32_t)OI_REQUEST_FENCE))
+			break;
+		if ((r & OI_REQUEST_DRAIN) && !(r & (OI_REQUEST_STOP | OI_REQUEST_SEIZE | OI_REQUEST_ATTACH))) {
+			oi_and_acq_rel(&t->request, ~(uint32_t)OI_REQUEST_DRAIN);
+			oi_merge_drain_own(t); /* inside the gate; leaves it and comes back for the deaths */
+			continue;
+		}
+		oi_store_release(&t->gate, (uint64_t)0); /* [G1] */
+		if (!waiting)
+			__atomic_fetch_add(&oi_world.n_waiting, 1, __ATOMIC_SEQ_CST); /* before sleeping: oi_world_start */
+		waiting = true;
+		if (r & OI_REQUEST_ATTACH)
+			oi_thread_reattach(t);
+		else
+			wait_outside(t);
+		oi_store_release(&t->gate, oi_load_acquire(&oi_world.epoch)); /* [G1] */
+		oi_compiler_barrier();
+	}
+	if (waiting)
+		__atomic_fetch_sub(&oi_world.n_waiting, 1, __ATOMIC_SEQ_CST);
+}
+
+/* Waits with growing naps: the thread we wait for may need this very core. */
+static void back_off(unsigned *n)
+{
+	if (*n < 100)
+		oi_pause();
+	else if (*n < 110)
+		sched_yield();
+	else
+		oi_sleep_ns(*n < 200 ? 20000 : 500000);
+	++*n;
+}
+
+static void let_waiters_in(void)
+{
+	uint64_t until = 0;
+	for (unsigned n = 0; __atomic_load_n(&oi_world.n_waiting, __ATOMIC_SEQ_CST); back_off(&n)) {
+		uint64_t now = oi_now_ns();
+		if (!until)
+			until = now + 2000000;
+		else if (now > until)
+			return;
+	}
+}
+
+static void await_gate(struct oi_thread *t, uint64_t asked_ns)
+{
+	bool warned = false;
+	for (unsigned n = 0; oi_load_acquire(&t->gate) != 0; back_off(&n)) { /* [G1] */
+		if (n < 110 || warned || !oi_runtime.config.pin_warn_ns)
+			continue;
+		uint64_t waited = oi_now_ns() - asked_ns;
+		if (waited > oi_runtime.config.pin_warn_ns) {
+			warned = true;
+			oi_log("thread \"%s\" (tid %d) has been pinned for more than %llu ns while the world waits to stop", t->name,
+			       (int)t->tid, (unsigned long long)waited);
+		}
+	}
+}
+
+void oi_world_stop(struct oi_stop *stop)
+{
+	struct oi_thread *t, *self = oi_self;
+	oi_registry_lock();
+	let_waiters_in();
+	stop->asked_ns = oi_now_ns();
+	cds_list_for_each_entry(t, &oi_threads, link)
+		if (t != self)
+			oi_or_acq_rel(&t->request, OI_REQUEST_STOP);
+	publish_requests();
+	cds_list_for_each_entry(t, &oi_threads, link)
+		if (t != self)
+			await_gate(t, stop->asked_ns);
+	oi_world.stopped = true;
+	stop->stopped_ns = oi_now_ns();
+	if (stop->stopped_ns - stop->asked_ns > oi_world.stop_max_ns)
+		oi_store_relaxed(&oi_world.stop_max_ns, stop->stopped_ns - stop->asked_ns); /* count */
+}
+
+static void wake_waiters(void)
+{
+	__atomic_fetch_add(&oi_world.generation, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&oi_world.n_waiting, __ATOMIC_SEQ_CST))
+		oi_futex_wake(&oi_world.generation);
+}
+
+uint64_t oi_world_start(struct oi_stop *stop)
+{
+	struct oi_thread *t, *self = oi_self;
+	/* Everybody is outside: a grace period begins and is over. */
+	uint64_t e = oi_add_acq_rel(&oi_world.epoch, 1) + 1; /* [G3] */
+	oi_store_release(&oi_world.epoch_done, e);           /* [G4] */
+	oi_world.stopped = false;
+	cds_list_for_each_entry(t, &oi_threads, link)
+		if (t != self)
+			oi_and_acq_rel(&t->request, ~(uint32_t)OI_REQUEST_STOP); /* [G2] */
+	uint64_t ns = oi_now_ns() - stop->asked_ns;
+	oi_histogram_add(&oi_world.pauses, ns);
+	wake_waiters();
+	oi_registry_unlock();
+	return ns;
+}
+
+bool oi_world_seize(struct oi_thread *t, void (*fn)(struct oi_thread *t, void *arg), void *arg)
+{
+	bool done = false;
+	oi_registry_lock();
+	if (t->attached && t != oi_self) {
+		oi_or_acq_rel(&t->request, OI_REQUEST_SEIZE);
+		publish_requests();
+		if (oi_load_acquire(&t->gate) == 0) { /* [G1] */
+			fn(t, arg);
+			done = true;
+		}
+		oi_and_acq_rel(&t->request, ~(uint32_t)OI_REQUEST_SEIZE); /* [G2] */
+		wake_waiters();
+	}
+	oi_registry_unlock();
+	return done;
+}
+
+/* Under the registry lock. */
+static bool try_finish_epoch(void)
+{
+	uint64_t e = oi_load_relaxed(&oi_world.epoch);
+	if (oi_load_relaxed(&oi_world.epoch_done) == e) {
+		e = oi_add_acq_rel(&oi_world.epoch, 1) + 1; /* [G3] */
+		publish_requests();
+	} else if (!oi_world.membarrier) {
+		oi_gate_fence();
+	}
+	struct oi_thread *t, *self = oi_self;
+	cds_list_for_each_entry(t, &oi_threads, link) {
+		/* The caller, if inside, frees: it holds no uncounted pointer unless its program pinned it. */
+		if (t == self && !t->pin_depth)
+			continue;
+		uint64_t gate = oi_load_acquire(&t->gate); /* [G1] */
+		if (gate && gate < e)
+			return false;
+	}
+	oi_store_release(&oi_world.epoch_done, e); /* [G4] release: pairs with oi_limbo_reclaim */
+	return true;
+}
+
+void oi_grace_try(void)
+{
+	if (!oi_registry_trylock())
+		return;
+	try_finish_epoch();
+	oi_registry_unlock();
+}
+
+void oi_grace_wait(void)
+{
+	uint64_t target = oi_add_acq_rel(&oi_world.epoch, 0) + 1;
+	for (unsigned n = 0; oi_load_acquire(&oi_world.epoch_done) < target; back_off(&n)) {
+		oi_registry_lock();
+		if (oi_load_acquire(&oi_world.epoch_done) < target)
+			try_finish_epoch();
+		oi_registry_unlock();
+	}
+}

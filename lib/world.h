@@ -1,0 +1,49 @@
+/* world.h - stopping and restarting the world, seizing one thread, grace periods. */
+#ifndef OI_WORLD_H
+#define OI_WORLD_H
+
+#include "compiler.h"
+#include "histogram.h"
+
+struct oi_thread;
+
+struct oi_world {
+	uint64_t epoch;      /* number of the newest grace period asked for; starts at 1 */
+	uint64_t epoch_done; /* newest one that is over */
+	uint32_t generation; /* futex: counts restarts; what waiting threads sleep on */
+	uint32_t n_waiting;  /* threads asleep on it, or on their way in */
+	bool membarrier;     /* the kernel has it */
+	bool stopped;        /* under the registry lock */
+	/* under the registry lock, read by statistics */
+	struct oi_histogram pauses;
+	uint64_t stop_max_ns;
+};
+
+extern struct oi_world oi_world;
+
+void oi_world_init(void);
+
+/* What a stop costs and took; filled by oi_world_start. */
+struct oi_stop {
+	uint64_t asked_ns, stopped_ns;
+};
+
+/*
+ * Stops the world: returns when every other thread is outside, and holds the registry lock until oi_world_start. The
+ * caller is outside its own gate. Blocks for as long as a thread is pinned.
+ */
+void oi_world_stop(struct oi_stop *stop);
+/* Restarts it; returns how long the world was being or was stopped, in ns, which is what a mutator can have waited. */
+uint64_t oi_world_start(struct oi_stop *stop);
+
+/*
+ * Runs fn(t, arg) on behalf of thread @t while it is kept outside its gate. False if it is inside (it will serve its
+ * requests itself) or gone. The caller is outside its own gate.
+ */
+bool oi_world_seize(struct oi_thread *t, void (*fn)(struct oi_thread *t, void *arg), void *arg);
+
+/* Grace periods: one is over when every thread has been outside, or passed a safepoint, since it was asked for. */
+void oi_grace_try(void);  /* moves on if it can without waiting; callable inside the gate */
+void oi_grace_wait(void); /* waits for a full one; outside the gate */
+
+#endif
