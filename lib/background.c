@@ -26,7 +26,7 @@
 #include "runtime.h"
 #include "set.h"
 #include "stray.h"
-#include "thread.h"
+#include "threads.h"
 
 #define TICK_NS 4000000
 
@@ -87,7 +87,8 @@ static bool attach(const char *name)
 static void tick(void)
 {
 	oi_exchange_seq_cst(&want_tick, 0u); /* [B1] */
-	if (oi_merge_drain_all())
+	bool again = oi_merge_drain_all();
+	if (oi_threads_reap_gone() || again)
 		oi_exchange_seq_cst(&want_tick, 1u); /* some owners were busy: again */
 }
 
@@ -132,6 +133,10 @@ static bool serve(struct oi_thread *t)
 		any |= oi_set_serve(t, &budget);
 	if (oi_stray_any())
 		oi_stray_serve();
+	if (t->queued_merges) {
+		t->queued_merges = false;
+		oi_merge_drain_all();
+	}
 	return any;
 }
 

@@ -29,7 +29,7 @@
 #include "pace.h"
 #include "runtime.h"
 #include "set.h"
-#include "threads.h"
+#include "thread.h"
 #include "trial.h"
 #include "verify.h"
 
@@ -158,7 +158,6 @@ static struct oi_set *collect(int generation, size_t cap)
 
 void oi_collect_automatic(int generation)
 {
-	oi_threads_reap_gone();
 	oi_collect_lock();
 	struct oi_set *s = collect(generation, generation == 2 ? SIZE_MAX : oi_pace_cap());
 	oi_collect_unlock();
@@ -195,7 +194,6 @@ static void take_over_queued(struct oi_thread *t)
 
 static ssize_t collect_now(struct oi_thread *t, int generation)
 {
-	oi_threads_reap_gone();
 	oi_flush_quick(t);
 	oi_collect_lock();
 	struct oi_set *s = collect(generation, SIZE_MAX);

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,7 +47,7 @@ static bool parse_threshold(const char *s, int out[3])
 		char *end;
 		errno = 0;
 		long n = strtol(s, &end, 10);
-		if (end == s || errno || n < -1 || n > 2000000000 || *end != (i < 2 ? ',' : 0))
+		if (end == s || errno || n < -1 || n > INT_MAX || *end != (i < 2 ? ',' : 0))
 			return false;
 		out[i] = (int)n;
 		s = end + 1;

@@ -170,7 +170,8 @@ void *ouro_try_retain(void *obj)
 	struct oi_thread *t = oi_enter();
 	struct oi_header *h = oi_header_of(obj);
 	oi_check_object(h, "ouro_try_retain");
-	enum oi_tried tried = oi_try_retain(t, h);
+	bool condemned = oi_flags(h) & OI_FLAG_GARBAGE;
+	enum oi_tried tried = condemned ? OI_TRIED_DYING : oi_try_retain(t, h);
 	oi_gate_leave(t);
 	if (unlikely(tried == OI_TRIED_LAST))
 		oi_death(t, h);
@@ -185,8 +186,10 @@ size_t ouro_refcount(const void *obj)
 	struct oi_header *h = oi_header_of(obj);
 	oi_check_live(h, "ouro_refcount");
 	int64_t n = oi_references(h);
-	if (oi_flags(h) & OI_FLAG_FINALIZING)
-		n--; /* the finalizer's hold */
+	if (oi_flags(h) & (OI_FLAG_FINALIZING | OI_FLAG_GARBAGE))
+		n--; /* the hold of a finalizer, or of a condemned set */
+	if (oi_load_relaxed(&h->shared) & OI_QUEUED)
+		n--; /* given back already, as far as the program goes */
 	oi_gate_leave(t);
 	if (oi_flags(h) & OI_FLAG_IMMORTAL)
 		return SIZE_MAX;

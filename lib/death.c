@@ -24,6 +24,7 @@
 #include "gate.h"
 #include "inspect.h"
 #include "limbo.h"
+#include "merge.h"
 #include "os.h"
 #include "pace.h"
 #include "runtime.h"
@@ -58,7 +59,6 @@ static void push_or_stray(struct oi_thread *t, struct oi_header *h)
 
 static pthread_mutex_t handed_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct oi_vector handed; /* frames, as on a thread's stack */
-static size_t n_handed;         /* of them, to look at without the lock */
 
 static void hand_over_frame(struct oi_header *h, size_t cursor)
 {
@@ -68,7 +68,6 @@ static void hand_over_frame(struct oi_header *h, size_t cursor)
 		handed.n--;
 		ok = false;
 	}
-	oi_store_relaxed(&n_handed, handed.n);
 	pthread_mutex_unlock(&handed_lock);
 	if (unlikely(!ok))
 		oi_stray_add(h, OI_STRAY_DEATH);
@@ -80,14 +79,27 @@ void oi_death_hand_over(struct oi_header *h)
 	oi_background_reap();
 }
 
-bool oi_death_any_handed_over(void)
+/* The reaper takes frames, and hands over what is left of them, under the lock while it counts as dying: nothing slips by. */
+bool oi_death_all_served(void)
 {
-	return oi_load_relaxed(&n_handed) != 0; /* recheck */
+	struct oi_thread *t;
+	pthread_mutex_lock(&handed_lock);
+	bool idle = !handed.n;
+	for (size_t i = 0; idle && (t = oi_thread_record(i)); i++)
+		if (t != oi_self && t->internal && !t->dead && oi_load_acquire(&t->dying)) /* [D1] */
+			idle = false;
+	pthread_mutex_unlock(&handed_lock);
+	return idle;
 }
 
 static void hand_over_rest(struct oi_thread *t)
 {
 	struct oi_vector *v = &t->deaths.frames;
+	if (v->n) {
+		oi_gate_enter(t);
+		oi_merge_ahead(t, v->data[v->n - 2]);
+		oi_gate_leave(t);
+	}
 	for (size_t i = 0; i < v->n; i += 2)
 		hand_over_frame(v->data[i], (size_t)v->data[i + 1]);
 	oi_vector_trim(v, 4096);
@@ -196,6 +208,9 @@ void oi_death_destroy(struct oi_thread *t, struct oi_header *h, bool recycle)
 static bool begin(struct oi_thread *t, struct oi_header *h, const ouro_type *type)
 {
 	if (unlikely(t->restricted)) {
+		oi_gate_enter(t);
+		oi_merge_ahead(t, h);
+		oi_gate_leave(t);
 		oi_death_hand_over(h);
 		return false;
 	}
@@ -303,7 +318,6 @@ bool oi_death_serve_handed_over(struct oi_thread *t)
 	}
 	if (!handed.n)
 		oi_vector_trim(&handed, 4096);
-	oi_store_relaxed(&n_handed, handed.n);
 	if (n)
 		oi_death_begin(t); /* under the lock: flush sees either the pile or this */
 	pthread_mutex_unlock(&handed_lock);
@@ -334,5 +348,4 @@ void oi_death_inherit(struct oi_thread *t)
 void oi_death_drop(void)
 {
 	oi_vector_free(&handed);
-	n_handed = 0;
 }

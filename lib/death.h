@@ -22,7 +22,8 @@ void oi_death_restricted(struct oi_thread *t, void **h, size_t n);
 void oi_death_hand_over(struct oi_header *h);
 /* The reaper, or a thread that flushes: one handed-over object or pile; false if there was none. */
 bool oi_death_serve_handed_over(struct oi_thread *t);
-bool oi_death_any_handed_over(void);
+/* Nothing handed over waits or is being worked on by another thread of the library. */
+bool oi_death_all_served(void);
 
 /*
  * The end of an object whose children are released: clear has run, destroy runs, the block is freed. Outside the gate.

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "fork.h"
 #include "gate.h"
 
 #define LISTENERS 64
@@ -78,8 +79,10 @@ void oi_events_shutdown(void)
 
 void oi_events_fork(int phase)
 {
-	if (phase == 0)
+	if (phase == OI_FORK_PREPARE)
 		pthread_mutex_lock(&listeners_lock);
-	else
+	else if (phase == OI_FORK_PARENT)
 		pthread_mutex_unlock(&listeners_lock);
+	else /* a recursive lock knows its owner by thread id, which the child's thread has not */
+		listeners_lock = (pthread_mutex_t)PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 }

@@ -18,6 +18,15 @@
 #include "stray.h"
 #include "thread.h"
 
+static bool busy(struct oi_thread *t, bool callbacks_too)
+{
+	return oi_load_acquire(&t->dying) && !t->dead && (callbacks_too || !oi_load_acquire(&t->in_callback)); /* [D1] */
+}
+
+/*
+ * Until every other thread's outermost loop has ended once. The reaper's must have nothing left: what other threads hand over
+ * goes through it, in more than one loop perhaps.
+ */
 static void await_others(struct oi_thread *self, bool callbacks_too)
 {
 	struct oi_thread *t;
@@ -25,11 +34,8 @@ static void await_others(struct oi_thread *self, bool callbacks_too)
 		if (t == self)
 			continue;
 		uint32_t n = oi_load_acquire(&t->n_deaths);
-		while (oi_load_acquire(&t->dying) && oi_load_acquire(&t->n_deaths) == n && !t->dead) /* [D1] */
-			if (callbacks_too || !oi_load_acquire(&t->in_callback))
-				oi_sleep_ns(20000);
-			else
-				break;
+		while (busy(t, callbacks_too) && (t->internal || oi_load_acquire(&t->n_deaths) == n))
+			oi_sleep_ns(20000);
 	}
 }
 
@@ -61,7 +67,7 @@ void oi_flush(struct oi_thread *t)
 			while (oi_set_serve(t, &budget))
 				;
 		await_others(t, true);
-	} while (oi_death_any_handed_over());
+	} while (!oi_death_all_served() || oi_merge_any());
 }
 
 int ouro_flush(void)

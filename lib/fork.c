@@ -33,7 +33,7 @@ static bool prepared;
 
 /* Innermost last; the other way round afterwards. */
 static void (*const locks[])(int phase) = { oi_events_fork, oi_set_fork, oi_debug_fork, oi_death_fork, oi_watch_fork,
-					    oi_weak_fork, oi_limbo_fork,	 oi_log_fork };
+					    oi_weak_fork, oi_limbo_fork, oi_log_fork };
 #define N_LOCKS (sizeof locks / sizeof *locks)
 
 static void before(void)
@@ -41,34 +41,34 @@ static void before(void)
 	prepared = oi_load_acquire(&oi_runtime.running); /* [L1] */
 	if (!prepared)
 		return;
-	oi_collect_fork(0);
+	oi_collect_fork(OI_FORK_PREPARE);
 	oi_world_stop(&stop);
 	for (size_t i = 0; i < N_LOCKS; i++)
-		locks[i](0);
+		locks[i](OI_FORK_PREPARE);
 	oi_heap_lock();
 }
 
-static void unlock_all(void)
+static void unlock_all(int phase)
 {
 	oi_heap_unlock();
 	for (size_t i = N_LOCKS; i-- > 0;)
-		locks[i](1);
+		locks[i](phase);
 }
 
 static void in_parent(void)
 {
 	if (!prepared)
 		return;
-	unlock_all();
+	unlock_all(OI_FORK_PARENT);
 	oi_world_start(&stop);
-	oi_collect_fork(1);
+	oi_collect_fork(OI_FORK_PARENT);
 }
 
 static void in_child(void)
 {
 	if (!prepared)
 		return;
-	unlock_all();
+	unlock_all(OI_FORK_CHILD);
 	oi_world.n_waiting = 0;
 	oi_threads_fork_child(oi_self);
 	oi_background_fork_child();
@@ -84,7 +84,7 @@ static void in_child(void)
 			oi_weak_leave(t);
 			oi_heap_abandon(t);
 		}
-	oi_collect_fork(1);
+	oi_collect_fork(OI_FORK_PARENT);
 }
 
 static void install(void)

@@ -204,7 +204,10 @@ void oi_block_free(struct oi_thread *t, struct oi_header *h)
 	oi_chain_free(t, p, link, link, 1);
 }
 
-/* Takes in what others freed in a page of this heap. Owner, or under the heap lock for orphans. */
+/*
+ * Takes in what others freed in a page of this heap. Owner, or under the heap lock for orphans; only of a page just popped
+ * from a remote stack: clearing remote_queued while it is still linked there would let it be linked twice.
+ */
 static void harvest_page(struct oi_heap *heap, struct oi_page *p)
 {
 	oi_exchange_seq_cst(&p->remote_queued, 0u); /* [H1] */
@@ -390,7 +393,6 @@ static void orphan_page(struct oi_heap *heap, struct oi_page *p)
 	p->current = false;
 	heap_remove(heap, p);
 	heap_add(&oi_orphans, p);
-	harvest_page(&oi_orphans, p);
 	if (p->used == 0 && !oi_load_acquire(&p->remote_queued)) {
 		if (p->listed)
 			bin_remove(&oi_orphans, p);

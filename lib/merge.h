@@ -13,6 +13,12 @@ void oi_merge_disown(struct oi_header *h);
 void oi_merge_drain_own(struct oi_thread *t);
 /* On behalf of every thread that has a queue and is outside; from the collector's tick. True if something was left. */
 bool oi_merge_drain_all(void);
+bool oi_merge_any(void);
+/*
+ * Merges the objects below @h, which is dead, as far as they look like dying with it and @owner owns them. Caller: as for a
+ * merge, the owner inside its gate or whoever keeps it outside. Uses 8 KiB of stack.
+ */
+void oi_merge_ahead(struct oi_thread *owner, struct oi_header *h);
 /* World stopped: merges the object. For collections, and for objects whose owner vanished. */
 void oi_merge_stopped(struct oi_header *h);
 /* The thread leaves: merges all it owns; afterwards its key may be given out again. Outside the gate. */

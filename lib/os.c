@@ -48,13 +48,20 @@ void *oi_os_map(size_t bytes)
 	return p;
 }
 
-void *oi_os_remap(void *p, size_t bytes, size_t new_bytes)
+void *oi_os_map_list(size_t bytes)
+{
+	return oi_perturb_fail() ? NULL : map(bytes, 0);
+}
+
+void *oi_os_remap_list(void *p, size_t bytes, size_t new_bytes)
 {
 	void *q = oi_perturb_fail() ? MAP_FAILED : mremap(p, bytes, new_bytes, MREMAP_MAYMOVE);
-	if (q == MAP_FAILED)
-		return NULL;
-	oi_os_charge((int64_t)new_bytes - (int64_t)bytes);
-	return q;
+	return q == MAP_FAILED ? NULL : q;
+}
+
+void oi_os_unmap_list(void *p, size_t bytes)
+{
+	munmap(p, bytes);
 }
 
 void oi_os_unmap(void *p, size_t bytes)

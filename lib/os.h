@@ -10,8 +10,11 @@ uint64_t oi_now_ns(void);
 
 /* Zeroed pages, counted in oi_os_reserved; NULL when the system has none (or a fault was injected). */
 void *oi_os_map(size_t bytes);
-void *oi_os_remap(void *p, size_t bytes, size_t new_bytes);
 void oi_os_unmap(void *p, size_t bytes);
+/* The same for work lists that come and go: not counted, so that a collection at the heap limit has room to work. */
+void *oi_os_map_list(size_t bytes);
+void *oi_os_remap_list(void *p, size_t bytes, size_t new_bytes);
+void oi_os_unmap_list(void *p, size_t bytes);
 /* Address space only, aligned to its size's power of two alignment; not counted until oi_os_charge. */
 void *oi_os_reserve(size_t bytes, size_t alignment);
 void oi_os_unreserve(void *p, size_t bytes);

@@ -44,8 +44,9 @@ struct oi_header *oi_region_block(const void *p)
 
 static bool over_limit(size_t bytes)
 {
-	size_t limit = oi_runtime.config.heap_limit;
-	return limit && oi_os_reserved() + bytes > limit;
+	/* Pages leave room for what cannot be refused: thread records, limbo batches, the side table. */
+	size_t limit = oi_runtime.config.heap_limit, room = limit / 16 < (1 << 20) ? limit / 16 : 1 << 20;
+	return limit && oi_os_reserved() + bytes > limit - room;
 }
 
 static struct oi_region *new_region(size_t bytes)

@@ -5,18 +5,18 @@
  * always good to look at. The registry lock guards the list of attached ones and is held throughout a stop, so a thread
  * that attaches or leaves during a stop simply waits for it to end; it is outside its gate then, and keeps nobody waiting.
  *
- * Leaving is the destructor of a thread-specific key. Other libraries' destructors may still use the heap afterwards, so
- * ours puts itself off until the last round that POSIX promises, and a call after even that attaches the thread anew. If
- * then nothing detaches it, the record stays attached to a thread that is gone: outside its gate, so it delays nobody; the
- * next collection finds it (oi_threads_reap_gone).
+ * Leaving is the destructor of a thread-specific key. Other destructors may still use the heap afterwards: the thread then
+ * attaches anew, and is detached in the next round of destructors, of which there are four. A call in the last round leaves
+ * a record attached to a thread that is gone: outside its gate, so it delays nobody; the collector's tick looks for such
+ * late ones (oi_threads_reap_gone).
  */
 #include "thread.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <pthread.h>
 #include <string.h>
 
+#include "background.h"
 #include "death.h"
 #include "gate.h"
 #include "log.h"
@@ -38,7 +38,8 @@ static struct oi_thread *record[KEYS]; /* by key; only grows */
 static uint32_t n_records = 1;         /* release after the record is in place [T1] */
 static size_t n_attached;              /* the library's own not counted */
 static struct oi_thread_totals left;   /* counters of threads that left; under the lock */
-static __thread bool exited; /* past the last destructor round */
+static __thread bool exiting; /* its destructors are running */
+static uint32_t n_late;
 static pthread_key_t exit_key;
 static pthread_once_t exit_key_once = PTHREAD_ONCE_INIT;
 
@@ -107,7 +108,7 @@ static void reset(struct oi_thread *t)
 	oi_store_relaxed(&t->in_callback, 0);
 	t->restricted = false;
 	t->tracked_delta = 0;
-	t->exit_rounds = exited ? PTHREAD_DESTRUCTOR_ITERATIONS : 0;
+	t->late = exiting;
 	memset(t->types, 0, sizeof t->types);
 	t->merges.closed = false;
 	oi_store_release(&t->request, oi_world.membarrier ? 0u : (uint32_t)OI_REQUEST_FENCE);
@@ -127,15 +128,13 @@ static void on_exit_of_thread(void *arg)
 	struct oi_thread *t = arg;
 	if (oi_self != t)
 		return;
-	if (++t->exit_rounds < PTHREAD_DESTRUCTOR_ITERATIONS && !pthread_setspecific(exit_key, t))
-		return;
+	exiting = true;
 	if (t->pin_depth) {
 		oi_log("thread \"%s\" exits inside a pinned region", t->name);
 		oi_store_relaxed(&t->pin_depth, 0);
 		oi_store_release(&t->gate, (uint64_t)0); /* [G1] */
 	}
 	oi_thread_detach(t);
-	exited = true;
 }
 
 static void make_exit_key(void)
@@ -152,6 +151,8 @@ static void link_record(struct oi_thread *t, bool internal)
 	cds_list_add(&t->link, &oi_threads);
 	if (!internal)
 		oi_add_relaxed(&n_attached, 1); /* count */
+	if (t->late)
+		oi_add_relaxed(&n_late, 1u); /* recheck */
 }
 
 int oi_thread_attach(const char *name, bool internal)
@@ -170,6 +171,8 @@ int oi_thread_attach(const char *name, bool internal)
 	oi_self = t;
 	if (!internal)
 		pthread_setspecific(exit_key, t);
+	if (t->late)
+		oi_background_tick();
 	return 0;
 }
 
@@ -222,6 +225,8 @@ void oi_thread_detach(struct oi_thread *t)
 		add_totals(t);
 		t->attached = false;
 		cds_list_del(&t->link);
+		if (t->late)
+			oi_add_relaxed(&n_late, -1u); /* recheck */
 		if (!t->internal)
 			oi_add_relaxed(&n_attached, (size_t)-1); /* count */
 		oi_registry_unlock();
@@ -279,7 +284,7 @@ void oi_threads_shut_down(void)
 		add_totals(t);
 	}
 	left = (struct oi_thread_totals){ 0 };
-	n_attached = 0;
+	n_attached = n_late = 0;
 	oi_registry_unlock();
 }
 
@@ -302,24 +307,25 @@ void oi_threads_fork_child(struct oi_thread *self)
 		self->tid = oi_gettid();
 }
 
-/* A record left attached by a call after the last destructor round of its thread. */
-void oi_threads_reap_gone(void)
+/* Records left attached by a call in the last destructor round of their threads. True: some late ones still run. */
+bool oi_threads_reap_gone(void)
 {
-	for (;;) {
+	while (oi_load_relaxed(&n_late)) { /* recheck */
 		struct oi_thread *t, *gone = NULL;
 		oi_registry_lock();
 		cds_list_for_each_entry(t, &oi_threads, link)
-			if (t->exit_rounds >= PTHREAD_DESTRUCTOR_ITERATIONS && t != oi_self && !oi_thread_alive(t->tid))
+			if (t->late && t != oi_self && !oi_thread_alive(t->tid))
 				gone = t;
 		oi_registry_unlock();
 		if (!gone)
-			return;
+			return true;
 		struct oi_thread *self = oi_self;
 		oi_self = gone; /* act as the thread that is gone */
 		oi_thread_detach(gone);
 		oi_self = self;
-		pthread_setspecific(exit_key, self);
+		pthread_setspecific(exit_key, self && !self->internal ? self : NULL);
 	}
+	return false;
 }
 
 /* ---- public ---- */

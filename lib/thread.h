@@ -56,6 +56,7 @@ struct oi_thread {
 	uint32_t dying;        /* inside the outermost death loop; read by flush */
 	uint32_t n_deaths;     /* outermost death loops ended; read by flush */
 	uint32_t in_callback;  /* inside a finalizer, watch, clear or destroy; read by flush */
+	bool queued_merges;    /* it left something in a merge queue; the reaper's own note */
 	bool restricted;       /* the death loop may not run callbacks: it hands such objects to the reaper */
 	uint64_t n_allocated, n_freed, bytes_allocated, bytes_freed; /* count: read by statistics */
 	struct oi_death_stack deaths;
@@ -72,7 +73,7 @@ struct oi_thread {
 	struct cds_list_head link;
 	bool attached, internal; /* internal: one of the library's own */
 	bool dead, inherited;    /* vanished in a fork; what it had was taken over */
-	uint8_t exit_rounds;
+	bool late;               /* attached by a destructor of its exiting thread */
 	pid_t tid;
 	char name[16];
 } __attribute__((aligned(OI_LINE)));

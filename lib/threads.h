@@ -12,7 +12,7 @@ struct oi_thread_totals {
 void oi_threads_totals(struct oi_thread_totals *out);
 /* Is any other thread pinned? */
 bool oi_threads_pinned(void);
-/* Detaches records whose threads are gone without having done it. */
-void oi_threads_reap_gone(void);
+/* Detaches records whose threads are gone without having done it; true: there may be more later. */
+bool oi_threads_reap_gone(void);
 
 #endif

@@ -7,7 +7,7 @@ bool oi_vector_grow(struct oi_vector *v)
 {
 	size_t bytes = v->capacity * sizeof *v->data;
 	size_t new_bytes = bytes ? bytes * 2 : 4096;
-	void *p = bytes ? oi_os_remap(v->data, bytes, new_bytes) : oi_os_map(new_bytes);
+	void *p = bytes ? oi_os_remap_list(v->data, bytes, new_bytes) : oi_os_map_list(new_bytes);
 	if (!p)
 		return false;
 	v->data = p;
@@ -18,7 +18,7 @@ bool oi_vector_grow(struct oi_vector *v)
 void oi_vector_free(struct oi_vector *v)
 {
 	if (v->data)
-		oi_os_unmap(v->data, v->capacity * sizeof *v->data);
+		oi_os_unmap_list(v->data, v->capacity * sizeof *v->data);
 	*v = (struct oi_vector){ 0 };
 }
 
