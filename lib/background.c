@@ -19,6 +19,7 @@
 #include "collect.h"
 #include "death.h"
 #include "gate.h"
+#include "heap.h"
 #include "limbo.h"
 #include "merge.h"
 #include "os.h"
@@ -140,6 +141,15 @@ static bool serve(struct oi_thread *t)
 	return any;
 }
 
+/* Before sleeping: what it freed goes back to its owners, and empty pages to the system. */
+static void tidy(struct oi_thread *t)
+{
+	oi_gate_enter(t);
+	oi_limbo_reclaim(t, true);
+	oi_gate_leave(t);
+	oi_heap_harvest_idle();
+}
+
 static void *reaper_main(void *arg)
 {
 	(void)arg;
@@ -150,9 +160,7 @@ static void *reaper_main(void *arg)
 		oi_exchange_seq_cst(&want_reap, 0u); /* [B1] */
 		while (serve(oi_self) && !oi_load_acquire(&quit))
 			;
-		oi_gate_enter(oi_self);
-		oi_limbo_reclaim(oi_self, true);
-		oi_gate_leave(oi_self);
+		tidy(oi_self);
 		oi_futex_wait(&reaper.word, word, oi_limbo_has_abandoned() ? TICK_NS : 0);
 	}
 	oi_thread_detach(oi_self);

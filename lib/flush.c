@@ -39,6 +39,23 @@ static void await_others(struct oi_thread *self, bool callbacks_too)
 	}
 }
 
+/* Loops that the library's own threads have ended: if it stands still between two looks, nothing moved behind our back. */
+static uint32_t loops_of_others(struct oi_thread *self)
+{
+	struct oi_thread *t;
+	uint32_t n = 0;
+	for (size_t i = 0; (t = oi_thread_record(i)); i++)
+		if (t != self && t->internal)
+			n += oi_load_acquire(&t->n_deaths); /* [D1] */
+	return n;
+}
+
+static bool quiet(struct oi_thread *self)
+{
+	uint32_t n = loops_of_others(self);
+	return !oi_merge_any() && oi_death_all_served() && loops_of_others(self) == n;
+}
+
 static void merge_all(void)
 {
 	for (unsigned n = 0; oi_merge_drain_all() && n < 100; n++)
@@ -67,7 +84,7 @@ void oi_flush(struct oi_thread *t)
 			while (oi_set_serve(t, &budget))
 				;
 		await_others(t, true);
-	} while (!oi_death_all_served() || oi_merge_any());
+	} while (!quiet(t));
 }
 
 int ouro_flush(void)

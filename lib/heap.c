@@ -448,7 +448,8 @@ void oi_heap_harvest_all(void)
 		harvest(&t->heap, true);
 	harvest(&oi_orphans, true);
 	for (size_t i = 0; (t = oi_thread_record(i)); i++)
-		release_empty(&t->heap);
+		if (!t->leaving)
+			release_empty(&t->heap);
 	release_empty(&oi_orphans);
 	oi_heap_unlock();
 }
@@ -457,5 +458,23 @@ void oi_heap_purge(void)
 {
 	oi_heap_lock();
 	oi_pages_purge();
+	oi_heap_unlock();
+}
+
+static void harvest_for(struct oi_thread *t, void *arg)
+{
+	(void)arg;
+	harvest(&t->heap, t->leaving);
+}
+
+void oi_heap_harvest_idle(void)
+{
+	struct oi_thread *t;
+	for (size_t i = 0; (t = oi_thread_record(i)); i++)
+		if (oi_load_relaxed(&t->heap.remote.head)) /* recheck */
+			oi_world_seize(t, harvest_for, NULL);
+	oi_heap_lock();
+	harvest(&oi_orphans, true);
+	release_empty(&oi_orphans);
 	oi_heap_unlock();
 }

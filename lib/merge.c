@@ -215,18 +215,21 @@ void oi_merge_inherit(struct oi_thread *t)
 bool oi_merge_drain_all(void)
 {
 	bool left = false;
-	struct oi_thread *t;
+	struct oi_thread *t, *self = oi_self;
+	oi_death_begin(self); /* what is taken out of a queue and not yet handed over: flush */
 	for (size_t i = 0; (t = oi_thread_record(i)); i++) {
 		if (!oi_load_relaxed(&t->merges.n)) /* recheck: or at the next tick */
 			continue;
-		if (t == oi_self) {
-			if (!t->pin_depth)
-				drain_for(t, NULL);
+		if (t == self) {
+			oi_gate_enter(t);
+			drain_for(t, NULL);
+			oi_gate_leave(t);
 		} else if (!oi_world_seize(t, drain_for, NULL)) {
 			oi_or_acq_rel(&t->request, OI_REQUEST_DRAIN); /* it is inside: it does it at its next operation */
 			left = true;
 		}
 	}
+	oi_death_end(self);
 	return left;
 }
 
@@ -251,6 +254,7 @@ static void merge_page(struct oi_thread *t, struct oi_page *p)
 void oi_merge_leave(struct oi_thread *t)
 {
 	oi_gate_enter(t);
+	t->leaving = true;
 	oi_merge_drain_own(t);
 	for (struct oi_page *p = t->heap.all; p; p = p->heap_next) {
 		merge_page(t, p);

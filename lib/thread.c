@@ -106,7 +106,7 @@ static void reset(struct oi_thread *t)
 	t->in_finalizer = 0;
 	oi_store_relaxed(&t->dying, 0);
 	oi_store_relaxed(&t->in_callback, 0);
-	t->restricted = false;
+	t->restricted = t->leaving = false;
 	t->tracked_delta = 0;
 	t->late = exiting;
 	memset(t->types, 0, sizeof t->types);

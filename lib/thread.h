@@ -56,6 +56,7 @@ struct oi_thread {
 	uint32_t dying;        /* inside the outermost death loop; read by flush */
 	uint32_t n_deaths;     /* outermost death loops ended; read by flush */
 	uint32_t in_callback;  /* inside a finalizer, watch, clear or destroy; read by flush */
+	bool leaving;          /* it walks its pages: others must not take any away; changes inside the gate */
 	bool queued_merges;    /* it left something in a merge queue; the reaper's own note */
 	bool restricted;       /* the death loop may not run callbacks: it hands such objects to the reaper */
 	uint64_t n_allocated, n_freed, bytes_allocated, bytes_freed; /* count: read by statistics */

@@ -17,7 +17,7 @@ one() { # one NAME COMMAND...: runs it and counts the cmocka cases, or the comma
 	timeout "$limit" "$@" >"$log/$name.log" 2>&1
 	status=$?
 	ok=$(grep -c '^\[       OK \]' "$log/$name.log")
-	bad=$(grep -c '^\[  FAILED  \] [a-z_]*$' "$log/$name.log")
+	bad=$(grep -E '^\[  (FAILED |ERROR  ) \] [a-z_]+$' "$log/$name.log" | sort -u | wc -l)
 	[ "$ok$bad" = 00 ] && [ $status = 0 ] && ok=1
 	[ $status != 0 ] && [ "$bad" = 0 ] && bad=1
 	passed=$((passed + ok))
