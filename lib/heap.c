@@ -87,7 +87,7 @@ static void heap_add(struct oi_heap *heap, struct oi_page *p)
 	p->heap_next = heap->all;
 	if (heap->all)
 		heap->all->heap_previous = p;
-	heap->all = p;
+	oi_store_relaxed(&heap->all, p); /* recheck: adopt looks at the orphans' without the lock */
 	oi_store_release(&p->heap, heap);
 }
 
@@ -96,7 +96,7 @@ static void heap_remove(struct oi_heap *heap, struct oi_page *p)
 	if (p->heap_previous)
 		p->heap_previous->heap_next = p->heap_next;
 	else
-		heap->all = p->heap_next;
+		oi_store_relaxed(&heap->all, p->heap_next);
 	if (p->heap_next)
 		p->heap_next->heap_previous = p->heap_previous;
 }
@@ -165,9 +165,18 @@ static void local_free(struct oi_heap *heap, struct oi_page *p, struct cds_lfs_n
 		page_empty(heap, p);
 }
 
+/*
+ * remote_queued was set by the caller. A freer can be so late that the owner has taken its block in and given the empty page
+ * back: a page without a heap is queued nowhere, unless it has been put to use again meanwhile and has blocks waiting.
+ */
 static void queue_page(struct oi_page *p)
 {
-	struct oi_heap *heap = oi_load_acquire(&p->heap);
+	struct oi_heap *heap;
+	while (!(heap = oi_load_acquire(&p->heap))) {
+		oi_exchange_seq_cst(&p->remote_queued, 0u);
+		if (!__atomic_load_n(&p->remote.head, __ATOMIC_SEQ_CST) || oi_exchange_seq_cst(&p->remote_queued, 1u))
+			return;
+	}
 	oi_stack_push(&heap->remote, &p->remote_link);
 }
 
@@ -208,12 +217,12 @@ void oi_block_free(struct oi_thread *t, struct oi_header *h)
  * Takes in what others freed in a page of this heap. Owner, or under the heap lock for orphans; only of a page just popped
  * from a remote stack: clearing remote_queued while it is still linked there would let it be linked twice.
  */
-static void harvest_page(struct oi_heap *heap, struct oi_page *p)
+static bool harvest_page(struct oi_heap *heap, struct oi_page *p)
 {
 	oi_exchange_seq_cst(&p->remote_queued, 0u); /* [H1] */
 	struct cds_lfs_node *node = oi_stack_take_all(&p->remote);
 	if (!node)
-		return;
+		return false;
 	uint32_t n = 1;
 	struct cds_lfs_node *last = node;
 	for (; last->next; last = last->next)
@@ -223,26 +232,24 @@ static void harvest_page(struct oi_heap *heap, struct oi_page *p)
 	p->used -= n;
 	if (!p->listed && !p->current)
 		bin_add(heap, p);
+	return true;
 }
 
-static bool harvest(struct oi_heap *heap, bool locked)
+static void harvest(struct oi_heap *heap, bool locked)
 {
 	struct cds_lfs_node *node = oi_stack_take_all(&heap->remote);
-	bool any = node != NULL;
 	while (node) {
 		struct cds_lfs_node *next = node->next;
 		struct oi_page *p = caa_container_of(node, struct oi_page, remote_link);
 		struct oi_heap *owner = oi_load_acquire(&p->heap);
 		if (owner == heap) {
-			harvest_page(heap, p);
-			if (p->used == 0 && !locked)
+			if (harvest_page(heap, p) && p->used == 0 && !locked)
 				page_empty(heap, p);
 		} else {
 			queue_page(p); /* it changed hands after somebody looked: to its new heap */
 		}
 		node = next;
 	}
-	return any;
 }
 
 /* ---- getting pages ---- */
@@ -256,9 +263,7 @@ static void page_init(struct oi_page *p, unsigned bin, size_t block_size)
 	p->reciprocal = (uint32_t)(((UINT64_C(1) << 32) + block_size - 1) / block_size);
 	p->bin = (uint8_t)bin;
 	p->tracked = bin >= OI_CLASSES;
-	p->listed = p->current = false;
-	p->remote_queued = 0;
-	__cds_lfs_init(&p->remote);
+	p->listed = p->current = false; /* remote and remote_queued stay as they are: a late freer may be at them */
 	memset(oi_young_bits(p, 0), 0, 2 * OI_BITMAP * 8);
 }
 

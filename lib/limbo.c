@@ -21,6 +21,7 @@
 #include "weak.h"
 
 #define SEAL_BYTES (64 * 1024)
+#define SEAL_ITEMS 128 /* but not for so few, unless they are large: a grace period costs 1 to 2 us */
 
 static pthread_mutex_t abandoned_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct oi_batch *abandoned; /* sealed; under the lock, but peeked at without */
@@ -60,7 +61,7 @@ static bool add(struct oi_thread *t, void *item, size_t bytes)
 		return false;
 	l->filling->item[l->filling->n++] = item;
 	l->bytes += bytes;
-	if (l->filling->n == OI_BATCH || l->bytes >= SEAL_BYTES) {
+	if (l->filling->n == OI_BATCH || (l->bytes >= SEAL_BYTES && l->filling->n >= SEAL_ITEMS) || l->bytes >= 16 * SEAL_BYTES) {
 		seal(l);
 		oi_limbo_reclaim(t, false);
 	}

@@ -45,7 +45,7 @@ struct oi_header *oi_region_block(const void *p)
 static bool over_limit(size_t bytes)
 {
 	/* Pages leave room for what cannot be refused: thread records, limbo batches, the side table. */
-	size_t limit = oi_runtime.config.heap_limit, room = limit / 16 < (1 << 20) ? limit / 16 : 1 << 20;
+	size_t limit = oi_runtime.config.heap_limit, room = limit / 16 < (16 << 20) ? limit / 16 : 16 << 20;
 	return limit && oi_os_reserved() + bytes > limit - room;
 }
 
@@ -171,6 +171,7 @@ void oi_pages_free(struct oi_page *p)
 {
 	struct oi_region *r = oi_region_of(p);
 	p->state = OI_PAGE_FREE;
+	oi_store_release(&p->heap, (struct oi_heap *)NULL); /* heap.c, queue_page */
 	drop_tables(p);
 	if (r->bytes > OI_REGION) {
 		free_huge(p);
