@@ -13,7 +13,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
 
 #include "background.h"
 #include "debug.h"
@@ -160,16 +159,14 @@ void oi_collect_automatic(int generation)
 {
 	oi_collect_lock();
 	struct oi_set *s = collect(generation, generation == 2 ? SIZE_MAX : oi_pace_cap());
+	bool any = s && s->objects.n;
+	if (any)
+		oi_set_queue(oi_self, s); /* under the lock, which a fork takes: the set is never nowhere */
 	oi_collect_unlock();
-	if (!s)
-		return;
-	if (s->objects.n) {
-		oi_set_queue(s);
+	if (any)
 		oi_background_reap();
-	} else {
-		oi_vector_free(&s->objects);
-		free(s);
-	}
+	else if (s)
+		oi_set_free(s);
 }
 
 /* Sets without user code to run never wait. */
@@ -177,7 +174,7 @@ static ssize_t work_or_queue(struct oi_thread *t, struct oi_set *s)
 {
 	size_t n = s->objects.n, budget = SIZE_MAX, n_dead = n;
 	if (oi_runtime.config.finalizers == OURO_FINALIZERS_MANUAL && s->has_callbacks && !oi_runtime.shutting_down)
-		oi_set_queue(s);
+		oi_set_queue(t, s);
 	else
 		oi_set_work(t, s, &budget, &n_dead);
 	return (ssize_t)n_dead;
@@ -196,10 +193,12 @@ static ssize_t collect_now(struct oi_thread *t, int generation)
 {
 	oi_flush_quick(t);
 	oi_collect_lock();
-	struct oi_set *s = collect(generation, SIZE_MAX);
+	struct oi_set *s = collect(generation, SIZE_MAX), *outer = t->hand_set;
+	t->hand_set = s;
 	oi_collect_unlock();
-	take_over_queued(t);
 	ssize_t n = s ? work_or_queue(t, s) : 0;
+	t->hand_set = outer;
+	take_over_queued(t);
 	if (generation == 2) {
 		oi_gate_enter(t);
 		oi_limbo_reclaim(t, true);

@@ -96,7 +96,7 @@ bool oi_release_foreign(struct oi_thread *t, struct oi_header *h)
 	return false;
 }
 
-bool oi_merge_zero(struct oi_header *h)
+bool oi_merge_zero(struct oi_thread *t, struct oi_header *h)
 {
 	uint32_t s = oi_load_acquire(&h->shared), next; /* [C1] */
 	if (s == 0 && !oi_load_relaxed(&h->published)) {
@@ -110,6 +110,8 @@ bool oi_merge_zero(struct oi_header *h)
 	while (!oi_cas(&h->shared, &s, next)); /* [C1] */
 	/* From here on others count in shared and may even free the block, which marks it: hence no plain store. */
 	oi_merge_disown(h);
+	if (unlikely((next & OI_QUEUED) && oi_shared_count(next) == 1))
+		return oi_merge_recover(t, h); /* all that is left waits in this thread's own queue */
 	return next & OI_DEAD;
 }
 

@@ -9,7 +9,7 @@ OI_COLD void oi_local_spill(struct oi_header *h);
 void oi_retain_foreign(struct oi_header *h);
 /* True: that was the last reference, the object is DEAD and the caller must carry out its death (outside the gate). */
 bool oi_release_foreign(struct oi_thread *t, struct oi_header *h);
-bool oi_merge_zero(struct oi_header *h);
+bool oi_merge_zero(struct oi_thread *t, struct oi_header *h);
 OI_COLD void oi_saturate(struct oi_header *h);
 void oi_make_immortal(struct oi_header *h);
 /* All references: local and shared. Exact when nobody changes them. */
@@ -38,7 +38,7 @@ OI_INLINE bool oi_release(struct oi_thread *t, struct oi_header *h)
 		return oi_release_foreign(t, h);
 	uint16_t local = (uint16_t)(oi_load_relaxed(&h->local) - 1); /* owner */
 	oi_store_relaxed(&h->local, local);
-	return unlikely(local == 0) && oi_merge_zero(h);
+	return unlikely(local == 0) && oi_merge_zero(t, h);
 }
 
 /*

@@ -60,23 +60,40 @@ static void push_or_stray(struct oi_thread *t, struct oi_header *h)
 static pthread_mutex_t handed_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct oi_vector handed; /* frames, as on a thread's stack */
 
-static void hand_over_frame(struct oi_header *h, size_t cursor)
+/* Under the lock. */
+static void hand_over_locked(struct oi_header *h, size_t cursor)
 {
-	pthread_mutex_lock(&handed_lock);
 	bool ok = oi_vector_push(&handed, h);
 	if (ok && !oi_vector_push(&handed, (void *)cursor)) {
 		handed.n--;
 		ok = false;
 	}
-	pthread_mutex_unlock(&handed_lock);
 	if (unlikely(!ok))
 		oi_stray_add(h, OI_STRAY_DEATH);
+}
+
+static void hand_over_frame(struct oi_header *h, size_t cursor)
+{
+	pthread_mutex_lock(&handed_lock);
+	hand_over_locked(h, cursor);
+	pthread_mutex_unlock(&handed_lock);
 }
 
 void oi_death_hand_over(struct oi_header *h)
 {
 	hand_over_frame(h, 0);
 	oi_background_reap();
+}
+
+/* All frames of the thread at once: the child of a fork finds each either there or here. */
+static void hand_over_frames(struct oi_thread *t)
+{
+	struct oi_vector *v = &t->deaths.frames;
+	pthread_mutex_lock(&handed_lock);
+	for (size_t i = 0; i < v->n; i += 2)
+		hand_over_locked(v->data[i], (size_t)v->data[i + 1]);
+	v->n = 0;
+	pthread_mutex_unlock(&handed_lock);
 }
 
 /* The reaper takes frames, and hands over what is left of them, under the lock while it counts as dying: nothing slips by. */
@@ -100,8 +117,7 @@ static void hand_over_rest(struct oi_thread *t)
 		oi_merge_ahead(t, v->data[v->n - 2]);
 		oi_gate_leave(t);
 	}
-	for (size_t i = 0; i < v->n; i += 2)
-		hand_over_frame(v->data[i], (size_t)v->data[i + 1]);
+	hand_over_frames(t);
 	oi_vector_trim(v, 4096);
 	oi_background_reap();
 }
@@ -191,19 +207,6 @@ static void free_block(struct oi_thread *t, struct oi_header *h, bool recycle)
 		oi_limbo_add(t, h);
 }
 
-void oi_death_destroy(struct oi_thread *t, struct oi_header *h, bool recycle)
-{
-	const ouro_type *type = oi_type_of(h);
-	if (type->weaks.n || type->item_weaks.n)
-		oi_clear_weaks(h, type);
-	end_weak_references(t, h);
-	if (type->destroy)
-		oi_call(t, type->destroy, h);
-	oi_gate_enter(t);
-	free_block(t, h, recycle);
-	oi_gate_leave(t);
-}
-
 /* Outside the gate. False: resurrected, or not this thread's to do. */
 static bool begin(struct oi_thread *t, struct oi_header *h, const ouro_type *type)
 {
@@ -211,7 +214,11 @@ static bool begin(struct oi_thread *t, struct oi_header *h, const ouro_type *typ
 		oi_gate_enter(t);
 		oi_merge_ahead(t, h);
 		oi_gate_leave(t);
-		oi_death_hand_over(h);
+		pthread_mutex_lock(&handed_lock);
+		hand_over_locked(h, 0);
+		t->hand = NULL; /* under the lock: a fork finds it in one place */
+		pthread_mutex_unlock(&handed_lock);
+		oi_background_reap();
 		return false;
 	}
 	end_weak_references(t, h);
@@ -220,19 +227,68 @@ static bool begin(struct oi_thread *t, struct oi_header *h, const ouro_type *typ
 	return !finalize(t, h, type->finalize);
 }
 
-/* Objects with callbacks, weak references or cells: outside the gate, step by step. */
+/*
+ * The steps of an object that is dismantled outside the gate. What a thread has in hand, and how far it is, is kept in its
+ * record for the child of a fork, where the thread vanishes: the reaper goes on there, at the step after the callback it was
+ * in. A cursor of AT_STEP or more names a step.
+ */
+enum { STEP_CLEAR, STEP_DESTROY, STEP_FREE };
+#define AT_STEP (SIZE_MAX - STEP_FREE)
+
+static void take_in_hand(struct oi_thread *t, struct oi_header *h, size_t cursor)
+{
+	t->hand_cursor = cursor;
+	t->hand = h;
+}
+
+static void last_calls(struct oi_thread *t, struct oi_header *h, const ouro_type *type, bool destroy)
+{
+	if (type->weaks.n || type->item_weaks.n)
+		oi_clear_weaks(h, type);
+	end_weak_references(t, h);
+	if (destroy && type->destroy)
+		oi_call(t, type->destroy, h);
+}
+
+static void dismantle_from(struct oi_thread *t, struct oi_header *h, const ouro_type *type, size_t step)
+{
+	take_in_hand(t, h, AT_STEP + step);
+	if (step == STEP_CLEAR && type->clear)
+		oi_call(t, type->clear, h);
+	t->hand_cursor = AT_STEP + STEP_DESTROY;
+	last_calls(t, h, type, step <= STEP_DESTROY);
+	oi_gate_enter(t);
+	free_block(t, h, false);
+	t->hand = NULL;
+	oi_gate_leave(t);
+}
+
+/* Objects with callbacks, weak references or cells, which are in hand: outside the gate, step by step. */
 static void dismantle(struct oi_thread *t, struct oi_header *h, const ouro_type *type, size_t cursor)
 {
-	if (cursor == 0 && !begin(t, h, type))
+	if (unlikely(cursor >= AT_STEP)) {
+		dismantle_from(t, h, type, cursor - AT_STEP);
 		return;
+	}
+	if (cursor == 0 && !begin(t, h, type)) {
+		t->hand = NULL;
+		return;
+	}
 	oi_gate_enter(t);
 	bool done = release_children(t, h, type, cursor);
+	take_in_hand(t, done ? h : NULL, AT_STEP + STEP_CLEAR);
 	oi_gate_leave(t);
-	if (!done)
-		return;
-	if (type->clear)
-		oi_call(t, type->clear, h);
-	oi_death_destroy(t, h, false);
+	if (done)
+		dismantle_from(t, h, type, STEP_CLEAR);
+}
+
+void oi_death_destroy(struct oi_thread *t, struct oi_header *h, bool recycle, bool destroy, size_t *next)
+{
+	last_calls(t, h, oi_type_of(h), destroy);
+	oi_gate_enter(t);
+	free_block(t, h, recycle);
+	++*next;
+	oi_gate_leave(t);
 }
 
 static bool is_simple(const struct oi_header *h, const ouro_type *type)
@@ -254,8 +310,10 @@ static void work(struct oi_thread *t)
 			cursor = (size_t)v->data[--v->n];
 			h = v->data[--v->n];
 			const ouro_type *type = oi_type_of(h);
-			if (cursor || !is_simple(h, type))
+			if (cursor || !is_simple(h, type)) {
+				take_in_hand(t, h, cursor);
 				break;
+			}
 			release_children(t, h, type, 0);
 			free_block(t, h, false);
 			h = NULL;
@@ -309,25 +367,21 @@ void oi_death_restricted(struct oi_thread *t, void **h, size_t n)
 
 bool oi_death_serve_handed_over(struct oi_thread *t)
 {
-	struct oi_header *h[64];
-	size_t cursor[64], n = 0;
+	size_t n = 0;
 	pthread_mutex_lock(&handed_lock);
 	for (; n < 64 && handed.n; n++) {
-		cursor[n] = (size_t)handed.data[--handed.n];
-		h[n] = handed.data[--handed.n];
+		if (!push(t, handed.data[handed.n - 2], (size_t)handed.data[handed.n - 1]))
+			break;
+		handed.n -= 2;
 	}
 	if (!handed.n)
 		oi_vector_trim(&handed, 4096);
 	if (n)
-		oi_death_begin(t); /* under the lock: flush sees either the pile or this */
+		oi_death_begin(t); /* under the lock: flush, and fork, see either the pile or this */
 	pthread_mutex_unlock(&handed_lock);
-	if (!n)
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if (!push(t, h[i], cursor[i]))
-			dismantle(t, h[i], oi_type_of(h[i]), cursor[i]);
-	oi_death_end(t);
-	return true;
+	if (n)
+		oi_death_end(t);
+	return n != 0;
 }
 
 void oi_death_fork(int phase)
@@ -340,8 +394,10 @@ void oi_death_fork(int phase)
 
 void oi_death_inherit(struct oi_thread *t)
 {
-	for (size_t i = 0; i < t->deaths.frames.n; i += 2)
-		hand_over_frame(t->deaths.frames.data[i], (size_t)t->deaths.frames.data[i + 1]);
+	if (t->hand)
+		hand_over_frame(t->hand, t->hand_cursor >= AT_STEP && t->in_callback ? t->hand_cursor + 1 : t->hand_cursor);
+	t->hand = NULL;
+	hand_over_frames(t);
 	oi_vector_free(&t->deaths.frames);
 }
 

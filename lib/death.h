@@ -26,10 +26,11 @@ bool oi_death_serve_handed_over(struct oi_thread *t);
 bool oi_death_all_served(void);
 
 /*
- * The end of an object whose children are released: clear has run, destroy runs, the block is freed. Outside the gate.
- * @recycle: nobody can hold its address, whatever published says.
+ * The end of an object whose references are dropped, as part of a set: weak cells, watches, destroy, memory. Outside the gate.
+ * @recycle: nobody can hold its address, whatever published says. @destroy: false: has been called. @next: counted up, inside
+ * the gate, when it is gone.
  */
-void oi_death_destroy(struct oi_thread *t, struct oi_header *h, bool recycle);
+void oi_death_destroy(struct oi_thread *t, struct oi_header *h, bool recycle, bool destroy, size_t *next);
 /* Runs fn(obj) as user code: outside the gate, counted as a callback. */
 void oi_call(struct oi_thread *t, void (*fn)(void *obj), struct oi_header *h);
 /* Statistics of one object that is gone. */

@@ -32,7 +32,8 @@ static void add_edge(void *child, void *arg)
 /* World stopped. Every node gets a reference, so that it can be described afterwards. */
 static void read_graph(struct graph *g, struct oi_header *root)
 {
-	g->ok = oi_trial_add(&g->nodes, root);
+	g->cut = !g->max;
+	g->ok = g->cut || oi_trial_add(&g->nodes, root);
 	for (size_t i = 0; i < g->nodes.set.n && g->ok; i++) {
 		g->from = oi_object_of(g->nodes.set.data[i]);
 		oi_visit_all(g->nodes.set.data[i], add_edge, g);
@@ -81,7 +82,7 @@ int ouro_dump_dot(FILE *f, const void *root, size_t max)
 		return EINVAL;
 	if (t->pin_depth || oi_collect_locked_by_me())
 		return EDEADLK;
-	struct graph g = { .max = max ? max : 1 };
+	struct graph g = { .max = max };
 	struct oi_stop stop;
 	oi_collect_lock(); /* the side bytes */
 	oi_world_stop(&stop);

@@ -78,6 +78,7 @@ static void in_child(void)
 	for (size_t i = 0; (t = oi_thread_record(i)); i++)
 		if (t->dead && !t->inherited) {
 			t->inherited = true;
+			oi_set_inherit(t);
 			oi_death_inherit(t);
 			oi_merge_inherit(t);
 			oi_limbo_abandon(t);

@@ -192,6 +192,23 @@ void oi_merge_drain_own(struct oi_thread *t)
 	}
 }
 
+bool oi_merge_recover(struct oi_thread *t, struct oi_header *h)
+{
+	void *queued[TAKE];
+	size_t n;
+	bool dead = false;
+	while ((n = take(&t->merges, queued, TAKE)))
+		for (size_t i = 0; i < n; i++) {
+			if (!merge(queued[i], 1))
+				continue;
+			if (queued[i] == h)
+				dead = true;
+			else
+				oi_death_hand_over(queued[i]);
+		}
+	return dead;
+}
+
 /* On behalf of @t, which is kept out of its gate: the deaths are the reaper's. */
 static void drain_for(struct oi_thread *t, void *arg)
 {

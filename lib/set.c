@@ -9,7 +9,8 @@
  *                  reaches, is resurrected: the hold and the mark are taken back
  *   CLEAR       -> clear is called, references to the world outside are released; those among members are just forgotten
  *   DESTROY     -> destroy is called, the memory freed
- * One thread works on a set at a time. With SAVEALL the set ends at CLEAR: what is left of it goes to the garbage list.
+ * One thread works on a set at a time, and leaves word in its record of which and how far, so that the child of a fork, where
+ * the thread vanishes, can go on: a callback that had begun counts as done. With SAVEALL the set ends at CLEAR: what is left of it goes to the garbage list.
  */
 #include "set.h"
 
@@ -40,6 +41,12 @@ struct oi_set *oi_set_new(int generation)
 	if (s)
 		s->generation = generation;
 	return s;
+}
+
+void oi_set_free(struct oi_set *s)
+{
+	oi_vector_free(&s->objects);
+	free(s);
 }
 
 bool oi_set_reserve(struct oi_set *s, size_t n)
@@ -163,18 +170,20 @@ static void drop_child(void *child, void *arg)
 static void clear_all(struct oi_thread *t, struct oi_set *s)
 {
 	size_t inside = 0; /* objects since the gate was entered */
-	for (size_t i = 0; i < s->objects.n; i++) {
-		struct oi_header *h = s->objects.data[i];
+	while (s->cursor < s->objects.n) {
+		struct oi_header *h = s->objects.data[s->cursor];
 		const ouro_type *type = oi_type_of(h);
-		if (type->clear) {
+		if (type->clear && s->called != s->cursor + 1) {
 			if (inside)
 				oi_gate_leave(t);
 			inside = 0;
+			s->called = s->cursor + 1;
 			oi_call(t, type->clear, h);
 		}
 		if (!inside)
 			oi_gate_enter(t);
 		oi_visit_slots(h, type, drop_child, t);
+		s->cursor++;
 		if (++inside == GATE_SLICE) {
 			oi_gate_leave(t);
 			inside = 0;
@@ -185,14 +194,14 @@ static void clear_all(struct oi_thread *t, struct oi_set *s)
 }
 
 /* Blocks without callbacks, a page's worth at a time: one push for all that lie in one foreign page. */
-static size_t recycle_run(struct oi_thread *t, struct oi_set *s, size_t i)
+static void recycle_run(struct oi_thread *t, struct oi_set *s)
 {
-	struct oi_page *p = oi_page_of(s->objects.data[i]);
+	struct oi_page *p = oi_page_of(s->objects.data[s->cursor]);
 	struct cds_lfs_node *first = NULL, *last = NULL;
 	uint32_t n = 0;
 	oi_gate_enter(t);
-	for (; i < s->objects.n && n < GATE_SLICE; i++) {
-		struct oi_header *h = s->objects.data[i];
+	for (; s->cursor < s->objects.n && n < GATE_SLICE; s->cursor++) {
+		struct oi_header *h = s->objects.data[s->cursor];
 		if (oi_page_of(h) != p || oi_has_callbacks(h))
 			break;
 		oi_death_count(t, h);
@@ -207,49 +216,69 @@ static size_t recycle_run(struct oi_thread *t, struct oi_set *s, size_t i)
 	if (n)
 		oi_chain_free(t, p, first, last, n);
 	oi_gate_leave(t);
-	return i;
 }
 
 static void destroy_all(struct oi_thread *t, struct oi_set *s)
 {
 	bool recycle = !s->finalized;
-	for (size_t i = 0; i < s->objects.n;) {
-		struct oi_header *h = s->objects.data[i];
+	while (s->cursor < s->objects.n) {
+		struct oi_header *h = s->objects.data[s->cursor];
 		const ouro_type *type = oi_type_of(h);
-		if (!OURO_CHECKED && recycle && !oi_has_callbacks(h) && !type->weaks.n && !type->item_weaks.n)
-			i = recycle_run(t, s, i);
-		else
-			oi_death_destroy(t, s->objects.data[i++], recycle);
+		if (!OURO_CHECKED && recycle && !oi_has_callbacks(h) && !type->weaks.n && !type->item_weaks.n) {
+			recycle_run(t, s);
+			continue;
+		}
+		bool destroy = s->called != s->cursor + 1;
+		s->called = s->cursor + 1;
+		oi_death_destroy(t, h, recycle, destroy, &s->cursor);
 	}
 }
 
-static void finish(struct oi_thread *t, struct oi_set *s)
+static void next_phase(struct oi_set *s)
 {
-	s->n_dead = s->objects.n;
-	if (oi_debug_save(s))
-		return;
-	clear_all(t, s);
+	s->phase++;
+	s->cursor = s->called = 0;
+}
+
+/* From where it was left, as far as the budget goes. True: nothing is left to do. */
+static bool run_phases(struct oi_thread *t, struct oi_set *s, size_t *budget)
+{
+	if (s->phase == OI_SET_WATCHES) {
+		if (s->has_callbacks && !run_watches(t, s, budget))
+			return false;
+		next_phase(s);
+	}
+	if (s->phase == OI_SET_FINALIZERS) {
+		if (s->has_callbacks && !run_finalizers(t, s, budget))
+			return false;
+		next_phase(s);
+	}
+	if (s->phase == OI_SET_CHECK) {
+		if (s->finalized)
+			await_resurrection_check(s);
+		s->n_dead = s->objects.n;
+		if (oi_debug_save(s))
+			return true;
+		next_phase(s);
+	}
+	if (s->phase == OI_SET_CLEAR) {
+		clear_all(t, s);
+		next_phase(s);
+	}
 	destroy_all(t, s);
+	return true;
 }
 
 bool oi_set_work(struct oi_thread *t, struct oi_set *s, size_t *budget, size_t *n_dead)
 {
 	oi_death_begin(t);
-	bool over = true;
-	if (s->has_callbacks && s->phase == OI_SET_WATCHES && (over = run_watches(t, s, budget))) {
-		s->phase = OI_SET_FINALIZERS;
-		s->cursor = 0;
-	}
-	if (s->has_callbacks && s->phase == OI_SET_FINALIZERS && (over = run_finalizers(t, s, budget)))
-		s->phase = OI_SET_CHECK;
+	bool over = run_phases(t, s, budget);
+	if (over)
+		t->hand_set = NULL;
 	if (over) {
-		if (s->finalized)
-			await_resurrection_check(s);
-		finish(t, s);
 		*n_dead = s->n_dead;
 		oi_collect_count(s->generation, s->n_dead);
-		oi_vector_free(&s->objects);
-		free(s);
+		oi_set_free(s);
 	}
 	oi_death_end(t);
 	return over;
@@ -261,11 +290,12 @@ static pthread_mutex_t queue_lock = PTHREAD_MUTEX_INITIALIZER;
 static CDS_LIST_HEAD(queue);
 static uint32_t n_queued;
 
-void oi_set_queue(struct oi_set *s)
+void oi_set_queue(struct oi_thread *t, struct oi_set *s)
 {
 	pthread_mutex_lock(&queue_lock);
 	cds_list_add_tail(&s->link, &queue);
 	oi_store_relaxed(&n_queued, n_queued + 1);
+	t->hand_set = NULL;
 	pthread_mutex_unlock(&queue_lock);
 }
 
@@ -274,13 +304,24 @@ bool oi_set_any_queued(void)
 	return oi_load_relaxed(&n_queued) != 0; /* recheck */
 }
 
+/* An unfinished set goes back to where it was. Under the lock it changes hands: a fork sees it in one place. */
+static void queue_first(struct oi_thread *t, struct oi_set *s, struct oi_set *outer)
+{
+	pthread_mutex_lock(&queue_lock);
+	cds_list_add(&s->link, &queue);
+	oi_store_relaxed(&n_queued, n_queued + 1);
+	t->hand_set = outer;
+	pthread_mutex_unlock(&queue_lock);
+}
+
 bool oi_set_serve(struct oi_thread *t, size_t *budget)
 {
-	struct oi_set *s = NULL;
+	struct oi_set *s = NULL, *outer = t->hand_set;
 	pthread_mutex_lock(&queue_lock);
 	if (!cds_list_empty(&queue)) {
 		s = cds_list_first_entry(&queue, struct oi_set, link);
 		cds_list_del(&s->link);
+		t->hand_set = s; /* under the lock: a fork sees it in the queue, or here */
 		oi_store_relaxed(&n_queued, n_queued - 1);
 		oi_death_begin(t); /* under the lock: flush sees either the set or this */
 	}
@@ -288,14 +329,18 @@ bool oi_set_serve(struct oi_thread *t, size_t *budget)
 	if (!s)
 		return false;
 	size_t n_dead;
-	if (!oi_set_work(t, s, budget, &n_dead)) {
-		pthread_mutex_lock(&queue_lock);
-		cds_list_add(&s->link, &queue);
-		oi_store_relaxed(&n_queued, n_queued + 1);
-		pthread_mutex_unlock(&queue_lock);
-	}
+	if (oi_set_work(t, s, budget, &n_dead))
+		t->hand_set = outer; /* the set of a finalizer that collects */
+	else
+		queue_first(t, s, outer);
 	oi_death_end(t);
 	return true;
+}
+
+void oi_set_inherit(struct oi_thread *t)
+{
+	if (t->hand_set)
+		queue_first(t, t->hand_set, NULL);
 }
 
 void oi_set_fork(int phase)

@@ -9,14 +9,14 @@
 
 struct oi_watch;
 
-/* What a budget may interrupt; the rest (set.c) is done in one go. */
-enum oi_set_phase { OI_SET_WATCHES, OI_SET_FINALIZERS, OI_SET_CHECK };
+enum oi_set_phase { OI_SET_WATCHES, OI_SET_FINALIZERS, OI_SET_CHECK, OI_SET_CLEAR, OI_SET_DESTROY };
 
 struct oi_set {
 	struct cds_list_head link;
 	struct oi_vector objects; /* headers; each bears GARBAGE and one reference of the set's, the hold */
 	enum oi_set_phase phase;
-	size_t cursor;
+	size_t cursor;            /* of the phase: the next object */
+	size_t called;            /* one more than the object whose clear or destroy has been called last */
 	struct oi_watch *watches; /* of the object at the cursor, still to run */
 	bool has_callbacks;       /* some member has a finalizer, destroy, clear or a watch */
 	bool finalized;           /* a finalizer ran: members may have been seen from outside */
@@ -25,6 +25,7 @@ struct oi_set {
 };
 
 struct oi_set *oi_set_new(int generation);
+void oi_set_free(struct oi_set *s);
 /* World stopped: @h is dead from this instant. There is room (oi_set_reserve). */
 void oi_set_condemn(struct oi_set *s, struct oi_header *h);
 bool oi_set_reserve(struct oi_set *s, size_t n);
@@ -35,10 +36,12 @@ bool oi_set_reserve(struct oi_set *s, size_t n);
 bool oi_set_work(struct oi_thread *t, struct oi_set *s, size_t *budget, size_t *n_dead);
 
 /* The sets that automatic collections left: for the reaper, or for ouro_run_finalizers. */
-void oi_set_queue(struct oi_set *s);
+void oi_set_queue(struct oi_thread *t, struct oi_set *s);
 /* Runs the oldest; false: none. The budget as above. */
 bool oi_set_serve(struct oi_thread *t, size_t *budget);
 bool oi_set_any_queued(void);
+/* A thread that vanished in a fork: the set it was at is queued again, where it was. */
+void oi_set_inherit(struct oi_thread *t);
 void oi_set_fork(int phase);
 
 #endif

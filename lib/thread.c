@@ -104,6 +104,8 @@ static void reset(struct oi_thread *t)
 {
 	oi_store_relaxed(&t->pin_depth, 0);
 	t->in_finalizer = 0;
+	t->hand = NULL;
+	t->hand_set = NULL;
 	oi_store_relaxed(&t->dying, 0);
 	oi_store_relaxed(&t->in_callback, 0);
 	t->restricted = t->leaving = false;
@@ -292,17 +294,20 @@ void oi_threads_shut_down(void)
 void oi_threads_fork_child(struct oi_thread *self)
 {
 	struct oi_thread *t, *next;
+	bool attached = false;
 	cds_list_for_each_entry_safe(t, next, &oi_threads, link) {
 		oi_store_release(&t->request, oi_load_relaxed(&t->request) & ~(uint32_t)OI_REQUEST_STOP);
-		if (t == self)
+		if (t == self) {
+			attached = true;
 			continue;
+		}
 		add_totals(t);
 		cds_list_del(&t->link);
 		t->attached = false;
 		t->dead = true; /* its key stays taken: its objects still bear it */
 		t->merges.closed = true;
 	}
-	oi_store_relaxed(&n_attached, self && !self->internal ? 1 : 0);
+	oi_store_relaxed(&n_attached, attached && !self->internal);
 	if (self)
 		self->tid = oi_gettid();
 }

@@ -11,6 +11,8 @@
 #include <sys/types.h>
 
 struct ouro_type;
+struct oi_header;
+struct oi_set;
 
 /* Bits of oi_thread.request: why an operation must take the slow way in. */
 enum {
@@ -61,6 +63,9 @@ struct oi_thread {
 	bool restricted;       /* the death loop may not run callbacks: it hands such objects to the reaper */
 	uint64_t n_allocated, n_freed, bytes_allocated, bytes_freed; /* count: read by statistics */
 	struct oi_death_stack deaths;
+	struct oi_header *hand; /* the object it dismantles outside the gate: for the child of a fork, death.c */
+	size_t hand_cursor;
+	struct oi_set *hand_set; /* likewise, set.c */
 	struct oi_heap heap;
 	struct oi_limbo limbo;
 	uint32_t weak_cache[32];
