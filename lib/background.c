@@ -147,7 +147,7 @@ static void tidy(struct oi_thread *t)
 	oi_gate_enter(t);
 	oi_limbo_reclaim(t, true);
 	oi_gate_leave(t);
-	oi_heap_harvest_idle();
+	oi_heap_harvest_idle(t);
 }
 
 static void *reaper_main(void *arg)

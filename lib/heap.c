@@ -472,14 +472,16 @@ static void harvest_for(struct oi_thread *t, void *arg)
 	harvest(&t->heap, t->leaving);
 }
 
-void oi_heap_harvest_idle(void)
+void oi_heap_harvest_idle(struct oi_thread *self)
 {
 	struct oi_thread *t;
 	for (size_t i = 0; (t = oi_thread_record(i)); i++)
 		if (oi_load_relaxed(&t->heap.remote.head)) /* recheck */
 			oi_world_seize(t, harvest_for, NULL);
+	oi_gate_enter(self); /* pages do not vanish during a stop */
 	oi_heap_lock();
 	harvest(&oi_orphans, true);
 	release_empty(&oi_orphans);
 	oi_heap_unlock();
+	oi_gate_leave(self);
 }

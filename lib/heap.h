@@ -59,7 +59,7 @@ void oi_heap_abandon(struct oi_thread *t);
 /* World stopped: takes in all foreign frees everywhere, so that empty pages are seen. */
 void oi_heap_harvest_all(void);
 /* On behalf of threads that are outside and do not come by: the same for them. Outside the gate. */
-void oi_heap_harvest_idle(void);
+void oi_heap_harvest_idle(struct oi_thread *self);
 /* Purges what is free and cached. */
 void oi_heap_purge(void);
 /* The list of pages with young objects of heaps without a thread. */
