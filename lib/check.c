@@ -39,19 +39,26 @@ void oi_check_release(const struct oi_header *h, const char *operation)
 			 (void *)(h + 1));
 }
 
-void oi_check_slot(const void *slot, const char *operation)
+static void check_container(const void *slot, const char *operation, bool dying_is_fine)
 {
 	struct oi_header *h = oi_region_block(slot);
-	if (h && oi_load_relaxed(&h->own) == OI_OWN_FREE)
+	if (!h)
+		return;
+	if (oi_load_relaxed(&h->own) == OI_OWN_FREE)
 		oi_abort("%s: the slot at %p lies in a \"%s\" at %p that has been freed", operation, slot, name_of(h), (void *)(h + 1));
+	if (!dying_is_fine && oi_is_dead(h) && !(oi_flags(h) & OI_FLAG_FINALIZING) && !oi_self->in_callback)
+		oi_abort("%s: the slot at %p lies in a dead \"%s\" at %p", operation, slot, name_of(h), (void *)(h + 1));
+}
+
+/* A container that was peeked may be dying; a thread that is not pinned has peeked nothing. */
+void oi_check_slot(const void *slot, const char *operation)
+{
+	check_container(slot, operation, oi_self->pin_depth != 0);
 }
 
 void oi_check_slot_write(const void *slot, const char *operation)
 {
-	oi_check_slot(slot, operation);
-	struct oi_header *h = oi_region_block(slot);
-	if (h && oi_is_dead(h) && !(oi_flags(h) & OI_FLAG_FINALIZING) && !oi_self->in_callback)
-		oi_abort("%s: the slot at %p lies in a dead \"%s\" at %p", operation, slot, name_of(h), (void *)(h + 1));
+	check_container(slot, operation, false);
 }
 
 void oi_check_pinned(const char *operation)

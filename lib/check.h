@@ -29,7 +29,6 @@ void oi_check_internal(const struct oi_header *h, int64_t references, int64_t in
 #define oi_check_slot(slot, operation) ((void)0)
 #define oi_check_slot_write(slot, operation) ((void)0)
 #define oi_check_pinned(operation) ((void)0)
-#define oi_check_internal(h, references, internal) ((void)0)
 #endif
 
 #endif

@@ -59,8 +59,8 @@ void oi_debug_shutdown(void)
 	ouro_gc_garbage_clear();
 	oi_vector_free(&garbage);
 	for (int g = 0; g < 3; g++)
-		n_kept[g] = 0;
-	debug_flags = 0;
+		oi_store_relaxed(&n_kept[g], 0);
+	oi_store_relaxed(&debug_flags, 0);
 }
 
 void oi_debug_fork(int phase)

@@ -1,8 +1,8 @@
 /*
  * events.c - listeners
  *
- * A recursive lock is held while a listener runs: taking one off returns only when no call of it is under way elsewhere, and
- * a listener may take itself off.
+ * Events are told by one thread at a time, the one that holds the collection lock. No lock is held while a listener runs, so
+ * that it may call the library; the flag delivering lets ouro_gc_off_event wait until no call is under way elsewhere.
  */
 #include "events.h"
 
@@ -11,26 +11,39 @@
 
 #include "fork.h"
 #include "gate.h"
+#include "os.h"
 
 #define LISTENERS 64
 
-static pthread_mutex_t listeners_lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+static pthread_mutex_t listeners_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
 	ouro_gc_listener fn;
 	void *arg;
 } listener[LISTENERS];
 static uint32_t n_listeners; /* slots in use, holes included; to look at without the lock */
+static uint32_t delivering;  /* [V1] set, and slots taken out, under the lock: either sees the other */
+static __thread bool in_listener;
+
+static void call(uint32_t i, const ouro_gc_event *e)
+{
+	pthread_mutex_lock(&listeners_lock);
+	ouro_gc_listener fn = listener[i].fn;
+	void *arg = listener[i].arg;
+	oi_store_relaxed(&delivering, 1u); /* [V1] */
+	pthread_mutex_unlock(&listeners_lock);
+	if (fn) {
+		in_listener = true;
+		fn(e, arg);
+		in_listener = false;
+	}
+	oi_store_release(&delivering, 0u); /* [V1] */
+}
 
 void oi_event(ouro_gc_phase phase, int generation, uint64_t candidates, uint64_t collected, uint64_t ns)
 {
-	if (!oi_load_relaxed(&n_listeners)) /* recheck */
-		return;
 	ouro_gc_event e = { phase, generation, candidates, collected, ns };
-	pthread_mutex_lock(&listeners_lock);
-	for (uint32_t i = 0; i < n_listeners; i++)
-		if (listener[i].fn)
-			listener[i].fn(&e, listener[i].arg);
-	pthread_mutex_unlock(&listeners_lock);
+	for (uint32_t i = 0; i < oi_load_relaxed(&n_listeners); i++) /* recheck */
+		call(i, &e);
 }
 
 int ouro_gc_on_event(ouro_gc_listener fn, void *arg)
@@ -65,6 +78,8 @@ int ouro_gc_off_event(ouro_gc_listener fn, void *arg)
 			error = 0;
 		}
 	pthread_mutex_unlock(&listeners_lock);
+	while (!error && !in_listener && oi_load_acquire(&delivering)) /* [V1] */
+		oi_sleep_ns(20000);
 	return error;
 }
 
@@ -81,8 +96,8 @@ void oi_events_fork(int phase)
 {
 	if (phase == OI_FORK_PREPARE)
 		pthread_mutex_lock(&listeners_lock);
-	else if (phase == OI_FORK_PARENT)
+	else
 		pthread_mutex_unlock(&listeners_lock);
-	else /* a recursive lock knows its owner by thread id, which the child's thread has not */
-		listeners_lock = (pthread_mutex_t)PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+	if (phase == OI_FORK_CHILD)
+		oi_store_relaxed(&delivering, in_listener);
 }

@@ -105,7 +105,11 @@ void ouro_slot_give(void *slot, void *obj)
 
 void *ouro_slot_take(void *slot)
 {
-	return ouro_slot_exchange(slot, NULL);
+	struct oi_thread *t = oi_enter();
+	oi_check_slot_write(slot, "ouro_take");
+	void *old = oi_exchange((void **)slot, NULL); /* [S1] */
+	oi_gate_leave(t);
+	return old;
 }
 
 void *ouro_slot_exchange(void *slot, void *obj)
