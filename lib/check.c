@@ -28,6 +28,14 @@ void oi_check_live(const struct oi_header *h, const char *operation)
 		oi_abort("%s: the \"%s\" at %p is dead", operation, name_of(h), (void *)(h + 1));
 }
 
+void oi_check_usable(const struct oi_header *h, const char *operation)
+{
+	if (oi_self->in_callback)
+		oi_check_object(h, operation);
+	else
+		oi_check_live(h, operation);
+}
+
 void oi_check_release(const struct oi_header *h, const char *operation)
 {
 	oi_check_object(h, operation);

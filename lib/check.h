@@ -14,6 +14,8 @@
 void oi_check_object(const struct oi_header *h, const char *operation);
 /* That, and not dead (unless its finalizer runs). */
 void oi_check_live(const struct oi_header *h, const char *operation);
+/* That, or this is a callback of the dying. */
+void oi_check_usable(const struct oi_header *h, const char *operation);
 /* That, and it has a reference to give back. */
 void oi_check_release(const struct oi_header *h, const char *operation);
 /* If @slot lies in an object, that one is not freed, or (write) not dead. */
@@ -25,6 +27,7 @@ void oi_check_internal(const struct oi_header *h, int64_t references, int64_t in
 #else
 #define oi_check_object(h, operation) ((void)0)
 #define oi_check_live(h, operation) ((void)0)
+#define oi_check_usable(h, operation) ((void)0)
 #define oi_check_release(h, operation) ((void)0)
 #define oi_check_slot(slot, operation) ((void)0)
 #define oi_check_slot_write(slot, operation) ((void)0)

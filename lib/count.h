@@ -3,6 +3,7 @@
 #define OI_COUNT_H
 
 #include "gate.h"
+#include "merge.h"
 #include "object.h"
 
 OI_COLD void oi_local_spill(struct oi_header *h);
@@ -38,7 +39,9 @@ OI_INLINE bool oi_release(struct oi_thread *t, struct oi_header *h)
 		return oi_release_foreign(t, h);
 	uint16_t local = (uint16_t)(oi_load_relaxed(&h->local) - 1); /* owner */
 	oi_store_relaxed(&h->local, local);
-	return unlikely(local == 0) && oi_merge_zero(t, h);
+	if (likely(local && !(oi_load_relaxed(&h->shared) & OI_QUEUED))) /* recheck */
+		return false;
+	return local ? oi_merge_recover(t, h) : oi_merge_zero(t, h);
 }
 
 /*

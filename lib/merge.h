@@ -14,8 +14,8 @@ void oi_merge_drain_own(struct oi_thread *t);
 /* On behalf of every thread that has a queue and is outside; from the collector's tick. True if something was left. */
 bool oi_merge_drain_all(void);
 /*
- * The owner, inside its gate, has dropped the last reference but the one in its own queue: drains the queue so that the death
- * need not wait for the tick. True: @h is dead and the caller's; others that died are the reaper's.
+ * The owner, inside its gate, has dropped a reference to an object that waits in its own queue, perhaps the last: drains the
+ * queue, so that the death need not wait for the tick. True: @h is dead and the caller's; others that died are the reaper's.
  */
 bool oi_merge_recover(struct oi_thread *t, struct oi_header *h);
 bool oi_merge_any(void);

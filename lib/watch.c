@@ -80,7 +80,7 @@ int ouro_watch(void *obj, void (*fn)(void *arg), void *arg, ouro_watch_id *id)
 		return EINVAL;
 	struct oi_thread *t = oi_enter();
 	struct oi_header *h = oi_header_of(obj);
-	oi_check_object(h, "ouro_watch");
+	oi_check_usable(h, "ouro_watch");
 	struct oi_watch *w = oi_calloc(1, sizeof *w);
 	struct oi_weak_entry *e = w ? oi_weak_entry_of(t, h) : NULL;
 	if (e && (oi_is_dead(h) || (oi_flags(h) & OI_FLAG_GARBAGE)))

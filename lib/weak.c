@@ -207,7 +207,7 @@ int ouro_weak_store(ouro_weak *cell, void *obj)
 	int error = 0;
 	if (obj) {
 		struct oi_header *h = oi_header_of(obj);
-		oi_check_object(h, "ouro_weak_store");
+		oi_check_usable(h, "ouro_weak_store");
 		if (!is_dying(h)) {
 			struct oi_weak_entry *e = oi_weak_entry_of(t, h);
 			if (!e)
