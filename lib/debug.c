@@ -35,14 +35,14 @@ bool oi_debug_save(struct oi_set *s)
 		struct oi_header *h = s->objects.data[n];
 		if (!oi_vector_push(&garbage, h)) /* the set's hold becomes the list's reference */
 			break;
-		oi_and_acq_rel(&h->flags, (uint8_t)~OI_FLAG_GARBAGE);
+		oi_and_acq_rel(&h->flags, (uint8_t)~(OI_FLAG_GARBAGE | OI_FLAG_SEALED));
 	}
 	pthread_mutex_unlock(&garbage_lock);
 	oi_add_relaxed(&n_kept[s->generation], n);
 	if (n < s->objects.n) {
 		/* No memory to list the rest. They are reachable from what is kept, or unreachable still: give them back whole. */
 		for (size_t i = n; i < s->objects.n; i++)
-			oi_and_acq_rel(&((struct oi_header *)s->objects.data[i])->flags, (uint8_t)~OI_FLAG_GARBAGE);
+			oi_and_acq_rel(&((struct oi_header *)s->objects.data[i])->flags, (uint8_t)~(OI_FLAG_GARBAGE | OI_FLAG_SEALED));
 		for (size_t i = n; i < s->objects.n; i++)
 			ouro_release(oi_object_of(s->objects.data[i]));
 	}

@@ -63,7 +63,7 @@ enum {
 	OI_FLAG_FROZEN = 16,
 	OI_FLAG_STRAY = 32,     /* there was no memory to queue it: found by walking pages, stray.c */
 	OI_FLAG_IMMORTAL = 64,
-	OI_FLAG_REPORTED = 128  /* seen by the shutdown report */
+	OI_FLAG_SEALED = 128    /* member of such a set that no finalizer can bring back any more: only members refer to it */
 };
 
 #define OI_TYPE_MASK ((UINT64_C(1) << 48) - 1)

@@ -62,7 +62,7 @@ void oi_set_condemn(struct oi_set *s, struct oi_header *h)
 	oi_merge_stopped(h);
 	oi_store_relaxed(&h->shared, oi_load_relaxed(&h->shared) + OI_ONE); /* stopped: the hold */
 	uint8_t flags = oi_flags(h);
-	oi_store_relaxed(&h->flags, (uint8_t)(flags | OI_FLAG_GARBAGE)); /* stopped */
+	oi_store_relaxed(&h->flags, (uint8_t)(flags | OI_FLAG_GARBAGE | OI_FLAG_SEALED)); /* stopped */
 	if (flags & OI_FLAG_WEAK)
 		oi_weak_expire_stopped(h);
 	if (oi_has_callbacks(h))
@@ -89,6 +89,14 @@ static bool run_watches(struct oi_thread *t, struct oi_set *s, size_t *budget)
 	return true;
 }
 
+/* From the first finalizer on, members can be reached, and other sets may come to refer to them. */
+static void unseal(struct oi_set *s)
+{
+	s->finalized = true;
+	for (size_t i = 0; i < s->objects.n; i++)
+		oi_and_acq_rel(&((struct oi_header *)s->objects.data[i])->flags, (uint8_t)~OI_FLAG_SEALED);
+}
+
 static bool run_finalizers(struct oi_thread *t, struct oi_set *s, size_t *budget)
 {
 	for (; s->cursor < s->objects.n; s->cursor++) {
@@ -100,7 +108,8 @@ static bool run_finalizers(struct oi_thread *t, struct oi_set *s, size_t *budget
 			return false;
 		--*budget;
 		oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_FINALIZED);
-		s->finalized = true;
+		if (!s->finalized)
+			unseal(s);
 		t->in_finalizer++;
 		oi_call(t, type->finalize, h);
 		t->in_finalizer--;
@@ -116,6 +125,7 @@ static void resurrect(struct oi_set *s, struct oi_trial *tr)
 		struct oi_header *h = s->objects.data[i];
 		if (!oi_trial_reached(h)) {
 			s->objects.data[n++] = h;
+			oi_store_relaxed(&h->flags, (uint8_t)(oi_flags(h) | OI_FLAG_SEALED)); /* stopped */
 			continue;
 		}
 		oi_store_relaxed(&h->flags, (uint8_t)(oi_flags(h) & ~OI_FLAG_GARBAGE)); /* stopped */
@@ -156,12 +166,15 @@ static void await_resurrection_check(struct oi_set *s)
 	}
 }
 
-/* The reference of a condemned object to something: only those that leave the set count. */
+/*
+ * The reference of a condemned object to something: only those that leave the set count. A member of another set, not sealed
+ * yet, is outside: a finalizer there has shown it to the world, and what refers to it now counts.
+ */
 static void drop_child(void *child, void *arg)
 {
 	struct oi_thread *t = arg;
 	struct oi_header *h = oi_header_of(child);
-	if (oi_flags(h) & OI_FLAG_GARBAGE)
+	if (oi_flags(h) & OI_FLAG_SEALED)
 		return;
 	if (oi_release(t, h))
 		oi_death(t, h);

@@ -1,0 +1,247 @@
+/*
+ * Goal: listeners hear every collection and every pause, in order, with fitting figures, until they leave.
+ * Method: a listener that records; others that use the library where they may; off while events fly.
+ * A failure would mean: monitoring that misses pauses, or a listener that is called after it was removed.
+ */
+#include "fixture.h"
+
+struct record {
+	ouro_gc_event event[256];
+	atomic_size_t n;
+};
+
+static void record_event(const ouro_gc_event *event, void *arg)
+{
+	struct record *r = arg;
+	size_t at = atomic_fetch_add(&r->n, 1);
+
+	if (at < 256)
+		r->event[at] = *event;
+}
+
+/* START, then pauses that do not overlap, then STOP. Returns the number of pauses. */
+static size_t assert_in_order(const struct record *r, int generation)
+{
+	const ouro_gc_event *last = &r->event[r->n - 1];
+	size_t pauses = 0;
+
+	assert_true(r->n >= 4 && r->n <= 256);
+	assert_int_equal(r->event[0].phase, OURO_GC_START);
+	assert_int_equal(last->phase, OURO_GC_STOP);
+	for (size_t i = 0; i < r->n; i++)
+		assert_int_equal(r->event[i].generation, generation);
+	for (size_t i = 1; i + 1 < r->n; i += 2) {
+		assert_int_equal(r->event[i].phase, OURO_PAUSE_START);
+		assert_int_equal(r->event[i + 1].phase, OURO_PAUSE_STOP);
+		assert_true(r->event[i + 1].duration_ns > 0);
+		assert_true(r->event[i + 1].duration_ns <= last->duration_ns);
+		pauses++;
+	}
+	return pauses;
+}
+
+static void events_come_in_order(void **state)
+{
+	static struct record r;
+
+	(void)state;
+	assert_int_equal(ouro_gc_on_event(record_event, &r), 0);
+	for (int g = 0; g < 3; g++) {
+		memset(&r, 0, sizeof(r));
+		ouro_release(make_ring(&node_type, 10));
+		assert_int_equal(ouro_gc_collect(g), 10);
+		assert_true(assert_in_order(&r, g) >= 1);
+		const ouro_gc_event *stop = &r.event[r.n - 1];
+		assert_int_equal(stop->collected, 10);
+		assert_true(stop->candidates >= 10);
+		assert_true(stop->duration_ns > 0);
+	}
+	assert_int_equal(ouro_gc_off_event(record_event, &r), 0);
+}
+
+static void events_end_with_off(void **state)
+{
+	static struct record r;
+
+	(void)state;
+	memset(&r, 0, sizeof(r));
+	assert_int_equal(ouro_gc_on_event(record_event, &r), 0);
+	ouro_gc_collect(0);
+	size_t n = r.n;
+	assert_true(n > 0);
+	assert_int_equal(ouro_gc_off_event(record_event, &r), 0);
+	ouro_gc_collect(0);
+	assert_int_equal(r.n, n);
+	assert_int_equal(ouro_gc_off_event(record_event, &r), ENOENT);
+}
+
+static void events_refuse_bad_arguments(void **state)
+{
+	int arg = 0;
+
+	(void)state;
+	assert_int_equal(ouro_gc_on_event(NULL, &arg), EINVAL);
+	assert_int_equal(ouro_gc_off_event(record_event, &arg), ENOENT);
+}
+
+/* The same function with two arguments is two listeners. */
+static void events_reach_every_listener(void **state)
+{
+	static struct record r[8];
+
+	(void)state;
+	memset(r, 0, sizeof(r));
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(ouro_gc_on_event(record_event, &r[i]), 0);
+	ouro_gc_collect(1);
+	assert_int_equal(ouro_gc_off_event(record_event, &r[3]), 0);
+	ouro_gc_collect(1);
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(r[i].n, i == 3 ? r[0].n / 2 : r[0].n);
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(ouro_gc_off_event(record_event, &r[i]), i == 3 ? ENOENT : 0);
+}
+
+/* Between START and STOP, outside pauses, a listener may use the library. */
+struct user {
+	struct node *slot;
+	atomic_int calls;
+	bool in_pause;
+};
+
+static void use_library(const ouro_gc_event *event, void *arg)
+{
+	struct user *u = arg;
+
+	if (event->phase == OURO_GC_START || event->phase == OURO_GC_STOP) {
+		struct node *n = make(1);
+
+		ouro_give(&u->slot, n);
+		ouro_release(ouro_load(&u->slot));
+		ouro_release(make_pair(&node_type, 2));
+		objects_live();
+		atomic_fetch_add(&u->calls, 1);
+	}
+}
+
+static void events_listener_may_use_the_library(void **state)
+{
+	struct user u = { .slot = NULL };
+
+	(void)state;
+	assert_int_equal(ouro_gc_on_event(use_library, &u), 0);
+	for (int i = 0; i < 10; i++)
+		assert_true(ouro_gc_collect(2) >= 0);
+	assert_int_equal(u.calls, 20);
+	assert_int_equal(ouro_gc_off_event(use_library, &u), 0);
+	ouro_store(&u.slot, NULL);
+	ouro_gc_collect(2);
+	assert_int_equal(objects_live(), 0);
+}
+
+/* Nobody runs an operation between PAUSE_START and PAUSE_STOP. */
+static atomic_bool paused;
+static atomic_int pauses, overlaps;
+
+static void watch_pauses(const ouro_gc_event *event, void *arg)
+{
+	(void)arg;
+	if (event->phase == OURO_PAUSE_START && atomic_exchange(&paused, true))
+		atomic_fetch_add(&overlaps, 1);
+	if (event->phase == OURO_PAUSE_STOP && !atomic_exchange(&paused, false))
+		atomic_fetch_add(&overlaps, 1);
+	if (event->phase == OURO_PAUSE_STOP)
+		atomic_fetch_add(&pauses, 1);
+}
+
+static void *collect_many(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < LOAD(300); i++) {
+		ouro_release(make_pair(&node_type, i));
+		ouro_gc_collect(i % 3);
+	}
+	return NULL;
+}
+
+static void events_pauses_never_overlap(void **state)
+{
+	pthread_t t[2];
+
+	(void)state;
+	atomic_store(&pauses, 0);
+	assert_int_equal(ouro_gc_on_event(watch_pauses, NULL), 0);
+	for (int i = 0; i < 2; i++)
+		t[i] = thread_start(collect_many, NULL);
+	collect_many(NULL);
+	for (int i = 0; i < 2; i++)
+		pthread_join(t[i], NULL);
+	assert_int_equal(overlaps, 0);
+	assert_false(paused);
+	assert_true(pauses > 0);
+	assert_int_equal(ouro_gc_off_event(watch_pauses, NULL), 0);
+}
+
+/* Once off has returned, fn(arg) is not running anywhere: its argument may go. */
+static void count_alive(const ouro_gc_event *event, void *arg)
+{
+	(void)event;
+	if (atomic_load((atomic_int *)arg) != 1)
+		atomic_fetch_add(&overlaps, 1);
+}
+
+static void events_off_waits_for_running_calls(void **state)
+{
+	pthread_t t = thread_start(collect_many, NULL);
+
+	(void)state;
+	atomic_store(&overlaps, 0);
+	for (int i = 0; i < LOAD(300); i++) {
+		atomic_int *alive = malloc(sizeof(*alive));
+
+		atomic_init(alive, 1);
+		assert_int_equal(ouro_gc_on_event(count_alive, alive), 0);
+		sched_yield();
+		assert_int_equal(ouro_gc_off_event(count_alive, alive), 0);
+		atomic_store(alive, 0);
+		free(alive);
+	}
+	pthread_join(t, NULL);
+	assert_int_equal(overlaps, 0);
+}
+
+static void events_of_automatic_collections(void **state)
+{
+	static struct record r;
+	uint64_t end = now_ns() + PATIENCE_S * 1000000000ull;
+
+	(void)state;
+	memset(&r, 0, sizeof(r));
+	assert_int_equal(ouro_gc_on_event(record_event, &r), 0);
+	assert_int_equal(ouro_gc_set_threshold(100, 1000, 1000), 0);
+	ouro_gc_enable();
+	while (r.n < 8 && now_ns() < end)
+		ouro_release(make_pair(&node_type, 1));
+	ouro_gc_disable();
+	ouro_gc_collect(2);
+	assert_int_equal(ouro_gc_off_event(record_event, &r), 0);
+	assert_true(r.n >= 8);
+	assert_int_equal(r.event[0].phase, OURO_GC_START);
+	assert_int_equal(r.event[0].generation, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		HEAP_CASE(events_come_in_order),
+		HEAP_CASE(events_end_with_off),
+		HEAP_CASE(events_refuse_bad_arguments),
+		HEAP_CASE(events_reach_every_listener),
+		HEAP_CASE(events_listener_may_use_the_library),
+		HEAP_CASE(events_pauses_never_overlap),
+		HEAP_CASE(events_off_waits_for_running_calls),
+		HEAP_CASE(events_of_automatic_collections),
+	};
+
+	return cmocka_run_group_tests_name("events", tests, NULL, NULL);
+}

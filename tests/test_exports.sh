@@ -1,0 +1,32 @@
+#!/bin/sh
+# Goal: the shared library exports every function the headers declare, and nothing that is not ouro_*.
+# Method: names in the dynamic symbol table against names that follow OURO_API in the headers.
+# A failure would mean: programs that do not link, or names that clash with the program's.
+. tests/common.sh
+
+library=$build/libouro.so
+[ -e "$library" ] || fail "no $library"
+nm -D --defined-only "$library" | awk '{ print $NF }' | sed 's/@.*//' | grep -v '^OURO_0$' |
+	sort -u >"$tmp/exported"
+cat include/ouro/*.h | grep '^OURO_API' >"$tmp/declarations"
+sed -n 's/^OURO_API[^(]*[ *]\(ouro_[a-z_]*\)(.*/\1/p' "$tmp/declarations" |
+	sort -u >"$tmp/declared"
+
+[ "$(wc -l <"$tmp/declared")" -ge 50 ] || fail "only $(wc -l <"$tmp/declared") declarations found"
+[ "$(wc -l <"$tmp/declared")" = "$(wc -l <"$tmp/declarations")" ] || fail 'a declaration was not understood'
+foreign=$(grep -v '^ouro_' "$tmp/exported" || true)
+[ -z "$foreign" ] || fail "exported, but not ouro_*: $foreign"
+missing=$(comm -13 "$tmp/exported" "$tmp/declared")
+[ -z "$missing" ] || fail "declared, but not exported: $missing"
+extra=$(comm -23 "$tmp/exported" "$tmp/declared")
+[ -z "$extra" ] || fail "exported, but not declared: $extra"
+
+soname=$(readelf -d "$library" | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')
+major=$(awk '/define OURO_VERSION_MAJOR/ { print $3 }' include/ouro.h)
+[ "$soname" = "libouro.so.$major" ] || fail "soname $soname"
+[ -e "$build/$soname" ] || fail "no $build/$soname"
+# In the static library what is shared between its files has the internal prefix.
+stray=$(nm -g --defined-only "$build/libouro.a" 2>/dev/null | awk 'NF == 3 { print $3 }' |
+	grep -vE '^(ouro_|oi_|__asan|__odr_asan|__tsan|DW\.ref)' || true)
+[ -z "$stray" ] || fail "global in the static library, but neither ouro_ nor oi_: $stray"
+echo "exports: ok"

@@ -1,0 +1,135 @@
+#!/bin/sh
+# Goal: every public header compiles alone, without a warning, as C11 and as C++17, with gcc and with clang.
+# Method: one line that includes it; a C++ program that uses each template; programs that must not compile.
+# A failure would mean: somebody's build breaks on the header, or wrong pointer types go through unseen.
+. tests/common.sh
+
+warnings='-pedantic -Wall -Wextra -Werror'
+
+compiles() { # compiles COMPILER STANDARD LANGUAGE FILE
+	"$1" -std="$2" -x "$3" $warnings -Iinclude -fsyntax-only "$4" >"$tmp/log" 2>&1
+}
+
+must_compile() { # must_compile COMPILER STANDARD LANGUAGE FILE WHAT
+	compiles "$1" "$2" "$3" "$4" && return
+	cat "$tmp/log"
+	fail "$5 with $1 -std=$2"
+}
+
+headers_alone() { # headers_alone COMPILER STANDARD LANGUAGE SUFFIX
+	for h in include/ouro.h include/ouro/*.h; do
+		name=${h#include/}
+		printf '#include <%s>\n#include <%s>\ntypedef int not_empty;\n' "$name" "$name" >"$tmp/alone.$4"
+		must_compile "$1" "$2" "$3" "$tmp/alone.$4" "$h alone"
+	done
+}
+
+cat >"$tmp/macros.c" <<'END'
+#include <ouro.h>
+struct node { struct node *next, *array[2]; ouro_weak weak, cells[2]; struct node *items[]; };
+static const ouro_type node_type = {
+	.name = "node", .size = offsetof(struct node, items),
+	.slots = OURO_SLOTS(struct node, next, array),
+	.weaks = OURO_WEAKS(struct node, weak, cells),
+	.item_size = sizeof(struct node *), .item_slots = OURO_ITEM_REFS,
+};
+int main(void)
+{
+	static struct node *root;
+	ouro_config cfg = OURO_CONFIG_DEFAULT;
+	OURO_AUTO struct node *n = ouro_new(&node_type);
+	const struct node *expected = NULL;
+	ouro_store(&n->next, n);
+	ouro_store(&n->next, NULL);
+	ouro_give(&root, (struct node *)ouro_load(&n->next));
+	ouro_give(&root, ouro_take(&root));
+	(void)ouro_exchange(&root, NULL);
+	(void)ouro_compare_exchange(&root, expected, n);
+	(void)ouro_peek(&n->array[1]);
+	return ouro_init(&cfg);
+}
+END
+
+cat >"$tmp/templates.cc" <<'END'
+#include <ouro.h>
+#include <cstddef>
+#include <cstdio>
+struct base { int id; };
+struct node : base { node *next; base *any; ouro_weak weak; };
+static ouro_type make_type()
+{
+	ouro_type t = {};
+	t.name = "node";
+	t.size = sizeof(node);
+	t.slots.n = 2;
+	t.slots.field[0] = { 8, 1 }; /* after the base, of four bytes */
+	t.slots.field[1] = { 16, 1 };
+	return t;
+}
+static const ouro_type node_type = make_type();
+static bool count(void *, void *arg) { ++*static_cast<int *>(arg); return true; }
+int main()
+{
+	int seen = 0;
+	node *n = static_cast<node *>(ouro_new(&node_type));
+	ouro_store(&n->next, n);
+	node *same = ouro_load(&n->next);
+	ouro_store(&n->next, nullptr);
+	ouro_store(&n->any, n); /* a derived pointer converts */
+	base *b = ouro_take(&n->any);
+	ouro_give(&n->next, same);
+	same = ouro_exchange(&n->next, nullptr);
+	if (!ouro_compare_exchange(&n->next, nullptr, n) || ouro_compare_exchange(&n->next, nullptr, n))
+		return 1;
+	ouro_pin();
+	if (ouro_peek(&n->next) != n || ouro_refcount(n) != 4)
+		return 2;
+	ouro_unpin();
+	if (ouro_weak_store(&n->weak, n) != 0 || ouro_gc_objects(-1, count, &seen) != 1 || seen != 1)
+		return 3;
+	ouro_weak_clear(&n->weak);
+	ouro_release(b);
+	ouro_release(same);
+	ouro_release(n);
+	if (ouro_gc_collect(2) != 1)
+		return 4;
+	ouro_config cfg = OURO_CONFIG_DEFAULT;
+	ouro_report report;
+	if (ouro_init(&cfg) == 0 || ouro_shutdown(&report) != 0 || report.objects != 0)
+		return 5;
+	std::puts(ouro_version());
+	return 0;
+}
+END
+
+must_not_compile() { # must_not_compile COMPILER STATEMENT
+	printf '#include <ouro.h>\nstruct a { struct a *p; }; struct b { int x; };\n' >"$tmp/wrong.c"
+	printf 'void f(struct a *a, struct b *b);\nvoid f(struct a *a, struct b *b)\n' >>"$tmp/wrong.c"
+	printf '{\n\t(void)a; (void)b;\n\t%s\n}\n' "$2" >>"$tmp/wrong.c"
+	! $1 -std=c11 $warnings -Iinclude -O1 -c -o /dev/null "$tmp/wrong.c" >"$tmp/log" 2>&1 || fail "$1 took: $2"
+}
+
+for c in gcc clang; do
+	have $c || continue
+	headers_alone $c c11 c c
+	headers_alone $c c17 c c
+	must_compile $c c11 c "$tmp/macros.c" 'a program with every macro'
+	must_not_compile $c 'ouro_store(&a->p, b);'
+	must_not_compile $c 'ouro_give(&a->p, b);'
+	must_not_compile $c 'ouro_exchange(&a->p, b);'
+	must_not_compile $c 'ouro_compare_exchange(&a->p, a, b);'
+	must_not_compile $c 'b = ouro_load(&a->p);'
+	must_not_compile $c 'b = ouro_peek(&a->p);'
+	must_not_compile $c 'ouro_new(0);'
+done
+for c in g++ clang++; do
+	have $c || continue
+	headers_alone $c c++17 c++ cc
+	must_compile $c c++17 c++ "$tmp/templates.cc" 'a program with every template'
+done
+if have $cxx; then
+	$cxx -std=c++17 $sanitize -Iinclude -o "$tmp/templates" "$tmp/templates.cc" "$build/libouro.a" \
+		$private
+	"$tmp/templates" >"$tmp/out" 2>&1 || { status=$?; cat "$tmp/out"; fail "the C++ program: exit $status"; }
+fi
+echo "headers: ok"

@@ -1,0 +1,406 @@
+/*
+ * Goal: the heap keeps to its limit, gives memory back, and uses what exited threads left behind.
+ * Method: fill up to heap_limit with live and dead objects; drop much, look at bytes_reserved; many threads.
+ * A failure would mean: a server that grows for ever, or dies of garbage it could have collected.
+ */
+#include "fixture.h"
+
+enum { MB = 1 << 20 };
+
+static uint64_t bytes_reserved(void)
+{
+	ouro_stats s;
+
+	ouro_stats_get(&s);
+	return s.bytes_reserved;
+}
+
+static int limited_setup(void **state)
+{
+	ouro_config cfg = test_config();
+
+	bare_setup(state);
+	cfg.heap_limit = 64 * MB;
+	heap_start(&cfg);
+	return 0;
+}
+
+#define LIMITED_CASE(f) cmocka_unit_test_setup_teardown(f, limited_setup, heap_teardown)
+
+struct kilo {
+	struct kilo *next, *other;
+	char bytes[1000];
+};
+
+static const ouro_type kilo_type = {
+	.name = "kilo", .size = sizeof(struct kilo), .slots = OURO_SLOTS(struct kilo, next, other),
+};
+
+struct blob {
+	struct blob *next;
+	char bytes[];
+};
+
+static const ouro_type blob_type = {
+	.name = "blob", .size = offsetof(struct blob, bytes), .slots = OURO_SLOTS(struct blob, next),
+	.item_size = 1,
+};
+
+/* Makes a list of live objects until there is no more memory, or enough; the caller gets its head. */
+static struct kilo *fill(size_t enough, size_t *made)
+{
+	struct kilo *head = NULL;
+
+	for (*made = 0; *made < enough; ++*made) {
+		errno = 0;
+		struct kilo *k = ouro_new(&kilo_type);
+
+		if (k == NULL) {
+			if (errno != ENOMEM)
+				abort();
+			break;
+		}
+		ouro_give(&k->next, head);
+		head = k;
+	}
+	return head;
+}
+
+static void heap_limit_is_answered_with_enomem(void **state)
+{
+	size_t made, again;
+	struct kilo *head = fill(SIZE_MAX, &made);
+
+	(void)state;
+	assert_true(made > 32 * 1024);
+	assert_true(made < 64 * 1024);
+	assert_true(bytes_reserved() <= 64 * MB);
+	errno = 0;
+	assert_null(ouro_new_items(&blob_type, 10 * MB));
+	assert_int_equal(errno, ENOMEM);
+	assert_int_equal(objects_live(), made);
+	ouro_release(head);
+	assert_int_equal(ouro_flush(), 0);
+	head = fill(SIZE_MAX, &again);
+	assert_true(again > made / 2);
+	assert_true(bytes_reserved() <= 64 * MB);
+	ouro_release(head);
+	ouro_flush();
+}
+
+static void heap_limit_holds_for_large_objects(void **state)
+{
+	struct blob *head = NULL, *b;
+	size_t n = 0;
+
+	(void)state;
+	while ((b = ouro_new_items(&blob_type, 3 * MB)) != NULL) {
+		ouro_give(&b->next, head);
+		head = b;
+		n++;
+		assert_true(n < 30);
+	}
+	assert_int_equal(errno, ENOMEM);
+	assert_true(n >= 10);
+	assert_true(bytes_reserved() <= 64 * MB);
+	ouro_release(head);
+	ouro_flush();
+	b = ouro_new_items(&blob_type, 30 * MB);
+	assert_non_null(b);
+	ouro_release(b);
+	errno = 0;
+	assert_null(ouro_new_items(&blob_type, 65 * MB));
+	assert_int_equal(errno, ENOMEM);
+}
+
+/* Cyclic garbage, with automatic collection off: the allocation that meets the limit collects it. */
+static void heap_limit_collects_garbage_first(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 400 * 1024; i++) {
+		struct kilo *k = ouro_new(&kilo_type);
+
+		assert_non_null(k);
+		ouro_store(&k->next, k);
+		ouro_release(k);
+	}
+	assert_true(bytes_reserved() <= 64 * MB);
+	ouro_gc_stats s[3];
+	ouro_gc_get_stats(s);
+	assert_true(s[2].collections >= 5);
+	ouro_gc_collect(2);
+	assert_int_equal(objects_live(), 0);
+}
+
+/* Large garbage too. */
+static void heap_limit_collects_large_garbage_first(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 200; i++) {
+		struct blob *b = ouro_new_items(&blob_type, 5 * MB);
+
+		assert_non_null(b);
+		ouro_store(&b->next, b);
+		ouro_release(b);
+	}
+	assert_true(bytes_reserved() <= 64 * MB);
+	ouro_gc_collect(2);
+}
+
+static struct kilo *cycle_of_half_the_limit(void)
+{
+	size_t made;
+	struct kilo *head = fill(32 * 1024, &made), *last = head;
+
+	while (last->next != NULL)
+		last = last->next;
+	ouro_store(&last->next, head);
+	return head;
+}
+
+/* Pinned, it may not collect: ENOMEM at once, garbage or not; after the unpin there is room again. */
+static void heap_limit_when_pinned_is_enomem_at_once(void **state)
+{
+	size_t made, pinned;
+	ouro_gc_stats before[3], after[3];
+
+	(void)state;
+	ouro_release(cycle_of_half_the_limit());
+	ouro_gc_get_stats(before);
+	ouro_pin();
+	struct kilo *head = fill(SIZE_MAX, &pinned);
+	ouro_gc_get_stats(after);
+	ouro_unpin();
+	assert_int_equal(after[2].collections, before[2].collections);
+	assert_true(pinned < 32 * 1024);
+	ouro_release(head);
+	ouro_flush();
+	head = fill(40 * 1024, &made);
+	assert_int_equal(made, 40 * 1024);
+	ouro_release(head);
+	ouro_flush();
+}
+
+static size_t made_in_finalizer;
+
+static void fill_in_finalizer(void *obj)
+{
+	struct kilo *head = fill(SIZE_MAX, &made_in_finalizer);
+
+	(void)obj;
+	ouro_release(head);
+}
+
+static const ouro_type filling_type = {
+	.name = "filling", .size = sizeof(struct node), .slots = OURO_SLOTS(struct node, left, right),
+	.finalize = fill_in_finalizer,
+};
+
+static void heap_limit_in_a_finalizer_is_enomem(void **state)
+{
+	(void)state;
+	ouro_release(make_of(&filling_type, 1));
+	assert_true(made_in_finalizer > 32 * 1024);
+	ouro_flush();
+	assert_int_equal(objects_live(), 0);
+}
+
+static void *fill_and_drop(void *arg)
+{
+	for (int i = 0; i < 5; i++) {
+		size_t made;
+
+		ouro_release(fill(20000, &made));
+		atomic_fetch_add((atomic_size_t *)arg, made);
+	}
+	ouro_flush();
+	return NULL;
+}
+
+static void heap_limit_holds_for_several_threads(void **state)
+{
+	atomic_size_t made = 0;
+	uint64_t most = 0;
+	pthread_t t[4];
+
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		t[i] = thread_start(fill_and_drop, &made);
+	for (int i = 0; i < 200; i++, sleep_ms(1))
+		if (bytes_reserved() > most)
+			most = bytes_reserved();
+	for (int i = 0; i < 4; i++)
+		pthread_join(t[i], NULL);
+	assert_true(most <= 64 * MB);
+	assert_true(made > 100000);
+	assert_true(bytes_reserved() <= 64 * MB);
+}
+
+/* ---- giving back ---- */
+
+static void heap_gives_memory_back_after_a_mass_release(void **state)
+{
+	size_t made;
+	struct kilo *head = fill(LOAD(100000), &made);
+	uint64_t peak = bytes_reserved();
+
+	(void)state;
+	assert_int_equal(made, LOAD(100000));
+	assert_true(peak >= made * sizeof(struct kilo));
+	ouro_release(head);
+	assert_int_equal(ouro_flush(), 0);
+	ouro_gc_collect(2);
+	assert_true(EVENTUALLY(bytes_reserved() < peak / 2));
+}
+
+static void heap_gives_memory_back_after_a_collection(void **state)
+{
+	struct node *ring = make_ring(&node_type, LOAD(1000000));
+	uint64_t peak = bytes_reserved();
+
+	(void)state;
+	ouro_release(ring);
+	assert_int_equal(ouro_gc_collect(2), LOAD(1000000));
+	assert_true(EVENTUALLY(bytes_reserved() < peak / 2));
+}
+
+static void heap_gives_large_objects_back(void **state)
+{
+	struct blob *b = ouro_new_items(&blob_type, 200 * MB);
+
+	(void)state;
+	assert_true(bytes_reserved() >= 200 * MB);
+	ouro_release(b);
+	assert_true(EVENTUALLY(bytes_reserved() < 100 * MB));
+}
+
+/* The same amount again and again does not add up, whatever the sizes. */
+static void heap_does_not_grow_over_rounds(void **state)
+{
+	uint64_t after_first = 0;
+
+	(void)state;
+	for (int round = 0; round < 30; round++) {
+		struct blob *head = NULL;
+
+		for (size_t i = 0; i < (size_t)LOAD(5000); i++) {
+			struct blob *b = ouro_new_items(&blob_type, (i * 7919 + (size_t)round * 31) % 4000);
+
+			ouro_give(&b->next, head);
+			head = b;
+		}
+		ouro_release(head);
+		assert_int_equal(ouro_flush(), 0);
+		if (round == 5)
+			after_first = bytes_reserved();
+	}
+	assert_true(EVENTUALLY(bytes_reserved() <= 2 * after_first + 4 * MB));
+}
+
+/* ---- threads that exit ---- */
+
+static void *live_and_die(void *arg)
+{
+	size_t made;
+	struct kilo *head = fill(1000, &made);
+
+	if (arg != NULL)
+		*(struct kilo **)arg = head;
+	else
+		ouro_release(head);
+	return NULL;
+}
+
+static void heap_uses_pages_of_exited_threads(void **state)
+{
+	uint64_t early = 0;
+
+	(void)state;
+	for (int i = 0; i < 200; i++) {
+		thread_run(live_and_die, NULL);
+		if (i == 20)
+			early = bytes_reserved();
+	}
+	assert_true(EVENTUALLY(bytes_reserved() <= early + 8 * MB));
+	assert_true(EVENTUALLY(objects_live() == 0));
+}
+
+/* Each leaves a megabyte behind that somebody else releases after it is gone. */
+static void heap_uses_pages_freed_after_their_thread(void **state)
+{
+	uint64_t early = 0;
+
+	(void)state;
+	for (int i = 0; i < 200; i++) {
+		struct kilo *left = NULL;
+
+		thread_run(live_and_die, &left);
+		ouro_release(left);
+		ouro_flush();
+		if (i == 20)
+			early = bytes_reserved();
+	}
+	assert_true(EVENTUALLY(bytes_reserved() <= early + 8 * MB));
+	assert_int_equal(objects_live(), 0);
+}
+
+/* One thread makes, another releases: pages go back and forth without growing. */
+struct belt {
+	struct kilo *slot;
+	atomic_bool stop;
+};
+
+static void *consume(void *arg)
+{
+	struct belt *b = arg;
+
+	while (!atomic_load(&b->stop))
+		ouro_release(ouro_take(&b->slot));
+	return NULL;
+}
+
+static void heap_does_not_grow_when_others_release(void **state)
+{
+	struct belt b = { .slot = NULL };
+	pthread_t t = thread_start(consume, &b);
+	uint64_t early = 0;
+
+	(void)state;
+	for (int i = 0; i < LOAD(300000); i++) {
+		struct kilo *k = ouro_new(&kilo_type);
+
+		while (!ouro_compare_exchange(&b.slot, NULL, k))
+			sched_yield();
+		ouro_release(k);
+		if (i == LOAD(30000))
+			early = bytes_reserved();
+	}
+	atomic_store(&b.stop, true);
+	pthread_join(t, NULL);
+	ouro_store(&b.slot, NULL);
+	ouro_flush();
+	assert_true(bytes_reserved() <= 2 * early + 8 * MB);
+	assert_true(EVENTUALLY(objects_live() == 0));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		LIMITED_CASE(heap_limit_is_answered_with_enomem),
+		LIMITED_CASE(heap_limit_holds_for_large_objects),
+		LIMITED_CASE(heap_limit_collects_garbage_first),
+		LIMITED_CASE(heap_limit_collects_large_garbage_first),
+		LIMITED_CASE(heap_limit_when_pinned_is_enomem_at_once),
+		LIMITED_CASE(heap_limit_in_a_finalizer_is_enomem),
+		LIMITED_CASE(heap_limit_holds_for_several_threads),
+		HEAP_CASE(heap_gives_memory_back_after_a_mass_release),
+		HEAP_CASE(heap_gives_memory_back_after_a_collection),
+		HEAP_CASE(heap_gives_large_objects_back),
+		HEAP_CASE(heap_does_not_grow_over_rounds),
+		HEAP_CASE(heap_uses_pages_of_exited_threads),
+		HEAP_CASE(heap_uses_pages_freed_after_their_thread),
+		HEAP_CASE(heap_does_not_grow_when_others_release),
+	};
+
+	return cmocka_run_group_tests_name("heap", tests, NULL, NULL);
+}

@@ -1,0 +1,95 @@
+#!/bin/sh
+# Goal: what is installed is found by pkg-config, builds programs against both libraries, and goes away again.
+# Method: install into temporary prefixes, with and without DESTDIR; build and run a program; uninstall; look.
+# A failure would mean: a user cannot link the library, or cannot get rid of it.
+. tests/common.sh
+
+cat >"$tmp/program.c" <<'END'
+#include <ouro.h>
+struct node { struct node *next; };
+static const ouro_type node_type = {
+	.name = "node", .size = sizeof(struct node), .slots = OURO_SLOTS(struct node, next),
+};
+int main(void)
+{
+	ouro_report report;
+	struct node *n = ouro_new(&node_type);
+	ouro_store(&n->next, n);
+	ouro_release(n);
+	return ouro_gc_collect(2) != 1 || ouro_shutdown(&report) != 0 || report.objects != 0;
+}
+END
+
+config() { # config PREFIX OPTION...
+	prefix=$1
+	shift
+	PKG_CONFIG_PATH=$prefix/lib/pkgconfig pkg-config "$@" ouro
+}
+
+installed() { # installed ROOT: all that must be there
+	for f in include/ouro.h lib/libouro.a lib/libouro.so lib/pkgconfig/ouro.pc; do
+		[ -s "$1/$f" ] || fail "no $f in $1"
+	done
+	for h in include/ouro/*.h; do
+		cmp -s "$h" "$1/$h" || fail "$h differs in $1"
+	done
+}
+
+builds() { # builds PREFIX FLAGS...: a program against the shared and the static library
+	root=$1
+	shift
+	$cc -std=c11 -Wall -Wextra -Werror "$@" $(config "$root" --cflags) -o "$tmp/shared" "$tmp/program.c" \
+		$(config "$root" --libs)
+	ldd "$tmp/shared" | grep -q libouro || fail 'the program is not linked with the shared library'
+	LD_LIBRARY_PATH=$root/lib "$tmp/shared" || fail "the program with the shared library: exit $?"
+	$cc -std=c11 -Wall -Wextra -Werror "$@" $(config "$root" --cflags) -o "$tmp/static" "$tmp/program.c" \
+		"$root/lib/libouro.a" $(config "$root" --libs --static | sed 's/-louro//')
+	ldd "$tmp/static" | grep -q libouro && fail 'the program is linked with the shared library'
+	"$tmp/static" || fail "the program with the static library: exit $?"
+}
+
+nothing_left() { # nothing_left ROOT
+	left=$(find "$1" ! -type d)
+	[ -z "$left" ] || fail "left by uninstall: $left"
+	[ ! -d "$1/include/ouro" ] || fail 'left by uninstall: include/ouro'
+}
+
+one_prefix() { # one_prefix PREFIX VARIANT
+	quiet_make install PREFIX="$1" $2
+	installed "$1"
+	written=$(config "$1" --variable=prefix)
+	[ "$written" = "$1" ] || fail "ouro.pc has prefix $written"
+	builds "$1"
+	quiet_make uninstall PREFIX="$1" $2
+	nothing_left "$1"
+}
+
+# The variant under test, in the prefix itself; the version in ouro.pc is the headers'.
+quiet_make install PREFIX="$tmp/one" $variant
+version=$(awk '/define OURO_VERSION_/ { v = v s $3; s = "." } END { print v }' include/ouro.h)
+written=$(config "$tmp/one" --modversion)
+[ "$written" = "$version" ] || fail "ouro.pc has version $written"
+one_prefix "$tmp/one" "$variant"
+
+# Another prefix afterwards: nothing of the first one sticks.
+one_prefix "$tmp/two" "$variant"
+
+# DESTDIR goes before everything, and is not written down anywhere.
+quiet_make install DESTDIR="$tmp/dest" PREFIX=/opt/ouro $variant
+installed "$tmp/dest/opt/ouro"
+grep -q "$tmp" "$tmp/dest/opt/ouro/lib/pkgconfig/ouro.pc" && fail 'DESTDIR is in ouro.pc'
+[ "$(config "$tmp/dest/opt/ouro" --variable=libdir)" = /opt/ouro/lib ] || fail 'ouro.pc has another libdir'
+quiet_make uninstall DESTDIR="$tmp/dest" PREFIX=/opt/ouro $variant
+nothing_left "$tmp/dest"
+
+# A TSan prefix builds a TSan program without another flag. Once is enough: from the release build.
+if [ -z "$variant" ]; then
+	quiet_make install PREFIX="$tmp/tsan" TSAN=1
+	installed "$tmp/tsan"
+	config "$tmp/tsan" --cflags | grep -q fsanitize=thread || fail 'ouro.pc of TSAN=1 lacks the flag'
+	builds "$tmp/tsan"
+	nm "$tmp/static" | grep -q __tsan_ || fail 'the program is not instrumented'
+	quiet_make uninstall PREFIX="$tmp/tsan" TSAN=1
+	nothing_left "$tmp/tsan"
+fi
+echo "install: ok"

@@ -1,0 +1,13 @@
+#!/bin/sh
+# Goal: the program in the README compiles as shown and does what it says.
+# Method: take the first block of C out of README.md, compile it without a warning, run it.
+# A failure would mean: the first thing a new user tries does not work.
+. tests/common.sh
+
+[ -e README.md ] || fail 'no README.md'
+awk '/^```c$/ { inside = 1; next } /^```$/ && inside { exit } inside' README.md >"$tmp/readme.c"
+[ -s "$tmp/readme.c" ] || fail 'no block of C in README.md'
+$cc -std=c11 -Wall -Wextra -Werror $sanitize -Iinclude -o "$tmp/readme" "$tmp/readme.c" \
+	"$build/libouro.a" $private || fail 'the program does not compile'
+timeout 60 "$tmp/readme" >"$tmp/out" 2>&1 || { status=$?; cat "$tmp/out"; fail "the program: exit $status"; }
+echo "readme: ok"

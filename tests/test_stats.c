@@ -1,0 +1,376 @@
+/*
+ * Goal: the figures are exact when the program is quiet, and the three formats can be read by machines.
+ * Method: known numbers of objects, cells, threads, collections; a JSON reader and an OpenMetrics reader.
+ * A failure would mean: dashboards that show nothing, or something wrong.
+ */
+#include <ctype.h>
+
+#include "fixture.h"
+
+static ouro_stats stats(void)
+{
+	ouro_stats s;
+
+	memset(&s, 0xff, sizeof(s));
+	ouro_stats_get(&s);
+	return s;
+}
+
+static void stats_of_a_fresh_heap(void **state)
+{
+	ouro_stats s = stats();
+
+	(void)state;
+	assert_int_equal(s.objects_live, 0);
+	assert_int_equal(s.bytes_live, 0);
+	assert_int_equal(s.objects_allocated, 0);
+	assert_int_equal(s.objects_freed, 0);
+	assert_int_equal(s.weak_entries, 0);
+	assert_true(s.threads <= 1);
+	for (int g = 0; g < 3; g++) {
+		assert_int_equal(s.collections[g], 0);
+		assert_int_equal(s.collected[g], 0);
+		assert_int_equal(s.collection_ns[g], 0);
+	}
+	assert_int_equal(s.pause_max_ns, 0);
+}
+
+static void *make_and_release(void *arg)
+{
+	ouro_release(make_list(&node_type, 500));
+	*(struct node **)arg = make_list(&node_type, 30);
+	return NULL;
+}
+
+static void stats_count_objects(void **state)
+{
+	struct node *list = make_list(&node_type, 100), *foreign;
+	struct leaf *leaf = leaf_new(1);
+	ouro_stats s = stats();
+
+	(void)state;
+	assert_int_equal(s.objects_live, 101);
+	assert_int_equal(s.objects_allocated, 101);
+	assert_int_equal(s.objects_freed, 0);
+	assert_true(s.bytes_live >= 100 * (sizeof(*list) + 16));
+	assert_true(s.bytes_reserved >= s.bytes_live);
+	ouro_release(list);
+	thread_run(make_and_release, &foreign);
+	s = stats();
+	assert_int_equal(s.objects_live, 31);
+	assert_int_equal(s.objects_allocated, 631);
+	assert_int_equal(s.objects_freed, 600);
+	ouro_release(foreign);
+	ouro_release(leaf);
+	assert_int_equal(ouro_flush(), 0);
+	s = stats();
+	assert_int_equal(s.objects_live, 0);
+	assert_int_equal(s.bytes_live, 0);
+	assert_int_equal(s.objects_freed, 631);
+}
+
+static void stats_count_weak_entries(void **state)
+{
+	struct node *n[10];
+	ouro_weak cells[20] = { { 0 } };
+
+	(void)state;
+	for (int i = 0; i < 10; i++) {
+		n[i] = make(i);
+		assert_int_equal(ouro_weak_store(&cells[i], n[i]), 0);
+		assert_int_equal(ouro_weak_store(&cells[10 + i], n[i]), 0);
+	}
+	assert_int_equal(stats().weak_entries, 10);
+	for (int i = 0; i < 10; i++)
+		ouro_release(n[i]);
+	for (int i = 0; i < 20; i++)
+		ouro_weak_clear(&cells[i]);
+	assert_true(EVENTUALLY(stats().weak_entries == 0));
+}
+
+static void stats_pauses_fit_together(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		ouro_release(make_ring(&node_type, 1000));
+		assert_int_equal(ouro_gc_collect(0), 1000);
+	}
+	ouro_stats s = stats();
+	assert_int_equal(s.collections[0], 100);
+	assert_int_equal(s.collected[0], 100000);
+	assert_true(s.collection_ns[0] > 0);
+	assert_true(s.pauses >= 100);
+	assert_true(s.pause_p50_ns > 0);
+	assert_true(s.pause_p50_ns <= s.pause_p99_ns);
+	assert_true(s.pause_p99_ns <= s.pause_p999_ns);
+	assert_true(s.pause_p999_ns <= s.pause_max_ns + s.pause_max_ns / 20);
+	assert_true(s.pause_sum_ns >= s.pause_max_ns);
+	assert_true(s.pause_sum_ns <= s.collection_ns[0] + s.collection_ns[1] + s.collection_ns[2]);
+	assert_true(s.stop_max_ns > 0);
+}
+
+/* ---- the formats ---- */
+
+static char *written(ouro_stats_format format)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *f = open_memstream(&text, &size);
+
+	assert_int_equal(ouro_stats_write(f, format), 0);
+	assert_int_equal(fclose(f), 0);
+	assert_true(size > 0);
+	assert_int_equal(text[size - 1], '\n');
+	return text;
+}
+
+static const char *const names[] = {
+	"objects_live", "bytes_live", "objects_allocated", "objects_freed", "bytes_reserved", "weak_entries",
+	"threads", "collections", "collected", "pauses", "stop_max",
+};
+enum { N_NAMES = sizeof(names) / sizeof(names[0]) };
+
+static void assert_has_all_names(const char *text)
+{
+	for (size_t i = 0; i < N_NAMES; i++)
+		if (strstr(text, names[i]) == NULL)
+			fail_msg("no %s in: %s", names[i], text);
+}
+
+static void stats_text_names_everything(void **state)
+{
+	char *text = written(OURO_STATS_TEXT);
+
+	(void)state;
+	assert_has_all_names(text);
+	free(text);
+}
+
+/* A reader for JSON, as RFC 8259 has it: each function returns where it stopped, or NULL. */
+static const char *json_value(const char *p);
+
+static const char *json_space(const char *p)
+{
+	return p ? p + strspn(p, " \t\r\n") : NULL;
+}
+
+static const char *json_string(const char *p)
+{
+	if (*p++ != '"')
+		return NULL;
+	for (; *p != '"'; p++)
+		if ((unsigned char)*p < 0x20 || (*p == '\\' && *++p == 0))
+			return NULL;
+	return p + 1;
+}
+
+static const char *json_number(const char *p)
+{
+	char *end;
+
+	if (*p != '-' && !isdigit((unsigned char)*p))
+		return NULL;
+	if (*p == '0' && isdigit((unsigned char)p[1]))
+		return NULL;
+	strtod(p, &end);
+	return end;
+}
+
+/* The members of an object or the elements of an array, up to the closing bracket. */
+static const char *json_list(const char *p, char close, bool named)
+{
+	p = json_space(p);
+	if (*p == close)
+		return p + 1;
+	for (;; p++) {
+		p = json_space(p);
+		if (named) {
+			p = json_space(json_string(p));
+			if (p == NULL || *p++ != ':')
+				return NULL;
+		}
+		p = json_space(json_value(json_space(p)));
+		if (p == NULL || (*p != ',' && *p != close))
+			return NULL;
+		if (*p == close)
+			return p + 1;
+	}
+}
+
+static const char *json_value(const char *p)
+{
+	switch (*p) {
+	case '{': return json_list(p + 1, '}', true);
+	case '[': return json_list(p + 1, ']', false);
+	case '"': return json_string(p);
+	case 't': return strncmp(p, "true", 4) == 0 ? p + 4 : NULL;
+	case 'f': return strncmp(p, "false", 5) == 0 ? p + 5 : NULL;
+	case 'n': return strncmp(p, "null", 4) == 0 ? p + 4 : NULL;
+	default: return json_number(p);
+	}
+}
+
+static void assert_json_has(const char *text, const char *name, uint64_t value)
+{
+	char key[64];
+
+	snprintf(key, sizeof(key), "\"%s\"", name);
+	const char *p = strstr(text, key);
+	if (p == NULL)
+		fail_msg("no %s in: %s", key, text);
+	p = json_space(p + strlen(key));
+	assert_int_equal(*p, ':');
+	assert_int_equal(strtoull(json_space(p + 1), NULL, 10), value);
+}
+
+static void stats_json_is_one_value(void **state)
+{
+	struct node *list = make_list(&node_type, 77);
+
+	(void)state;
+	ouro_gc_collect(2);
+	char *text = written(OURO_STATS_JSON);
+	assert_int_equal(text[0], '{');
+	const char *end = json_space(json_value(text));
+	assert_non_null(end);
+	assert_int_equal(*end, 0);
+	assert_has_all_names(text);
+	assert_json_has(text, "objects_live", 77);
+	assert_json_has(text, "objects_allocated", 77);
+	assert_json_has(text, "objects_freed", 0);
+	assert_json_has(text, "weak_entries", 0);
+	free(text);
+	ouro_release(list);
+}
+
+/* ---- OpenMetrics: each sample belongs to a family that a TYPE line has announced ---- */
+
+struct metrics {
+	char family[64];
+	char type[16];
+	int samples, families;
+	bool ended;
+};
+
+static bool metric_name_is_legal(const char *name, size_t n)
+{
+	if (n == 0 || isdigit((unsigned char)name[0]))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (!isalnum((unsigned char)name[i]) && name[i] != '_' && name[i] != ':')
+			return false;
+	return true;
+}
+
+/* A counter's samples end in _total, a summary's may in _sum and _count, a gauge's are the family's name. */
+static bool suffix_fits(const char *type, const char *suffix, size_t n)
+{
+	static const char *const fits[][5] = {
+		{ "counter", "_total", "_created", NULL, NULL },
+		{ "gauge", "", NULL, NULL, NULL },
+		{ "summary", "", "_sum", "_count", "_created" },
+		{ "histogram", "_bucket", "_sum", "_count", "_created" },
+		{ "info", "_info", NULL, NULL, NULL },
+	};
+
+	for (size_t i = 0; i < 5; i++)
+		for (int k = 1; k < 5 && strcmp(fits[i][0], type) == 0; k++)
+			if (fits[i][k] && strlen(fits[i][k]) == n && strncmp(fits[i][k], suffix, n) == 0)
+				return true;
+	return false;
+}
+
+static void read_sample(struct metrics *m, const char *line)
+{
+	size_t name = strcspn(line, "{ "), family = strlen(m->family);
+	const char *p = line + name;
+	char *end;
+
+	assert_true(metric_name_is_legal(line, name));
+	if (name < family || strncmp(line, m->family, family) != 0 ||
+	    !suffix_fits(m->type, line + family, name - family))
+		fail_msg("sample outside its family %s %s: %s", m->family, m->type, line);
+	if (*p == '{') {
+		p = strchr(p, '}');
+		assert_non_null(p);
+		p++;
+	}
+	assert_int_equal(*p, ' ');
+	assert_true(strtod(p + 1, &end) >= 0);
+	assert_int_equal(*end, 0);
+	m->samples++;
+}
+
+static void read_line(struct metrics *m, const char *line)
+{
+	char name[64], type[16];
+
+	assert_false(m->ended);
+	if (strcmp(line, "# EOF") == 0) {
+		m->ended = true;
+	} else if (sscanf(line, "# TYPE %63s %15s", name, type) == 2) {
+		assert_true(metric_name_is_legal(name, strlen(name)));
+		assert_int_equal(strncmp(name, "ouro_", 5), 0);
+		strcpy(m->family, name);
+		strcpy(m->type, type);
+		m->families++;
+	} else if (strncmp(line, "# HELP ", 7) != 0 && strncmp(line, "# UNIT ", 7) != 0) {
+		read_sample(m, line);
+	}
+}
+
+static void stats_openmetrics_is_well_formed(void **state)
+{
+	struct node *list = make_list(&node_type, 77);
+	struct metrics m = { .ended = false };
+
+	(void)state;
+	ouro_gc_collect(1);
+	char *text = written(OURO_STATS_OPENMETRICS), *rest = text;
+	assert_has_all_names(text);
+	assert_non_null(strstr(text, "objects_live 77\n"));
+	for (char *line; (line = strsep(&rest, "\n")) != NULL && (rest != NULL || *line != 0);)
+		read_line(&m, line);
+	assert_true(m.ended);
+	assert_true(m.families >= N_NAMES);
+	assert_true(m.samples >= m.families);
+	free(text);
+	ouro_release(list);
+}
+
+static void stats_write_refuses_bad_arguments(void **state)
+{
+	(void)state;
+	assert_int_equal(ouro_stats_write(NULL, OURO_STATS_TEXT), EINVAL);
+	assert_int_equal(ouro_stats_write(stdout, (ouro_stats_format)3), EINVAL);
+	assert_int_equal(ouro_stats_write(stdout, (ouro_stats_format)-1), EINVAL);
+}
+
+static void stats_write_says_when_writing_fails(void **state)
+{
+	(void)state;
+	for (int format = OURO_STATS_TEXT; format <= OURO_STATS_OPENMETRICS; format++) {
+		FILE *full = fopen("/dev/full", "w");
+
+		assert_non_null(full);
+		assert_int_equal(ouro_stats_write(full, (ouro_stats_format)format), EIO);
+		fclose(full);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		HEAP_CASE(stats_of_a_fresh_heap),
+		HEAP_CASE(stats_count_objects),
+		HEAP_CASE(stats_count_weak_entries),
+		HEAP_CASE(stats_pauses_fit_together),
+		HEAP_CASE(stats_text_names_everything),
+		HEAP_CASE(stats_json_is_one_value),
+		HEAP_CASE(stats_openmetrics_is_well_formed),
+		HEAP_CASE(stats_write_refuses_bad_arguments),
+		HEAP_CASE(stats_write_says_when_writing_fails),
+	};
+
+	return cmocka_run_group_tests_name("stats", tests, NULL, NULL);
+}
