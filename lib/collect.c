@@ -18,6 +18,7 @@
 #include "debug.h"
 #include "events.h"
 #include "flush.h"
+#include "fork.h"
 #include "gate.h"
 #include "generation.h"
 #include "heap.h"
@@ -232,11 +233,14 @@ void oi_collect_everything(struct oi_thread *t)
 
 void oi_collect_fork(int phase)
 {
-	static bool had_it;
-	if (phase == 0) {
+	static __thread bool had_it; /* inside an event function */
+	if (phase == OI_FORK_PREPARE) {
 		had_it = locked_by_me;
 		if (!had_it)
 			oi_collect_lock();
+	} else if (phase == OI_FORK_CHILD) {
+		/* Forked inside a pinned region, without the lock: whoever held it is gone. */
+		collect_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 	} else if (!had_it) {
 		oi_collect_unlock();
 	}

@@ -229,8 +229,8 @@ static bool begin(struct oi_thread *t, struct oi_header *h, const ouro_type *typ
 
 /*
  * The steps of an object that is dismantled outside the gate. What a thread has in hand, and how far it is, is kept in its
- * record for the child of a fork, where the thread vanishes: the reaper goes on there, at the step after the callback it was
- * in. A cursor of AT_STEP or more names a step.
+ * record for the child of a fork, where the thread vanishes: the reaper goes on there; a callback that had begun counts as done.
+ * A cursor of AT_STEP or more names a step.
  */
 enum { STEP_CLEAR, STEP_DESTROY, STEP_FREE };
 #define AT_STEP (SIZE_MAX - STEP_FREE)
@@ -252,10 +252,10 @@ static void last_calls(struct oi_thread *t, struct oi_header *h, const ouro_type
 
 static void dismantle_from(struct oi_thread *t, struct oi_header *h, const ouro_type *type, size_t step)
 {
-	take_in_hand(t, h, AT_STEP + step);
+	take_in_hand(t, h, AT_STEP + STEP_DESTROY);
 	if (step == STEP_CLEAR && type->clear)
 		oi_call(t, type->clear, h);
-	t->hand_cursor = AT_STEP + STEP_DESTROY;
+	t->hand_cursor = AT_STEP + STEP_FREE;
 	last_calls(t, h, type, step <= STEP_DESTROY);
 	oi_gate_enter(t);
 	free_block(t, h, false);
@@ -395,7 +395,7 @@ void oi_death_fork(int phase)
 void oi_death_inherit(struct oi_thread *t)
 {
 	if (t->hand)
-		hand_over_frame(t->hand, t->hand_cursor >= AT_STEP && t->in_callback ? t->hand_cursor + 1 : t->hand_cursor);
+		hand_over_frame(t->hand, t->hand_cursor);
 	t->hand = NULL;
 	hand_over_frames(t);
 	oi_vector_free(&t->deaths.frames);

@@ -2,7 +2,9 @@
  * fork.c - a working heap in the child
  *
  * Before: no collection runs (its lock is taken), the world is stopped, and every lock of the library is held, so that the
- * child inherits everything whole. The forking thread may be pinned; it is the one thread a stop does not wait for.
+ * child inherits everything whole. The forking thread may be pinned. Then a collection may be waiting for it to stop the world,
+ * and it must not wait for that collection: it takes no collection lock, the stop gives way (world.c), and the child makes the
+ * lock new; a collection has nothing half done outside its stops but the set it is about to queue.
  * In the child the other threads are gone: their references stay counted; their keys stay taken, and objects that bear them
  * are merged one by one when found, because walking the heap would make the child copy it; their pages are orphaned. The
  * library's threads are started again by the first request for them.
@@ -28,8 +30,8 @@
 #include "watch.h"
 #include "weak.h"
 
-static struct oi_stop stop; /* of the fork under way; under the collection lock */
-static bool prepared;
+static struct oi_stop stop; /* of the fork under way; under the registry lock */
+static __thread bool prepared, pinned; /* of this thread's fork: others may be on their way into theirs */
 
 /* Innermost last; the other way round afterwards. */
 static void (*const locks[])(int phase) = { oi_events_fork, oi_set_fork, oi_debug_fork, oi_death_fork, oi_watch_fork,
@@ -41,7 +43,11 @@ static void before(void)
 	prepared = oi_load_acquire(&oi_runtime.running); /* [L1] */
 	if (!prepared)
 		return;
-	oi_collect_fork(OI_FORK_PREPARE);
+	pinned = oi_self && oi_self->pin_depth;
+	if (pinned)
+		oi_store_release(&oi_self->forking, true);
+	else
+		oi_collect_fork(OI_FORK_PREPARE);
 	oi_world_stop(&stop);
 	for (size_t i = 0; i < N_LOCKS; i++)
 		locks[i](OI_FORK_PREPARE);
@@ -60,8 +66,11 @@ static void in_parent(void)
 	if (!prepared)
 		return;
 	unlock_all(OI_FORK_PARENT);
+	if (pinned)
+		oi_store_release(&oi_self->forking, false);
 	oi_world_start(&stop);
-	oi_collect_fork(OI_FORK_PARENT);
+	if (!pinned)
+		oi_collect_fork(OI_FORK_PARENT);
 }
 
 static void in_child(void)
@@ -69,6 +78,8 @@ static void in_child(void)
 	if (!prepared)
 		return;
 	unlock_all(OI_FORK_CHILD);
+	if (pinned)
+		oi_self->forking = false;
 	oi_world.n_waiting = 0;
 	oi_threads_fork_child(oi_self);
 	oi_background_fork_child();
@@ -85,7 +96,7 @@ static void in_child(void)
 			oi_weak_leave(t);
 			oi_heap_abandon(t);
 		}
-	oi_collect_fork(OI_FORK_PARENT);
+	oi_collect_fork(pinned ? OI_FORK_CHILD : OI_FORK_PARENT);
 }
 
 static void install(void)

@@ -6,6 +6,8 @@
  *   running  -> asked    oi_world_stop: STOP into every request word, membarrier [G1]
  *   asked    -> stopped  when every gate reads 0
  *   stopped  -> running  oi_world_start: STOP cleared, generation + 1, waiters woken
+ *   asked    -> running  cancelled, and tried again, when a thread that is waited for forks inside its pinned region: it needs
+ *                        the registry lock, and may not leave its gate
  * A thread that finds STOP leaves its gate and sleeps on the generation word, read before the request word: the restart
  * clears the request first and counts up second, so a sleeper either sees the cleared request or a changed generation.
  * Two stops in a row are told apart by the generation; a plain flag deadlocked the prototype.
@@ -117,10 +119,13 @@ static void let_waiters_in(void)
 	}
 }
 
-static void await_gate(struct oi_thread *t, uint64_t asked_ns)
+/* False: the thread is about to fork inside a pinned region and waits for the registry lock itself. */
+static bool await_gate(struct oi_thread *t, uint64_t asked_ns)
 {
 	bool warned = false;
 	for (unsigned n = 0; oi_load_acquire(&t->gate) != 0; back_off(&n)) { /* [G1] */
+		if (oi_load_acquire(&t->forking))
+			return false;
 		if (n < 110 || warned || !oi_runtime.config.pin_warn_ns)
 			continue;
 		uint64_t waited = oi_now_ns() - asked_ns;
@@ -130,9 +135,17 @@ static void await_gate(struct oi_thread *t, uint64_t asked_ns)
 			       (int)t->tid, (unsigned long long)waited);
 		}
 	}
+	return true;
 }
 
-void oi_world_stop(struct oi_stop *stop)
+static void wake_waiters(void)
+{
+	__atomic_fetch_add(&oi_world.generation, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&oi_world.n_waiting, __ATOMIC_SEQ_CST))
+		oi_futex_wake(&oi_world.generation);
+}
+
+static bool try_stop(struct oi_stop *stop)
 {
 	struct oi_thread *t, *self = oi_self;
 	oi_registry_lock();
@@ -143,34 +156,45 @@ void oi_world_stop(struct oi_stop *stop)
 			oi_or_acq_rel(&t->request, OI_REQUEST_STOP);
 	publish_requests();
 	cds_list_for_each_entry(t, &oi_threads, link)
+		if (t != self && !await_gate(t, stop->asked_ns))
+			return false;
+	return true;
+}
+
+static void let_go(void)
+{
+	struct oi_thread *t, *self = oi_self;
+	cds_list_for_each_entry(t, &oi_threads, link)
 		if (t != self)
-			await_gate(t, stop->asked_ns);
+			oi_and_acq_rel(&t->request, ~(uint32_t)OI_REQUEST_STOP); /* [G2] */
+	wake_waiters();
+}
+
+void oi_world_stop(struct oi_stop *stop)
+{
+	while (!try_stop(stop)) {
+		/* Cancelled: the fork first. */
+		let_go();
+		oi_registry_unlock();
+		oi_sleep_ns(100000);
+	}
 	oi_world.stopped = true;
 	stop->stopped_ns = oi_now_ns();
 	if (stop->stopped_ns - stop->asked_ns > oi_world.stop_max_ns)
 		oi_store_relaxed(&oi_world.stop_max_ns, stop->stopped_ns - stop->asked_ns); /* count */
 }
 
-static void wake_waiters(void)
-{
-	__atomic_fetch_add(&oi_world.generation, 1, __ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&oi_world.n_waiting, __ATOMIC_SEQ_CST))
-		oi_futex_wake(&oi_world.generation);
-}
-
 uint64_t oi_world_start(struct oi_stop *stop)
 {
-	struct oi_thread *t, *self = oi_self;
-	/* Everybody is outside: a grace period begins and is over. */
-	uint64_t e = oi_add_acq_rel(&oi_world.epoch, 1) + 1; /* [G3] */
-	oi_store_release(&oi_world.epoch_done, e);           /* [G4] */
+	/* Everybody is outside: a grace period begins and is over. Unless the caller is pinned, which only a fork may be. */
+	if (!oi_self || !oi_self->pin_depth) {
+		uint64_t e = oi_add_acq_rel(&oi_world.epoch, 1) + 1; /* [G3] */
+		oi_store_release(&oi_world.epoch_done, e);           /* [G4] */
+	}
 	oi_world.stopped = false;
-	cds_list_for_each_entry(t, &oi_threads, link)
-		if (t != self)
-			oi_and_acq_rel(&t->request, ~(uint32_t)OI_REQUEST_STOP); /* [G2] */
+	let_go();
 	uint64_t ns = oi_now_ns() - stop->asked_ns;
 	oi_histogram_add(&oi_world.pauses, ns);
-	wake_waiters();
 	oi_registry_unlock();
 	return ns;
 }
