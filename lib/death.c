@@ -137,22 +137,35 @@ static void end_weak_references(struct oi_thread *t, struct oi_header *h)
 		oi_watch_run(t, oi_weak_sever(t, h));
 }
 
-/* True: resurrected. The hold is the count's, see above. */
-static bool finalize(struct oi_thread *t, struct oi_header *h, void (*fn)(void *obj))
+/*
+ * The finalizer is over. True: resurrected, the object is no longer in hand: in one gate, so that the child of a fork finds
+ * either a death to go on with or a living object.
+ */
+static bool decide_resurrection(struct oi_thread *t, struct oi_header *h)
 {
-	oi_or_acq_rel(&h->flags, (uint8_t)(OI_FLAG_FINALIZED | OI_FLAG_FINALIZING));
-	oi_add_acq_rel(&h->shared, OI_ONE);
-	t->in_finalizer++;
-	oi_call(t, fn, h);
-	t->in_finalizer--;
+	oi_gate_enter(t);
 	oi_and_acq_rel(&h->flags, (uint8_t)~OI_FLAG_FINALIZING);
 	uint32_t s = oi_load_acquire(&h->shared), next;
 	do {
-		next = s - OI_ONE;
+		next = s - OI_ONE; /* the hold */
 		if (oi_shared_count(s) > 1)
 			next &= ~(uint32_t)OI_DEAD;
 	} while (!oi_cas(&h->shared, &s, next)); /* [C1] */
+	if (!(next & OI_DEAD))
+		t->hand = NULL;
+	oi_gate_leave(t);
 	return !(next & OI_DEAD);
+}
+
+static void finalize(struct oi_thread *t, struct oi_header *h, void (*fn)(void *obj))
+{
+	oi_gate_enter(t);
+	oi_or_acq_rel(&h->flags, (uint8_t)(OI_FLAG_FINALIZED | OI_FLAG_FINALIZING));
+	oi_add_acq_rel(&h->shared, OI_ONE); /* the hold */
+	oi_gate_leave(t);
+	t->in_finalizer++;
+	oi_call(t, fn, h);
+	t->in_finalizer--;
 }
 
 /* ---- children ---- */
@@ -222,9 +235,12 @@ static bool begin(struct oi_thread *t, struct oi_header *h, const ouro_type *typ
 		return false;
 	}
 	end_weak_references(t, h);
-	if (!type->finalize || (oi_flags(h) & OI_FLAG_FINALIZED))
+	uint8_t flags = oi_flags(h);
+	if (!type->finalize || (flags & (OI_FLAG_FINALIZED | OI_FLAG_FINALIZING)) == OI_FLAG_FINALIZED)
 		return true;
-	return !finalize(t, h, type->finalize);
+	if (!(flags & OI_FLAG_FINALIZING)) /* else the thread that ran it vanished in a fork */
+		finalize(t, h, type->finalize);
+	return !decide_resurrection(t, h);
 }
 
 /*
@@ -270,10 +286,8 @@ static void dismantle(struct oi_thread *t, struct oi_header *h, const ouro_type 
 		dismantle_from(t, h, type, cursor - AT_STEP);
 		return;
 	}
-	if (cursor == 0 && !begin(t, h, type)) {
-		t->hand = NULL;
+	if (cursor == 0 && !begin(t, h, type))
 		return;
-	}
 	oi_gate_enter(t);
 	bool done = release_children(t, h, type, cursor);
 	take_in_hand(t, done ? h : NULL, AT_STEP + STEP_CLEAR);

@@ -247,10 +247,13 @@ static void destroy_all(struct oi_thread *t, struct oi_set *s)
 	}
 }
 
-static void next_phase(struct oi_set *s)
+/* Inside the gate: the child of a fork finds the one phase or the other. */
+static void next_phase(struct oi_thread *t, struct oi_set *s)
 {
+	oi_gate_enter(t);
 	s->phase++;
 	s->cursor = s->called = 0;
+	oi_gate_leave(t);
 }
 
 /* From where it was left, as far as the budget goes. True: nothing is left to do. */
@@ -259,12 +262,12 @@ static bool run_phases(struct oi_thread *t, struct oi_set *s, size_t *budget)
 	if (s->phase == OI_SET_WATCHES) {
 		if (s->has_callbacks && !run_watches(t, s, budget))
 			return false;
-		next_phase(s);
+		next_phase(t, s);
 	}
 	if (s->phase == OI_SET_FINALIZERS) {
 		if (s->has_callbacks && !run_finalizers(t, s, budget))
 			return false;
-		next_phase(s);
+		next_phase(t, s);
 	}
 	if (s->phase == OI_SET_CHECK) {
 		if (s->finalized)
@@ -272,11 +275,11 @@ static bool run_phases(struct oi_thread *t, struct oi_set *s, size_t *budget)
 		s->n_dead = s->objects.n;
 		if (oi_debug_save(s))
 			return true;
-		next_phase(s);
+		next_phase(t, s);
 	}
 	if (s->phase == OI_SET_CLEAR) {
 		clear_all(t, s);
-		next_phase(s);
+		next_phase(t, s);
 	}
 	destroy_all(t, s);
 	return true;

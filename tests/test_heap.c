@@ -366,13 +366,13 @@ static void heap_does_not_grow_when_others_release(void **state)
 	uint64_t early = 0;
 
 	(void)state;
-	for (int i = 0; i < LOAD(300000); i++) {
+	for (int i = 0; i < LOAD(100000); i++) {
 		struct kilo *k = ouro_new(&kilo_type);
 
 		while (!ouro_compare_exchange(&b.slot, NULL, k))
 			sched_yield();
 		ouro_release(k);
-		if (i == LOAD(30000))
+		if (i == LOAD(20000))
 			early = bytes_reserved();
 	}
 	atomic_store(&b.stop, true);

@@ -185,9 +185,9 @@ static void thread_exits_in_any_way(void **state)
 }
 
 /*
- * Destructors of thread-specific data may run after the library's own, in several rounds, of which POSIX promises
- * four. The library cleans up behind each, in the next one. ThreadSanitizer ends the thread in the fourth, before
- * our turn: instrumented code crashes from then on, whatever it does.
+ * Destructors of thread-specific data may run after the library's own, in several rounds; POSIX promises
+ * four. The library cleans up behind each, in the next one. ThreadSanitizer ends the thread in the fourth,
+ * before our turn: instrumented code crashes from then on, whatever it does.
  */
 #if defined(TEST_TSAN)
 enum { DESTRUCTOR_ROUNDS = 2 };
