@@ -73,6 +73,23 @@ static void in_parent(void)
 		oi_collect_fork(OI_FORK_PARENT);
 }
 
+/* What the threads that vanished had to do goes to the reaper, what they had to others. World stopped. */
+static void inherit(void)
+{
+	struct oi_thread *t;
+	for (size_t i = 0; (t = oi_thread_record(i)); i++) {
+		if (!t->dead || t->inherited)
+			continue;
+		t->inherited = true;
+		oi_set_inherit(t);
+		oi_death_inherit(t);
+		oi_merge_inherit(t);
+		oi_limbo_abandon(t);
+		oi_weak_leave(t);
+		oi_heap_abandon(t);
+	}
+}
+
 static void in_child(void)
 {
 	if (!prepared)
@@ -84,18 +101,8 @@ static void in_child(void)
 	oi_threads_fork_child(oi_self);
 	oi_background_fork_child();
 	oi_world.membarrier = oi_world.membarrier && oi_membarrier_register();
+	inherit(); /* before the world starts: pages may go back, and the reaper may be running by now */
 	oi_world_start(&stop);
-	struct oi_thread *t;
-	for (size_t i = 0; (t = oi_thread_record(i)); i++)
-		if (t->dead && !t->inherited) {
-			t->inherited = true;
-			oi_set_inherit(t);
-			oi_death_inherit(t);
-			oi_merge_inherit(t);
-			oi_limbo_abandon(t);
-			oi_weak_leave(t);
-			oi_heap_abandon(t);
-		}
 	oi_collect_fork(pinned ? OI_FORK_CHILD : OI_FORK_PARENT);
 }
 
