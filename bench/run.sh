@@ -1,0 +1,75 @@
+#!/bin/sh
+# run.sh DIR - runs every benchmark of DIR several times and prints medians: the machine, the rows as Google
+# Benchmark prints them, and a table of ours beside each peer.
+#   BENCH_FILTER       regular expression for the rows (all)
+#   BENCH_REPETITIONS  repetitions of each row (5)
+#   BENCH_MIN_TIME     seconds for each repetition (0.05)
+set -u
+dir=${1:?usage: run.sh DIR}
+here=$(dirname "$0")
+out=$(mktemp -d) || exit 1
+trap 'rm -rf "$out"' EXIT
+status=0
+
+field() { # field NAME VALUE
+	printf '%-9s %s\n' "$1" "$2"
+}
+
+compiler() { # compiler PROGRAM: what its object files say
+	readelf -p .comment "$1" 2>/dev/null | sed -n 's/^ *\[ *[0-9a-f]*\] *//p' | paste -sd ';'
+}
+
+machine() { # machine PROGRAM
+	field cpu "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | sort -u), $(nproc) cores"
+	field memory "$(awk '/^MemTotal/ { print int($2 / 1024) }' /proc/meminfo) MB"
+	field system "$(uname -sr), $(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' /etc/os-release 2>/dev/null)"
+	field compiler "$(compiler "$1")"
+	field load "$(cut -d ' ' -f 1-3 /proc/loadavg)"
+}
+
+# What Google Benchmark says about the machine before every file is dropped; what ouro has to say is not.
+said() {
+	grep -vE '^$|^[0-9-]+T[0-9:]+|^Run(ning| on) |^CPU Caches|^ +L[123] |^Load Average|^\*+WARNING' "$1"
+}
+
+# in_order LIST ROWS: the repetitions of all rows are mixed, so that a busy spell of the machine does not fall
+# on one row alone; here the rows come back into the order of the file.
+in_order() {
+	awk 'NR == FNR { at[$0] = NR; next }
+		{ name = $0; sub(/(_median |  +).*/, "", name); print at[name] + 0 "\t" $0 }' "$1" "$2" |
+		sort -s -n | cut -f 2- | uniq
+}
+
+one() { # one PROGRAM
+	name=$(basename "$1")
+	filter=--benchmark_filter=${BENCH_FILTER:-.}
+	"$1" "$filter" --benchmark_list_tests=true >"$out/$name.list" 2>"$out/err"
+	[ -s "$out/$name.list" ] || return
+	"$1" "$filter" --benchmark_repetitions="${BENCH_REPETITIONS:-5}" \
+		--benchmark_min_time="${BENCH_MIN_TIME:-0.05}" --benchmark_enable_random_interleaving=true \
+		--benchmark_report_aggregates_only=true --benchmark_color=false \
+		--benchmark_out="$out/$name.json" --benchmark_out_format=json >"$out/rows" 2>"$out/err"
+	code=$?
+	printf '\n== %s\n' "$name"
+	grep -vE '_(mean|stddev|cv) |^-|^$' "$out/rows" >"$out/medians"
+	in_order "$out/$name.list" "$out/medians"
+	said "$out/err"
+	[ $code = 0 ] && return
+	printf '%s FAILED with status %d\n' "$name" $code
+	status=1
+}
+
+found=
+for program in "$dir"/bench_*; do
+	case $program in *.d) continue ;; esac
+	[ -x "$program" ] || continue
+	[ -n "$found" ] || { machine "$program" && "$here/peers.sh" list; }
+	found=1
+	one "$program"
+done
+[ -n "$found" ] || { echo "no benchmarks in $dir: make bench builds and runs them" >&2 && exit 1; }
+ls "$out"/*.json >/dev/null 2>&1 || { echo "no row matches $BENCH_FILTER" >&2 && exit 1; }
+awk -f "$here/table.awk" "$out"/*.list "$out"/*.json
+echo
+field load "$(cut -d ' ' -f 1-3 /proc/loadavg) at the end"
+exit $status

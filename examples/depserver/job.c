@@ -1,0 +1,80 @@
+/*
+ * job.c - requests that take long
+ *
+ * The job object belongs to libuv until it is done. It holds the request, which holds the session:
+ * if the client is gone meanwhile, the session is still there to say so. The worker lives as long
+ * as its loop has a job under way.
+ */
+#include "job.h"
+#include "commands.h"
+#include "worker.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct job {
+	struct request *request;
+	struct server *server;
+	struct job_result (*run)(struct server *server);
+	struct job_result result;
+	uv_work_t work;
+};
+
+static const ouro_type job_type = {
+	.name = "job",
+	.size = sizeof(struct job),
+	.slots = OURO_SLOTS(struct job, request),
+};
+
+static void on_pool(uv_work_t *work)
+{
+	struct job *job = work->data;
+	job->result = job->run(job->server);
+}
+
+static void job_reply(struct buffer *out, const struct job_result *result)
+{
+	if (result->error == EBUSY)
+		resp_error(out, "BUSY a reload is under way");
+	else if (result->error == ENOMEM)
+		resp_error(out, "OOM out of memory");
+	else if (result->error)
+		resp_error(out, "ERR %s", strerror(result->error));
+	else if (result->has_count)
+		resp_integer(out, result->count);
+	else
+		resp_status(out, "OK");
+}
+
+static void on_job_done(uv_work_t *work, int status)
+{
+	OURO_AUTO struct job *job = work->data; /* libuv's reference */
+	OURO_AUTO struct request *r = ouro_load(&job->request);
+	OURO_AUTO struct session *s = ouro_load(&r->session);
+	if (status < 0)
+		job->result.error = ECANCELED;
+	command_done(s->worker, r, job->result.error != 0);
+	s->busy = false;
+	if (s->closing)
+		return;
+	job_reply(&s->out, &job->result);
+	session_advance(s);
+}
+
+int job_start(struct request *r, struct job_result (*run)(struct server *server))
+{
+	struct job *job = ouro_new(&job_type);
+	if (!job)
+		return ENOMEM;
+	OURO_AUTO struct session *s = ouro_load(&r->session);
+	job->server = s->worker->server;
+	job->run = run;
+	job->work.data = job;
+	ouro_store(&job->request, r);
+	if (uv_queue_work(&s->worker->loop, &job->work, on_pool, on_job_done) < 0) {
+		ouro_release(job);
+		return ENOMEM;
+	}
+	s->busy = true;
+	return 0;
+}

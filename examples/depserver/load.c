@@ -1,0 +1,98 @@
+/* load.c - reading, building and publishing a graph */
+#include "load.h"
+#include "graph.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char load_command[] = "LC_ALL=C apt-cache dumpavail 2>/dev/null";
+
+/*
+ * Where the sample may be, seen from the program's folder: beside it, or in the source tree it was
+ * built in.
+ */
+static const char *const load_samples[] = {
+	"sample-packages",
+	"../../../../examples/depserver/sample-packages",
+};
+
+static uint64_t load_clock_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static int load_finish(struct draft *d, int error, const char *source, uint64_t began_ns)
+{
+	if (!error && !d->n_packages)
+		error = ENODATA;
+	if (!error)
+		error = draft_link(d);
+	if (error)
+		return error;
+	OURO_AUTO struct index *x = graph_build(d);
+	if (!x)
+		return errno;
+	snprintf(x->source, sizeof x->source, "%s", source);
+	x->load_ns = load_clock_ns() - began_ns;
+	graph_publish(x);
+	return 0;
+}
+
+static int load_file(const char *file)
+{
+	struct draft d = { 0 };
+	uint64_t began_ns = load_clock_ns();
+	FILE *in = fopen(file, "re");
+	if (!in)
+		return errno;
+	const char *slash = strrchr(file, '/');
+	int error = load_finish(&d, draft_read(&d, in), slash ? slash + 1 : file, began_ns);
+	fclose(in);
+	draft_free(&d);
+	return error;
+}
+
+static int load_apt(void)
+{
+	struct draft d = { 0 };
+	uint64_t began_ns = load_clock_ns();
+	FILE *in = popen(load_command, "re");
+	if (!in)
+		return errno;
+	int error = draft_read(&d, in);
+	if (pclose(in) != 0 && !error)
+		error = ENODATA;
+	error = load_finish(&d, error, "apt-cache dumpavail", began_ns);
+	draft_free(&d);
+	return error;
+}
+
+static int load_sample(void)
+{
+	char path[PATH_MAX];
+	ssize_t len = readlink("/proc/self/exe", path, sizeof path - 1);
+	char *slash = len > 0 ? memrchr(path, '/', (size_t)len) : NULL;
+	int error = ENOENT;
+	if (!slash)
+		return error;
+	size_t room = sizeof path - (size_t)(slash + 1 - path);
+	for (size_t i = 0; i < 2 && error == ENOENT; i++) {
+		snprintf(slash + 1, room, "%s", load_samples[i]);
+		error = load_file(path);
+	}
+	return error;
+}
+
+int load_graph(const char *file)
+{
+	if (file)
+		return load_file(file);
+	int error = load_apt();
+	return error == ENOMEM ? error : error ? load_sample() : 0;
+}

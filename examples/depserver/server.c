@@ -1,0 +1,157 @@
+/* server.c - the process: starts the workers, waits for a signal, stops them */
+#include "server.h"
+#include "graph.h"
+#include "load.h"
+#include "worker.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+int server_reload(struct server *server)
+{
+	if (atomic_exchange_explicit(&server->loading, true, memory_order_acquire))
+		return EBUSY;
+	int error = load_graph(server->options.file);
+	atomic_store_explicit(&server->loading, false, memory_order_release);
+	if (!error)
+		counter_add(&server->reloads, 1);
+	return error;
+}
+
+void server_stop(struct server *server)
+{
+	uv_async_send(&server->stop);
+}
+
+static void server_close_handle(uv_handle_t *handle, void *arg)
+{
+	(void)arg;
+	uv_close(handle, NULL);
+}
+
+/* The handle stays open: workers may send it again until they are stopped. */
+static void on_stop_asked(uv_async_t *stop)
+{
+	uv_stop(stop->loop);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+	(void)number;
+	uv_stop(handle->loop);
+}
+
+static int server_watch(struct server *server)
+{
+	static const int numbers[2] = { SIGINT, SIGTERM };
+	int error = uv_async_init(&server->loop, &server->stop, on_stop_asked);
+	for (int i = 0; i < 2 && !error; i++) {
+		error = uv_signal_init(&server->loop, &server->signals[i]);
+		if (!error)
+			error = uv_signal_start(&server->signals[i], on_signal, numbers[i]);
+	}
+	return error;
+}
+
+/*
+ * Another server on the port, which SO_REUSEPORT would let us share, is found by binding once
+ * without it.
+ */
+static int port_check(int port)
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET,
+		.sin_port = htons((uint16_t)port),
+		.sin_addr = { htonl(INADDR_LOOPBACK) },
+	};
+	int yes = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return uv_translate_sys_error(errno);
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+	int error = bind(fd, (struct sockaddr *)&address, sizeof address) < 0 ? errno : 0;
+	close(fd);
+	return error ? uv_translate_sys_error(error) : 0;
+}
+
+/* Opens and starts all workers, or none. Signals stay with the main thread. */
+static int server_start_workers(struct server *server)
+{
+	unsigned n = server->options.threads, opened = 0, started = 0;
+	sigset_t all, old;
+	int error = port_check(server->port);
+	while (!error && opened < n) {
+		error = worker_open(&server->workers[opened], server, opened, &server->port);
+		opened++;
+	}
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	while (!error && started < n) {
+		error = uv_translate_sys_error(worker_start(&server->workers[started]));
+		started += !error;
+	}
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	for (unsigned i = 0; error && i < opened; i++)
+		i < started ? worker_stop(&server->workers[i]) :
+			      worker_abandon(&server->workers[i]);
+	return error;
+}
+
+static int server_failed(const char *what, const char *why)
+{
+	fprintf(stderr, "depserver: %s: %s\n", what, why);
+	return 1;
+}
+
+static void server_say(const struct server *server)
+{
+	OURO_AUTO struct index *x = graph_current();
+	printf("depserver: %u packages from %s, %u threads, listening on 127.0.0.1:%d\n",
+	       x->n_packages, x->source, server->options.threads, server->port);
+	fflush(stdout);
+}
+
+static int server_serve(struct server *server)
+{
+	int error = server_start_workers(server);
+	if (error)
+		return server_failed("cannot listen", uv_strerror(error));
+	server_say(server);
+	uv_run(&server->loop, UV_RUN_DEFAULT);
+	for (unsigned i = 0; i < server->options.threads; i++)
+		worker_stop(&server->workers[i]);
+	return 0;
+}
+
+int server_run(const struct options *options)
+{
+	struct server server = {
+		.options = *options,
+		.began_ns = uv_hrtime(),
+		.port = options->port,
+		.workers = calloc(options->threads, sizeof(struct worker)),
+	};
+	if (!server.workers || uv_loop_init(&server.loop)) {
+		free(server.workers);
+		return server_failed("cannot start", "out of memory");
+	}
+	int status, error = server_watch(&server);
+	if (error)
+		status = server_failed("cannot start", uv_strerror(error));
+	else if ((error = load_graph(options->file)))
+		status = server_failed("no package index", strerror(error));
+	else
+		status = server_serve(&server);
+	uv_walk(&server.loop, server_close_handle, NULL);
+	uv_run(&server.loop, UV_RUN_DEFAULT);
+	uv_loop_close(&server.loop);
+	uv_library_shutdown(); /* its pool threads end, and so detach */
+	graph_publish(NULL);
+	free(server.workers);
+	return status;
+}

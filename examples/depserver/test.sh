@@ -1,0 +1,322 @@
+#!/bin/sh
+# test.sh PROGRAM - depserver's behaviour, good requests and bad ones, on the sample index.
+# Needs redis-tools and perl-base. The last line is "N passed, N failed".
+set -u
+LC_ALL=C
+export LC_ALL
+program=${1:?usage: test.sh PROGRAM}
+sample=$(dirname "$0")/sample-packages
+work=$(mktemp -d)
+server=
+passed=0
+failed=0
+
+cleanup() {
+	[ -z "$server" ] || kill -9 "$server" 2>/dev/null
+	wait
+	rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 1' HUP INT TERM
+
+ok() { # ok NAME COMMAND...: the command succeeds
+	name=$1
+	shift
+	if "$@"; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		printf 'FAIL %s\n' "$name"
+	fi
+}
+
+is() { # is NAME EXPECTED GOT
+	ok "$1" [ "$2" = "$3" ]
+	[ "$2" = "$3" ] || printf '     expected: %s\n     got:      %s\n' "$2" "$3"
+}
+
+start() { # start OPTION...: on a free port
+	: >"$work/log"
+	"$program" --port 0 --index "$sample" "$@" >"$work/log" 2>&1 &
+	server=$!
+	tries=300
+	while ! grep -q 'listening on' "$work/log"; do
+		tries=$((tries - 1))
+		if [ $tries = 0 ] || ! kill -0 "$server" 2>/dev/null; then
+			cat "$work/log"
+			echo "the server did not start: $passed passed, $((failed + 1)) failed"
+			exit 1
+		fi
+		sleep 0.1
+	done
+	port=$(sed -n 's/.*listening on 127\.0\.0\.1:\([0-9]*\).*/\1/p' "$work/log")
+}
+
+# Waits for the server's end; its exit status and its report have to be those of an orderly one.
+ended() { # ended NAME
+	status=0
+	wait "$server" || status=$?
+	server=
+	is "$1: exit status" 0 "$status"
+	ok "$1: 0 objects left" grep -q ' 0 objects left' "$work/log"
+	[ $status = 0 ] || cat "$work/log"
+}
+
+cli() {
+	timeout 300 redis-cli -p "$port" "$@"
+}
+
+info() {
+	cli INFO | sed -n "s/^$1:\([^\r]*\).*/\1/p"
+}
+
+# raw SECONDS [half] - sends its input as it is, then, if "half", shuts down its sending half;
+# prints what comes back, and then "closed" if the server hung up, "open" if not within SECONDS
+raw() {
+	perl -MIO::Socket::INET -MIO::Select -e '
+		my ($port, $seconds, $half) = @ARGV;
+		local $SIG{PIPE} = "IGNORE";
+		my $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => $port)
+			or die "connect: $!";
+		local $/;
+		my $bytes = <STDIN>;
+		my $end = time + $seconds;
+		$s->blocking(0);
+		my ($at, $select) = (0, IO::Select->new($s));
+		while (time <= $end) {
+			if ($at < length $bytes) {
+				my $n = syswrite $s, $bytes, 65536, $at;
+				$at += $n if $n;
+				shutdown $s, 1 if $half && $at == length $bytes;
+			} elsif ($half) {
+				shutdown $s, 1;
+			}
+			next unless $select->can_read($at < length $bytes ? 0.01 : 0.2);
+			my $n = sysread $s, my $reply, 65536;
+			next if !defined $n && $!{EAGAIN};
+			if (!$n) { print "closed\n"; exit }
+			$reply =~ tr/\r//d;
+			print $reply;
+		}
+		print "open\n";' "$port" "$@"
+}
+
+# refuses NAME BYTES - as printf writes them - is answered with a protocol error and hung up on
+refuses() {
+	got=$(printf "$2" | raw 5)
+	case $got in
+	"-ERR Protocol error: "*closed) ok "$1" true ;;
+	*) is "$1" '-ERR Protocol error: ... closed' "$got" ;;
+	esac
+}
+
+start --timeout 1 --idle 4
+ok 'listens' [ -n "$port" ]
+
+# ---- good requests ----
+is 'ping' PONG "$(cli PING)"
+is 'ping with message' hello "$(cli PING hello)"
+is 'lower case' PONG "$(cli ping)"
+is 'inline' '+PONG
+closed' "$(printf 'PING\r\n' | raw 5 half)"
+is 'inline without carriage return, empty lines' '+PONG
+closed' "$(printf '\r\n\nPING\n' | raw 5 half)"
+is 'pipeline keeps order' '$1
+a
+$1
+b
++OK
+closed' "$(printf 'PING a\r\n*2\r\n$4\r\nPING\r\n$1\r\nb\r\nQUIT\r\nPING c\r\n' | raw 5)"
+is 'empty array is ignored' '+PONG
+closed' "$(printf '*0\r\n*-1\r\nPING\r\n' | raw 5 half)"
+is 'empty bulk' '$0
+
+closed' "$(printf '*2\r\n$4\r\nPING\r\n$0\r\n\r\n' | raw 5 half)"
+is 'packages in the sample' "$(grep -c '^Package:' "$sample")" "$(info packages)"
+ok 'graph has cycles' [ "$(info scc_count)" -gt 0 ]
+ok 'info shows ouro' [ "$(info ouro_objects_live)" -gt 400 ]
+is 'info of one section' 1 "$(cli INFO graph | grep -c '^#')"
+is 'config get' 'save' "$(cli CONFIG GET save | head -n 1)"
+is 'pkg' "$(sed -n '/^Package: libc6$/,/^$/s/^Version: //p' "$sample")" \
+	"$(cli PKG libc6 | sed -n 's/^Version: //p')"
+is 'pkg by number' "$(cli PKG key:3)" "$(cli PKG "key:00000000000$(($(info packages) + 3))")"
+is 'deps of the real package' libgcc-s1 "$(cli DEPS libc6)"
+is 'deps of an independent package' '*0
+closed' "$(printf 'DEPS gcc-12-base\r\n' | raw 5 half)"
+is 'closure counts its names' "$(cli CLOSURE python3)" "$(cli CLOSURE python3 NAMES | wc -l)"
+is 'closure leaves out the package itself' 0 "$(cli CLOSURE libc6 NAMES | grep -cx libc6)"
+is 'closure follows a cycle' 1 "$(cli CLOSURE libgcc-s1 NAMES | grep -cx libc6)"
+hits=$(info closure_hits)
+cli CLOSURE python3 >/dev/null
+is 'closure is cached' $((hits + 1)) "$(info closure_hits)"
+
+# Each dependency leads back; a closure is that of the dependencies and themselves.
+consistent() {
+	for n in 0 7 41 99 150 222 300 377; do
+		a=$(cli PKG key:$n | sed -n 's/^Package: //p')
+		: >"$work/union"
+		for b in $(cli DEPS "$a"); do
+			cli RDEPS "$b" >"$work/rdeps"
+			grep -qx -- "$a" "$work/rdeps" || return 1
+			echo "$b" >>"$work/union"
+			cli CLOSURE "$b" NAMES >>"$work/union"
+		done
+		cli CLOSURE "$a" NAMES >"$work/closure"
+		for list in union closure; do
+			sed '/^$/d' "$work/$list" | grep -vx -- "$a" | sort -u >"$work/$list.sorted"
+		done
+		cmp -s "$work/union.sorted" "$work/closure.sorted" || return 1
+	done
+}
+ok 'deps, rdeps and closures agree' consistent
+
+# ---- bad requests ----
+is 'unknown command' "ERR unknown command 'NOSUCH'" "$(cli NOSUCH | head -n 1)"
+is 'unknown command stays one line' "-ERR unknown command 'A  B'
+closed" "$(printf '*1\r\n$4\r\nA\r\nB\r\n' | raw 5 half)"
+is 'too few arguments' "ERR wrong number of arguments for 'DEPS' command" "$(cli DEPS | head -n 1)"
+is 'too many arguments' "ERR wrong number of arguments for 'DEPS' command" \
+	"$(cli DEPS a b | head -n 1)"
+is 'no such package' "ERR no such package 'nosuch'" "$(cli CLOSURE nosuch | head -n 1)"
+is 'no such number' "ERR no such package 'key:1x'" "$(cli PKG key:1x | head -n 1)"
+is 'closure syntax' 'ERR syntax: CLOSURE package [NAMES]' "$(cli CLOSURE libc6 x | head -n 1)"
+refuses 'array of something else' '*1\r\n:5\r\n'
+refuses 'count that is no number' '*x\r\n'
+refuses 'count without digits' '*\r\n'
+refuses 'count out of range' '*1025\r\n'
+refuses 'count of many digits' '*99999999999999999999999999\r\n'
+refuses 'count without line break' "*$(printf '%040d' 1)"
+refuses 'negative bulk' '*1\r\n$-5\r\n'
+refuses 'bulk of 64 KiB and one byte' '*1\r\n$65537\r\n'
+refuses 'bulk longer than it says' '*1\r\n$4\r\nPINGPONG\r\n'
+refuses 'line of 70000 bytes' "$(head -c 70000 /dev/zero | tr '\0' x)"
+refuses 'line of 2000 words' "$(yes x | head -n 2000 | tr '\n' ' ')\r\n"
+{
+	printf '*40\r\n'
+	for _ in $(seq 30); do
+		printf '$65536\r\n'
+		head -c 65536 /dev/zero
+		printf '\r\n'
+	done
+} >"$work/large"
+is 'request of more than 1 MiB' '-ERR Protocol error: request too large' \
+	"$(raw 5 <"$work/large" | head -n 1)"
+is 'bulk of 64 KiB' 65536 "$({
+	printf '*2\r\n$4\r\nPING\r\n$65536\r\n'
+	head -c 65536 /dev/zero | tr '\0' x
+	printf '\r\n'
+} | raw 5 half | tr -cd x | wc -c)"
+for _ in 1 2 3 4 5; do
+	head -c 100000 /dev/urandom | raw 3 >/dev/null
+done
+is 'lives after noise' PONG "$(cli PING)"
+
+# ---- clients that stop ----
+is 'half-closed client gets its answers' '+PONG
+$1
+x
+closed' "$(printf 'PING\r\nPING x\r\n' | raw 5 half)"
+is 'half-closed in the middle of a request' closed "$(printf '*1\r\n$4\r\nPI' | raw 5 half)"
+is 'half-closed client waits for its job' '+OK
+closed' "$(printf 'RELOAD\r\n' | raw 5 half)"
+is 'connects and says nothing' closed "$(printf '' | raw 9)"
+dropped=$(info stalled_or_idle_clients_dropped)
+is 'stalled in the middle of a request' closed "$(printf '*1\r\n$4\r\nPI' | raw 5)"
+is 'is counted' $((dropped + 1)) "$(info stalled_or_idle_clients_dropped)"
+
+# Asks for 200 MB and reads nothing: dropped, and what it made the server keep was bounded.
+dropped=$(info stalled_or_idle_clients_dropped)
+perl -MIO::Socket::INET -e '
+	local $SIG{PIPE} = "IGNORE";
+	my $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => $ARGV[0])
+		or die "connect: $!";
+	$s->blocking(0);
+	my $bytes = "RDEPS libc6\r\n" x 50000;
+	for (1 .. 20) { syswrite $s, $bytes; select undef, undef, undef, 0.2 }' "$port" &
+reader=$!
+sleep 1
+is 'answers beside a client that does not read' PONG "$(cli PING)"
+wait $reader
+is 'a client that does not read is dropped' $((dropped + 1)) \
+	"$(info stalled_or_idle_clients_dropped)"
+[ "${DEPSERVER_SANITIZED:-0}" = 1 ] ||
+	ok 'its memory was bounded' [ "$(info used_memory_peak_rss)" -lt 150000000 ]
+
+# ---- reloading and ending ----
+timeout 100 redis-benchmark -p "$port" -c 20 -P 8 -n "${REQUESTS:-100000}" -r 100000 \
+	CLOSURE key:__rand_int__ >"$work/bench" 2>&1 &
+bench=$!
+for _ in $(seq 20); do
+	cli RELOAD
+done | sed '/^$/d' | sort | uniq -c | sed 's/^ *//' >"$work/reloads"
+is 'reload under queries' '20 OK' "$(cat "$work/reloads")"
+ok 'queries during reloads' wait $bench
+ok 'a collection by hand' [ "$(cli GC)" -ge 0 ]
+is 'all old graphs are gone' yes "$([ "$(info ouro_objects_live)" -lt 10000 ] && echo yes)"
+cli SHUTDOWN >/dev/null 2>&1
+ended 'shutdown'
+
+start --clients 3 --threads 2
+status=0
+timeout 10 "$program" --port "$port" --index "$sample" >"$work/second" 2>&1 || status=$?
+is 'port in use' 1 "$status"
+(sleep 2 | timeout 5 redis-cli -p "$port" >/dev/null) &
+first=$!
+(sleep 2 | raw 3 >/dev/null) &
+second=$!
+(sleep 2 | raw 3 >/dev/null) &
+third=$!
+sleep 1
+is 'too many clients' '-ERR max number of clients reached
+closed' "$(printf 'PING\r\n' | raw 5)"
+wait $first $second $third
+timeout 60 redis-benchmark -p "$port" -c 2 -n 100000000 -r 1000 CLOSURE key:__rand_int__ >/dev/null 2>&1 &
+bench=$!
+sleep 0.5
+kill -TERM "$server"
+ended 'SIGTERM under load'
+wait $bench
+
+# ---- out of memory ----
+# An index of 8000 packages, and the smallest of some limits with which it can be loaded at all.
+for i in $(seq 20); do
+	sed "s/^Package: .*/&-$i/" "$sample"
+done >"$work/big"
+refused=0
+port=
+for limit in 1M 2M 3M 4M 6M 8M 12M 16M 24M 32M 64M; do
+	: >"$work/log"
+	OURO_HEAP_LIMIT=$limit "$program" --port 0 --index "$work/big" >"$work/log" 2>&1 &
+	server=$!
+	while kill -0 $server 2>/dev/null && ! grep -q 'listening on' "$work/log"; do
+		sleep 0.1
+	done
+	port=$(sed -n 's/.*listening on 127\.0\.0\.1:\([0-9]*\).*/\1/p' "$work/log")
+	[ -z "$port" ] || break
+	refused=$((refused + 1))
+	wait $server && ok 'without memory there is no graph' false
+	server=
+	ok 'without memory: 0 objects left' grep -q ' 0 objects left' "$work/log"
+done
+ok 'some limits are too low' [ $refused -gt 0 ]
+ok 'a limit is high enough' [ -n "$port" ]
+for _ in 1 2 3; do
+	cli RELOAD
+	cli CLOSURE key:1 | head -n 1
+done | sed 's/^[0-9][0-9]*$/OK/' | grep -v '^$' | sort -u | head -c 200 >"$work/answers"
+ok 'out of memory is an answer' [ "$(grep -cx 'OOM out of memory\|OK' "$work/answers")" = "$(grep -c . "$work/answers")" ]
+ok 'and there was one' [ -s "$work/answers" ]
+is 'lives on' PONG "$(cli PING)"
+cli SHUTDOWN >/dev/null 2>&1
+ended 'shutdown after it'
+
+# ---- options ----
+status=0
+"$program" --threads 0 >/dev/null 2>&1 || status=$?
+is 'bad option' 2 "$status"
+status=0
+"$program" --index /nonexistent >/dev/null 2>&1 || status=$?
+is 'no index' 1 "$status"
+
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]
