@@ -19,7 +19,8 @@ must_compile() { # must_compile COMPILER STANDARD LANGUAGE FILE WHAT
 headers_alone() { # headers_alone COMPILER STANDARD LANGUAGE SUFFIX
 	for h in include/ouro.h include/ouro/*.h; do
 		name=${h#include/}
-		printf '#include <%s>\n#include <%s>\ntypedef int not_empty;\n' "$name" "$name" >"$tmp/alone.$4"
+		printf '#include <%s>\n' "$name" "$name" >"$tmp/alone.$4"
+		printf 'typedef int not_empty;\n' >>"$tmp/alone.$4"
 		must_compile "$1" "$2" "$3" "$tmp/alone.$4" "$h alone"
 	done
 }
@@ -106,7 +107,8 @@ must_not_compile() { # must_not_compile COMPILER STATEMENT
 	printf '#include <ouro.h>\nstruct a { struct a *p; }; struct b { int x; };\n' >"$tmp/wrong.c"
 	printf 'void f(struct a *a, struct b *b);\nvoid f(struct a *a, struct b *b)\n' >>"$tmp/wrong.c"
 	printf '{\n\t(void)a; (void)b;\n\t%s\n}\n' "$2" >>"$tmp/wrong.c"
-	! $1 -std=c11 $warnings -Iinclude -O1 -c -o /dev/null "$tmp/wrong.c" >"$tmp/log" 2>&1 || fail "$1 took: $2"
+	! $1 -std=c11 $warnings -Iinclude -O1 -c -o /dev/null "$tmp/wrong.c" >"$tmp/log" 2>&1 ||
+		fail "$1 took: $2"
 }
 
 for c in gcc clang; do
@@ -130,6 +132,6 @@ done
 if have $cxx; then
 	$cxx -std=c++17 $sanitize -Iinclude -o "$tmp/templates" "$tmp/templates.cc" "$build/libouro.a" \
 		$private
-	"$tmp/templates" >"$tmp/out" 2>&1 || { status=$?; cat "$tmp/out"; fail "the C++ program: exit $status"; }
+	"$tmp/templates" >"$tmp/out" 2>&1 || { cat "$tmp/out"; fail 'the C++ program does not work'; }
 fi
 echo "headers: ok"
