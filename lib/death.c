@@ -38,15 +38,19 @@
 
 /* ---- the stack of the thread: pairs of object and cursor ---- */
 
+static bool push_frame(struct oi_vector *v, struct oi_header *h, size_t cursor)
+{
+	if (unlikely(v->n + 2 > v->capacity) && !oi_vector_grow(v))
+		return false;
+	v->data[v->n] = h;
+	v->data[v->n + 1] = (void *)cursor;
+	oi_store_release(&v->n, v->n + 2); /* whole or not at all, for the child of a fork */
+	return true;
+}
+
 static bool push(struct oi_thread *t, struct oi_header *h, size_t cursor)
 {
-	struct oi_vector *v = &t->deaths.frames;
-	if (!oi_vector_push(v, h))
-		return false;
-	if (oi_vector_push(v, (void *)cursor))
-		return true;
-	v->n--;
-	return false;
+	return push_frame(&t->deaths.frames, h, cursor);
 }
 
 static void push_or_stray(struct oi_thread *t, struct oi_header *h)
@@ -63,12 +67,7 @@ static struct oi_vector handed; /* frames, as on a thread's stack */
 /* Under the lock. */
 static void hand_over_locked(struct oi_header *h, size_t cursor)
 {
-	bool ok = oi_vector_push(&handed, h);
-	if (ok && !oi_vector_push(&handed, (void *)cursor)) {
-		handed.n--;
-		ok = false;
-	}
-	if (unlikely(!ok))
+	if (unlikely(!push_frame(&handed, h, cursor)))
 		oi_stray_add(h, OI_STRAY_DEATH);
 }
 

@@ -35,7 +35,6 @@
 #include "type.h"
 
 #define DRAIN_AT 64
-#define BACKLOG_MAX 4096
 
 static void lock(struct oi_merge_queue *q)
 {
@@ -145,12 +144,6 @@ bool oi_merge_queue(struct oi_thread *t, struct oi_header *h)
 		oi_or_acq_rel(&owner->request, OI_REQUEST_DRAIN);
 	if (n == 1)
 		oi_background_tick();
-	if (unlikely(n >= BACKLOG_MAX) && n % 1024 == 0 && !t->pin_depth) {
-		/* The owner does not keep up: give it the time. */
-		oi_gate_leave(t);
-		sched_yield();
-		oi_gate_enter(t);
-	}
 	return false;
 }
 

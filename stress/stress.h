@@ -29,11 +29,11 @@
 
 /* The one place where loads are cut: sanitizers make a program 5 to 20 times slower and its stacks larger. */
 #if defined(__SANITIZE_THREAD__) || STRESS_FEATURE(thread_sanitizer)
-enum { STRESS_CUT = 20 };
+enum { STRESS_CUT = 20, STRESS_TSAN = 1 };
 #elif defined(__SANITIZE_ADDRESS__) || STRESS_FEATURE(address_sanitizer)
-enum { STRESS_CUT = 10 };
+enum { STRESS_CUT = 10, STRESS_TSAN = 0 };
 #else
-enum { STRESS_CUT = 1 };
+enum { STRESS_CUT = 1, STRESS_TSAN = 0 };
 #endif
 
 static struct {
