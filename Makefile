@@ -92,8 +92,10 @@ $(SHARED): $(LIB_OBJS) lib/ouro.map
 	ln -sf $(@F) $(BUILD)/libouro.so.$(SOVERSION)
 	ln -sf $(@F) $(BUILD)/libouro.so
 
-$(BUILD)/ouro.pc: lib/ouro.pc.in $(BUILD)/flags
-	sed -e 's|@VERSION@|$(VERSION)|' -e 's|@prefix@|$(prefix)|' -e 's|@libdir@|$(libdir)|' \
+# Made anew each time: its paths are those of this very call, install with another PREFIX included.
+$(BUILD)/ouro.pc: lib/ouro.pc.in FORCE
+	@mkdir -p $(@D)
+	@sed -e 's|@VERSION@|$(VERSION)|' -e 's|@prefix@|$(prefix)|' -e 's|@libdir@|$(libdir)|' \
 	    -e 's|@includedir@|$(includedir)|' -e 's|@SANITIZE@|$(SANITIZE)|g' -e 's|@PRIVATE@|$(URCU_LIBS)|' $< > $@
 
 # ---- programs: tests see lib/'s internal headers, everything else only include/ ----
