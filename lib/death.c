@@ -102,7 +102,7 @@ bool oi_death_all_served(void)
 	pthread_mutex_lock(&handed_lock);
 	bool idle = !handed.n;
 	for (size_t i = 0; idle && (t = oi_thread_record(i)); i++)
-		if (t != oi_self && t->internal && !t->dead && oi_load_acquire(&t->dying)) /* [D1] */
+		if (t != oi_self && oi_load_relaxed(&t->internal) && !oi_load_relaxed(&t->dead) && oi_load_acquire(&t->dying)) /* [D1] */
 			idle = false;
 	pthread_mutex_unlock(&handed_lock);
 	return idle;

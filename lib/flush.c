@@ -20,7 +20,7 @@
 
 static bool busy(struct oi_thread *t, bool callbacks_too)
 {
-	return oi_load_acquire(&t->dying) && !t->dead && (callbacks_too || !oi_load_acquire(&t->in_callback)); /* [D1] */
+	return oi_load_acquire(&t->dying) && !oi_load_relaxed(&t->dead) && (callbacks_too || !oi_load_acquire(&t->in_callback)); /* [D1] */
 }
 
 /*
@@ -34,7 +34,7 @@ static void await_others(struct oi_thread *self, bool callbacks_too)
 		if (t == self)
 			continue;
 		uint32_t n = oi_load_acquire(&t->n_deaths);
-		while (busy(t, callbacks_too) && (t->internal || oi_load_acquire(&t->n_deaths) == n))
+		while (busy(t, callbacks_too) && (oi_load_relaxed(&t->internal) || oi_load_acquire(&t->n_deaths) == n))
 			oi_sleep_ns(20000);
 	}
 }
@@ -45,7 +45,7 @@ static uint32_t loops_of_others(struct oi_thread *self)
 	struct oi_thread *t;
 	uint32_t n = 0;
 	for (size_t i = 0; (t = oi_thread_record(i)); i++)
-		if (t != self && t->internal)
+		if (t != self && oi_load_relaxed(&t->internal))
 			n += oi_load_acquire(&t->n_deaths); /* [D1] */
 	return n;
 }

@@ -148,7 +148,7 @@ static void make_exit_key(void)
 static void link_record(struct oi_thread *t, bool internal)
 {
 	t->attached = true;
-	t->internal = internal;
+	oi_store_relaxed(&t->internal, internal); /* recheck: flush looks at it without the lock */
 	t->tid = oi_gettid();
 	cds_list_add(&t->link, &oi_threads);
 	if (!internal)
@@ -304,7 +304,7 @@ void oi_threads_fork_child(struct oi_thread *self)
 		add_totals(t);
 		cds_list_del(&t->link);
 		t->attached = false;
-		t->dead = true; /* its key stays taken: its objects still bear it */
+		oi_store_relaxed(&t->dead, true); /* its key stays taken: its objects still bear it */
 		t->merges.closed = true;
 	}
 	oi_store_relaxed(&n_attached, attached && !self->internal);

@@ -15,8 +15,8 @@
 enum { SHARED = 32, CHILD_SECONDS_MAX = 30 };
 
 /*
- * ThreadSanitizer would otherwise end a child that starts a thread, as the library does on demand; gcc's ends it
- * all the same.
+ * ThreadSanitizer would otherwise end a child that starts a thread, as the library does on demand; gcc's ends
+ * it all the same.
  */
 #ifdef __SANITIZE_THREAD__
 enum { ONLY_LOOK = 1 };

@@ -13,7 +13,7 @@
 struct call {
 	struct worker *worker;
 	struct session *session;
-	struct request *request;
+	struct request *request; /* NULL: there was no memory for it */
 	const struct resp_arg *argv;
 	size_t argc;
 	struct buffer *out;
@@ -174,7 +174,7 @@ static struct job_result job_gc(struct server *server)
 
 static void run_job(struct call *c, struct job_result (*run)(struct server *server))
 {
-	if (job_start(c->request, run))
+	if (!c->request || job_start(c->request, run))
 		reply_oom(c->out);
 }
 
@@ -252,11 +252,11 @@ static const struct command *command_find(const struct resp_arg *name)
 	return NULL;
 }
 
-void command_done(struct worker *w, const struct request *r, bool failed)
+void command_done(struct worker *w, unsigned i, uint64_t began_ns, bool failed)
 {
 	counter_add(&w->counters.commands, 1);
 	counter_add(&w->counters.errors, failed);
-	latency_add(&w->latency[r->command], uv_hrtime() - r->began_ns);
+	latency_add(&w->latency[i], uv_hrtime() - began_ns);
 }
 
 static void command_refuse(struct session *s, const struct resp_arg *name, bool known)
@@ -269,6 +269,7 @@ static void command_refuse(struct session *s, const struct resp_arg *name, bool 
 		resp_error(&s->out, "ERR unknown command '%.*s'", shown(name), name->data);
 }
 
+/* Without memory for the request's object a command runs all the same, if it can do without. */
 void command_run(struct session *s, const struct resp_request *in)
 {
 	const struct command *command = command_find(&in->argv[0]);
@@ -276,15 +277,13 @@ void command_run(struct session *s, const struct resp_request *in)
 		command_refuse(s, &in->argv[0], command != NULL);
 		return;
 	}
-	OURO_AUTO struct request *r = request_new(s, (unsigned)(command - commands));
-	if (!r) {
-		counter_add(&s->worker->counters.errors, 1);
-		reply_oom(&s->out);
-		return;
-	}
+	unsigned i = (unsigned)(command - commands);
+	uint64_t began_ns = uv_hrtime();
+	OURO_AUTO struct request *r = request_new(s, i, began_ns);
 	size_t before = s->out.used;
 	struct call call = { s->worker, s, r, in->argv, in->argc, &s->out };
 	command->run(&call);
 	if (!s->busy)
-		command_done(s->worker, r, s->out.used > before && s->out.data[before] == '-');
+		command_done(s->worker, i, began_ns,
+			     s->out.used > before && s->out.data[before] == '-');
 }

@@ -9,7 +9,6 @@
 enum { COMMANDS_MAX = 16 };
 
 struct session;
-struct request;
 struct worker;
 
 /*
@@ -17,8 +16,8 @@ struct worker;
  * later
  */
 void command_run(struct session *s, const struct resp_request *in);
-/* command_done - count a request of @w that has been answered */
-void command_done(struct worker *w, const struct request *r, bool failed);
+/* command_done - count a request of @w, for command @i, that has been answered */
+void command_done(struct worker *w, unsigned i, uint64_t began_ns, bool failed);
 /* command_name - the name of command @i; NULL: there is none */
 const char *command_name(unsigned i);
 

@@ -53,7 +53,7 @@ static void on_job_done(uv_work_t *work, int status)
 	OURO_AUTO struct session *s = ouro_load(&r->session);
 	if (status < 0)
 		job->result.error = ECANCELED;
-	command_done(s->worker, r, job->result.error != 0);
+	command_done(s->worker, r->command, r->began_ns, job->result.error != 0);
 	s->busy = false;
 	if (s->closing)
 		return;

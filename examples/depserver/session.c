@@ -34,13 +34,13 @@ static const ouro_type request_type = {
 	.slots = OURO_SLOTS(struct request, session),
 };
 
-struct request *request_new(struct session *s, unsigned command)
+struct request *request_new(struct session *s, unsigned command, uint64_t began_ns)
 {
 	struct request *r = ouro_new(&request_type);
 	if (!r)
 		return NULL;
 	r->command = command;
-	r->began_ns = uv_hrtime();
+	r->began_ns = began_ns;
 	ouro_store(&r->session, s);
 	ouro_store(&s->request, r);
 	return r;

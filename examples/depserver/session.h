@@ -55,6 +55,6 @@ void session_check(struct session *s);
  * request_new - the object of one request, entered as the last of @s. Return: new reference; NULL:
  * ENOMEM.
  */
-struct request *request_new(struct session *s, unsigned command);
+struct request *request_new(struct session *s, unsigned command, uint64_t began_ns);
 
 #endif
