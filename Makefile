@@ -40,7 +40,7 @@ endif
 BUILD     := build/$(VARIANT)-$(notdir $(CC))
 
 WARNINGS  := -Wall -Wextra -Wshadow -Wundef -Wpointer-arith -Wwrite-strings
-CWARNINGS := $(WARNINGS) -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition
+CWARNINGS = $(WARNINGS) -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition
 ifdef WERROR
 WARNINGS  += -Werror
 endif

@@ -15,6 +15,7 @@
 #include <pthread.h>
 
 #include "background.h"
+#include "death.h"
 #include "debug.h"
 #include "events.h"
 #include "flush.h"
@@ -159,10 +160,12 @@ static struct oi_set *collect(int generation, size_t cap)
 void oi_collect_automatic(int generation)
 {
 	oi_collect_lock();
+	oi_serve_begin(oi_self);
 	struct oi_set *s = collect(generation, generation == 2 ? SIZE_MAX : oi_pace_cap());
 	bool any = s && s->objects.n;
 	if (any)
 		oi_set_queue(oi_self, s); /* under the lock, which a fork takes: the set is never nowhere */
+	oi_serve_end(oi_self);
 	oi_collect_unlock();
 	if (any)
 		oi_background_reap();
@@ -194,11 +197,13 @@ static ssize_t collect_now(struct oi_thread *t, int generation)
 {
 	oi_flush_quick(t);
 	oi_collect_lock();
+	oi_serve_begin(t); /* the set is nowhere else until it is worked on */
 	struct oi_set *s = collect(generation, SIZE_MAX), *outer = t->hand_set;
 	t->hand_set = s;
 	oi_collect_unlock();
 	ssize_t n = s ? work_or_queue(t, s) : 0;
 	t->hand_set = outer;
+	oi_serve_end(t);
 	take_over_queued(t);
 	if (generation == 2) {
 		oi_gate_enter(t);

@@ -95,14 +95,14 @@ static void hand_over_frames(struct oi_thread *t)
 	pthread_mutex_unlock(&handed_lock);
 }
 
-/* The reaper takes frames, and hands over what is left of them, under the lock while it counts as dying: nothing slips by. */
+/* Frames are taken, and what is left of them handed over, under the lock while the thread counts as serving. */
 bool oi_death_all_served(void)
 {
 	struct oi_thread *t;
 	pthread_mutex_lock(&handed_lock);
 	bool idle = !handed.n;
 	for (size_t i = 0; idle && (t = oi_thread_record(i)); i++)
-		if (t != oi_self && oi_load_relaxed(&t->internal) && !oi_load_relaxed(&t->dead) && oi_load_acquire(&t->dying)) /* [D1] */
+		if (t != oi_self && !oi_load_relaxed(&t->dead) && oi_load_acquire(&t->serving)) /* [D1] */
 			idle = false;
 	pthread_mutex_unlock(&handed_lock);
 	return idle;
@@ -356,6 +356,19 @@ void oi_death_end(struct oi_thread *t)
 	oi_store_release(&t->dying, t->dying - 1); /* [D1] */
 }
 
+void oi_serve_begin(struct oi_thread *t)
+{
+	oi_store_release(&t->serving, t->serving + 1); /* [D1] */
+	oi_death_begin(t);
+}
+
+void oi_serve_end(struct oi_thread *t)
+{
+	oi_death_end(t);
+	oi_store_release(&t->n_served, t->n_served + 1); /* [D1] */
+	oi_store_release(&t->serving, t->serving - 1);
+}
+
 void oi_death(struct oi_thread *t, struct oi_header *h)
 {
 	push_or_stray(t, h);
@@ -390,10 +403,10 @@ bool oi_death_serve_handed_over(struct oi_thread *t)
 	if (!handed.n)
 		oi_vector_trim(&handed, 4096);
 	if (n)
-		oi_death_begin(t); /* under the lock: flush, and fork, see either the pile or this */
+		oi_serve_begin(t); /* under the lock */
 	pthread_mutex_unlock(&handed_lock);
 	if (n)
-		oi_death_end(t);
+		oi_serve_end(t);
 	return n != 0;
 }
 

@@ -16,13 +16,16 @@ void oi_death(struct oi_thread *t, struct oi_header *h);
  */
 void oi_death_begin(struct oi_thread *t);
 void oi_death_end(struct oi_thread *t);
+/* The same around what was taken from a queue that others wait on: flush sees either the queue or this. */
+void oi_serve_begin(struct oi_thread *t);
+void oi_serve_end(struct oi_thread *t);
 /* The same for several, in the middle of some other operation: no user code runs, such objects go to the reaper. */
 void oi_death_restricted(struct oi_thread *t, void **h, size_t n);
 /* To the reaper; from anywhere. */
 void oi_death_hand_over(struct oi_header *h);
 /* The reaper, or a thread that flushes: one handed-over object or pile; false if there was none. */
 bool oi_death_serve_handed_over(struct oi_thread *t);
-/* Nothing handed over waits or is being worked on by another thread of the library. */
+/* Nothing handed over waits or is being worked on by another thread. */
 bool oi_death_all_served(void);
 
 /*

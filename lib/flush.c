@@ -2,8 +2,9 @@
  * flush.c - waiting until what is dead is gone
  *
  * What is dead and not yet destroyed can be: in a merge queue; handed over to the reaper; in a set that waits; or in the
- * hands of a thread, whose dying counter is then not zero, raised before the object leaves its queue [D1]. The first three are
- * worked off here; the last is waited for, per thread, until its outermost loop has ended once.
+ * hands of a thread, whose dying counter is then not zero, and whose serving counter too if it came from a queue, raised before
+ * the object left that [D1]. The first three are worked off here; the last is waited for: per thread until its outermost loop has
+ * ended once, and until nobody serves a queue.
  */
 #include "flush.h"
 
@@ -23,10 +24,7 @@ static bool busy(struct oi_thread *t, bool callbacks_too)
 	return oi_load_acquire(&t->dying) && !oi_load_relaxed(&t->dead) && (callbacks_too || !oi_load_acquire(&t->in_callback)); /* [D1] */
 }
 
-/*
- * Until every other thread's outermost loop has ended once. The reaper's must have nothing left: what other threads hand over
- * goes through it, in more than one loop perhaps.
- */
+/* Until every other thread's outermost loop has ended once. */
 static void await_others(struct oi_thread *self, bool callbacks_too)
 {
 	struct oi_thread *t;
@@ -34,26 +32,26 @@ static void await_others(struct oi_thread *self, bool callbacks_too)
 		if (t == self)
 			continue;
 		uint32_t n = oi_load_acquire(&t->n_deaths);
-		while (busy(t, callbacks_too) && (oi_load_relaxed(&t->internal) || oi_load_acquire(&t->n_deaths) == n))
+		while (busy(t, callbacks_too) && oi_load_acquire(&t->n_deaths) == n)
 			oi_sleep_ns(20000);
 	}
 }
 
-/* Loops that the library's own threads have ended: if it stands still between two looks, nothing moved behind our back. */
-static uint32_t loops_of_others(struct oi_thread *self)
+/* How often others have ended serving a queue: if it stands still between two looks, nothing moved behind our back. */
+static uint32_t served_by_others(struct oi_thread *self)
 {
 	struct oi_thread *t;
 	uint32_t n = 0;
 	for (size_t i = 0; (t = oi_thread_record(i)); i++)
-		if (t != self && oi_load_relaxed(&t->internal))
-			n += oi_load_acquire(&t->n_deaths); /* [D1] */
+		if (t != self)
+			n += oi_load_acquire(&t->n_served); /* [D1] */
 	return n;
 }
 
 static bool quiet(struct oi_thread *self)
 {
-	uint32_t n = loops_of_others(self);
-	return !oi_merge_any() && oi_death_all_served() && loops_of_others(self) == n;
+	uint32_t n = served_by_others(self);
+	return !oi_merge_any() && oi_death_all_served() && served_by_others(self) == n;
 }
 
 static void merge_all(void)

@@ -95,15 +95,18 @@ static void in_child(void)
 	if (!prepared)
 		return;
 	unlock_all(OI_FORK_CHILD);
-	if (pinned)
+	if (pinned) {
 		oi_self->forking = false;
+		oi_collect_fork(OI_FORK_CHILD); /* first: what follows may start the collector */
+	}
 	oi_world.n_waiting = 0;
 	oi_threads_fork_child(oi_self);
 	oi_background_fork_child();
 	oi_world.membarrier = oi_world.membarrier && oi_membarrier_register();
 	inherit(); /* before the world starts: pages may go back, and the reaper may be running by now */
 	oi_world_start(&stop);
-	oi_collect_fork(pinned ? OI_FORK_CHILD : OI_FORK_PARENT);
+	if (!pinned)
+		oi_collect_fork(OI_FORK_PARENT);
 }
 
 static void install(void)

@@ -226,7 +226,7 @@ bool oi_merge_drain_all(void)
 {
 	bool left = false;
 	struct oi_thread *t, *self = oi_self;
-	oi_death_begin(self); /* what is taken out of a queue and not yet handed over: flush */
+	oi_serve_begin(self); /* what is taken out of a queue and not yet handed over: flush */
 	for (size_t i = 0; (t = oi_thread_record(i)); i++) {
 		if (!oi_load_relaxed(&t->merges.n)) /* recheck: or at the next tick */
 			continue;
@@ -239,7 +239,7 @@ bool oi_merge_drain_all(void)
 			left = true;
 		}
 	}
-	oi_death_end(self);
+	oi_serve_end(self);
 	return left;
 }
 

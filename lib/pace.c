@@ -66,12 +66,12 @@ int oi_pace_due(void)
 	int64_t threshold = oi_load_relaxed(&oi_pace.threshold), young = oi_load_relaxed(&oi_pace.young); /* recheck */
 	if (!oi_load_relaxed(&oi_pace.enabled) || !threshold || young <= threshold)
 		return -1;
-	if (oi_pace.count[1] < oi_load_relaxed(&oi_pace.threshold_set[1]))
+	if (oi_load_relaxed(&oi_pace.count[1]) < oi_load_relaxed(&oi_pace.threshold_set[1]))
 		return 0;
-	if (oi_pace.count[2] < oi_load_relaxed(&oi_pace.threshold_set[2]))
+	if (oi_load_relaxed(&oi_pace.count[2]) < oi_load_relaxed(&oi_pace.threshold_set[2]))
 		return 1;
-	uint64_t share = oi_pace.old_then / 4;
-	return oi_pace.old_new > (share > OLD_FLOOR ? share : OLD_FLOOR) ? 2 : 1;
+	uint64_t share = oi_load_relaxed(&oi_pace.old_then) / 4;
+	return oi_load_relaxed(&oi_pace.old_new) > (share > OLD_FLOOR ? share : OLD_FLOOR) ? 2 : 1;
 }
 
 /* @more: objects were left for the next stop, which is due at once. Threads' batches blur the count anyway. */
@@ -87,7 +87,7 @@ void oi_pace_young_done(int generation, size_t n, uint64_t ns, size_t promoted, 
 		oi_pace.ns_per_object += (cost - oi_pace.ns_per_object) / 8;
 		set_effective();
 	}
-	oi_pace.old_new += promoted;
+	oi_add_relaxed(&oi_pace.old_new, promoted);
 	reset_young(more);
 	if (generation == 0) {
 		oi_add_relaxed(&oi_pace.count[1], 1);
@@ -99,8 +99,8 @@ void oi_pace_young_done(int generation, size_t n, uint64_t ns, size_t promoted, 
 
 void oi_pace_full_done(size_t old)
 {
-	oi_pace.old_then = old;
-	oi_pace.old_new = 0;
+	oi_store_relaxed(&oi_pace.old_then, (uint64_t)old);
+	oi_store_relaxed(&oi_pace.old_new, UINT64_C(0));
 	reset_young(false);
 	oi_store_relaxed(&oi_pace.count[1], 0);
 	oi_store_relaxed(&oi_pace.count[2], 0);

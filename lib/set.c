@@ -339,7 +339,7 @@ bool oi_set_serve(struct oi_thread *t, size_t *budget)
 		cds_list_del(&s->link);
 		t->hand_set = s; /* under the lock: a fork sees it in the queue, or here */
 		oi_store_relaxed(&n_queued, n_queued - 1);
-		oi_death_begin(t); /* under the lock: flush sees either the set or this */
+		oi_serve_begin(t); /* under the lock */
 	}
 	pthread_mutex_unlock(&queue_lock);
 	if (!s)
@@ -349,7 +349,7 @@ bool oi_set_serve(struct oi_thread *t, size_t *budget)
 		t->hand_set = outer; /* the set of a finalizer that collects */
 	else
 		queue_first(t, s, outer);
-	oi_death_end(t);
+	oi_serve_end(t);
 	return true;
 }
 

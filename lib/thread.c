@@ -107,6 +107,7 @@ static void reset(struct oi_thread *t)
 	t->hand = NULL;
 	t->hand_set = NULL;
 	oi_store_relaxed(&t->dying, 0);
+	oi_store_relaxed(&t->serving, 0);
 	oi_store_relaxed(&t->in_callback, 0);
 	t->restricted = t->leaving = false;
 	t->tracked_delta = 0;
@@ -246,7 +247,7 @@ void oi_threads_totals(struct oi_thread_totals *out)
 	oi_registry_lock();
 	*out = left;
 	struct oi_thread *t;
-	cds_list_for_each_entry(t, &oi_threads, link) {
+	oi_for_each_thread(t) {
 		out->n_allocated += oi_load_relaxed(&t->n_allocated); /* count */
 		out->n_freed += oi_load_relaxed(&t->n_freed);
 		out->bytes_allocated += oi_load_relaxed(&t->bytes_allocated);
@@ -260,7 +261,7 @@ bool oi_threads_pinned(void)
 	bool pinned = false;
 	struct oi_thread *t;
 	oi_registry_lock();
-	cds_list_for_each_entry(t, &oi_threads, link)
+	oi_for_each_thread(t)
 		if (t != oi_self && oi_load_relaxed(&t->pin_depth)) /* recheck: a hint; a pin that begins now is a misuse */
 			pinned = true;
 	oi_registry_unlock();
@@ -270,8 +271,8 @@ bool oi_threads_pinned(void)
 void oi_threads_shut_down(void)
 {
 	oi_registry_lock();
-	struct oi_thread *t, *next;
-	cds_list_for_each_entry_safe(t, next, &oi_threads, link) {
+	struct oi_thread *t;
+	oi_for_each_thread(t) {
 		cds_list_del(&t->link);
 		oi_store_release(&t->request, (uint32_t)OI_REQUEST_ATTACH);
 	}
@@ -293,9 +294,9 @@ void oi_threads_shut_down(void)
 /* In the child, which holds the registry lock from before the fork. */
 void oi_threads_fork_child(struct oi_thread *self)
 {
-	struct oi_thread *t, *next;
+	struct oi_thread *t;
 	bool attached = false;
-	cds_list_for_each_entry_safe(t, next, &oi_threads, link) {
+	oi_for_each_thread(t) {
 		oi_store_release(&t->request, oi_load_relaxed(&t->request) & ~(uint32_t)OI_REQUEST_STOP);
 		if (t == self) {
 			attached = true;
@@ -318,13 +319,14 @@ bool oi_threads_reap_gone(void)
 	while (oi_load_relaxed(&n_late)) { /* recheck */
 		struct oi_thread *t, *gone = NULL;
 		oi_registry_lock();
-		cds_list_for_each_entry(t, &oi_threads, link)
+		oi_for_each_thread(t)
 			if (t->late && t != oi_self && !oi_thread_alive(t->tid))
 				gone = t;
 		oi_registry_unlock();
 		if (!gone)
 			return true;
 		struct oi_thread *self = oi_self;
+		oi_load_acquire(&gone->gate); /* [G1]: what it did */
 		oi_self = gone; /* act as the thread that is gone */
 		oi_thread_detach(gone);
 		oi_self = self;

@@ -57,6 +57,8 @@ struct oi_thread {
 	int64_t tracked_delta; /* allocations minus deaths of tracked objects not yet in the pace counter */
 	uint32_t in_finalizer;
 	uint32_t dying;        /* inside the outermost death loop; read by flush */
+	uint32_t serving;      /* what it does was another thread's or a collection's: raised before that leaves its queue */
+	uint32_t n_served;     /* times it ended; both read by flush */
 	uint32_t n_deaths;     /* outermost death loops ended; read by flush */
 	uint32_t in_callback;  /* inside a finalizer, watch, clear or destroy; read by flush */
 	bool leaving;          /* it walks its pages: others must not take any away; changes inside the gate */
@@ -89,6 +91,10 @@ extern __thread struct oi_thread *oi_self;
 
 /* All records that are attached, under the registry lock (which is held throughout a stop). */
 extern struct cds_list_head oi_threads;
+/* Under the registry lock. Forms no record's address from the head of the list, which is not in one. */
+#define oi_for_each_thread(t) \
+	for (struct cds_list_head *n_ = oi_threads.next, *next_; \
+	     n_ != &oi_threads && (next_ = n_->next, (t) = caa_container_of(n_, struct oi_thread, link), true); n_ = next_)
 void oi_registry_lock(void);
 bool oi_registry_trylock(void);
 void oi_registry_unlock(void);

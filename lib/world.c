@@ -151,11 +151,11 @@ static bool try_stop(struct oi_stop *stop)
 	oi_registry_lock();
 	let_waiters_in();
 	stop->asked_ns = oi_now_ns();
-	cds_list_for_each_entry(t, &oi_threads, link)
+	oi_for_each_thread(t)
 		if (t != self)
 			oi_or_acq_rel(&t->request, OI_REQUEST_STOP);
 	publish_requests();
-	cds_list_for_each_entry(t, &oi_threads, link)
+	oi_for_each_thread(t)
 		if (t != self && !await_gate(t, stop->asked_ns))
 			return false;
 	return true;
@@ -164,7 +164,7 @@ static bool try_stop(struct oi_stop *stop)
 static void let_go(void)
 {
 	struct oi_thread *t, *self = oi_self;
-	cds_list_for_each_entry(t, &oi_threads, link)
+	oi_for_each_thread(t)
 		if (t != self)
 			oi_and_acq_rel(&t->request, ~(uint32_t)OI_REQUEST_STOP); /* [G2] */
 	wake_waiters();
@@ -228,7 +228,7 @@ static bool try_finish_epoch(void)
 		oi_gate_fence();
 	}
 	struct oi_thread *t, *self = oi_self;
-	cds_list_for_each_entry(t, &oi_threads, link) {
+	oi_for_each_thread(t) {
 		/* The caller, if inside, frees: it holds no uncounted pointer unless its program pinned it. */
 		if (t == self && !t->pin_depth)
 			continue;

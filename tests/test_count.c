@@ -467,7 +467,7 @@ static void count_that_would_overflow_saturates(void **state)
 	size_t retained = 0;
 
 	(void)state;
-	if (SANITIZED) {
+	if (SANITIZED || getenv("OURO_PERTURB") != NULL) {
 		ouro_release(n);
 		skip();
 	}
