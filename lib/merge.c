@@ -109,14 +109,25 @@ static void merge_child(void *child, void *arg)
 		a->todo[a->n++] = h;
 }
 
+/* Large arrays are left out: they are taken apart in slices, and walking all of one for each would not be bounded. */
+static void merge_below(struct ahead *a, struct oi_header *h)
+{
+	const ouro_type *type = oi_type_of(h);
+	if (!type->item_slots.n || oi_items(h, type) <= AHEAD / 8)
+		oi_visit_slots(h, type, merge_child, a);
+	else
+		oi_visit_fields(oi_object_of(h), &type->slots, merge_child, a);
+}
+
 void oi_merge_ahead(struct oi_thread *owner, struct oi_header *h)
 {
-	struct ahead a = { .owner = owner, .budget = AHEAD };
-	oi_visit_slots(h, oi_type_of(h), merge_child, &a);
-	while (a.n && a.budget) {
-		h = a.todo[--a.n];
-		oi_visit_slots(h, oi_type_of(h), merge_child, &a);
-	}
+	struct ahead a;
+	a.owner = owner;
+	a.n = 0;
+	a.budget = AHEAD;
+	merge_below(&a, h);
+	while (a.n && a.budget)
+		merge_below(&a, a.todo[--a.n]);
 }
 
 /* ---- the queue ---- */

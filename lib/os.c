@@ -14,6 +14,10 @@
 
 #include "perturb.h"
 
+#if OI_ASAN
+#include <sanitizer/asan_interface.h>
+#endif
+
 static int64_t reserved;
 
 uint64_t oi_now_ns(void)
@@ -86,6 +90,9 @@ void *oi_os_reserve(size_t bytes, size_t alignment)
 
 void oi_os_unreserve(void *p, size_t bytes)
 {
+#if OI_ASAN
+	__asan_unpoison_memory_region(p, bytes); /* the addresses will be somebody else's */
+#endif
 	munmap(p, bytes);
 }
 

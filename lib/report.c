@@ -20,6 +20,8 @@
 #include "type.h"
 #include "world.h"
 
+/* The calls, not the inline versions: this is cold, and UBSan objects to the alignment the latter assume. */
+#undef _LGPL_SOURCE
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wpragmas"
 #pragma GCC diagnostic ignored "-Wshadow"

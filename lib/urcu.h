@@ -20,10 +20,10 @@
 #pragma GCC diagnostic pop
 
 /*
- * Lock-free push (Treiber 1986), and taking all. Under ThreadSanitizer the same steps in builtins it can see, on the same
- * structure: liburcu writes the node's link between our annotation and its own exchange.
+ * Lock-free push (Treiber 1986), and taking all. Under the sanitizers the same steps in builtins, on the same structure:
+ * ThreadSanitizer does not see liburcu's assembly, and UBSan objects to its address of a member of NULL.
  */
-#if OI_TSAN
+#if OI_TSAN || OI_ASAN
 OI_INLINE void oi_stack_push(struct __cds_lfs_stack *s, struct cds_lfs_node *node)
 {
 	struct cds_lfs_head *old = __atomic_load_n(&s->head, __ATOMIC_RELAXED);
