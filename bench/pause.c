@@ -157,7 +157,7 @@ static void fill(struct load *l)
 			counted_replace(l, i);
 }
 
-/* Gates: tables made, filled, measured from here, over. */
+/* Gates: tables made, filled, measured from here, over, CPU time read. */
 static void *work(void *arg)
 {
 	struct worker *w = arg;
@@ -171,6 +171,7 @@ static void *work(void *arg)
 	w->cpu_ns = latency_ns(CLOCK_THREAD_CPUTIME_ID);
 	(options.baseline ? churn_raw : churn_counted)(w, (uint64_t)(SLOW_NS / ns_per_tick));
 	w->cpu_ns = latency_ns(CLOCK_THREAD_CPUTIME_ID) - w->cpu_ns;
+	pthread_barrier_wait(&gate);
 	pthread_barrier_wait(&gate);
 	(options.baseline ? raw_drop : counted_drop)(&w->load);
 	return NULL;
@@ -364,6 +365,8 @@ static void measure(struct moment *from, struct moment *to)
 	nanosleep(&length, NULL);
 	*to = look();
 	atomic_store(&over, true);
+	pthread_barrier_wait(&gate);
+	to->cpu_ns = latency_ns(CLOCK_PROCESS_CPUTIME_ID); /* as late as the threads read theirs */
 	pthread_barrier_wait(&gate);
 }
 
