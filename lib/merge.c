@@ -286,6 +286,8 @@ void oi_merge_leave(struct oi_thread *t)
 	t->merges.closed = true;
 	unlock(&t->merges);
 	oi_merge_drain_own(t);
-	oi_gate_leave(t);
+	lock(&t->merges); /* whoever seizes this thread may be looking */
 	oi_vector_free(&t->merges.objects);
+	unlock(&t->merges);
+	oi_gate_leave(t);
 }
