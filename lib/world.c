@@ -167,7 +167,6 @@ static void let_go(void)
 	oi_for_each_thread(t)
 		if (t != self)
 			oi_and_acq_rel(&t->request, ~(uint32_t)OI_REQUEST_STOP); /* [G2] */
-	wake_waiters();
 }
 
 void oi_world_stop(struct oi_stop *stop)
@@ -176,6 +175,7 @@ void oi_world_stop(struct oi_stop *stop)
 		/* Cancelled: the fork first. */
 		let_go();
 		oi_registry_unlock();
+		wake_waiters();
 		oi_sleep_ns(100000);
 	}
 	oi_world.stopped = true;
@@ -196,6 +196,7 @@ uint64_t oi_world_start(struct oi_stop *stop)
 	uint64_t ns = oi_now_ns() - stop->asked_ns;
 	oi_histogram_add(&oi_world.pauses, ns);
 	oi_registry_unlock();
+	wake_waiters(); /* last: who wakes up may take this very core */
 	return ns;
 }
 
