@@ -49,6 +49,7 @@ ratio() {
 start_server() {
 	apt-cache dumpavail >"$work/dumpavail" 2>/dev/null || :
 	[ -s "$work/dumpavail" ] || cp "$here/sample-packages" "$work/dumpavail"
+	: >"$work/log"
 	"$program" --port 0 --index "$work/dumpavail" >"$work/log" 2>&1 &
 	server=$!
 	tries=600
@@ -179,6 +180,8 @@ printf 'objects freed    %s by count, %s by the cycle collector; %s live\n' \
 	$(($(info ouro_objects_freed) - collected)) "$collected" "$(info ouro_objects_live)"
 printf 'resident memory  peak %s MB, final %s MB, after one more full collection %s MB\n' \
 	"$(ratio used_memory_peak_rss 1e6 %.0f)" "$final" "$(ratio used_memory_rss 1e6 %.0f)"
+printf '                 of that %s MB held by ouro for %s MB of live objects\n' \
+	"$(ratio ouro_bytes_reserved 1e6 %.0f)" "$(ratio ouro_bytes_live 1e6 %.0f)"
 errors=$(info total_error_replies)
 [ "$errors" = 0 ] || fail "$errors requests were answered with an error"
 kill -0 "$server" 2>/dev/null || fail "the server died"

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -89,10 +90,17 @@ static int load_sample(void)
 	return error;
 }
 
-int load_graph(const char *file)
+static int load_any(const char *file)
 {
 	if (file)
 		return load_file(file);
 	int error = load_apt();
 	return error == ENOMEM ? error : error ? load_sample() : 0;
+}
+
+int load_graph(const char *file)
+{
+	int error = load_any(file);
+	malloc_trim(0); /* the draft's arrays: else each pool thread keeps its own */
+	return error;
 }
