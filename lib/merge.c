@@ -272,6 +272,14 @@ static void merge_page(struct oi_thread *t, struct oi_page *p)
 	}
 }
 
+/* Under the queue's lock: a foreign release may still look for the one that bore the key before. [M1] */
+void oi_merge_open(struct oi_thread *t)
+{
+	lock(&t->merges);
+	t->merges.closed = false;
+	unlock(&t->merges);
+}
+
 void oi_merge_leave(struct oi_thread *t)
 {
 	oi_gate_enter(t);

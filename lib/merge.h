@@ -26,6 +26,8 @@ bool oi_merge_any(void);
 void oi_merge_ahead(struct oi_thread *owner, struct oi_header *h);
 /* World stopped: merges the object. For collections, and for objects whose owner vanished. */
 void oi_merge_stopped(struct oi_header *h);
+/* Registry lock held, the record gets a new user: its queue takes objects again. */
+void oi_merge_open(struct oi_thread *t);
 /* The thread leaves: merges all it owns; afterwards its key may be given out again. Outside the gate. */
 void oi_merge_leave(struct oi_thread *t);
 /* A thread that vanished in a fork: what waits in its queue. */

@@ -113,7 +113,7 @@ static void reset(struct oi_thread *t)
 	t->tracked_delta = 0;
 	t->late = exiting;
 	memset(t->types, 0, sizeof t->types);
-	t->merges.closed = false;
+	oi_merge_open(t);
 	oi_store_release(&t->request, oi_world.membarrier ? 0u : (uint32_t)OI_REQUEST_FENCE);
 }
 

@@ -13,6 +13,7 @@ work=$(mktemp -d)
 server=
 
 cleanup() {
+	trap '' HUP INT TERM
 	[ -z "$server" ] || kill -9 "$server" 2>/dev/null || :
 	wait
 	rm -rf "$work"

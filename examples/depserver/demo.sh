@@ -17,6 +17,7 @@ client=
 port=
 
 cleanup() {
+	trap '' HUP INT TERM
 	rm -f "$work/go"
 	[ -z "$client" ] || kill "$client" 2>/dev/null || :
 	[ -z "$server" ] || kill -9 "$server" 2>/dev/null || :

@@ -12,6 +12,7 @@ passed=0
 failed=0
 
 cleanup() {
+	trap '' HUP INT TERM
 	[ -z "$server" ] || kill -9 "$server" 2>/dev/null
 	wait
 	rm -rf "$work"
