@@ -24,8 +24,8 @@
 
 void oi_local_spill(struct oi_header *h)
 {
-	uint32_t old = oi_add_relaxed(&h->shared, (uint32_t)(OI_LOCAL_MAX / 2) * OI_ONE); /* count */
-	oi_store_relaxed(&h->local, (uint16_t)(OI_LOCAL_MAX - OI_LOCAL_MAX / 2));       /* owner */
+	uint32_t old = oi_add_relaxed(&h->shared, OI_LOCAL_MAX / 2 * OI_ONE); /* count */
+	oi_store_relaxed(&h->local, OI_LOCAL_MAX - OI_LOCAL_MAX / 2);             /* owner */
 	if (unlikely(oi_shared_count(old) > OI_COUNT_MAX))
 		oi_saturate(h);
 }
@@ -108,11 +108,15 @@ bool oi_merge_zero(struct oi_thread *t, struct oi_header *h)
 	do
 		next = s | OI_MERGED | (oi_shared_count(s) == 0 && !(s & OI_QUEUED) ? OI_DEAD : 0);
 	while (!oi_cas(&h->shared, &s, next)); /* [C1] */
+	if (next & OI_DEAD) {
+		oi_store_relaxed(&h->own, OI_OWN_MERGED); /* owner: this thread's alone now */
+		return true;
+	}
 	/* From here on others count in shared and may even free the block, which marks it: hence no plain store. */
 	oi_merge_disown(h);
 	if (unlikely((next & OI_QUEUED) && oi_shared_count(next) == 1))
 		return oi_merge_recover(t, h); /* all that is left waits in this thread's own queue */
-	return next & OI_DEAD;
+	return false;
 }
 
 enum oi_tried oi_try_retain_foreign(struct oi_header *h)
@@ -140,29 +144,79 @@ int64_t oi_references(const struct oi_header *h)
 
 /* ---- public ---- */
 
-void *ouro_retain(void *obj)
+/*
+ * Retain and release by the owner are a handful of instructions around one add, and need no stack frame: whatever else may
+ * have to be done is a tail call (4.9 -> 4.1 ns for the two).
+ */
+static OI_NOINLINE void *retain_otherwise(struct oi_thread *t, struct oi_header *h)
+{
+	oi_retain(t, h);
+	oi_gate_leave(t);
+	return oi_object_of(h);
+}
+
+static OI_COLD void *retain_slow(void *obj)
 {
 	if (!obj)
 		return NULL;
 	struct oi_thread *t = oi_enter();
+	return retain_otherwise(t, oi_header_of(obj));
+}
+
+void *ouro_retain(void *obj)
+{
+	struct oi_thread *t = oi_self;
+	if (unlikely(!obj) || unlikely(!oi_gate_try_enter(t)))
+		return retain_slow(obj);
 	struct oi_header *h = oi_header_of(obj);
 	oi_check_live(h, "ouro_retain");
-	oi_retain(t, h);
+	uint32_t local = oi_load_relaxed(&h->local); /* owner */
+	if (unlikely(oi_load_relaxed(&h->own) != t->key) || unlikely(local == OI_LOCAL_MAX - 1)) /* owner */
+		return retain_otherwise(t, h);
+	oi_store_relaxed(&h->local, local + 1); /* owner */
 	oi_gate_leave(t);
 	return obj;
 }
 
-void ouro_release(void *obj)
+static OI_NOINLINE void release_otherwise(struct oi_thread *t, struct oi_header *h)
+{
+	if (oi_load_relaxed(&h->own) == t->key && oi_load_relaxed(&h->local) == 1 && !oi_load_acquire(&h->shared) && /* [C1] */
+	    !oi_load_relaxed(&h->published)) {
+		oi_death_private(t, h); /* nobody else has a reference or can find one */
+		return;
+	}
+	if (oi_release(t, h))
+		oi_death_inside(t, h);
+	else
+		oi_gate_leave(t);
+}
+
+static OI_COLD void release_slow(void *obj)
 {
 	if (!obj)
 		return;
 	struct oi_thread *t = oi_enter();
+	oi_check_release(oi_header_of(obj), "ouro_release");
+	release_otherwise(t, oi_header_of(obj));
+}
+
+void ouro_release(void *obj)
+{
+	struct oi_thread *t = oi_self;
+	if (unlikely(!obj) || unlikely(!oi_gate_try_enter(t))) {
+		release_slow(obj);
+		return;
+	}
 	struct oi_header *h = oi_header_of(obj);
 	oi_check_release(h, "ouro_release");
-	bool last = oi_release(t, h);
+	uint32_t local = oi_load_relaxed(&h->local) - 1; /* owner */
+	if (unlikely(oi_load_relaxed(&h->own) != t->key) || unlikely(!local) || /* owner */
+	    unlikely(oi_load_relaxed(&h->shared) & OI_QUEUED)) { /* recheck */
+		release_otherwise(t, h);
+		return;
+	}
+	oi_store_relaxed(&h->local, local); /* owner */
 	oi_gate_leave(t);
-	if (unlikely(last))
-		oi_death(t, h);
 }
 
 void *ouro_try_retain(void *obj)

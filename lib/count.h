@@ -20,7 +20,7 @@ int64_t oi_references(const struct oi_header *h);
 OI_INLINE void oi_retain_owned(struct oi_header *h)
 {
 	uint32_t local = oi_load_relaxed(&h->local) + 1u; /* owner */
-	oi_store_relaxed(&h->local, (uint16_t)local);
+	oi_store_relaxed(&h->local, local);
 	if (unlikely(local == OI_LOCAL_MAX))
 		oi_local_spill(h);
 }
@@ -37,7 +37,7 @@ OI_INLINE bool oi_release(struct oi_thread *t, struct oi_header *h)
 {
 	if (unlikely(oi_load_relaxed(&h->own) != t->key)) /* owner */
 		return oi_release_foreign(t, h);
-	uint16_t local = (uint16_t)(oi_load_relaxed(&h->local) - 1); /* owner */
+	uint32_t local = oi_load_relaxed(&h->local) - 1; /* owner */
 	oi_store_relaxed(&h->local, local);
 	if (likely(local && !(oi_load_relaxed(&h->shared) & OI_QUEUED))) /* recheck */
 		return false;

@@ -197,20 +197,25 @@ static bool release_children(struct oi_thread *t, struct oi_header *h, const our
 
 /* ---- the end ---- */
 
-void oi_death_count(struct oi_thread *t, struct oi_header *h)
+OI_INLINE void count(struct oi_thread *t, struct oi_header *h)
 {
-	oi_own_add(&t->n_freed, 1);
-	oi_own_add(&t->bytes_freed, oi_page_of(h)->block_size);
-	if (oi_page_of(h)->tracked)
+	const struct oi_page *p = oi_page_of(h);
+	oi_tally_add(&t->freed, p);
+	if (p->tracked)
 		oi_pace_freed(t);
 	if (unlikely(oi_flags(h) & OI_FLAG_FROZEN))
 		oi_inspect_frozen_died();
 }
 
+void oi_death_count(struct oi_thread *t, struct oi_header *h)
+{
+	count(t, h);
+}
+
 /* Inside the gate. */
 static void free_block(struct oi_thread *t, struct oi_header *h, bool recycle)
 {
-	oi_death_count(t, h);
+	count(t, h);
 	oi_store_relaxed(&h->own, OI_OWN_MERGED);
 	oi_store_relaxed(&h->shared, OI_MERGED | OI_DEAD);
 	if (!OURO_CHECKED && (recycle || !oi_load_relaxed(&h->published)))
@@ -304,10 +309,9 @@ void oi_death_destroy(struct oi_thread *t, struct oi_header *h, bool recycle, bo
 	oi_gate_leave(t);
 }
 
-static bool is_simple(const struct oi_header *h, const ouro_type *type)
+static bool is_simple(const struct oi_header *h)
 {
-	return !oi_type_has_callbacks(type) && !(oi_flags(h) & OI_FLAG_WEAK) && !type->weaks.n && !type->item_slots.n &&
-	       !type->item_weaks.n;
+	return oi_types[oi_load_relaxed(&h->type)].simple && !(oi_flags(h) & OI_FLAG_WEAK);
 }
 
 /* Works the stack off, up to release_batch objects. */
@@ -322,12 +326,11 @@ static void work(struct oi_thread *t)
 		for (size_t slice = GATE_SLICE; v->n && left && slice; slice--, left--) {
 			cursor = (size_t)v->data[--v->n];
 			h = v->data[--v->n];
-			const ouro_type *type = oi_type_of(h);
-			if (cursor || !is_simple(h, type)) {
+			if (cursor || !is_simple(h)) {
 				take_in_hand(t, h, cursor);
 				break;
 			}
-			release_children(t, h, type, 0);
+			release_children(t, h, oi_type_of(h), 0);
 			free_block(t, h, false);
 			h = NULL;
 		}
@@ -376,6 +379,55 @@ void oi_death(struct oi_thread *t, struct oi_header *h)
 		return;
 	oi_death_begin(t);
 	oi_death_end(t);
+}
+
+/* ---- deaths that are over before their operation is ---- */
+
+/* Its memory is given back. Leaves the gate, and goes on with the children that died of it. */
+OI_INLINE void leave(struct oi_thread *t)
+{
+	if (likely(!t->deaths.frames.n)) {
+		oi_gate_leave(t);
+		return;
+	}
+	oi_death_begin(t);
+	oi_gate_leave(t);
+	oi_death_end(t);
+}
+
+OI_INLINE void release_fields(struct oi_thread *t, struct oi_header *h)
+{
+	oi_visit_fields(oi_object_of(h), &oi_type_of(h)->slots, release_child, t);
+}
+
+void oi_death_inside(struct oi_thread *t, struct oi_header *h)
+{
+	if (likely(is_simple(h) && !t->dying)) {
+		release_fields(t, h);
+		free_block(t, h, false);
+		leave(t);
+	} else {
+		oi_gate_leave(t);
+		oi_death(t, h);
+	}
+}
+
+void oi_death_private(struct oi_thread *t, struct oi_header *h)
+{
+	if (likely(is_simple(h) && !t->dying)) {
+		release_fields(t, h);
+		if (likely(oi_block_put(&t->heap, h)))
+			count(t, h);
+		else
+			free_block(t, h, false);
+		leave(t);
+	} else {
+		oi_store_relaxed(&h->local, 0u); /* owner */
+		oi_store_relaxed(&h->own, OI_OWN_MERGED);
+		oi_store_relaxed(&h->shared, OI_MERGED | OI_DEAD);
+		oi_gate_leave(t);
+		oi_death(t, h);
+	}
 }
 
 void oi_death_restricted(struct oi_thread *t, void **h, size_t n)

@@ -10,6 +10,13 @@
  * up to release_batch objects; the rest goes to the reaper. Inside another death of this thread it only queues.
  */
 void oi_death(struct oi_thread *t, struct oi_header *h);
+/* The same from inside the gate, which it leaves: what runs no user code dies there and then. */
+void oi_death_inside(struct oi_thread *t, struct oi_header *h);
+/*
+ * Inside the gate, which it leaves. The caller, its owner, holds the one reference there is to @h, which was never published:
+ * drops it, and carries out the death, as oi_death.
+ */
+void oi_death_private(struct oi_thread *t, struct oi_header *h);
 /*
  * Several deaths as one: between the two, oi_death only queues, and flush takes the thread for busy. The end works off what
  * is left. They nest.

@@ -23,15 +23,6 @@
 #include "os.h"
 #include "thread.h"
 
-#if OI_ASAN
-#include <sanitizer/asan_interface.h>
-#define poison(p, n) __asan_poison_memory_region((p), (n))
-#define unpoison(p, n) __asan_unpoison_memory_region((p), (n))
-#else
-#define poison(p, n) ((void)(p))
-#define unpoison(p, n) ((void)(p))
-#endif
-
 static pthread_mutex_t heap_lock = PTHREAD_MUTEX_INITIALIZER;
 struct oi_heap oi_orphans; /* pages whose thread left; under the heap lock */
 
@@ -117,25 +108,16 @@ static void add_young(struct oi_heap *heap, struct oi_page *p)
 
 /* ---- freeing ---- */
 
-OI_INLINE struct cds_lfs_node *link_of(struct oi_header *h)
-{
-	return (struct cds_lfs_node *)oi_object_of(h);
-}
-
-OI_INLINE struct oi_header *block_of(struct cds_lfs_node *link)
-{
-	return (struct oi_header *)link - 1;
-}
 
 struct cds_lfs_node *oi_block_retire(struct oi_header *h)
 {
 	struct oi_page *p = oi_page_of(h);
 	oi_store_relaxed(&h->own, OI_OWN_FREE); /* elsewhere: nobody can reach the object */
 	if (OURO_CHECKED && p->state == OI_PAGE_SMALL)
-		memset(link_of(h) + 1, 0xdb, p->block_size - sizeof *h - sizeof(void *));
+		memset(oi_link_of(h) + 1, 0xdb, p->block_size - sizeof *h - sizeof(void *));
 	if (p->state == OI_PAGE_SMALL)
-		poison(link_of(h) + 1, p->block_size - sizeof *h - sizeof(void *));
-	return link_of(h);
+		oi_poison(oi_link_of(h) + 1, p->block_size - sizeof *h - sizeof(void *));
+	return oi_link_of(h);
 }
 
 /* An empty page goes back, unless it is its bin's only one. Owner. */
@@ -190,7 +172,7 @@ static void remote_free(struct oi_page *p, struct cds_lfs_node *first, struct cd
 
 static void large_free(struct oi_page *p)
 {
-	unpoison(oi_page_start(p), p->block_size);
+	oi_unpoison(oi_page_start(p), p->block_size);
 	oi_heap_lock();
 	oi_pages_free(p);
 	oi_heap_unlock();
@@ -332,6 +314,7 @@ static struct oi_header *large_alloc(struct oi_thread *t, size_t bytes, bool tra
 		page_init(p, tracked ? OI_CLASSES : 0, (bytes + 15) & ~(size_t)15);
 		p->used = p->bump = 1;
 		p->tracked = tracked;
+		p->bin = OI_BIN_LARGE;
 		p->heap = &oi_orphans;
 		if (!huge) /* a huge region is unmapped when freed: its object is born old */
 			add_young(&t->heap, p);
@@ -340,7 +323,7 @@ static struct oi_header *large_alloc(struct oi_thread *t, size_t bytes, bool tra
 	if (!p)
 		return NULL;
 	struct oi_header *h = oi_block_at(p, 0);
-	unpoison(h, p->block_size);
+	oi_unpoison(h, p->block_size);
 	if (!p->zeroed)
 		memset(h, 0, p->block_size);
 	h->own = OI_OWN_FREE;
@@ -348,45 +331,29 @@ static struct oi_header *large_alloc(struct oi_thread *t, size_t bytes, bool tra
 	return h;
 }
 
-OI_INLINE void zero(void *p, size_t bytes)
+static struct oi_header *take_new(struct oi_page *p, size_t bytes, bool tracked)
 {
-	if (bytes <= 128) {
-		uint64_t *q = p;
-		for (size_t i = 0; i < (bytes + 15) / 16; i++)
-			q[2 * i] = q[2 * i + 1] = 0;
-	} else {
-		memset(p, 0, bytes);
-	}
+	size_t i = p->bump;
+	struct oi_header *h = oi_block_at(p, i);
+	oi_unpoison(h, p->block_size);
+	if (!p->zeroed)
+		oi_zero(oi_object_of(h), bytes - sizeof *h);
+	h->own = OI_OWN_FREE;
+	oi_store_release(&p->bump, (uint32_t)i + 1);
+	p->used++;
+	if (tracked)
+		oi_make_young(p, i);
+	return h;
 }
 
 struct oi_header *oi_block_alloc(struct oi_thread *t, size_t bytes, unsigned bin, bool tracked)
 {
-	if (unlikely(bin == OI_BIN_LARGE))
+	if (bin == OI_BIN_LARGE)
 		return large_alloc(t, bytes, tracked);
 	struct oi_page *p = t->heap.bin[bin].current;
 	if (unlikely(!p || !has_room(p)) && !(p = next_page(t, bin)))
 		return NULL;
-	struct oi_header *h;
-	size_t i;
-	if (likely(p->free != NULL)) {
-		h = block_of(p->free);
-		unpoison(h, p->block_size);
-		p->free = p->free->next;
-		i = oi_block_index(p, h);
-		zero(oi_object_of(h), bytes - sizeof *h);
-	} else {
-		i = p->bump;
-		h = oi_block_at(p, i);
-		unpoison(h, p->block_size);
-		if (!p->zeroed)
-			zero(oi_object_of(h), bytes - sizeof *h);
-		h->own = OI_OWN_FREE;
-		oi_store_release(&p->bump, (uint32_t)i + 1);
-	}
-	p->used++;
-	if (tracked)
-		oi_young_bits(p, 0)[i / 64] |= UINT64_C(1) << (i % 64);
-	return h;
+	return p->free ? oi_block_take(p, bytes, tracked) : take_new(p, bytes, tracked);
 }
 
 /* ---- leaving, stopping ---- */

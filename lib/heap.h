@@ -3,14 +3,26 @@
 #define OI_HEAP_H
 
 #include "compiler.h"
+#include "object.h"
 #include "region.h"
+
+#include <string.h>
+
+#if OI_ASAN
+#include <sanitizer/asan_interface.h>
+#define oi_poison(p, n) __asan_poison_memory_region((p), (n))
+#define oi_unpoison(p, n) __asan_unpoison_memory_region((p), (n))
+#else
+#define oi_poison(p, n) ((void)(p))
+#define oi_unpoison(p, n) ((void)(p))
+#endif
 
 struct oi_thread;
 struct ouro_type;
 
 #define OI_CLASSES 39                /* block sizes 32..128 in steps of 16, then four to a doubling up to 32 KiB */
 #define OI_BINS (2 * OI_CLASSES)     /* plain, then tracked: the collector skips plain pages whole */
-#define OI_BIN_LARGE 255
+#define OI_BIN_LARGE OI_BINS         /* larger than a page's blocks can be */
 #define OI_BLOCK_MAX 32768
 
 struct oi_bin {
@@ -19,7 +31,7 @@ struct oi_bin {
 };
 
 struct oi_heap {
-	struct oi_bin bin[OI_BINS];
+	struct oi_bin bin[OI_BINS + 1]; /* the last one never has pages */
 	struct oi_page *all;           /* every page it owns */
 	struct oi_page *young;         /* pages that may hold objects of age 0 or 1 */
 	/* any thread: pages in which others freed blocks */
@@ -41,11 +53,67 @@ OI_INLINE unsigned oi_bin_of(size_t bytes, bool tracked)
 
 size_t oi_class_bytes(unsigned class_index);
 
+/* A free block is linked through the first word of its payload. */
+OI_INLINE struct cds_lfs_node *oi_link_of(struct oi_header *h)
+{
+	return (struct cds_lfs_node *)oi_object_of(h);
+}
+
+OI_INLINE struct oi_header *oi_block_of(struct cds_lfs_node *link)
+{
+	return (struct oi_header *)link - 1;
+}
+
+OI_INLINE void oi_zero(void *p, size_t bytes)
+{
+	if (bytes <= 128) {
+		uint64_t *q = p;
+		for (size_t i = 0; i < (bytes + 15) / 16; i++)
+			q[2 * i] = q[2 * i + 1] = 0;
+	} else {
+		memset(p, 0, bytes);
+	}
+}
+
+OI_INLINE void oi_make_young(struct oi_page *p, size_t i)
+{
+	oi_young_bits(p, 0)[i / 64] |= UINT64_C(1) << (i % 64);
+}
+
+/* The first of the page's free blocks, of which there is one; as oi_block_alloc. */
+OI_INLINE struct oi_header *oi_block_take(struct oi_page *p, size_t bytes, bool tracked)
+{
+	struct oi_header *h = oi_block_of(p->free);
+	oi_unpoison(h, p->block_size);
+	p->free = p->free->next;
+	oi_zero(oi_object_of(h), bytes - sizeof *h);
+	p->used++;
+	if (tracked)
+		oi_make_young(p, oi_block_index(p, h));
+	return h;
+}
+
 /*
  * Inside the gate. A block for @bytes (header included) with its payload zeroed up to there; its header is not yet
- * written. NULL: no memory. @bin as in oi_type_info.
+ * written. NULL: no memory. @bin as in oi_type.
  */
 struct oi_header *oi_block_alloc(struct oi_thread *t, size_t bytes, unsigned bin, bool tracked);
+/*
+ * Frees a block where that is nothing but linking it into its page: one of this thread's, in a list already, and in use beside
+ * it. False: not done.
+ */
+OI_INLINE bool oi_block_put(struct oi_heap *heap, struct oi_header *h)
+{
+	struct oi_page *p = oi_page_of(h);
+	if (OURO_CHECKED || unlikely(oi_load_relaxed(&p->heap) != heap) || unlikely(p->used == 1) || /* owner */
+	    unlikely(!p->current && !p->listed) || unlikely(p->state == OI_PAGE_LARGE))
+		return false;
+	oi_store_relaxed(&h->own, OI_OWN_FREE); /* elsewhere: nobody can reach the object */
+	oi_link_of(h)->next = p->free;
+	p->free = oi_link_of(h);
+	p->used--;
+	return true;
+}
 /* Inside the gate, or world stopped. */
 void oi_block_free(struct oi_thread *t, struct oi_header *h);
 /* Several retired blocks of one page, linked from first to last. */

@@ -10,96 +10,128 @@
 #include "runtime.h"
 #include "type.h"
 
+/* What is asked for. */
+struct order {
+	const struct oi_type *d;
+	size_t n_items, bytes;
+	unsigned bin;
+};
+
 /* The header, published last: a collector that walks the page sees free until then. */
-OI_INLINE void write_header(struct oi_thread *t, struct oi_header *h, const ouro_type *type, bool large)
+OI_INLINE void write_header(struct oi_thread *t, struct oi_header *h, uint32_t type, bool large)
 {
 	/* Large objects belong to no thread's pages, so they are born merged (INV-H2). */
 	uint16_t own = large ? (uint16_t)OI_OWN_MERGED : t->key;
-	h->local = !large;
-	h->flags = 0;
-	h->published = 0;
-	h->shared = large ? OI_MERGED | OI_ONE : 0;
-	oi_store_release(&h->word, (uint64_t)(uintptr_t)type | (uint64_t)own << 48); /* [A1] pairs with walkers */
+	h->counts = large ? (uint64_t)(OI_MERGED | OI_ONE) << 32 : 1;
+	oi_store_release(&h->word, (uint64_t)type | (uint64_t)own << 48); /* [A1] pairs with walkers */
 }
 
-OI_INLINE struct oi_header *try_new(struct oi_thread *t, const struct oi_type_info *info, size_t bytes, unsigned bin)
+static struct oi_header *try_new(struct oi_thread *t, const struct order *o)
 {
-	struct oi_header *h = oi_block_alloc(t, bytes, bin, info->tracked);
+	struct oi_header *h = oi_block_alloc(t, o->bytes, o->bin, o->d->tracked);
 	if (unlikely(!h))
 		return NULL;
-	write_header(t, h, info->type, bin == OI_BIN_LARGE);
-	oi_own_add(&t->n_allocated, 1);
-	oi_own_add(&t->bytes_allocated, oi_page_of(h)->block_size);
+	write_header(t, h, (uint32_t)(o->d - oi_types), o->bin == OI_BIN_LARGE);
+	oi_tally_add(&t->allocated, oi_page_of(h));
 	return h;
 }
 
 /* No memory: a full collection may make some, where the caller can wait for one. */
-static OI_NOINLINE struct oi_header *new_after_collection(struct oi_thread *t, const ouro_type *type, size_t bytes,
-							  unsigned bin)
+static OI_NOINLINE struct oi_header *new_after_collection(struct oi_thread *t, const struct order *o)
 {
+	struct oi_header *h = NULL;
 	if (!t->pin_depth && !t->in_finalizer && !t->dying) {
 		oi_gate_leave(t);
 		oi_collect_for_memory(t);
 		oi_gate_enter(t);
-		struct oi_type_info *info = oi_type_cached(t, type);
-		if (info->type == type || (info = (struct oi_type_info *)oi_type_learn(t, type)))
-			return try_new(t, info, bytes, bin);
+		h = try_new(t, o);
 	}
-	return NULL;
+	if (!h)
+		errno = ENOMEM;
+	return h;
 }
 
-OI_INLINE void *make(const ouro_type *type, size_t n, bool items)
+/* Fills in bytes and bin. False: errno says why. */
+static bool measure(struct order *o)
+{
+	const ouro_type *type = o->d->type;
+	size_t fixed = sizeof(struct oi_header) + (type->item_size ? sizeof(size_t) : 0), items, all;
+	o->bytes = o->d->bytes;
+	o->bin = o->d->bin;
+	if (!o->n_items && o->bin != OI_BIN_LARGE)
+		return true;
+	if (o->n_items && !type->item_size) {
+		errno = EINVAL;
+		return false;
+	}
+	if (__builtin_mul_overflow(o->n_items, type->item_size, &items) ||
+	    __builtin_add_overflow(items, type->size, &o->bytes) ||
+	    __builtin_add_overflow(o->bytes, fixed, &o->bytes) ||
+	    __builtin_add_overflow(o->bytes, sizeof(struct oi_header), &all)) { /* room to round up in */
+		errno = EOVERFLOW;
+		return false;
+	}
+	o->bin = o->bytes <= OI_BLOCK_MAX ? oi_bin_of(o->bytes, o->d->tracked) : OI_BIN_LARGE;
+	return true;
+}
+
+/* The number of items is the last word of the block. */
+static void write_items(struct oi_header *h, size_t n)
+{
+	*(size_t *)((char *)h + oi_page_of(h)->block_size - sizeof(size_t)) = n;
+}
+
+/* Inside the gate, which it leaves. NULL: errno says why. */
+static OI_NOINLINE void *make(struct oi_thread *t, const ouro_type *type, size_t n_items)
+{
+	struct order o = { .d = oi_type_find(t, type), .n_items = n_items };
+	struct oi_header *h = NULL;
+	if (o.d && measure(&o) && !(h = try_new(t, &o)))
+		h = new_after_collection(t, &o);
+	if (h) {
+		if (type->item_size)
+			write_items(h, n_items);
+		if (o.d->tracked)
+			oi_pace_allocated(t);
+	}
+	oi_gate_leave(t);
+	return h ? oi_object_of(h) : NULL;
+}
+
+static OI_NOINLINE void *make_slow(const ouro_type *type, size_t n_items)
 {
 	struct oi_thread *t = oi_self;
-	if (unlikely(!t) && !(t = oi_thread_first_call(true))) {
+	if (!t && !(t = oi_thread_first_call(true))) {
 		errno = ENOMEM;
 		return NULL;
 	}
 	oi_gate_enter(t);
-	const struct oi_type_info *info = oi_type_cached(t, type);
-	if (unlikely(info->type != type || !type) && !(info = oi_type_learn(t, type))) {
-		oi_gate_leave(t);
-		errno = EINVAL;
-		return NULL;
-	}
-	size_t bytes = info->bytes;
-	unsigned bin = info->bin;
-	if (unlikely(items && n) || unlikely(bin == OI_BIN_LARGE)) {
-		size_t fixed = sizeof(struct oi_header) + (type->item_size ? sizeof(size_t) : 0), more;
-		int error = n && !type->item_size ? EINVAL : 0;
-		if (!error && (__builtin_mul_overflow(n, type->item_size, &more) ||
-			       __builtin_add_overflow(more, type->size, &bytes) ||
-			       __builtin_add_overflow(bytes, fixed + 16, &bytes)))
-			error = EOVERFLOW;
-		if (error) {
-			oi_gate_leave(t);
-			errno = error;
-			return NULL;
-		}
-		bytes -= 16;
-		bin = bytes <= OI_BLOCK_MAX ? oi_bin_of(bytes, info->tracked) : OI_BIN_LARGE;
-	}
-	bool tracked = info->tracked;
-	struct oi_header *h = try_new(t, info, bytes, bin);
-	if (unlikely(!h) && !(h = new_after_collection(t, type, bytes, bin))) {
-		oi_gate_leave(t);
-		errno = ENOMEM;
-		return NULL;
-	}
-	if (unlikely(type->item_size))
-		*(size_t *)((char *)h + oi_page_of(h)->block_size - sizeof(size_t)) = n;
-	if (tracked)
+	return make(t, type, n_items);
+}
+
+/* What most calls are: a type of one size that this thread has made before, and a free block at hand. */
+void *ouro_new(const ouro_type *type)
+{
+	struct oi_thread *t = oi_self;
+	if (unlikely(!oi_gate_try_enter(t)))
+		return make_slow(type, 0);
+	const struct oi_type_cache *c = oi_type_cached(t, type);
+	struct oi_page *p = t->heap.bin[c->bin].current;
+	if (unlikely(c->type != type) || unlikely(!c->bytes) || unlikely(!p) || unlikely(!p->free))
+		return make(t, type, 0);
+	struct oi_header *h = oi_block_take(p, c->bytes, c->tracked);
+	write_header(t, h, c->number, false);
+	oi_own_add(&t->allocated.n[c->bin], 1);
+	if (c->tracked)
 		oi_pace_allocated(t);
 	oi_gate_leave(t);
 	return oi_object_of(h);
 }
 
-void *ouro_new(const ouro_type *type)
-{
-	return make(type, 0, false);
-}
-
 void *ouro_new_items(const ouro_type *type, size_t n)
 {
-	return make(type, n, true);
+	struct oi_thread *t = oi_self;
+	if (unlikely(!oi_gate_try_enter(t)))
+		return make_slow(type, n);
+	return make(t, type, n);
 }

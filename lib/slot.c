@@ -10,11 +10,13 @@
 #include "count.h"
 #include "death.h"
 
-OI_INLINE void finish(struct oi_thread *t, struct oi_header *h, bool last)
+/* Drops a reference, and leaves the gate. */
+OI_INLINE void release(struct oi_thread *t, void *obj)
 {
-	oi_gate_leave(t);
-	if (unlikely(last))
-		oi_death(t, h);
+	if (unlikely(oi_release(t, oi_header_of(obj))))
+		oi_death_inside(t, oi_header_of(obj));
+	else
+		oi_gate_leave(t);
 }
 
 static void bury(struct oi_thread *t, struct oi_header *h)
@@ -75,7 +77,7 @@ static void replace(struct oi_thread *t, void *slot, void *obj)
 {
 	void *old = oi_exchange((void **)slot, obj); /* [S1] */
 	if (old)
-		finish(t, oi_header_of(old), oi_release(t, oi_header_of(old)));
+		release(t, old);
 	else
 		oi_gate_leave(t);
 }
@@ -138,7 +140,7 @@ bool ouro_slot_compare_exchange(void *slot, const void *expected, void *obj)
 	bool done = oi_cas((void **)slot, &old, obj); /* [S1] */
 	void *drop = done ? (void *)expected : obj;
 	if (drop)
-		finish(t, oi_header_of(drop), oi_release(t, oi_header_of(drop)));
+		release(t, drop);
 	else
 		oi_gate_leave(t);
 	return done;

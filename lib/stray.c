@@ -18,7 +18,7 @@ bool oi_stray_any(void)
 void oi_stray_add(struct oi_header *h, enum oi_stray kind)
 {
 	if (kind != OI_STRAY_MERGE)
-		oi_store_relaxed(&h->local, (uint16_t)kind);
+		oi_store_relaxed(&h->local, (uint32_t)kind);
 	oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_STRAY); /* [Y1] release: local; pairs with find */
 	oi_add_relaxed(&n_strays, 1);
 	oi_background_reap();

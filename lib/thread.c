@@ -201,16 +201,18 @@ void oi_thread_reattach(struct oi_thread *t)
 	oi_registry_unlock();
 }
 
+static void sum(struct oi_thread_totals *to, const struct oi_thread *t)
+{
+	oi_tally_sum(&t->allocated, &to->n_allocated, &to->bytes_allocated);
+	oi_tally_sum(&t->freed, &to->n_freed, &to->bytes_freed);
+}
+
+/* Under the lock: the thread's counters pass to those of the threads that left. */
 static void add_totals(struct oi_thread *t)
 {
-	left.n_allocated += t->n_allocated;
-	left.n_freed += t->n_freed;
-	left.bytes_allocated += t->bytes_allocated;
-	left.bytes_freed += t->bytes_freed;
-	oi_store_relaxed(&t->n_allocated, 0);
-	oi_store_relaxed(&t->n_freed, 0);
-	oi_store_relaxed(&t->bytes_allocated, 0);
-	oi_store_relaxed(&t->bytes_freed, 0);
+	sum(&left, t);
+	memset(&t->allocated, 0, sizeof t->allocated);
+	memset(&t->freed, 0, sizeof t->freed);
 }
 
 void oi_thread_detach(struct oi_thread *t)
@@ -247,12 +249,8 @@ void oi_threads_totals(struct oi_thread_totals *out)
 	oi_registry_lock();
 	*out = left;
 	struct oi_thread *t;
-	oi_for_each_thread(t) {
-		out->n_allocated += oi_load_relaxed(&t->n_allocated); /* count */
-		out->n_freed += oi_load_relaxed(&t->n_freed);
-		out->bytes_allocated += oi_load_relaxed(&t->bytes_allocated);
-		out->bytes_freed += oi_load_relaxed(&t->bytes_freed);
-	}
+	oi_for_each_thread(t)
+		sum(out, t);
 	oi_registry_unlock();
 }
 

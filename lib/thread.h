@@ -5,6 +5,7 @@
 #include "compiler.h"
 #include "heap.h"
 #include "limbo.h"
+#include "tally.h"
 #include "urcu.h"
 #include "vector.h"
 
@@ -23,11 +24,12 @@ enum {
 	OI_REQUEST_ATTACH = 16 /* the heap this record belonged to was shut down */
 };
 
-/* What ouro_new has to know of a type, checked once per thread: type.c. */
-struct oi_type_info {
-	const struct ouro_type *type;
-	uint32_t bytes; /* of the block without items */
-	uint8_t bin;    /* OI_BIN_LARGE or an index into oi_heap.bin */
+/* Where this thread last found a type's number: type.c. */
+struct oi_type_cache {
+	const struct ouro_type *type; /* NULL if this place is unused */
+	uint32_t number;
+	uint16_t bytes; /* of the block; 0: not of one size, or large */
+	uint8_t bin;
 	bool tracked;
 };
 #define OI_TYPE_CACHE 64
@@ -64,7 +66,7 @@ struct oi_thread {
 	bool leaving;          /* it walks its pages: others must not take any away; changes inside the gate */
 	bool queued_merges;    /* it left something in a merge queue; the reaper's own note */
 	bool restricted;       /* the death loop may not run callbacks: it hands such objects to the reaper */
-	uint64_t n_allocated, n_freed, bytes_allocated, bytes_freed; /* count: read by statistics */
+	struct oi_tally allocated, freed;
 	struct oi_death_stack deaths;
 	struct oi_header *hand; /* the object it dismantles outside the gate: for the child of a fork, death.c */
 	size_t hand_cursor;
@@ -73,7 +75,7 @@ struct oi_thread {
 	struct oi_limbo limbo;
 	uint32_t weak_cache[32];
 	uint32_t n_weak_cache;
-	struct oi_type_info types[OI_TYPE_CACHE];
+	struct oi_type_cache types[OI_TYPE_CACHE];
 
 	/* ---- any thread ---- */
 	struct oi_merge_queue merges;

@@ -1,4 +1,4 @@
-/* type.c - checking types once per thread, and the cells they declare. */
+/* type.c - checking types once per thread, their numbers, and the cells they declare. */
 #include "type.h"
 
 #include <errno.h>
@@ -19,7 +19,7 @@ static bool fields_fit(const ouro_fields *f, size_t size, size_t unit)
 
 int oi_type_check(const ouro_type *type)
 {
-	if (!type || !type->name || !type->size || (uintptr_t)type > OI_TYPE_MASK)
+	if (!type || !type->name || !type->size)
 		return EINVAL;
 	if (type->flags & ~(unsigned)OURO_ACYCLIC)
 		return EINVAL;
@@ -36,22 +36,77 @@ int oi_type_check(const ouro_type *type)
 	return 0;
 }
 
-const struct oi_type_info *oi_type_learn(struct oi_thread *t, const ouro_type *type)
+/* ---- numbers ---- */
+
+#define CHAINS 1024
+
+struct oi_type oi_types[OI_TYPES_MAX];
+static uint32_t n_types = 1;
+static uint32_t chain[CHAINS]; /* heads, by the hash of the address; types are only ever put in front */
+
+static uint32_t *chain_of(const ouro_type *type)
 {
-	if (oi_type_check(type))
-		return NULL;
-	struct oi_type_info *info = oi_type_cached(t, type);
-	info->type = type;
-	info->tracked = oi_type_tracked(type);
-	size_t bytes = 0;
-	info->bin = OI_BIN_LARGE;
+	return &chain[((uintptr_t)type >> 4) * UINT64_C(0x9e3779b97f4a7c15) >> 54];
+}
+
+static struct oi_type describe(const ouro_type *type)
+{
+	struct oi_type d = { .type = type, .tracked = oi_type_tracked(type), .bin = OI_BIN_LARGE };
+	size_t bytes;
 	if (!__builtin_add_overflow(type->size, sizeof(struct oi_header) + (type->item_size ? sizeof(size_t) : 0), &bytes) &&
 	    bytes <= OI_BLOCK_MAX) {
-		info->bin = (uint8_t)oi_bin_of(bytes, info->tracked);
-		info->bytes = (uint32_t)bytes;
+		d.bin = (uint8_t)oi_bin_of(bytes, d.tracked);
+		d.bytes = (uint32_t)bytes;
 	}
-	return info;
+	d.simple = !oi_type_has_callbacks(type) && !type->weaks.n && !type->item_slots.n &&
+		   !type->item_weaks.n;
+	return d;
 }
+
+/* A type whose address was that of another one before, in a shared object since closed, gets a number of its own. */
+static bool same(const struct oi_type *a, const struct oi_type *b)
+{
+	return a->type == b->type && a->bytes == b->bytes && a->bin == b->bin && a->tracked == b->tracked &&
+	       a->simple == b->simple;
+}
+
+/* Two threads that come with a new type at the same time give it two numbers, which is harmless: no lock to fork under. */
+static uint32_t number_of(const struct oi_type *d)
+{
+	uint32_t *head = chain_of(d->type), first = oi_load_acquire(head); /* [T2] */
+	for (uint32_t i = first; i; i = oi_types[i].next)
+		if (same(&oi_types[i], d))
+			return i;
+	uint32_t number = oi_add_relaxed(&n_types, 1u); /* count */
+	if (number >= OI_TYPES_MAX) {
+		oi_store_relaxed(&n_types, (uint32_t)OI_TYPES_MAX);
+		return 0;
+	}
+	oi_types[number] = *d;
+	do
+		oi_types[number].next = first;
+	while (!oi_cas(head, &first, number)); /* [T2] release: the description before its number */
+	return number;
+}
+
+uint32_t oi_type_learn(struct oi_thread *t, const ouro_type *type)
+{
+	if (oi_type_check(type)) {
+		errno = EINVAL;
+		return 0;
+	}
+	struct oi_type d = describe(type);
+	uint32_t number = number_of(&d);
+	if (!number)
+		errno = ENOMEM;
+	else
+		*oi_type_cached(t, type) = (struct oi_type_cache){
+			type, number, d.bin == OI_BIN_LARGE || type->item_size ? 0 : (uint16_t)d.bytes, d.bin, d.tracked,
+		};
+	return number;
+}
+
+/* ---- items and cells ---- */
 
 /* The number of items is the last word of the block. */
 size_t oi_items(const struct oi_header *h, const ouro_type *t)

@@ -13,12 +13,22 @@ struct ouro_visitor {
 
 /* 0 or EINVAL. */
 int oi_type_check(const ouro_type *type);
-/* What ouro_new needs, from the thread's cache; NULL: a bad type. */
-OI_COLD const struct oi_type_info *oi_type_learn(struct oi_thread *t, const ouro_type *type);
+/* Finds or makes the number of a type, and puts it into the thread's cache. 0: errno is EINVAL or ENOMEM. */
+OI_COLD uint32_t oi_type_learn(struct oi_thread *t, const ouro_type *type);
 
-OI_INLINE struct oi_type_info *oi_type_cached(struct oi_thread *t, const ouro_type *type)
+OI_INLINE struct oi_type_cache *oi_type_cached(struct oi_thread *t, const ouro_type *type)
 {
 	return &t->types[((uintptr_t)type >> 4 ^ (uintptr_t)type >> 10) % OI_TYPE_CACHE];
+}
+
+/* What ouro_new needs; NULL as oi_type_learn. */
+OI_INLINE const struct oi_type *oi_type_find(struct oi_thread *t, const ouro_type *type)
+{
+	const struct oi_type_cache *c = oi_type_cached(t, type);
+	uint32_t number = c->number;
+	if (unlikely(c->type != type || !number))
+		number = oi_type_learn(t, type);
+	return likely(number) ? &oi_types[number] : NULL;
 }
 
 typedef void (*oi_child_fn)(void *child, void *arg);

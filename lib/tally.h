@@ -1,0 +1,34 @@
+/*
+ * tally.h - how many objects a thread has made, and freed: by bin, which is one counter an object, and says the bytes too.
+ * Counts with one writer, read by statistics.
+ */
+#ifndef OI_TALLY_H
+#define OI_TALLY_H
+
+#include "heap.h"
+
+struct oi_tally {
+	uint64_t n[OI_BINS + 1]; /* the last: large ones */
+	uint64_t large_bytes;
+};
+
+OI_INLINE void oi_tally_add(struct oi_tally *t, const struct oi_page *p)
+{
+	oi_own_add(&t->n[p->bin], 1);
+	if (unlikely(p->bin == OI_BIN_LARGE))
+		oi_own_add(&t->large_bytes, p->block_size);
+}
+
+/* Adds what @t has to the totals. */
+OI_INLINE void oi_tally_sum(const struct oi_tally *t, uint64_t *n, uint64_t *bytes)
+{
+	for (unsigned bin = 0; bin < OI_BINS; bin++) {
+		uint64_t k = oi_load_relaxed(&t->n[bin]); /* count */
+		*n += k;
+		*bytes += k * oi_class_bytes(bin % OI_CLASSES);
+	}
+	*n += oi_load_relaxed(&t->n[OI_BIN_LARGE]); /* count */
+	*bytes += oi_load_relaxed(&t->large_bytes);
+}
+
+#endif
