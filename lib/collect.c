@@ -86,32 +86,33 @@ struct collection {
 	size_t survivors;
 };
 
-static bool condemn(struct oi_set *s)
+/* Each member's fate: condemned, or older. All live if there is no memory to list the dead. */
+static void judge(struct collection *c, struct oi_set *s, bool room)
 {
-	size_t n = 0;
-	for (size_t i = 0; i < trial.set.n; i++)
-		n += !oi_trial_reached(trial.set.data[i]);
-	if (!oi_set_reserve(s, n))
-		return false;
-	for (size_t i = 0; i < trial.set.n; i++)
-		if (!oi_trial_reached(trial.set.data[i]))
-			oi_set_condemn(s, trial.set.data[i]);
-	return true;
+	for (size_t i = 0; i < trial.set.n; i++) {
+		struct oi_header *h = trial.set.data[i];
+		if (!oi_trial_result(h) && room)
+			oi_set_condemn(s, h);
+		else if (c->generation < 2)
+			c->promoted += oi_generation_grow_older(h);
+	}
+	oi_trial_end(&trial);
+	if (c->generation == 2)
+		oi_generation_all_old();
 }
 
 /* World stopped. Without memory nothing is found; the log says so. */
 static void examine(struct collection *c, struct oi_set *s)
 {
-	bool ok = oi_generation_select(&trial, c->generation, c->cap, &c->more);
-	if (ok) {
+	bool room = oi_generation_select(&trial, c->generation, c->cap, &c->more);
+	if (room) {
 		c->candidates = trial.set.n;
 		oi_trial_run(&trial);
-		ok = condemn(s);
+		room = oi_set_reserve(s, trial.set.n - trial.n_reached);
+		judge(c, s, room);
 		c->survivors = c->candidates - s->objects.n;
-		c->promoted = oi_generation_promote(&trial, c->generation);
-		oi_trial_reset(&trial);
 	}
-	if (!ok)
+	if (!room)
 		oi_log("collection of generation %d given up: no memory for its lists", c->generation);
 }
 
@@ -157,20 +158,31 @@ static struct oi_set *collect(int generation, size_t cap)
 	return s;
 }
 
+/*
+ * The collector thread. Sets without user code die here, while they are in the cache: so what collections find cannot pile
+ * up. What dies of them and has callbacks is the reaper's.
+ */
 void oi_collect_automatic(int generation)
 {
+	struct oi_thread *t = oi_self;
+	size_t budget = SIZE_MAX, n_dead;
 	oi_collect_lock();
-	oi_serve_begin(oi_self);
+	oi_serve_begin(t);
 	struct oi_set *s = collect(generation, generation == 2 ? SIZE_MAX : oi_pace_cap());
-	bool any = s && s->objects.n;
-	if (any)
-		oi_set_queue(oi_self, s); /* under the lock, which a fork takes: the set is never nowhere */
-	oi_serve_end(oi_self);
+	bool queue = s && s->has_callbacks;
+	if (queue)
+		oi_set_queue(t, s); /* under the lock, which a fork takes: the set is never nowhere */
+	else
+		t->hand_set = s;
 	oi_collect_unlock();
-	if (any)
+	t->restricted = true;
+	if (queue)
 		oi_background_reap();
 	else if (s)
-		oi_set_free(s);
+		oi_set_work(t, s, &budget, &n_dead);
+	oi_serve_end(t);
+	t->restricted = false;
+	oi_pace_turn();
 }
 
 /* Sets without user code to run never wait. */

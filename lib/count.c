@@ -2,7 +2,8 @@
  * count.c - biased reference counting
  *
  * The layout and the states are in object.h. Who moves the shared word:
- *   biased -> QUEUED   a foreign release that would take the count below 0 (oi_release_foreign); once
+ *   biased -> QUEUED   a foreign release that takes the count below 0 (oi_release_foreign); once. For a published object it
+ *                      is noticed afterwards: until then the count alone says so, and whoever merges makes it good
  *   biased -> MERGED   the owner whose local count reaches 0 (oi_merge_zero), or merge.c for a queued object or for
  *                      the objects of a thread that leaves
  *   MERGED -> DEAD     whoever takes the count to 0 and wins the exchange 0 -> DEAD; a failed exchange means that
@@ -11,8 +12,8 @@
  * Orders: every decrement is acquire-release [C1]: what a thread did to the object happens before its last decrement, and
  * the thread that carries out the death has seen all of them. Increments are relaxed: the incrementing thread already holds
  * a reference, or got the pointer by an acquire [S1], [W1].
- * A foreign release touches the object after its own decrement (to set DEAD). That is safe although others may have
- * revived and killed it meanwhile, because only published objects can be revived, their memory waits for a grace period,
+ * A foreign release touches the object after its own decrement (to set DEAD, or QUEUED). That is safe although others may
+ * have revived and killed it meanwhile, because only published objects can be revived, their memory waits for a grace period,
  * and this thread is inside the gate.
  */
 #include "count.h"
@@ -66,7 +67,7 @@ static bool win_death(struct oi_header *h, uint32_t zero)
 
 static bool release_merged(struct oi_header *h, uint32_t s)
 {
-	if (s == (OI_MERGED | OI_ONE) && !oi_load_relaxed(&h->published)) {
+	if (s == (OI_MERGED | OI_ONE) && !oi_load_relaxed(&h->published)) { /* again: after s, whose acquire shows it */
 		/* The only reference to an object that nobody else can find: no read-modify-write (9.0 against 11.4 ns). */
 		oi_store_relaxed(&h->shared, OI_MERGED | OI_DEAD);
 		return true;
@@ -77,10 +78,39 @@ static bool release_merged(struct oi_header *h, uint32_t s)
 	return win_death(h, old - OI_ONE);
 }
 
+/*
+ * The count of a biased object went below 0: the owner's half may make up for it, or the object be dead. Unless somebody has
+ * merged it meanwhile, or queued it, or counted up, it goes to the owner's queue, with a reference.
+ */
+static OI_NOINLINE bool queue_negative(struct oi_thread *t, struct oi_header *h)
+{
+	uint32_t s = oi_load_acquire(&h->shared); /* [C1] */
+	do
+		if ((s & (OI_MERGED | OI_QUEUED)) || oi_shared_count(s) >= 0)
+			return false;
+	while (!oi_cas(&h->shared, &s, (s + OI_ONE) | OI_QUEUED)); /* [C1] */
+	return oi_merge_queue(t, h);
+}
+
+/* One subtraction, and a look at what it found: this thread may look again, since the memory waits for a grace period. */
+static bool release_published(struct oi_thread *t, struct oi_header *h)
+{
+	uint32_t old = oi_sub_acq_rel(&h->shared, OI_ONE); /* [C1] */
+	int32_t n = oi_shared_count(old);
+	if (likely(n > 1))
+		return false;
+	oi_perturb();
+	if (old & OI_MERGED)
+		return n == 1 && win_death(h, old - OI_ONE);
+	return n <= 0 && !(old & OI_QUEUED) && queue_negative(t, h);
+}
+
 bool oi_release_foreign(struct oi_thread *t, struct oi_header *h)
 {
 	if (unlikely(oi_load_relaxed(&h->own) == OI_OWN_IMMORTAL)) /* count */
 		return false;
+	if (oi_load_relaxed(&h->published)) /* recheck: a stale 0 takes the longer way */
+		return release_published(t, h);
 	uint32_t s = oi_load_acquire(&h->shared), next; /* [C1] */
 	do {
 		if (s & OI_MERGED)

@@ -115,11 +115,11 @@ bool oi_generation_select(struct oi_trial *tr, int generation, size_t cap, bool 
 	int result = generation == 2 ? select_all(tr) : select_young(tr, generation, cap);
 	*more = result == 0;
 	if (result == -1)
-		oi_trial_reset(tr);
+		oi_trial_give_up(tr);
 	return result != -1;
 }
 
-static void grow_older(struct oi_header *h, size_t *n_old)
+bool oi_generation_grow_older(struct oi_header *h)
 {
 	struct oi_page *p = oi_page_of(h);
 	size_t i = oi_block_index(p, h);
@@ -127,28 +127,16 @@ static void grow_older(struct oi_header *h, size_t *n_old)
 	if (*age0 & bit) {
 		*age0 &= ~bit;
 		*age1 |= bit;
-	} else if (*age1 & bit) {
-		*age1 &= ~bit;
-		++*n_old;
+		return false;
 	}
+	bool young = *age1 & bit;
+	*age1 &= ~bit;
+	return young;
 }
 
-static void all_old(void)
+void oi_generation_all_old(void)
 {
 	oi_for_each_page(p)
 		if (p->tracked)
 			memset(oi_young_bits(p, 0), 0, 2 * OI_BITMAP * 8);
-}
-
-size_t oi_generation_promote(struct oi_trial *tr, int generation)
-{
-	size_t n_old = 0;
-	if (generation == 2) {
-		all_old();
-		return 0;
-	}
-	for (size_t i = 0; i < tr->set.n; i++)
-		if (oi_trial_reached(tr->set.data[i]))
-			grow_older(tr->set.data[i], &n_old);
-	return n_old;
 }

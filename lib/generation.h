@@ -17,8 +17,10 @@ void oi_generation_make_old(struct oi_header *h);
  * *more: some were left for want of room under the cap.
  */
 bool oi_generation_select(struct oi_trial *tr, int generation, size_t cap, bool *more);
-/* The survivors of the set grow older; returns how many became old. */
-size_t oi_generation_promote(struct oi_trial *tr, int generation);
+/* A survivor of a young collection; true: it became old. */
+bool oi_generation_grow_older(struct oi_header *h);
+/* After a full collection everything is. */
+void oi_generation_all_old(void);
 /* Is it a live object that collections look at: not free, dying, condemned or frozen? */
 bool oi_generation_member(const struct oi_header *h);
 

@@ -8,6 +8,12 @@
  * Generation 1: after so many collections of 0, or as soon as the survivors would not fit the budget any more.
  * Generation 2: after so many of 1, and CPython's rule: only when more has become old since the last full collection than
  * a quarter of what was old then. Nothing waits on resident memory, which CPython tried and took back.
+ *
+ * Threads that together allocate faster than the collector collects are delayed: past LAG thresholds each waits, in the
+ * middle of an allocation but outside its gate, for the end of the next collection, at most DELAY_NS for each batch of its
+ * allocations. So garbage cannot outrun the collector for want of a processor, and nobody waits for something that does not
+ * come: a stop that a pinned thread holds up, a collector in the child of a fork that has not started. A thread that holds
+ * others up never waits: pinned ones, those in callbacks, the library's own.
  */
 #include "pace.h"
 
@@ -15,10 +21,15 @@
 
 #include "background.h"
 #include "count.h"
+#include "gate.h"
+#include "os.h"
 
 #define CAP_MIN 500
 #define CAP_MAX 200000
 #define OLD_FLOOR 10000 /* a full collection below so many new old objects is not worth it */
+#define LAG 4           /* thresholds */
+#define LAG_FLOOR 20000 /* objects: tiny thresholds are for tests */
+#define DELAY_NS 1000000
 
 struct oi_pace oi_pace;
 
@@ -52,6 +63,36 @@ void oi_pace_init(void)
 	oi_pace_set_threshold(oi_runtime.config.threshold);
 }
 
+static bool lags(void)
+{
+	int64_t threshold = oi_load_relaxed(&oi_pace.threshold); /* recheck */
+	int64_t limit = LAG * threshold > LAG_FLOOR ? LAG * threshold : LAG_FLOOR;
+	return threshold && oi_load_relaxed(&oi_pace.young) > limit && oi_load_relaxed(&oi_pace.enabled);
+}
+
+/* Outside the gate. */
+static void await_collection(struct oi_thread *t)
+{
+	uint64_t began = oi_now_ns(), now = began;
+	do {
+		uint32_t turn = oi_load_acquire(&oi_pace.turn); /* before the look [P1] */
+		if (!lags())
+			break;
+		oi_futex_wait(&oi_pace.turn, turn, DELAY_NS);
+		now = oi_now_ns();
+	} while (now - began < DELAY_NS);
+	oi_own_add(&t->n_delays, 1);
+	oi_own_add(&t->delay_ns, now - began);
+	if (now - began > oi_load_relaxed(&t->delay_max_ns)) /* count */
+		oi_store_relaxed(&t->delay_max_ns, now - began);
+}
+
+void oi_pace_turn(void)
+{
+	oi_add_acq_rel(&oi_pace.turn, 1u); /* [P1]: after young was taken down */
+	oi_futex_wake(&oi_pace.turn);
+}
+
 void oi_pace_flush(struct oi_thread *t)
 {
 	int64_t n = oi_add_relaxed(&oi_pace.young, t->tracked_delta) + t->tracked_delta; /* count */
@@ -59,6 +100,16 @@ void oi_pace_flush(struct oi_thread *t)
 	int64_t threshold = oi_load_relaxed(&oi_pace.threshold); /* recheck */
 	if ((threshold && n > threshold && oi_load_relaxed(&oi_pace.enabled)) || oi_perturb_collect())
 		oi_background_collect();
+}
+
+void oi_pace_allocated_batch(struct oi_thread *t)
+{
+	oi_pace_flush(t);
+	if (likely(!lags()) || t->pin_depth || t->dying || t->in_callback || t->internal)
+		return;
+	oi_gate_leave(t);
+	await_collection(t);
+	oi_gate_enter(t);
 }
 
 int oi_pace_due(void)
@@ -75,9 +126,10 @@ int oi_pace_due(void)
 }
 
 /* @more: objects were left for the next stop, which is due at once. Threads' batches blur the count anyway. */
-static void reset_young(bool more)
+static void reset_young(size_t n, bool more)
 {
-	oi_store_relaxed(&oi_pace.young, more ? oi_load_relaxed(&oi_pace.threshold) + 1 : 0); /* count */
+	int64_t young = oi_load_relaxed(&oi_pace.young) - (int64_t)n, threshold = oi_load_relaxed(&oi_pace.threshold); /* count */
+	oi_store_relaxed(&oi_pace.young, !more ? 0 : young > threshold ? young : threshold + 1);
 }
 
 void oi_pace_young_done(int generation, size_t n, uint64_t ns, size_t promoted, bool more)
@@ -88,7 +140,7 @@ void oi_pace_young_done(int generation, size_t n, uint64_t ns, size_t promoted, 
 		set_effective();
 	}
 	oi_add_relaxed(&oi_pace.old_new, promoted);
-	reset_young(more);
+	reset_young(n, more);
 	if (generation == 0) {
 		oi_add_relaxed(&oi_pace.count[1], 1);
 	} else {
@@ -101,7 +153,7 @@ void oi_pace_full_done(size_t old)
 {
 	oi_store_relaxed(&oi_pace.old_then, (uint64_t)old);
 	oi_store_relaxed(&oi_pace.old_new, UINT64_C(0));
-	reset_young(false);
+	reset_young(0, false);
 	oi_store_relaxed(&oi_pace.count[1], 0);
 	oi_store_relaxed(&oi_pace.count[2], 0);
 }

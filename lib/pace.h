@@ -13,20 +13,23 @@ struct oi_pace {
 	int count[3];           /* [1]: collections of 0 since the last of 1; [2]: of 1 since the last of 2 */
 	uint64_t old_then, old_new; /* objects old after the last full collection; that became old since */
 	double ns_per_object;   /* of a young stop, moving average */
+	uint32_t turn;          /* futex: counts collections; what delayed threads sleep on */
 	bool enabled;
 };
 extern struct oi_pace oi_pace;
 
 void oi_pace_init(void);
 OI_COLD void oi_pace_flush(struct oi_thread *t);
+/* The same for allocations: inside the gate, which it leaves for a while if the collector lags behind. */
+OI_COLD void oi_pace_allocated_batch(struct oi_thread *t);
 
-/* Inside the gate. */
+/* Inside the gate, which it may leave and enter again; last in an allocation. */
 OI_INLINE void oi_pace_allocated(struct oi_thread *t)
 {
 	int64_t n = t->tracked_delta + 1;
 	oi_store_relaxed(&t->tracked_delta, n); /* owner; a stop takes it in */
 	if (unlikely(n >= oi_load_relaxed(&oi_pace.batch)) || oi_perturb_collect())
-		oi_pace_flush(t);
+		oi_pace_allocated_batch(t);
 }
 
 OI_INLINE void oi_pace_freed(struct oi_thread *t)
@@ -44,6 +47,8 @@ size_t oi_pace_cap(void);
 /* Under the collection lock. A young collection examined @n objects in @ns; @promoted of them became old. */
 void oi_pace_young_done(int generation, size_t n, uint64_t ns, size_t promoted, bool more);
 void oi_pace_full_done(size_t old);
+/* An automatic collection is over, and what it found dead is reclaimed: threads that were delayed go on. */
+void oi_pace_turn(void);
 void oi_pace_set_threshold(const int t[3]);
 
 #endif

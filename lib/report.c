@@ -118,14 +118,14 @@ void oi_report_held(ouro_report *out)
 	oi_world_start(&stop);
 	for (size_t i = 0; i < tr.set.n; i++) {
 		struct oi_header *h = tr.set.data[i];
-		if (!oi_trial_reached(h))
+		if (!oi_trial_result(h))
 			continue;
 		out->objects++;
 		out->bytes += oi_page_of(h)->block_size;
 		if (table)
 			count_by_type(table, h);
 	}
-	oi_trial_reset(&tr);
+	oi_trial_end(&tr);
 	oi_trial_free(&tr);
 	if (table)
 		log_by_type(table);

@@ -123,7 +123,7 @@ static void resurrect(struct oi_set *s, struct oi_trial *tr)
 	size_t n = 0;
 	for (size_t i = 0; i < s->objects.n; i++) {
 		struct oi_header *h = s->objects.data[i];
-		if (!oi_trial_reached(h)) {
+		if (!oi_trial_result(h)) {
 			s->objects.data[n++] = h;
 			oi_store_relaxed(&h->flags, (uint8_t)(oi_flags(h) | OI_FLAG_SEALED)); /* stopped */
 			continue;
@@ -132,7 +132,7 @@ static void resurrect(struct oi_set *s, struct oi_trial *tr)
 		oi_store_relaxed(&h->shared, oi_load_relaxed(&h->shared) - OI_ONE);
 	}
 	s->objects.n = n;
-	oi_trial_reset(tr);
+	oi_trial_end(tr);
 }
 
 /* False: no memory. */
@@ -149,7 +149,7 @@ static bool check_resurrection(struct oi_set *s)
 		oi_trial_run(&tr);
 		resurrect(s, &tr);
 	} else {
-		oi_trial_reset(&tr);
+		oi_trial_give_up(&tr);
 	}
 	oi_world_start(&stop);
 	oi_collect_unlock();

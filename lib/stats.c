@@ -23,6 +23,9 @@ void ouro_stats_get(ouro_stats *out)
 	out->objects_live = n.n_allocated > n.n_freed ? n.n_allocated - n.n_freed : 0;
 	out->bytes_live = n.bytes_allocated > n.bytes_freed ? n.bytes_allocated - n.bytes_freed : 0;
 	out->bytes_reserved = oi_os_reserved();
+	out->delays = n.n_delays;
+	out->delay_sum_ns = n.delay_ns;
+	out->delay_max_ns = n.delay_max_ns;
 	out->weak_entries = oi_weak_count();
 	out->threads = oi_threads_count();
 	oi_collect_statistics(out->collections, out->collected, out->collection_ns);
@@ -61,6 +64,9 @@ static const struct row {
 	ROW(pause_p999_ns, false, "99.9th percentile of stops, in nanoseconds"),
 	ROW(pause_max_ns, false, "Longest stop, in nanoseconds"),
 	ROW(stop_max_ns, false, "Longest wait for a stop, in nanoseconds"),
+	ROW(delays, true, "Allocations held up because the collector lagged behind"),
+	ROW(delay_sum_ns, true, "Time they were held up, in nanoseconds"),
+	ROW(delay_max_ns, false, "Longest such delay, in nanoseconds"),
 };
 #define N_ROWS (sizeof rows / sizeof *rows)
 

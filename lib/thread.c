@@ -205,6 +205,11 @@ static void sum(struct oi_thread_totals *to, const struct oi_thread *t)
 {
 	oi_tally_sum(&t->allocated, &to->n_allocated, &to->bytes_allocated);
 	oi_tally_sum(&t->freed, &to->n_freed, &to->bytes_freed);
+	to->n_delays += oi_load_relaxed(&t->n_delays); /* count */
+	to->delay_ns += oi_load_relaxed(&t->delay_ns);
+	uint64_t max = oi_load_relaxed(&t->delay_max_ns);
+	if (max > to->delay_max_ns)
+		to->delay_max_ns = max;
 }
 
 /* Under the lock: the thread's counters pass to those of the threads that left. */
@@ -213,6 +218,7 @@ static void add_totals(struct oi_thread *t)
 	sum(&left, t);
 	memset(&t->allocated, 0, sizeof t->allocated);
 	memset(&t->freed, 0, sizeof t->freed);
+	t->n_delays = t->delay_ns = t->delay_max_ns = 0;
 }
 
 void oi_thread_detach(struct oi_thread *t)

@@ -67,6 +67,7 @@ struct oi_thread {
 	bool queued_merges;    /* it left something in a merge queue; the reaper's own note */
 	bool restricted;       /* the death loop may not run callbacks: it hands such objects to the reaper */
 	struct oi_tally allocated, freed;
+	uint64_t n_delays, delay_ns, delay_max_ns; /* by the pacing of collections; read by statistics */
 	struct oi_death_stack deaths;
 	struct oi_header *hand; /* the object it dismantles outside the gate: for the child of a fork, death.c */
 	size_t hand_cursor;

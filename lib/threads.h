@@ -6,6 +6,7 @@
 
 struct oi_thread_totals {
 	uint64_t n_allocated, n_freed, bytes_allocated, bytes_freed;
+	uint64_t n_delays, delay_ns, delay_max_ns;
 };
 
 /* Of all threads there are and were since the start. */

@@ -155,6 +155,7 @@ static void mark_from_stack(struct oi_trial *tr)
 		if (!*side || (*side & MARK))
 			continue;
 		*side |= MARK;
+		tr->n_reached++;
 		oi_visit_all(h, push_child, tr);
 	}
 }
@@ -182,6 +183,7 @@ static void mark(struct oi_trial *tr)
 		if ((*side & MARK) || !held_from_outside(tr, set[i], *side))
 			continue;
 		*side |= MARK;
+		tr->n_reached++;
 		oi_visit_all(set[i], push_child, tr);
 		mark_from_stack(tr);
 	}
@@ -195,27 +197,32 @@ void oi_trial_run(struct oi_trial *tr)
 	mark(tr);
 }
 
-bool oi_trial_reached(const struct oi_header *h)
+bool oi_trial_result(struct oi_header *h)
 {
-	return *oi_side_of(h) & MARK;
+	uint8_t *side = oi_side_of(h), v = *side;
+	if (unlikely((v & ~MARK) == EXACT)) {
+		struct oi_page *p = oi_page_of(h);
+		if (p->degree)
+			oi_os_unmap(p->degree, OI_BLOCKS * sizeof(uint32_t));
+		p->degree = NULL;
+	}
+	*side = 0;
+	return v & MARK;
 }
 
-void oi_trial_reset(struct oi_trial *tr)
+void oi_trial_end(struct oi_trial *tr)
 {
-	for (size_t i = 0; i < tr->set.n; i++) {
-		struct oi_header *h = tr->set.data[i];
-		uint8_t *side = oi_side_of(h);
-		if (unlikely((*side & ~MARK) == EXACT)) {
-			struct oi_page *p = oi_page_of(h);
-			if (p->degree)
-				oi_os_unmap(p->degree, OI_BLOCKS * sizeof(uint32_t));
-			p->degree = NULL;
-		}
-		*side = 0;
-	}
 	tr->overflowed = false;
+	tr->n_reached = 0;
 	oi_vector_trim(&tr->set, 1 << 16);
 	oi_vector_trim(&tr->stack, 1 << 16);
+}
+
+void oi_trial_give_up(struct oi_trial *tr)
+{
+	for (size_t i = 0; i < tr->set.n; i++)
+		oi_trial_result(tr->set.data[i]);
+	oi_trial_end(tr);
 }
 
 void oi_trial_free(struct oi_trial *tr)

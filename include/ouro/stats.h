@@ -15,6 +15,8 @@ typedef struct ouro_stats {
 	uint64_t collections[3], collected[3], collection_ns[3];
 	uint64_t pauses, pause_sum_ns, pause_p50_ns, pause_p99_ns, pause_p999_ns, pause_max_ns;
 	uint64_t stop_max_ns; /* longest wait from asking for a stop to having it */
+	/* Allocations held up because the collector lagged behind; at most a millisecond each. Not among the pauses. */
+	uint64_t delays, delay_sum_ns, delay_max_ns;
 } ouro_stats;
 
 /* ouro_stats_get - exact when the program is quiet */
