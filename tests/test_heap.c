@@ -207,7 +207,7 @@ static void heap_limit_in_a_finalizer_is_enomem(void **state)
 
 static void *fill_and_drop(void *arg)
 {
-	for (int i = 0; i < 5; i++) {
+	for (int i = 0; i < (SANITIZED ? 2 : 5); i++) {
 		size_t made;
 
 		ouro_release(fill(20000, &made));
