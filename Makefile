@@ -113,9 +113,18 @@ $(BUILD)/bench/bench_%: bench/bench_%.cc $(STATIC)
 	$(CXX) $(OUR_CPPFLAGS) $(CPPFLAGS) $(OUR_CXXFLAGS) $(CXXFLAGS) $(LDFLAGS) $(shell bench/peers.sh cflags) -o $@ $< \
 		$(STATIC) $(URCU_LIBS) -lbenchmark -lbenchmark_main $(shell bench/peers.sh libs)
 
+# bench/pause and its peers share pause_*.c; only the first is linked with the library.
+PAUSE_PARTS := $(sort $(wildcard bench/pause_*.c))
+PAUSE_BINS  := $(BUILD)/bench/pause $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard bench/peers/pause_*.c)))
+PAUSE_CC    = $(CC) $(filter-out -MMD -MP,$(OUR_CPPFLAGS)) $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) $(LDFLAGS)
+
+$(PAUSE_BINS): $(PAUSE_PARTS) $(wildcard bench/*.h) $(BUILD)/flags
 $(BUILD)/bench/pause: bench/pause.c $(STATIC)
 	@mkdir -p $(@D)
-	$(CC) $(OUR_CPPFLAGS) $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(STATIC) $(URCU_LIBS) -lm
+	$(PAUSE_CC) -o $@ $< $(PAUSE_PARTS) $(STATIC) $(URCU_LIBS)
+$(BUILD)/bench/peers/pause_%: bench/peers/pause_%.c
+	@mkdir -p $(@D)
+	$(PAUSE_CC) $(shell bench/peers.sh cflags) -o $@ $< $(PAUSE_PARTS) $(shell bench/peers.sh libs)
 
 $(BUILD)/examples/%: examples/%.c $(STATIC)
 	@mkdir -p $(@D)
@@ -178,7 +187,7 @@ bench: deps-bench
 
 ## bench-pause: pauses, worst operations and memory at 1e5, 1e6 and 1e7 live objects
 bench-pause: deps-bench
-	$(MAKE) $(BUILD)/bench/pause
+	$(MAKE) $(PAUSE_BINS)
 	$(BUILD)/bench/pause
 
 # ---- Debian packages ----
