@@ -62,8 +62,8 @@ BENCH_BINS   := $(patsubst %.cc,$(BUILD)/%,$(sort $(wildcard bench/bench_*.cc)))
 EXAMPLE_BINS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard examples/*.c)))
 DEPSERVER    := $(BUILD)/examples/depserver/depserver
 
-.PHONY: all check check-one tsan asan stress bench bench-pause demo deps deps-build deps-demo deps-bench deps-sanitize \
-	install uninstall clean help tests-build stress-build examples lint
+.PHONY: all check check-one tsan asan stress bench bench-pause demo deps deps-build deps-demo deps-bench deps-pause \
+	deps-sanitize install uninstall clean help tests-build stress-build examples lint
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -185,25 +185,33 @@ bench: deps-bench
 	$(MAKE) $(BENCH_BINS)
 	bench/run.sh $(BUILD)/bench
 
-## bench-pause: pauses, worst operations and memory at 1e5, 1e6 and 1e7 live objects
-bench-pause: deps-bench
+## bench-pause: pauses, worst operations, memory beside CPython, Boehm and malloc; pictures in build/bench (LIVE, SECONDS)
+LIVE  ?= 100000 1000000 10000000
+GRAPH ?= cycles
+RING  ?=
+bench-pause: deps-build deps-pause
 	$(MAKE) $(PAUSE_BINS)
-	$(BUILD)/bench/pause
+	bench/pause.sh $(BUILD)/bench build/bench "$(LIVE)" --threads $(THREADS) --seconds $(SECONDS) --graph $(GRAPH) \
+		$(if $(RING),--ring $(RING))
 
 # ---- Debian packages ----
 DEPS_BUILD    := gcc libc6-dev pkg-config liburcu-dev libcmocka-dev
 DEPS_DEMO     := gcc libc6-dev pkg-config liburcu-dev libuv1-dev redis-tools
 DEPS_BENCH    := $(DEPS_BUILD) g++ libbenchmark-dev libgc-dev libmimalloc-dev
+DEPS_PAUSE    := libgc-dev python3 gnuplot-nox
 DEPS_SANITIZE := $(DEPS_BUILD) clang libclang-rt-14-dev
 ## deps: installs the Debian packages that are missing (or says which, where it may not)
 deps:
-	@tests/deps.sh $(sort $(DEPS_BUILD) $(DEPS_DEMO) $(DEPS_BENCH) $(DEPS_SANITIZE))
+	@tests/deps.sh $(sort $(DEPS_BUILD) $(DEPS_DEMO) $(DEPS_BENCH) $(DEPS_PAUSE) $(DEPS_SANITIZE))
 deps-build:
 	@tests/deps.sh $(DEPS_BUILD)
 deps-demo:
 	@tests/deps.sh $(DEPS_DEMO)
 deps-bench:
 	@tests/deps.sh $(DEPS_BENCH)
+# Peers and pictures: what cannot be installed is skipped.
+deps-pause:
+	-@tests/deps.sh $(DEPS_PAUSE)
 deps-sanitize:
 	@tests/deps.sh $(DEPS_SANITIZE)
 
