@@ -126,7 +126,8 @@ static bool await_gate(struct oi_thread *t, uint64_t asked_ns)
 	for (unsigned n = 0; oi_load_acquire(&t->gate) != 0; back_off(&n)) { /* [G1] */
 		if (oi_load_acquire(&t->forking))
 			return false;
-		if (n < 110 || warned || !oi_runtime.config.pin_warn_ns)
+		/* Not pinned by the program: in an operation, which takes no time; the scheduler took its processor away. */
+		if (n < 110 || warned || !oi_runtime.config.pin_warn_ns || !oi_load_relaxed(&t->pin_depth)) /* recheck */
 			continue;
 		uint64_t waited = oi_now_ns() - asked_ns;
 		if (waited > oi_runtime.config.pin_warn_ns) {
