@@ -7,7 +7,8 @@
  * releases past their batch or found by the tick, strays.
  *
  * Each sleeps on a futex word that counts requests; a flag per kind of work keeps the requests cheap. [B1] The flag is set
- * by a sequentially consistent exchange after the work was made visible, and cleared before the work is looked for.
+ * by a sequentially consistent exchange after the work was made visible, and cleared before the work is looked for. The word
+ * is read before any of that, and before quit: what is asked for after the look at it ends the sleep at once.
  * In the child of a fork the threads are gone; the first request starts them again.
  */
 #include "background.h"
@@ -83,6 +84,14 @@ static bool attach(const char *name)
 	return true;
 }
 
+/* False: asked to end. *word is what to sleep on. */
+static bool go_on(struct worker *w, uint32_t *word)
+{
+	*word = oi_load_acquire(&w->word); /* [B1] before quit: else the wake of a stop between the two is slept through */
+	oi_perturb();
+	return !oi_load_acquire(&quit);
+}
+
 /* ---- the collector ---- */
 
 static void tick(void)
@@ -112,8 +121,8 @@ static void *collector_main(void *arg)
 	(void)arg;
 	if (!attach("ouro-gc"))
 		return NULL;
-	while (!oi_load_acquire(&quit)) {
-		uint32_t word = oi_load_acquire(&collector.word);
+	uint32_t word;
+	while (go_on(&collector, &word)) {
 		collect_due();
 		bool ticking = oi_load_relaxed(&want_tick);
 		oi_futex_wait(&collector.word, word, ticking ? TICK_NS : 0);
@@ -155,8 +164,8 @@ static void *reaper_main(void *arg)
 	(void)arg;
 	if (!attach("ouro-reaper"))
 		return NULL;
-	while (!oi_load_acquire(&quit)) {
-		uint32_t word = oi_load_acquire(&reaper.word);
+	uint32_t word;
+	while (go_on(&reaper, &word)) {
 		oi_exchange_seq_cst(&want_reap, 0u); /* [B1] */
 		while (serve(oi_self) && !oi_load_acquire(&quit))
 			;

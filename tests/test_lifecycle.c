@@ -7,6 +7,8 @@
 
 #include "fixture.h"
 
+#include "background.h"
+
 static size_t process_threads(void)
 {
 	DIR *d = opendir("/proc/self/task");
@@ -206,6 +208,29 @@ static void lifecycle_a_hundred_times(void **state)
 	}
 	if (!SANITIZED)
 		assert_true(resident_bytes() < resident + (4u << 20));
+}
+
+/* The stop may meet the library's threads anywhere; in a checked build their steps are stretched. */
+static int starts_and_stops(void *arg)
+{
+	(void)arg;
+	setenv("OURO_PERTURB", "1", 1);
+	REQUIRE(ouro_init(NULL) == 0);
+	for (unsigned i = 0; i < LOAD(5000); i++) {
+		uint64_t until = now_ns() + i * 7919 % 200 * 1000;
+
+		while (now_ns() < until)
+			;
+		oi_background_stop();
+		REQUIRE(oi_background_start() == 0);
+	}
+	return ouro_shutdown(NULL);
+}
+
+static void lifecycle_stop_meets_the_threads_anywhere(void **state)
+{
+	(void)state;
+	child_run(starts_and_stops, NULL);
 }
 
 /* A hundred times with nothing in between, and with memory in use at the end each time. */
@@ -502,6 +527,7 @@ int main(void)
 		BARE_CASE(lifecycle_shutdown_without_a_heap),
 		BARE_CASE(lifecycle_version_is_the_headers),
 		BARE_CASE(lifecycle_a_hundred_times),
+		BARE_CASE(lifecycle_stop_meets_the_threads_anywhere),
 		BARE_CASE(lifecycle_returns_all_memory),
 		HEAP_CASE(lifecycle_report_counts_what_is_held),
 		HEAP_CASE(lifecycle_log_names_what_is_held),
