@@ -125,6 +125,7 @@ static uint64_t stop_and_examine(struct collection *c, struct oi_set *s)
 	examine(c, s);
 	if (c->generation == 2)
 		oi_heap_harvest_all();
+	oi_set_take_in_hand(oi_self, s); /* in the stop: a fork, pinned ones too, comes before it or after */
 	uint64_t worked = oi_now_ns() - stop.stopped_ns;
 	uint64_t paused = oi_world_start(&stop);
 	oi_event(OURO_PAUSE_STOP, c->generation, 0, 0, paused);
@@ -141,7 +142,7 @@ static void account(struct collection *c, uint64_t worked_ns, uint64_t ns)
 	oi_add_relaxed(&duration_ns[c->generation], ns);
 }
 
-/* Under the lock. The set of what was found, empty perhaps; NULL: no memory to begin. */
+/* Under the lock. The set of what was found, empty perhaps, in this thread's hand; NULL: no memory to begin. */
 static struct oi_set *collect(int generation, size_t cap)
 {
 	struct oi_set *s = oi_set_new(generation);
@@ -171,9 +172,7 @@ void oi_collect_automatic(int generation)
 	struct oi_set *s = collect(generation, generation == 2 ? SIZE_MAX : oi_pace_cap());
 	bool queue = s && s->has_callbacks;
 	if (queue)
-		oi_set_queue(t, s); /* under the lock, which a fork takes: the set is never nowhere */
-	else
-		t->hand_set = s;
+		oi_set_queue(t, s);
 	oi_collect_unlock();
 	t->restricted = true;
 	if (queue)
@@ -209,12 +208,10 @@ static ssize_t collect_now(struct oi_thread *t, int generation)
 {
 	oi_flush_quick(t);
 	oi_collect_lock();
-	oi_serve_begin(t); /* the set is nowhere else until it is worked on */
-	struct oi_set *s = collect(generation, SIZE_MAX), *outer = t->hand_set;
-	t->hand_set = s;
+	oi_serve_begin(t); /* the set is in no queue */
+	struct oi_set *s = collect(generation, SIZE_MAX);
 	oi_collect_unlock();
 	ssize_t n = s ? work_or_queue(t, s) : 0;
-	t->hand_set = outer;
 	oi_serve_end(t);
 	take_over_queued(t);
 	if (generation == 2) {
@@ -256,8 +253,9 @@ void oi_collect_fork(int phase)
 		if (!had_it)
 			oi_collect_lock();
 	} else if (phase == OI_FORK_CHILD) {
-		/* Forked inside a pinned region, without the lock: whoever held it is gone. */
-		collect_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+		/* Forked inside a pinned region, without the lock: whoever else held it is gone. */
+		if (!locked_by_me)
+			collect_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 	} else if (!had_it) {
 		oi_collect_unlock();
 	}

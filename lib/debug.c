@@ -37,9 +37,12 @@ bool oi_debug_save(struct oi_set *s)
 			break;
 		oi_and_acq_rel(&h->flags, (uint8_t)~(OI_FLAG_GARBAGE | OI_FLAG_SEALED));
 	}
+	bool all = n == s->objects.n;
+	if (all)
+		s->objects.n = 0; /* under the lock: the child of a fork finds each in one of the two */
 	pthread_mutex_unlock(&garbage_lock);
 	oi_add_relaxed(&n_kept[s->generation], n);
-	if (n < s->objects.n) {
+	if (!all) {
 		/* No memory to list the rest. They are reachable from what is kept, or unreachable still: give them back whole. */
 		for (size_t i = n; i < s->objects.n; i++)
 			oi_and_acq_rel(&((struct oi_header *)s->objects.data[i])->flags, (uint8_t)~(OI_FLAG_GARBAGE | OI_FLAG_SEALED));

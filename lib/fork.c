@@ -4,7 +4,7 @@
  * Before: no collection runs (its lock is taken), the world is stopped, and every lock of the library is held, so that the
  * child inherits everything whole. The forking thread may be pinned. Then a collection may be waiting for it to stop the world,
  * and it must not wait for that collection: it takes no collection lock, the stop gives way (world.c), and the child makes the
- * lock new; a collection has nothing half done outside its stops but the set it is about to queue.
+ * lock new; a collection has nothing half done outside its stops, and the set it found is in its thread's hand from the stop on.
  * In the child the other threads are gone: their references stay counted; their keys stay taken, and objects that bear them
  * are merged one by one when found, because walking the heap would make the child copy it; their pages are orphaned. The
  * library's threads are started again by the first request for them.
@@ -30,8 +30,9 @@
 #include "watch.h"
 #include "weak.h"
 
-static struct oi_stop stop; /* of the fork under way; under the registry lock */
-static __thread bool prepared, pinned; /* of this thread's fork: others may be on their way into theirs */
+/* Of this thread's fork: others may be on their way into theirs. */
+static __thread struct oi_stop stop;
+static __thread bool prepared, pinned;
 
 /* Innermost last; the other way round afterwards. */
 static void (*const locks[])(int phase) = { oi_events_fork, oi_set_fork, oi_debug_fork, oi_death_fork, oi_watch_fork,
@@ -48,7 +49,7 @@ static void before(void)
 		oi_store_release(&oi_self->forking, true);
 	else
 		oi_collect_fork(OI_FORK_PREPARE);
-	oi_world_stop(&stop);
+	oi_world_stop_to_fork(&stop);
 	for (size_t i = 0; i < N_LOCKS; i++)
 		locks[i](OI_FORK_PREPARE);
 	oi_heap_lock();

@@ -180,6 +180,7 @@ static void drop_everything(void)
 	oi_limbo_drop_abandoned();
 	oi_death_drop();
 	oi_regions_unmap();
+	oi_set_shutdown();
 	oi_weak_shutdown();
 	oi_watch_shutdown();
 	oi_events_shutdown();

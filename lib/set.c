@@ -10,12 +10,12 @@
  *   CLEAR       -> clear is called, references to the world outside are released; those among members are just forgotten
  *   DESTROY     -> destroy is called, the memory freed
  * One thread works on a set at a time, and leaves word in its record of which and how far, so that the child of a fork, where
- * the thread vanishes, can go on: a callback that had begun counts as done. With SAVEALL the set ends at CLEAR: what is left of it goes to the garbage list.
+ * the thread vanishes, can go on: a callback that had begun counts as done. From the stop that condemns it on, a set is in a
+ * hand or in the queue at every instant. With SAVEALL the set ends at CLEAR: what is left of it goes to the garbage list.
  */
 #include "set.h"
 
 #include <pthread.h>
-#include <stdlib.h>
 
 #include "collect.h"
 #include "count.h"
@@ -35,18 +35,46 @@
 
 #define GATE_SLICE 256
 
+static struct oi_set *spare; /* with its list, or NULL: young collections come often */
+
 struct oi_set *oi_set_new(int generation)
 {
-	struct oi_set *s = oi_calloc(1, sizeof *s);
-	if (s)
-		s->generation = generation;
+	struct oi_set *s = oi_exchange(&spare, NULL);
+	if (!s && !(s = oi_os_map_list(sizeof *s)))
+		return NULL;
+	*s = (struct oi_set){ .objects = s->objects, .generation = generation };
 	return s;
 }
 
 void oi_set_free(struct oi_set *s)
 {
+	oi_vector_trim(&s->objects, 4096);
+	s = oi_exchange(&spare, s);
+	if (!s)
+		return;
 	oi_vector_free(&s->objects);
-	free(s);
+	oi_os_unmap_list(s, sizeof *s);
+}
+
+void oi_set_shutdown(void)
+{
+	struct oi_set *s = oi_exchange(&spare, NULL);
+	if (!s)
+		return;
+	oi_vector_free(&s->objects);
+	oi_os_unmap_list(s, sizeof *s);
+}
+
+void oi_set_take_in_hand(struct oi_thread *t, struct oi_set *s)
+{
+	s->outer = t->hand_set;
+	t->hand_set = s;
+}
+
+void oi_set_put_away(struct oi_thread *t, struct oi_set *s)
+{
+	t->hand_set = s->outer;
+	oi_set_free(s);
 }
 
 bool oi_set_reserve(struct oi_set *s, size_t n)
@@ -289,12 +317,10 @@ bool oi_set_work(struct oi_thread *t, struct oi_set *s, size_t *budget, size_t *
 {
 	oi_death_begin(t);
 	bool over = run_phases(t, s, budget);
-	if (over)
-		t->hand_set = NULL;
 	if (over) {
 		*n_dead = s->n_dead;
 		oi_collect_count(s->generation, s->n_dead);
-		oi_set_free(s);
+		oi_set_put_away(t, s);
 	}
 	oi_death_end(t);
 	return over;
@@ -311,7 +337,7 @@ void oi_set_queue(struct oi_thread *t, struct oi_set *s)
 	pthread_mutex_lock(&queue_lock);
 	cds_list_add_tail(&s->link, &queue);
 	oi_store_relaxed(&n_queued, n_queued + 1);
-	t->hand_set = NULL;
+	t->hand_set = s->outer;
 	pthread_mutex_unlock(&queue_lock);
 }
 
@@ -321,23 +347,23 @@ bool oi_set_any_queued(void)
 }
 
 /* An unfinished set goes back to where it was. Under the lock it changes hands: a fork sees it in one place. */
-static void queue_first(struct oi_thread *t, struct oi_set *s, struct oi_set *outer)
+static void queue_first(struct oi_thread *t, struct oi_set *s)
 {
 	pthread_mutex_lock(&queue_lock);
 	cds_list_add(&s->link, &queue);
 	oi_store_relaxed(&n_queued, n_queued + 1);
-	t->hand_set = outer;
+	t->hand_set = s->outer;
 	pthread_mutex_unlock(&queue_lock);
 }
 
 bool oi_set_serve(struct oi_thread *t, size_t *budget)
 {
-	struct oi_set *s = NULL, *outer = t->hand_set;
+	struct oi_set *s = NULL;
 	pthread_mutex_lock(&queue_lock);
 	if (!cds_list_empty(&queue)) {
 		s = cds_list_first_entry(&queue, struct oi_set, link);
 		cds_list_del(&s->link);
-		t->hand_set = s; /* under the lock: a fork sees it in the queue, or here */
+		oi_set_take_in_hand(t, s); /* under the lock: a fork sees it in the queue, or here */
 		oi_store_relaxed(&n_queued, n_queued - 1);
 		oi_serve_begin(t); /* under the lock */
 	}
@@ -345,18 +371,16 @@ bool oi_set_serve(struct oi_thread *t, size_t *budget)
 	if (!s)
 		return false;
 	size_t n_dead;
-	if (oi_set_work(t, s, budget, &n_dead))
-		t->hand_set = outer; /* the set of a finalizer that collects */
-	else
-		queue_first(t, s, outer);
+	if (!oi_set_work(t, s, budget, &n_dead))
+		queue_first(t, s);
 	oi_serve_end(t);
 	return true;
 }
 
 void oi_set_inherit(struct oi_thread *t)
 {
-	if (t->hand_set)
-		queue_first(t, t->hand_set, NULL);
+	while (t->hand_set)
+		queue_first(t, t->hand_set);
 }
 
 void oi_set_fork(int phase)

@@ -13,6 +13,7 @@ enum oi_set_phase { OI_SET_WATCHES, OI_SET_FINALIZERS, OI_SET_CHECK, OI_SET_CLEA
 
 struct oi_set {
 	struct cds_list_head link;
+	struct oi_set *outer;     /* what the thread that has it in hand had before: a finalizer that collects */
 	struct oi_vector objects; /* headers; each bears GARBAGE and one reference of the set's, the hold */
 	enum oi_set_phase phase;
 	size_t cursor;            /* of the phase: the next object */
@@ -24,8 +25,16 @@ struct oi_set {
 	size_t n_dead;            /* the result: unreachable and not resurrected */
 };
 
+/* No malloc, here and in whatever else the library's threads do: a child of fork must not depend on whose locks they held. */
 struct oi_set *oi_set_new(int generation);
 void oi_set_free(struct oi_set *s);
+void oi_set_shutdown(void);
+/*
+ * World stopped: the set goes into the hand of @t, where the child of a fork finds it should @t vanish; until it is queued,
+ * worked on to its end, or put away (empty). Hands are stacks: a finalizer may collect.
+ */
+void oi_set_take_in_hand(struct oi_thread *t, struct oi_set *s);
+void oi_set_put_away(struct oi_thread *t, struct oi_set *s);
 /* World stopped: @h is dead from this instant. There is room (oi_set_reserve). */
 void oi_set_condemn(struct oi_set *s, struct oi_header *h);
 bool oi_set_reserve(struct oi_set *s, size_t n);
@@ -40,7 +49,7 @@ void oi_set_queue(struct oi_thread *t, struct oi_set *s);
 /* Runs the oldest; false: none. The budget as above. */
 bool oi_set_serve(struct oi_thread *t, size_t *budget);
 bool oi_set_any_queued(void);
-/* A thread that vanished in a fork: the set it was at is queued again, where it was. */
+/* A thread that vanished in a fork: the sets it was at are queued again, where it was. */
 void oi_set_inherit(struct oi_thread *t);
 void oi_set_fork(int phase);
 

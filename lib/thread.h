@@ -71,7 +71,7 @@ struct oi_thread {
 	struct oi_death_stack deaths;
 	struct oi_header *hand; /* the object it dismantles outside the gate: for the child of a fork, death.c */
 	size_t hand_cursor;
-	struct oi_set *hand_set; /* likewise, set.c */
+	struct oi_set *hand_set; /* likewise, innermost first, set.c */
 	struct oi_heap heap;
 	struct oi_limbo limbo;
 	uint32_t weak_cache[32];

@@ -7,7 +7,8 @@
  *   asked    -> stopped  when every gate reads 0
  *   stopped  -> running  oi_world_start: STOP cleared, generation + 1, waiters woken
  *   asked    -> running  cancelled, and tried again, when a thread that is waited for forks inside its pinned region: it needs
- *                        the registry lock, and may not leave its gate
+ *                        the registry lock, and may not leave its gate. Unless the stop is for a fork too: that thread does
+ *                        nothing but wait for its turn, so two forks do not give way to each other for ever
  * A thread that finds STOP leaves its gate and sleeps on the generation word, read before the request word: the restart
  * clears the request first and counts up second, so a sleeper either sees the cleared request or a changed generation.
  * Two stops in a row are told apart by the generation; a plain flag deadlocked the prototype.
@@ -120,16 +121,16 @@ static void let_waiters_in(void)
 }
 
 /* False: the thread is about to fork inside a pinned region and waits for the registry lock itself. */
-static bool await_gate(struct oi_thread *t, uint64_t asked_ns)
+static bool await_gate(struct oi_thread *t, const struct oi_stop *stop)
 {
 	bool warned = false;
 	for (unsigned n = 0; oi_load_acquire(&t->gate) != 0; back_off(&n)) { /* [G1] */
 		if (oi_load_acquire(&t->forking))
-			return false;
+			return stop->fork;
 		/* Not pinned by the program: in an operation, which takes no time; the scheduler took its processor away. */
 		if (n < 110 || warned || !oi_runtime.config.pin_warn_ns || !oi_load_relaxed(&t->pin_depth)) /* recheck */
 			continue;
-		uint64_t waited = oi_now_ns() - asked_ns;
+		uint64_t waited = oi_now_ns() - stop->asked_ns;
 		if (waited > oi_runtime.config.pin_warn_ns) {
 			warned = true;
 			oi_log("thread \"%s\" (tid %d) has been pinned for more than %llu ns while the world waits to stop", t->name,
@@ -157,7 +158,7 @@ static bool try_stop(struct oi_stop *stop)
 			oi_or_acq_rel(&t->request, OI_REQUEST_STOP);
 	publish_requests();
 	oi_for_each_thread(t)
-		if (t != self && !await_gate(t, stop->asked_ns))
+		if (t != self && !await_gate(t, stop))
 			return false;
 	return true;
 }
@@ -170,8 +171,9 @@ static void let_go(void)
 			oi_and_acq_rel(&t->request, ~(uint32_t)OI_REQUEST_STOP); /* [G2] */
 }
 
-void oi_world_stop(struct oi_stop *stop)
+static void stop_world(struct oi_stop *stop, bool fork)
 {
+	stop->fork = fork;
 	while (!try_stop(stop)) {
 		/* Cancelled: the fork first. */
 		let_go();
@@ -185,10 +187,20 @@ void oi_world_stop(struct oi_stop *stop)
 		oi_store_relaxed(&oi_world.stop_max_ns, stop->stopped_ns - stop->asked_ns); /* count */
 }
 
+void oi_world_stop(struct oi_stop *stop)
+{
+	stop_world(stop, false);
+}
+
+void oi_world_stop_to_fork(struct oi_stop *stop)
+{
+	stop_world(stop, true);
+}
+
 uint64_t oi_world_start(struct oi_stop *stop)
 {
-	/* Everybody is outside: a grace period begins and is over. Unless the caller is pinned, which only a fork may be. */
-	if (!oi_self || !oi_self->pin_depth) {
+	/* Everybody is outside: a grace period begins and is over. Not so at a fork, where some may be pinned. */
+	if (!stop->fork) {
 		uint64_t e = oi_add_acq_rel(&oi_world.epoch, 1) + 1; /* [G3] */
 		oi_store_release(&oi_world.epoch_done, e);           /* [G4] */
 	}

@@ -306,6 +306,162 @@ static void fork_while_others_are_pinned(void **state)
 	pthread_join(t, NULL);
 }
 
+static void *fork_pinned(void *arg)
+{
+	pthread_barrier_t *both = arg;
+
+	for (int i = 0; i < LOAD(100); i++) {
+		int status = -1;
+
+		ouro_pin();
+		pthread_barrier_wait(both);
+		pid_t pid = fork();
+		if (pid == 0)
+			_exit(0);
+		ouro_unpin();
+		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+			;
+		if (status != 0)
+			abort();
+		pthread_barrier_wait(both); /* nobody is pinned again before both have forked */
+	}
+	return NULL;
+}
+
+/* Neither may leave its gate before it has forked, and neither stop can end before the other thread is outside. */
+static void fork_while_two_are_pinned(void **state)
+{
+	pthread_barrier_t both;
+
+	(void)state;
+	pthread_barrier_init(&both, NULL, 2);
+	pthread_t t = thread_start(fork_pinned, &both);
+	fork_pinned(&both);
+	pthread_join(t, NULL);
+	pthread_barrier_destroy(&both);
+}
+
+/* ---- sets of garbage in the hands of threads that vanish ---- */
+
+static atomic_bool in_hand, go_on;
+
+static void block(void)
+{
+	atomic_store(&in_hand, true);
+	while (!atomic_load(&go_on))
+		sleep_ms(1);
+}
+
+static void block_at_stop(const ouro_gc_event *e, void *arg)
+{
+	(void)arg;
+	if (e->phase == OURO_GC_STOP && e->collected == 2)
+		block();
+}
+
+static void *collect_pair(void *arg)
+{
+	ouro_release(make_pair(&loud_type, 1));
+	ouro_gc_collect(2);
+	return arg;
+}
+
+static int child_ends_the_pair(void *arg)
+{
+	ouro_report r;
+
+	if (arg != NULL)
+		ouro_unpin();
+	REQUIRE(ouro_flush() == 0);
+	REQUIRE(book_count(&journal, "d1 ") == 1 && book_count(&journal, "d2 ") == 1);
+	REQUIRE(objects_live() == 0);
+	REQUIRE(ouro_gc_off_event(block_at_stop, NULL) == 0);
+	REQUIRE(ouro_shutdown(&r) == 0);
+	REQUIRE(r.objects == 0);
+	return 0;
+}
+
+/* A fork inside a pinned region does not wait for the collection, which has found the pair and not begun with it. */
+static void fork_pinned_beside_a_collection(void **state)
+{
+	(void)state;
+	needs_threads_in_the_child();
+	atomic_store(&in_hand, false);
+	atomic_store(&go_on, false);
+	assert_int_equal(ouro_gc_on_event(block_at_stop, NULL), 0);
+	pthread_t t = thread_start(collect_pair, NULL);
+	assert_true(EVENTUALLY(in_hand));
+	ouro_pin();
+	child_run(child_ends_the_pair, &(int){ 0 });
+	ouro_unpin();
+	atomic_store(&go_on, true);
+	pthread_join(t, NULL);
+	assert_int_equal(ouro_gc_off_event(block_at_stop, NULL), 0);
+	assert_int_equal(book_count(&journal, "d"), 2);
+}
+
+static void finalize_inner(void *obj)
+{
+	loud_finalize(obj);
+	if (((struct node *)obj)->id == 11)
+		block();
+}
+
+static const ouro_type inner_type = {
+	.name = "inner", .size = sizeof(struct node), .slots = OURO_SLOTS(struct node, left, right),
+	.finalize = finalize_inner, .destroy = loud_destroy,
+};
+
+static void finalize_outer(void *obj)
+{
+	loud_finalize(obj);
+	if (((struct node *)obj)->id != 1)
+		return;
+	ouro_release(make_pair(&inner_type, 11));
+	ouro_gc_collect(2);
+}
+
+static const ouro_type outer_type = {
+	.name = "outer", .size = sizeof(struct node), .slots = OURO_SLOTS(struct node, left, right),
+	.finalize = finalize_outer, .destroy = loud_destroy,
+};
+
+static void *collect_in_a_finalizer(void *arg)
+{
+	ouro_release(make_pair(&outer_type, 1));
+	ouro_gc_collect(2);
+	return arg;
+}
+
+static int child_ends_both_pairs(void *arg)
+{
+	ouro_report r;
+
+	(void)arg;
+	REQUIRE(ouro_flush() == 0);
+	REQUIRE(book_count(&journal, "f") == 4);
+	REQUIRE(book_count(&journal, "d") == 4);
+	REQUIRE(ouro_shutdown(&r) == 0);
+	REQUIRE(r.objects == 0);
+	return 0;
+}
+
+/* The thread has two sets in hand: the one whose finalizer collects, and what that found. */
+static void fork_while_a_finalizer_collects(void **state)
+{
+	(void)state;
+	needs_threads_in_the_child();
+	atomic_store(&in_hand, false);
+	atomic_store(&go_on, false);
+	pthread_t t = thread_start(collect_in_a_finalizer, NULL);
+	assert_true(EVENTUALLY(in_hand));
+	child_run(child_ends_both_pairs, NULL);
+	atomic_store(&go_on, true);
+	pthread_join(t, NULL);
+	assert_int_equal(book_count(&journal, "f"), 4);
+	assert_int_equal(book_count(&journal, "d"), 4);
+}
+
 /* ---- others at work ---- */
 
 struct churn {
@@ -433,6 +589,9 @@ int main(void)
 		BARE_CASE(fork_handed_over_deaths_are_in_both),
 		HEAP_CASE(fork_while_pinned_leaves_the_child_pinned),
 		HEAP_CASE(fork_while_others_are_pinned),
+		HEAP_CASE(fork_while_two_are_pinned),
+		HEAP_CASE(fork_pinned_beside_a_collection),
+		HEAP_CASE(fork_while_a_finalizer_collects),
 		HEAP_CASE(fork_while_others_run_and_collect),
 		HEAP_CASE(fork_from_another_thread),
 		HEAP_CASE(fork_again_in_the_child),
