@@ -35,6 +35,7 @@
 struct worker {
 	pthread_t thread;
 	bool started;
+	bool running;  /* its main has begun */
 	uint32_t word; /* futex: counts requests */
 };
 
@@ -119,6 +120,7 @@ static void collect_due(void)
 static void *collector_main(void *arg)
 {
 	(void)arg;
+	oi_store_release(&collector.running, true);
 	if (!attach("ouro-gc"))
 		return NULL;
 	uint32_t word;
@@ -162,6 +164,7 @@ static void tidy(struct oi_thread *t)
 static void *reaper_main(void *arg)
 {
 	(void)arg;
+	oi_store_release(&reaper.running, true);
 	if (!attach("ouro-reaper"))
 		return NULL;
 	uint32_t word;
@@ -184,12 +187,16 @@ static int start_one(struct worker *w, void *(*fn)(void *arg))
 		return 0;
 	if (oi_perturb_fail())
 		return EAGAIN;
+	oi_store_relaxed(&w->running, false); /* nobody looks yet */
 	sigset_t all, old;
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &old);
 	int error = pthread_create(&w->thread, NULL, fn, NULL);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	w->started = !error;
+	/* ASan's part of a thread's start takes locks that a fork does not wait for: it is over when this returns. See fork.c. */
+	while (OI_ASAN && !error && !oi_load_acquire(&w->running))
+		oi_sleep_ns(20000);
 	return error;
 }
 

@@ -8,6 +8,10 @@
  * In the child the other threads are gone: their references stay counted; their keys stay taken, and objects that bear them
  * are merged one by one when found, because walking the heap would make the child copy it; their pages are orphaned. The
  * library's threads are started again by the first request for them.
+ *
+ * The child may call malloc: glibc's is whole there, but others' need not be. The ASan runtimes of gcc 12 and clang 14 take no
+ * locks at a fork (LLVM's does since 18): with another thread inside malloc, the child hangs in it. So the library's threads
+ * call no malloc (set.h), and a program's child works with such an allocator if its own threads are elsewhere.
  */
 #include "fork.h"
 

@@ -23,7 +23,7 @@ void oi_os_purge(void *p, size_t bytes);
 void oi_os_charge(int64_t bytes);
 uint64_t oi_os_reserved(void);
 
-/* malloc and calloc behind fault injection, for small cold things. */
+/* calloc behind fault injection, for the shutdown report: elsewhere no malloc, see set.h. */
 void *oi_calloc(size_t n, size_t bytes);
 
 /* Sleeps while *word == value; timeout in ns, 0: none. May wake spuriously. */

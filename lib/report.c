@@ -60,11 +60,13 @@ static void count_by_type(struct cds_lfht *table, struct oi_header *h)
 	y->bytes += oi_page_of(h)->block_size;
 }
 
+/* Over nodes: the macro over entries forms a member's address in NULL at the end, to which UBSan objects. */
 static void log_by_type(struct cds_lfht *table)
 {
 	struct cds_lfht_iter iter;
-	struct tally *y;
-	cds_lfht_for_each_entry(table, &iter, y, node) {
+	struct cds_lfht_node *node;
+	cds_lfht_for_each(table, &iter, node) {
+		struct tally *y = caa_container_of(node, struct tally, node);
 		oi_log("still held at shutdown: %zu of \"%s\", %zu bytes", y->objects, y->type->name, y->bytes);
 		cds_lfht_del(table, &y->node);
 		free(y);

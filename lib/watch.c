@@ -4,12 +4,14 @@
  * Watches are cold: a lock guards the table of their ids and the lists of the entries. An object without watches never
  * takes it. Exactly once: running and undoing both begin by taking the watch's id out of the table, under the lock; who
  * finds it there has it. An id is {slot of the table, generation}, so an old id is told from a new one.
+ *
+ * The table and the watches lie on mapped pages, and watches that are done with are kept for later ones: no malloc, set.h says
+ * why.
  */
 #include "watch.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
 
 #include "check.h"
 #include "gate.h"
@@ -33,27 +35,43 @@ struct slot {
 static pthread_mutex_t watch_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct slot *slots;
 static uint32_t n_slots, first_free; /* index 0 is none */
+static struct oi_watch *unused; /* through next */
 
+#define WATCHES_BYTES 4096
+
+/* Under the lock, as all that follows up to ouro_watch. */
 static bool grow(void)
 {
-	uint32_t n = n_slots ? n_slots * 2 : 64;
-	struct slot *s = oi_calloc(n, sizeof *s);
+	size_t bytes = n_slots * sizeof *slots, new_bytes = bytes ? bytes * 2 : 4096;
+	struct slot *s = bytes ? oi_os_remap_list(slots, bytes, new_bytes) : oi_os_map_list(new_bytes);
 	if (!s)
 		return false;
-	for (uint32_t i = 0; i < n_slots; i++)
-		s[i] = slots[i];
+	uint32_t n = (uint32_t)(new_bytes / sizeof *s);
 	for (uint32_t i = n - 1; i >= n_slots && i > 0; i--) {
 		s[i].generation = 1;
 		s[i].next_free = first_free;
 		first_free = i;
 	}
-	free(slots);
 	slots = s;
 	n_slots = n;
 	return true;
 }
 
-/* Under the lock: the watch's id is spent. */
+static void put_back(struct oi_watch *w)
+{
+	w->next = unused;
+	unused = w;
+}
+
+static bool more_watches(void)
+{
+	struct oi_watch *w = oi_os_map_list(WATCHES_BYTES);
+	for (size_t i = 0; w && i < WATCHES_BYTES / sizeof *w; i++)
+		put_back(&w[i]);
+	return w;
+}
+
+/* The watch's id is spent. */
 static void retire_id(struct oi_watch *w)
 {
 	struct slot *s = &slots[w->slot];
@@ -81,17 +99,15 @@ int ouro_watch(void *obj, void (*fn)(void *arg), void *arg, ouro_watch_id *id)
 	struct oi_thread *t = oi_enter();
 	struct oi_header *h = oi_header_of(obj);
 	oi_check_usable(h, "ouro_watch");
-	struct oi_watch *w = oi_calloc(1, sizeof *w);
-	struct oi_weak_entry *e = w ? oi_weak_entry_of(t, h) : NULL;
+	struct oi_weak_entry *e = oi_weak_entry_of(t, h);
 	if (e && (oi_is_dead(h) || (oi_flags(h) & OI_FLAG_GARBAGE)))
 		oi_store_release(&e->object, NULL); /* by its finalizer: no weak reference to the dying */
 	pthread_mutex_lock(&watch_lock);
-	bool ok = e && (first_free || grow());
+	bool ok = e && (first_free || grow()) && (unused || more_watches());
 	if (ok) {
-		w->fn = fn;
-		w->arg = arg;
-		w->entry = e;
-		w->next = e->watches;
+		struct oi_watch *w = unused;
+		unused = w->next;
+		*w = (struct oi_watch){ .fn = fn, .arg = arg, .entry = e, .next = e->watches };
 		if (w->next)
 			w->next->previous = w;
 		e->watches = w;
@@ -103,8 +119,6 @@ int ouro_watch(void *obj, void (*fn)(void *arg), void *arg, ouro_watch_id *id)
 	}
 	pthread_mutex_unlock(&watch_lock);
 	oi_gate_leave(t);
-	if (!ok)
-		free(w);
 	return ok ? 0 : ENOMEM;
 }
 
@@ -116,12 +130,13 @@ bool ouro_unwatch(ouro_watch_id id)
 	struct oi_watch *mine = w && w->entry ? w : NULL;
 	if (w)
 		retire_id(w);
-	if (mine)
+	if (mine) {
 		unlink_watch(mine);
-	else if (w)
-		w->fn = NULL; /* a death has it on its list, and will free it */
+		put_back(mine);
+	} else if (w) {
+		w->fn = NULL; /* a death has it on its list, and will put it back */
+	}
 	pthread_mutex_unlock(&watch_lock);
-	free(mine);
 	return w != NULL;
 }
 
@@ -142,11 +157,11 @@ bool oi_watch_run_one(struct oi_thread *t, struct oi_watch **list)
 	pthread_mutex_lock(&watch_lock);
 	*list = w->next;
 	void (*fn)(void *arg) = w->fn;
+	void *arg = w->arg;
 	if (fn)
 		retire_id(w);
+	put_back(w);
 	pthread_mutex_unlock(&watch_lock);
-	void *arg = w->arg;
-	free(w);
 	if (!fn)
 		return false;
 	oi_store_release(&t->in_callback, t->in_callback + 1);
@@ -163,13 +178,13 @@ size_t oi_watch_run(struct oi_thread *t, struct oi_watch *list)
 	return n;
 }
 
-/* All have run by then. The table of ids stays, so that an id from before names nothing. */
+/* All have run by then. The table of ids stays, so that an id from before names nothing; so do the watches' pages. */
 void oi_watch_shutdown(void)
 {
 	pthread_mutex_lock(&watch_lock);
 	for (uint32_t i = 1; i < n_slots; i++)
 		if (slots[i].watch) {
-			free(slots[i].watch);
+			put_back(slots[i].watch);
 			slots[i].watch = NULL;
 			slots[i].generation++;
 			slots[i].next_free = first_free;
