@@ -76,6 +76,14 @@ enum { CHECKED_BUILD = 1 };
 enum { CHECKED_BUILD = 0 };
 #endif
 
+/* For files whose cases count collections, or what these find: OURO_COLLECT_EVERY would add its own. */
+#if defined(TEST_COUNTS_COLLECTIONS)
+__attribute__((constructor)) static void force_no_collections(void)
+{
+	unsetenv("OURO_COLLECT_EVERY");
+}
+#endif
+
 /* TEST_CASE='weak_*' runs only the cases whose names fit. */
 __attribute__((constructor)) static void choose_cases(void)
 {

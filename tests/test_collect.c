@@ -3,6 +3,7 @@
  * Method: shapes by hand (pairs, rings, hubs, items, traverse); random graphs against a plain walk.
  * A failure would mean: leaks, or objects freed under a program's feet.
  */
+#define TEST_COUNTS_COLLECTIONS 1
 #include "fixture.h"
 
 static struct node *self_loop(const ouro_type *type)

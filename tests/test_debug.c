@@ -3,6 +3,7 @@
  * Method: collect small cycles under each flag; read the log; visit and drop the garbage.
  * A failure would mean: the tools a program has for finding its cycles show nothing, or leak.
  */
+#define TEST_COUNTS_COLLECTIONS 1
 #include "fixture.h"
 
 static void debug_flags_are_kept(void **state)

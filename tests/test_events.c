@@ -3,6 +3,7 @@
  * Method: a listener that records; others that use the library where they may; off while events fly.
  * A failure would mean: monitoring that misses pauses, or a listener that is called after it was removed.
  */
+#define TEST_COUNTS_COLLECTIONS 1
 #include "fixture.h"
 
 struct record {

@@ -3,6 +3,7 @@
  * Method: finalizers that walk their cycle, rise again, block on the library; in all places they run at.
  * A failure would mean: a finalizer that sees a broken object, runs twice or never, or a deadlock.
  */
+#define TEST_COUNTS_COLLECTIONS 1
 #include "fixture.h"
 
 static void finalize_runs_before_destroy_by_count(void **state)

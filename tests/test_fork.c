@@ -25,7 +25,7 @@ static void child_works(void)
 
 	REQUIRE(ouro_weak_store(&cell, n) == 0);
 	ouro_release(n);
-	REQUIRE(ouro_gc_collect(2) >= 2);
+	REQUIRE(ouro_gc_collect(2) >= 0); /* none, if an automatic collection has come first */
 	REQUIRE(ouro_weak_expired(&cell));
 	ouro_release(make_list(&counted_type, 20000));
 	REQUIRE(ouro_flush() == 0);
@@ -47,7 +47,9 @@ static int quiet_child(void *arg)
 	child_works();
 	if (arg != NULL) {
 		thread_run(child_thread, NULL);
-		REQUIRE(ouro_gc_collect(2) == 200);
+		REQUIRE(ouro_gc_collect(2) >= 0);
+		REQUIRE(ouro_flush() == 0);
+		REQUIRE(objects_live() == 0);
 	}
 	REQUIRE(ouro_shutdown(&r) == 0);
 	REQUIRE(r.objects == 0);

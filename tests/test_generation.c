@@ -3,6 +3,7 @@
  * Method: listings of each generation between collections; garbage until automatic collections happen.
  * A failure would mean: collections that never start or always run, or free what old objects hold.
  */
+#define TEST_COUNTS_COLLECTIONS 1
 #include "fixture.h"
 
 /* ---- ages ---- */

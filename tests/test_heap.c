@@ -3,6 +3,7 @@
  * Method: fill up to heap_limit with live and dead objects; drop much, look at bytes_reserved; many threads.
  * A failure would mean: a server that grows for ever, or dies of garbage it could have collected.
  */
+#define TEST_COUNTS_COLLECTIONS 1
 #include "fixture.h"
 
 enum { MB = 1 << 20 };

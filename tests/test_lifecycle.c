@@ -5,6 +5,7 @@
  */
 #include <dirent.h>
 
+#define TEST_COUNTS_COLLECTIONS 1
 #include "fixture.h"
 
 #include "background.h"

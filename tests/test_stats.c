@@ -5,6 +5,7 @@
  */
 #include <ctype.h>
 
+#define TEST_COUNTS_COLLECTIONS 1
 #include "fixture.h"
 
 static ouro_stats stats(void)

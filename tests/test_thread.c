@@ -3,6 +3,7 @@
  * Method: threads that exit, are cancelled, sleep, compute, pin and nest, while another one collects.
  * A failure would mean: a server that hangs when a thread blocks, or leaks with each thread that ends.
  */
+#define TEST_COUNTS_COLLECTIONS 1
 #include "fixture.h"
 
 static uint64_t threads_attached(void)

@@ -3,6 +3,7 @@
  * Method: watches that write to the journal; deaths by count, in a cycle, at shutdown, after rising again.
  * A failure would mean: a program's clean-up is skipped, done twice, or done in the wrong order.
  */
+#define TEST_COUNTS_COLLECTIONS 1
 #include "fixture.h"
 
 static void watch_note(void *arg)

@@ -3,6 +3,7 @@
  * Method: cells in globals, on stacks and in objects; deaths by count and in cycles; readers beside them.
  * A failure would mean: a dangling pointer from a weak load, half-dead cycles, a side table that grows.
  */
+#define TEST_COUNTS_COLLECTIONS 1
 #include "fixture.h"
 
 static ouro_weak global_cell;
