@@ -21,7 +21,8 @@
 
 static bool busy(struct oi_thread *t, bool callbacks_too)
 {
-	return oi_load_acquire(&t->dying) && !oi_load_relaxed(&t->dead) && (callbacks_too || !oi_load_acquire(&t->in_callback)); /* [D1] */
+	bool dying = oi_load_acquire(&t->dying) && !oi_load_relaxed(&t->dead); /* [D1] */
+	return dying && (callbacks_too || !oi_load_acquire(&t->in_callback));
 }
 
 /* Until every other thread's outermost loop has ended once. */
