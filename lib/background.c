@@ -7,8 +7,8 @@
  * releases past their batch or found by the tick, strays.
  *
  * Each sleeps on a futex word that counts requests; a flag per kind of work keeps the requests cheap. [B1] The flag is set
- * by a sequentially consistent exchange after the work was made visible, and cleared before the work is looked for. The word
- * is read before any of that, and before quit: what is asked for after the look at it ends the sleep at once.
+ * by a sequentially consistent exchange after the work was made visible, and cleared before the work is looked for. The
+ * word is read before any of that, and before quit: what is asked for after the look at it ends the sleep at once.
  * In the child of a fork the threads are gone; the first request starts them again.
  */
 #include "background.h"
@@ -194,7 +194,7 @@ static int start_one(struct worker *w, void *(*fn)(void *arg))
 	int error = pthread_create(&w->thread, NULL, fn, NULL);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	w->started = !error;
-	/* ASan's part of a thread's start takes locks that a fork does not wait for: it is over when this returns. See fork.c. */
+	/* ASan's part of a thread's start takes locks that a fork does not wait for (fork.c): over when this returns. */
 	while (OI_ASAN && !error && !oi_load_acquire(&w->running))
 		oi_sleep_ns(20000);
 	return error;

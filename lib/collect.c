@@ -122,7 +122,7 @@ static uint64_t stop_and_examine(struct collection *c, struct oi_set *s)
 	oi_world_stop(&stop);
 	oi_event(OURO_PAUSE_START, c->generation, 0, 0, 0);
 	oi_verify_stopped();
-	uint64_t begin = oi_now_ns(); /* what the pacing takes for an object's cost: neither listeners' nor the verifier's time */
+	uint64_t begin = oi_now_ns(); /* listeners' and the verifier's time is not an object's cost to the pacing */
 	examine(c, s);
 	if (c->generation == 2)
 		oi_heap_harvest_all();

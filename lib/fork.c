@@ -4,14 +4,16 @@
  * Before: no collection runs (its lock is taken), the world is stopped, and every lock of the library is held, so that the
  * child inherits everything whole. The forking thread may be pinned. Then a collection may be waiting for it to stop the world,
  * and it must not wait for that collection: it takes no collection lock, the stop gives way (world.c), and the child makes the
- * lock new; a collection has nothing half done outside its stops, and the set it found is in its thread's hand from the stop on.
+ * lock new; a collection has nothing half done outside its stops, and the set it found is in its thread's hand from the
+ * stop on.
  * In the child the other threads are gone: their references stay counted; their keys stay taken, and objects that bear them
  * are merged one by one when found, because walking the heap would make the child copy it; their pages are orphaned. The
  * library's threads are started again by the first request for them.
  *
- * The child may call malloc: glibc's is whole there, but others' need not be. The ASan runtimes of gcc 12 and clang 14 take no
- * locks at a fork (LLVM's does since 18): with another thread inside malloc, the child hangs in it. So the library's threads
- * call no malloc (set.h), and a program's child works with such an allocator if its own threads are elsewhere.
+ * The child may call malloc: glibc's is whole there, but others' need not be. The ASan runtimes of gcc 12 and clang 14
+ * take no locks at a fork (LLVM's does since 18): with another thread inside malloc, the child hangs in it. So the
+ * library's threads call no malloc (set.h), and a program's child works with such an allocator if its own threads are
+ * elsewhere.
  */
 #include "fork.h"
 

@@ -10,8 +10,9 @@
  *   CLEAR       -> clear is called, references to the world outside are released; those among members are just forgotten
  *   DESTROY     -> destroy is called, the memory freed
  * One thread works on a set at a time, and leaves word in its record of which and how far, so that the child of a fork, where
- * the thread vanishes, can go on: a callback that had begun counts as done. From the stop that condemns it on, a set is in a
- * hand or in the queue at every instant. With SAVEALL the set ends at CLEAR: what is left of it goes to the garbage list.
+ * the thread vanishes, can go on: a callback that had begun counts as done. From the stop that condemns it on, a set is
+ * in a hand or in the queue at every instant. With SAVEALL the set ends at CLEAR: what is left of it goes to the garbage
+ * list.
  */
 #include "set.h"
 

@@ -25,13 +25,13 @@ struct oi_set {
 	size_t n_dead;            /* the result: unreachable and not resurrected */
 };
 
-/* No malloc, here and in whatever else the library's threads do: a child of fork must not depend on whose locks they held. */
+/* No malloc, nor elsewhere on the library's threads: the child of a fork could find the allocator locked. */
 struct oi_set *oi_set_new(int generation);
 void oi_set_free(struct oi_set *s);
 void oi_set_shutdown(void);
 /*
- * World stopped: the set goes into the hand of @t, where the child of a fork finds it should @t vanish; until it is queued,
- * worked on to its end, or put away (empty). Hands are stacks: a finalizer may collect.
+ * World stopped: the set goes into the hand of @t, where the child of a fork finds it should @t vanish; until it is
+ * queued, worked on to its end, or put away (empty). Hands are stacks: a finalizer may collect.
  */
 void oi_set_take_in_hand(struct oi_thread *t, struct oi_set *s);
 void oi_set_put_away(struct oi_thread *t, struct oi_set *s);

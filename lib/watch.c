@@ -5,8 +5,8 @@
  * takes it. Exactly once: running and undoing both begin by taking the watch's id out of the table, under the lock; who
  * finds it there has it. An id is {slot of the table, generation}, so an old id is told from a new one.
  *
- * The table and the watches lie on mapped pages, and watches that are done with are kept for later ones: no malloc, set.h says
- * why.
+ * The table and the watches lie on mapped pages, and watches that are done with are kept for later ones: no malloc, for
+ * the reason in set.h.
  */
 #include "watch.h"
 

@@ -7,8 +7,8 @@
  *   asked    -> stopped  when every gate reads 0
  *   stopped  -> running  oi_world_start: STOP cleared, generation + 1, waiters woken
  *   asked    -> running  cancelled, and tried again, when a thread that is waited for forks inside its pinned region: it needs
- *                        the registry lock, and may not leave its gate. Unless the stop is for a fork too: that thread does
- *                        nothing but wait for its turn, so two forks do not give way to each other for ever
+ *                        the registry lock, and may not leave its gate. Unless the stop is for a fork too: that thread
+ *                        does nothing but wait for its turn, so two forks do not give way to each other for ever
  * A thread that finds STOP leaves its gate and sleeps on the generation word, read before the request word: the restart
  * clears the request first and counts up second, so a sleeper either sees the cleared request or a changed generation.
  * Two stops in a row are told apart by the generation; a plain flag deadlocked the prototype.

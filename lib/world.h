@@ -34,7 +34,7 @@ struct oi_stop {
  * caller is outside its own gate. Blocks for as long as a thread is pinned.
  */
 void oi_world_stop(struct oi_stop *stop);
-/* The same for a fork: the caller may be pinned, and threads that wait to fork inside a pinned region count as outside. */
+/* The same for a fork: the caller may be pinned; threads that wait to fork inside a pinned region count as outside. */
 void oi_world_stop_to_fork(struct oi_stop *stop);
 /* Restarts it; returns how long the world was being or was stopped, in ns, which is what a mutator can have waited. */
 uint64_t oi_world_start(struct oi_stop *stop);
