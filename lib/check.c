@@ -21,10 +21,20 @@ void oi_check_object(const struct oi_header *h, const char *operation)
 		oi_abort("%s: the \"%s\" at %p has been freed", operation, name_of(h), (void *)(h + 1));
 }
 
+/*
+ * While its finalizer runs, and until what it did is decided (the flag goes before DEAD does), the object may be used by those
+ * to whom the finalizer gave references: they are counted.
+ */
+static bool is_gone(const struct oi_header *h)
+{
+	uint32_t s = oi_load_relaxed(&h->shared);
+	return (s & OI_DEAD) && !(oi_flags(h) & OI_FLAG_FINALIZING) && oi_shared_count(s) <= 0;
+}
+
 void oi_check_live(const struct oi_header *h, const char *operation)
 {
 	oi_check_object(h, operation);
-	if (oi_is_dead(h) && !(oi_flags(h) & OI_FLAG_FINALIZING))
+	if (is_gone(h))
 		oi_abort("%s: the \"%s\" at %p is dead", operation, name_of(h), (void *)(h + 1));
 }
 
@@ -39,7 +49,7 @@ void oi_check_usable(const struct oi_header *h, const char *operation)
 void oi_check_release(const struct oi_header *h, const char *operation)
 {
 	oi_check_object(h, operation);
-	if (oi_is_dead(h) && !(oi_flags(h) & OI_FLAG_FINALIZING))
+	if (is_gone(h))
 		oi_abort("%s: the \"%s\" at %p is dead: it was released once too often", operation, name_of(h), (void *)(h + 1));
 	uint32_t s = oi_load_relaxed(&h->shared);
 	if ((s & OI_MERGED) && oi_shared_count(s) <= 0 && oi_load_relaxed(&h->own) != OI_OWN_IMMORTAL)
@@ -54,7 +64,7 @@ static void check_container(const void *slot, const char *operation, bool dying_
 		return;
 	if (oi_load_relaxed(&h->own) == OI_OWN_FREE)
 		oi_abort("%s: the slot at %p lies in a \"%s\" at %p that has been freed", operation, slot, name_of(h), (void *)(h + 1));
-	if (!dying_is_fine && oi_is_dead(h) && !(oi_flags(h) & OI_FLAG_FINALIZING) && !oi_self->in_callback)
+	if (!dying_is_fine && is_gone(h) && !oi_self->in_callback)
 		oi_abort("%s: the slot at %p lies in a dead \"%s\" at %p", operation, slot, name_of(h), (void *)(h + 1));
 }
 

@@ -3,7 +3,8 @@
  *
  * The layout and the states are in object.h. Who moves the shared word:
  *   biased -> QUEUED   a foreign release that takes the count below 0 (oi_release_foreign); once. For a published object it
- *                      is noticed afterwards: until then the count alone says so, and whoever merges makes it good
+ *                      is noticed afterwards: until then the count alone says so, and whoever merges, and finds that nothing
+ *                      is left, has a dead object on its hands
  *   biased -> MERGED   the owner whose local count reaches 0 (oi_merge_zero), or merge.c for a queued object or for
  *                      the objects of a thread that leaves
  *   MERGED -> DEAD     whoever takes the count to 0 and wins the exchange 0 -> DEAD; a failed exchange means that
@@ -59,10 +60,13 @@ void oi_retain_foreign(struct oi_header *h)
 		oi_saturate(h);
 }
 
-/* After taking the count of a merged object to 0: true if this thread won its death. */
+/*
+ * After taking the count of a merged object to 0: true if this thread won its death. One that is DEAD already has been won: a
+ * reference to it came from its finalizer, whose end decides (death.c).
+ */
 static bool win_death(struct oi_header *h, uint32_t zero)
 {
-	return oi_cas(&h->shared, &zero, zero | OI_DEAD); /* [C1] */
+	return !(zero & OI_DEAD) && oi_cas(&h->shared, &zero, zero | OI_DEAD); /* [C1] */
 }
 
 static bool release_merged(struct oi_header *h, uint32_t s)

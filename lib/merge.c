@@ -104,8 +104,9 @@ static void merge_child(void *child, void *arg)
 	if (!a->budget || oi_load_relaxed(&h->own) != a->owner->key) /* owner */
 		return;
 	a->budget--;
-	merge(h, 0);
-	if (oi_shared_count(oi_load_relaxed(&h->shared)) == 1 && a->n < AHEAD) /* recheck: a guess at what dies */
+	if (unlikely(merge(h, 0)))
+		oi_death_hand_over(h); /* between a foreign release and its queueing: count.c, release_published */
+	else if (oi_shared_count(oi_load_relaxed(&h->shared)) == 1 && a->n < AHEAD) /* recheck: a guess at what dies */
 		a->todo[a->n++] = h;
 }
 
@@ -267,8 +268,8 @@ static void merge_page(struct oi_thread *t, struct oi_page *p)
 {
 	for (uint32_t i = 0; i < p->bump; i++) {
 		struct oi_header *h = oi_block_at(p, i);
-		if (oi_load_relaxed(&h->own) == t->key) /* owner */
-			merge(h, 0);
+		if (oi_load_relaxed(&h->own) == t->key && merge(h, 0)) /* owner */
+			oi_death_hand_over(h); /* as in merge_child */
 	}
 }
 
