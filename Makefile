@@ -63,7 +63,7 @@ EXAMPLE_BINS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard examples/*.c)))
 DEPSERVER    := $(BUILD)/examples/depserver/depserver
 
 .PHONY: all check check-one tsan asan stress bench bench-pause demo deps deps-build deps-demo deps-bench deps-pause \
-	deps-sanitize install uninstall clean help tests-build stress-build examples lint
+	deps-sanitize deps-models models install uninstall clean help tests-build stress-build examples lint
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -180,6 +180,10 @@ stress: deps-build
 	$(MAKE) stress-build
 	stress/run.sh $(BUILD)/stress $(THREADS) $(SECONDS) $(SEED)
 
+## models: spin checks the models of the protocols, and that it finds each mistake seeded into them; under 5 minutes
+models: deps-models
+	tests/models/run.sh
+
 ## bench: Google Benchmark, every row beside its peer
 bench: deps-bench
 	$(MAKE) $(BENCH_BINS)
@@ -200,9 +204,10 @@ DEPS_DEMO     := gcc libc6-dev pkg-config liburcu-dev libuv1-dev redis-tools
 DEPS_BENCH    := $(DEPS_BUILD) g++ libbenchmark-dev libgc-dev libmimalloc-dev
 DEPS_PAUSE    := libgc-dev python3 gnuplot-nox
 DEPS_SANITIZE := $(DEPS_BUILD) clang libclang-rt-14-dev
+DEPS_MODELS   := gcc libc6-dev spin
 ## deps: installs the Debian packages that are missing (or says which, where it may not)
 deps:
-	@tests/deps.sh $(sort $(DEPS_BUILD) $(DEPS_DEMO) $(DEPS_BENCH) $(DEPS_PAUSE) $(DEPS_SANITIZE))
+	@tests/deps.sh $(sort $(DEPS_BUILD) $(DEPS_DEMO) $(DEPS_BENCH) $(DEPS_PAUSE) $(DEPS_SANITIZE) $(DEPS_MODELS))
 deps-build:
 	@tests/deps.sh $(DEPS_BUILD)
 deps-demo:
@@ -214,6 +219,8 @@ deps-pause:
 	-@tests/deps.sh $(DEPS_PAUSE)
 deps-sanitize:
 	@tests/deps.sh $(DEPS_SANITIZE)
+deps-models:
+	@tests/deps.sh $(DEPS_MODELS)
 
 # ---- installing: any variant, e.g. make install TSAN=1 PREFIX=dir ----
 ## install: library, headers and ouro.pc below DESTDIR and PREFIX

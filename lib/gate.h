@@ -22,6 +22,7 @@
  * Why not liburcu-memb's read_lock and synchronize_rcu, which is the same idea: its domain is the application's too, so a
  * thread that holds rcu_read_lock for its own reasons, outside this library, would delay every stop; synchronize_rcu can
  * neither say who holds it up nor give up; and it costs more (bench/bench_gate.cc has both side by side).
+ * Model: tests/models/stop.pml.
  */
 #ifndef OI_GATE_H
 #define OI_GATE_H

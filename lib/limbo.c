@@ -8,6 +8,7 @@
  *
  * A batch is also sealed at 64 KiB of blocks, which bounds limbo to what a second-level cache holds: 1.5 ns an object
  * there, 15 at 16 MiB.
+ * Model: tests/models/limbo.pml.
  */
 #include "limbo.h"
 

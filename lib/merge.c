@@ -21,6 +21,7 @@
  * would make the child copy all of it).
  *
  * [M1] The queue's lock orders the pusher's QUEUED before the drainer's merge.
+ * Model: tests/models/merge.pml.
  */
 #include "merge.h"
 

@@ -5,6 +5,7 @@
  * stored is seen by whoever loads it. A slot holds one counted reference; taking the pointer out moves that reference.
  * Reading and counting are two steps: between them the slot's reference may go, and the object die. Its memory stays,
  * since it was published and the reader is inside the gate; oi_try_retain then says no, and the slot is read again.
+ * Model: tests/models/slot.pml.
  */
 #include "check.h"
 #include "count.h"

@@ -14,6 +14,7 @@
  * [W1] object is stored with release, loaded with acquire. The entry cannot be used for another object between the
  * comparison and the load: that takes a grace period, and this thread is inside. The memory of the object cannot be reused
  * for the same reason. Whether it still lives is decided by its count alone (DEAD is sticky).
+ * Model: tests/models/weak.pml.
  */
 #include "weak.h"
 

@@ -18,6 +18,7 @@
  * Note [GRACE]. Epoch-based reclamation (Fraser 2004) over the same gates: a gate holds the epoch at entry. Grace period
  * e is over when, after the epoch became e and a membarrier, every gate was seen 0 or >= e. What was unlinked before a
  * batch was sealed at epoch x may be reused once epoch x + 1 is done.
+ * Models: tests/models/stop.pml for Note [STOP], limbo.pml for Note [GRACE].
  */
 #include "world.h"
 
