@@ -147,7 +147,7 @@ bool oi_merge_zero(struct oi_thread *t, struct oi_header *h)
 		return true;
 	}
 	/* From here on others count in shared and may even free the block, which marks it: hence no plain store. */
-	oi_merge_disown(h);
+	oi_merge_disown(h, t->key);
 	if (unlikely((next & OI_QUEUED) && oi_shared_count(next) == 1))
 		return oi_merge_recover(t, h); /* all that is left waits in this thread's own queue */
 	return false;

@@ -51,41 +51,45 @@ static void unlock(struct oi_merge_queue *q)
 	oi_store_release(&q->lock, 0u); /* [M1] */
 }
 
-void oi_merge_disown(struct oi_header *h)
+void oi_merge_disown(struct oi_header *h, uint16_t key)
 {
-	uint16_t own = oi_load_relaxed(&h->own); /* recheck */
-	while (own != OI_OWN_MERGED && own <= OI_OWN_KEY_MAX && !oi_cas(&h->own, &own, (uint16_t)OI_OWN_MERGED))
-		;
+	oi_cas(&h->own, &key, (uint16_t)OI_OWN_MERGED);
 }
 
 /*
  * Folds local into shared and takes @drop references away. Caller: the owner inside its gate, or whoever keeps the owner
- * out of it, or anyone if the owner vanished in a fork and the object was QUEUED by the caller. True: now DEAD.
+ * out of it, or anyone if the owner vanished in a fork and the object was QUEUED by the caller: one at a time, so that nobody
+ * else makes it MERGED meanwhile. True: now DEAD. After the exchange others may free it, and in the child of a fork even use the
+ * block again: the only write that comes later, to own, looks for the key that was there.
  */
 static bool merge(struct oi_header *h, uint32_t drop)
 {
-	uint32_t s = oi_load_acquire(&h->shared), next; /* [C1] */
+	uint32_t s = oi_load_acquire(&h->shared), next, local = 0; /* [C1] */
+	uint16_t key = oi_load_relaxed(&h->own);                   /* owner */
+	if (!(s & OI_MERGED)) {
+		local = oi_load_relaxed(&h->local); /* owner */
+		oi_store_relaxed(&h->local, 0u);
+	}
 	do {
-		uint32_t local = s & OI_MERGED ? 0 : oi_load_relaxed(&h->local); /* owner */
 		next = ((s & ~(uint32_t)(drop ? OI_QUEUED : 0)) + (local - drop) * OI_ONE) | OI_MERGED;
 		if (oi_shared_count(next) == 0 && !(next & OI_QUEUED))
 			next |= OI_DEAD;
 	} while (!oi_cas(&h->shared, &s, next)); /* [C1] */
-	if (!(s & OI_MERGED)) {
-		oi_store_relaxed(&h->local, 0); /* owner */
-		oi_merge_disown(h);
-	}
+	if (!(s & OI_MERGED) && key <= OI_OWN_KEY_MAX)
+		oi_merge_disown(h, key);
 	return (next & OI_DEAD) && !(s & OI_DEAD);
 }
 
 void oi_merge_stopped(struct oi_header *h)
 {
-	if (oi_load_relaxed(&h->own) == OI_OWN_MERGED) /* stopped */
+	uint16_t own = oi_load_relaxed(&h->own); /* stopped */
+	if (own == OI_OWN_MERGED)
 		return;
 	uint32_t s = oi_load_relaxed(&h->shared); /* stopped */
 	oi_store_relaxed(&h->shared, (s + oi_load_relaxed(&h->local) * OI_ONE) | OI_MERGED);
-	oi_store_relaxed(&h->local, 0);
-	oi_merge_disown(h);
+	oi_store_relaxed(&h->local, 0u);
+	if (own <= OI_OWN_KEY_MAX)
+		oi_store_relaxed(&h->own, OI_OWN_MERGED);
 }
 
 /* ---- merging ahead ---- */

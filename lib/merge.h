@@ -7,8 +7,8 @@
 
 /* After setting QUEUED, inside the gate. True: the object is dead after all, and the caller's to bury. */
 bool oi_merge_queue(struct oi_thread *t, struct oi_header *h);
-/* own := merged, unless it is immortal or the block is free again. */
-void oi_merge_disown(struct oi_header *h);
+/* own := merged, where it still is @key: not if it became immortal, or the block is free again. */
+void oi_merge_disown(struct oi_header *h, uint16_t key);
 /* The owner itself, on its way into the gate. Leaves the gate for the deaths and comes back. */
 void oi_merge_drain_own(struct oi_thread *t);
 /* On behalf of every thread that has a queue and is outside; from the collector's tick. True if something was left. */

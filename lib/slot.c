@@ -29,12 +29,15 @@ static void bury(struct oi_thread *t, struct oi_header *h)
 
 /*
  * The object in the slot is dying. If its finalizer runs, storing it there is its resurrection, and the slot's reference is
- * as good as any: a count taken now is covered by it if the slot still holds the object afterwards.
+ * as good as any: a count taken now is covered by it if the slot still holds the object afterwards, and if it came before the
+ * decision (which ends FINALIZING first, then looks at the count), or the decision was for life.
  */
 static bool retain_finalizing(struct oi_thread *t, void **slot, struct oi_header *h)
 {
 	oi_add_acq_rel(&h->shared, OI_ONE);
-	if (oi_load_acquire(slot) == oi_object_of(h)) /* [S1] */
+	oi_perturb();
+	bool counted = (oi_load_acquire(&h->flags) & OI_FLAG_FINALIZING) || !(oi_load_acquire(&h->shared) & OI_DEAD); /* [C1] */
+	if (counted && oi_load_acquire(slot) == oi_object_of(h)) /* [S1] */
 		return true;
 	if (oi_release_foreign(t, h))
 		bury(t, h);
@@ -48,7 +51,7 @@ static OI_NOINLINE void *load_again(struct oi_thread *t, void **slot, void *obj,
 		bool finalizing = oi_flags(h) & OI_FLAG_FINALIZING;
 		if (tried == OI_TRIED_LAST)
 			bury(t, h);
-		else if (finalizing && retain_finalizing(t, slot, h))
+		else if (finalizing && (oi_perturb(), retain_finalizing(t, slot, h)))
 			return obj;
 		void *now = oi_load_acquire(slot); /* [S1] */
 		if (!now || (now == obj && tried == OI_TRIED_DYING && !finalizing))

@@ -10,10 +10,11 @@
  *   -> expired: object = NULL, index taken away (oi_weak_sever) -> limbo for a grace period -> generation + 1 -> free.
  * A generation about to wrap retires its entry for ever: no ABA at all, 24 bytes for 2^32 uses.
  *
- * Upgrading (ouro_weak_load), inside the gate: read the word, compare the generation, read the object, try to retain it.
- * [W1] object is stored with release, loaded with acquire. The entry cannot be used for another object between the
- * comparison and the load: that takes a grace period, and this thread is inside. The memory of the object cannot be reused
- * for the same reason. Whether it still lives is decided by its count alone (DEAD is sticky).
+ * Upgrading (ouro_weak_load), inside the gate: read the word, read the object, then compare the generation, try to retain.
+ * [W1] object is stored with release, loaded with acquire: who sees the object of the entry's next life sees its generation
+ * too. (The other way round an upgrade that entered after the entry was sealed could meet the old generation and the new object.)
+ * The memory of an object that was read with its generation cannot be reused while this thread is inside. Whether it still lives
+ * is decided by its count alone (DEAD is sticky).
  * Model: tests/models/weak.pml.
  */
 #include "weak.h"
@@ -225,6 +226,15 @@ int ouro_weak_store(ouro_weak *cell, void *obj)
 	return error;
 }
 
+/* What a cell refers to, dying perhaps; NULL: expired. Inside the gate. */
+OI_INLINE struct oi_header *object_of(uint64_t word)
+{
+	struct oi_weak_entry *e = entry_at((uint32_t)word);
+	struct oi_header *h = oi_load_acquire(&e->object); /* [W1]: before the generation */
+	oi_perturb();
+	return oi_load_acquire(&e->generation) == (uint32_t)(word >> 32) ? h : NULL;
+}
+
 void *ouro_weak_load(ouro_weak *cell)
 {
 	struct oi_thread *t = oi_enter();
@@ -232,8 +242,8 @@ void *ouro_weak_load(ouro_weak *cell)
 	enum oi_tried tried = OI_TRIED_DYING;
 	uint64_t word = oi_load_acquire(&cell->word); /* [W4] */
 	if (word) {
-		struct oi_weak_entry *e = entry_at((uint32_t)word);
-		if (oi_load_acquire(&e->generation) == (uint32_t)(word >> 32) && (obj = oi_load_acquire(&e->object))) /* [W1] */
+		obj = object_of(word);
+		if (obj)
 			tried = oi_try_retain(t, obj);
 	}
 	oi_gate_leave(t);
@@ -256,10 +266,8 @@ bool ouro_weak_expired(const ouro_weak *cell)
 	bool expired = true;
 	uint64_t word = oi_load_acquire(&cell->word); /* [W4] */
 	if (word) {
-		struct oi_weak_entry *e = entry_at((uint32_t)word);
-		struct oi_header *h;
-		if (oi_load_acquire(&e->generation) == (uint32_t)(word >> 32) && (h = oi_load_acquire(&e->object))) /* [W1] */
-			expired = is_dying(h);
+		struct oi_header *h = object_of(word);
+		expired = !h || is_dying(h);
 	}
 	oi_gate_leave(t);
 	return expired;

@@ -25,7 +25,7 @@
  * waits for a grace period (limbo.pml).
  *
  * -DVANISHED: the owner vanished in a fork, its key stays taken, its queue is closed: whoever queues merges. Its page
- * may be adopted, and then a block that was never published be used again at once: as yet that is MUT_REUSED.
+ * may be adopted, and then a block that was never published be used again at once.
  * -DALONE: one foreign thread only.
  *
  * RUN:
@@ -43,8 +43,9 @@
  * MUT_NO_CLOSING: a thread leaves without closing its queue
  * MUT_NO_LAST_DRAIN: a thread leaves without draining its queue once more when it is closed
  * MUT_PUSH_UNLOCKED: a foreign release looks whether the queue is closed, and adds to it, without its lock
- * MUT_REUSED -DVANISHED: the block is used again, by whoever adopted the vanished owner's page, before its merger has
- *     written
+ * MUT_LATE_LOCAL -DVANISHED: local is cleared after the exchange that merges, when the block may be in use again
+ * MUT_DISOWN_BLIND -DVANISHED: own becomes MERGED whosever key it is by then
+ * MUT_WINDOW_LEFT: a thread that leaves ignores that it merged an object of which nothing was left
  */
 #define T 0 /* the owner */
 #ifndef OPS
@@ -86,6 +87,8 @@ bool registry;
 
 short held[3];
 bool died;
+bool reused;    /* the block holds the next object */
+bool left_dead; /* its death was won by somebody who ignored it */
 byte n_over; /* threads that have ended */
 
 #define empty_gate() if :: gate_buffer -> gate = gate_buffer - 1; gate_buffer = 0 :: else fi
@@ -112,7 +115,11 @@ end:
 
 inline disown()
 {
+#ifdef MUT_DISOWN_BLIND
 	atomic { if :: own == KEY || own == KEY_ANOTHER -> own = OWN_MERGED :: else fi }
+#else
+	atomic { if :: own == KEY -> own = OWN_MERGED :: else fi }
+#endif
 }
 
 #define clear_locals() atomic { s = 0; next = 0; l = 0 }
@@ -120,12 +127,17 @@ inline disown()
 inline merge(drop)
 {
 	s = shared;
+	l = 0;
+	if
+	:: !(s & MERGED) ->
+		l = own_count;
+#ifndef MUT_LATE_LOCAL
+		own_count = 0
+#endif
+	:: else
+	fi;
 	do
-	:: if
-		:: s & MERGED -> l = 0
-		:: else -> l = own_count
-		fi;
-		next = ((s & ~(drop * QUEUED)) + (l - drop) * ONE) | MERGED;
+	:: next = ((s & ~(drop * QUEUED)) + (l - drop) * ONE) | MERGED;
 		if
 		:: COUNT(next) == 0 && !(next & QUEUED) -> next = next | DEAD
 		:: else
@@ -135,7 +147,11 @@ inline merge(drop)
 			:: shared == s ->
 				shared = next;
 				if
-				:: (next & DEAD) && !(s & DEAD) -> dies()
+				:: (next & DEAD) && !(s & DEAD) ->
+					dies();
+#ifdef MUT_WINDOW_LEFT
+					left_dead = !drop
+#endif
 				:: else
 				fi;
 				done = true
@@ -150,7 +166,9 @@ inline merge(drop)
 	done = false;
 	if
 	:: !(s & MERGED) ->
+#ifdef MUT_LATE_LOCAL
 		own_count = 0;
+#endif
 		disown()
 	:: else
 	fi;
@@ -220,10 +238,11 @@ inline release_merged()
 	:: s == (MERGED | ONE) && !published ->
 #endif
 		atomic { shared = MERGED | DEAD; dies() };
-#ifdef MUT_REUSED
+#ifdef VANISHED
+		/* The block is used again at once, by whoever adopted the vanished owner's page. */
 		own = OWN_FREE;
 		own_count = 1;
-		own = KEY_ANOTHER
+		atomic { own = KEY_ANOTHER; reused = true }
 #endif
 	:: else ->
 		atomic { old = shared; shared = shared - ONE
@@ -241,8 +260,56 @@ inline release_merged()
 	fi
 }
 
-/* The reference is given up here: from its first step on nothing may rest on it but the count itself. */
+/* Published: subtracts first, and looks afterwards what that has done. */
+inline release_published()
+{
+	atomic {
+		held[t]--; old = shared; shared = shared - ONE
+#ifdef MUT_NO_STICKY_ZERO
+		; if :: (old & MERGED) && COUNT(old) == 1 -> dies() :: else fi
+#endif
+	};
+	if
+#ifndef MUT_NO_STICKY_ZERO
+	:: (old & MERGED) && COUNT(old) == 1 -> win_death()
+#endif
+	:: !(old & MERGED) && COUNT(old) <= 0 && !(old & QUEUED) -> queue_negative()
+	:: else
+	fi;
+	old = 0
+}
+
+inline queue_negative()
+{
+	s = shared;
+	do
+	:: (s & (MERGED | QUEUED)) || COUNT(s) >= 0 -> break
+	:: else ->
+		atomic { if :: shared == s -> shared = (s + ONE) | QUEUED; done = true :: else -> s = shared fi };
+		if
+		:: done -> done = false; taken = true; break
+		:: else
+		fi
+	od;
+	clear_locals();
+	if
+	:: taken -> taken = false; merge_queue()
+	:: else
+	fi
+}
+
 inline release_foreign()
+{
+	if
+#ifndef MUT_PLAIN_PUBLISHED
+	:: published -> release_published()
+#endif
+	:: else -> release_unpublished()
+	fi
+}
+
+/* The reference is given up here: from its first step on nothing may rest on it but the count itself. */
+inline release_unpublished()
 {
 	atomic { held[t]--; s = shared };
 	do
@@ -500,9 +567,8 @@ proctype collector()
 		fi
 	:: n_over == 3 && (!queued || !attached) -> break
 	od;
-#ifdef MUT_REUSED
-	assert(own != KEY_ANOTHER || own_count == 1)
-#endif
+	assert(!reused || (own == KEY_ANOTHER && own_count == 1)); /* nobody wrote into the next life of the block */
+	assert(!left_dead);
 	assert(!queued);
 	assert(died == nobody_holds);
 	assert(died || !(shared & QUEUED));

@@ -16,7 +16,6 @@
  *
  * A step is one load, one store or one read-modify-write, in program order: [C1] on shared, acquire-release on the
  * flags, [S1] on the slots. The memory stays, as the reader is inside its gate (limbo.pml).
- * (As yet lib/slot.c is MUT_RETAIN_STALE, and lib/count.c MUT_RELEASE_DEAD.)
  *
  * RUN:
  * RUN: -DDYING_HOLDER

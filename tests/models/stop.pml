@@ -23,7 +23,8 @@
  * naps; what the child of a fork does, alone. Orders: release and acquire on gate and request [G1] [G2] come for free
  * under TSO; on weaker machines they are what keeps an operation between its two stores to gate. Read-modify-writes of
  * a thread do not empty its buffer here, so that nothing rests on their being full fences, as they are on x86.
- * A pinned fork waits here until no other thread is in one; the library does not, as yet: MUT_TWO_PINNED_FORKS.
+ * A pinned fork waits here until no other thread is in one; the library's takes that thread for stopped, and counts no grace
+ * period then.
  *
  * RUN:
  * RUN: -DFENCE

@@ -20,7 +20,6 @@
  * the generation, and why ouro_weak_load must read it after the object. (Read first, as in MUT_GENERATION_FIRST, it may
  * still be the old one, and the object already that of the entry's next life.) In that order an upgrade does not even
  * need the entry's own grace period, only the block's: -DNO_GRACE_ENTRY does without.
- * (lib/weak.c compares first as yet.)
  * A step is one load, store or read-modify-write, in program order: assumed are acquire and release on object [W1],
  * index [W3], cell [W4], and on the generation. Atomic blocks are one read-modify-write, or add what the assertions
  * note.
