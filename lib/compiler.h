@@ -42,6 +42,8 @@
 #define OI_COLD __attribute__((cold, noinline))
 #define OI_NOINLINE __attribute__((noinline))
 #define OI_PRINTF(a, b) __attribute__((format(printf, a, b)))
+/* For declarations of variables that fast paths read: else they are reached through the global offset table. */
+#define OI_HIDDEN __attribute__((visibility("hidden")))
 #define OI_LINE 64 /* bytes of a cache line */
 
 /*

@@ -180,8 +180,17 @@ int64_t oi_references(const struct oi_header *h)
 
 /*
  * Retain and release by the owner are a handful of instructions around one add, and need no stack frame: whatever else may
- * have to be done is a tail call (4.9 -> 4.1 ns for the two).
+ * have to be done is a tail call (6.5 -> 4 ns for the two). Likewise for a pinned thread, which passes no gate.
  */
+OI_INLINE bool retain_quickly(struct oi_thread *t, struct oi_header *h)
+{
+	uint32_t local = oi_load_relaxed(&h->local); /* owner */
+	if (unlikely(oi_load_relaxed(&h->own) != t->key) || unlikely(local == OI_LOCAL_MAX - 1)) /* owner */
+		return false;
+	oi_store_relaxed(&h->local, local + 1); /* owner */
+	return true;
+}
+
 static OI_NOINLINE void *retain_otherwise(struct oi_thread *t, struct oi_header *h)
 {
 	oi_retain(t, h);
@@ -189,11 +198,16 @@ static OI_NOINLINE void *retain_otherwise(struct oi_thread *t, struct oi_header 
 	return oi_object_of(h);
 }
 
-static OI_COLD void *retain_slow(void *obj)
+static OI_NOINLINE void *retain_slow(void *obj)
 {
+	struct oi_thread *t = oi_self;
 	if (!obj)
 		return NULL;
-	struct oi_thread *t = oi_enter();
+	if (!t || !t->pin_depth)
+		t = oi_enter();
+	oi_check_live(oi_header_of(obj), "ouro_retain");
+	if (t->pin_depth && retain_quickly(t, oi_header_of(obj)))
+		return obj;
 	return retain_otherwise(t, oi_header_of(obj));
 }
 
@@ -204,34 +218,43 @@ void *ouro_retain(void *obj)
 		return retain_slow(obj);
 	struct oi_header *h = oi_header_of(obj);
 	oi_check_live(h, "ouro_retain");
-	uint32_t local = oi_load_relaxed(&h->local); /* owner */
-	if (unlikely(oi_load_relaxed(&h->own) != t->key) || unlikely(local == OI_LOCAL_MAX - 1)) /* owner */
+	if (unlikely(!retain_quickly(t, h)))
 		return retain_otherwise(t, h);
-	oi_store_relaxed(&h->local, local + 1); /* owner */
-	oi_gate_leave(t);
+	oi_gate_leave_again(t);
 	return obj;
+}
+
+OI_INLINE bool release_quickly(struct oi_thread *t, struct oi_header *h)
+{
+	uint32_t local = oi_load_relaxed(&h->local) - 1; /* owner */
+	if (unlikely(oi_load_relaxed(&h->own) != t->key) || unlikely(!local) || /* owner */
+	    unlikely(oi_load_relaxed(&h->shared) & OI_QUEUED)) /* recheck */
+		return false;
+	oi_store_relaxed(&h->local, local); /* owner */
+	return true;
 }
 
 static OI_NOINLINE void release_otherwise(struct oi_thread *t, struct oi_header *h)
 {
 	if (oi_load_relaxed(&h->own) == t->key && oi_load_relaxed(&h->local) == 1 && !oi_load_acquire(&h->shared) && /* [C1] */
-	    !oi_load_relaxed(&h->published)) {
+	    !oi_load_relaxed(&h->published))
 		oi_death_private(t, h); /* nobody else has a reference or can find one */
-		return;
-	}
-	if (oi_release(t, h))
+	else if (oi_release(t, h))
 		oi_death_inside(t, h);
 	else
 		oi_gate_leave(t);
 }
 
-static OI_COLD void release_slow(void *obj)
+static OI_NOINLINE void release_slow(void *obj)
 {
+	struct oi_thread *t = oi_self;
 	if (!obj)
 		return;
-	struct oi_thread *t = oi_enter();
+	if (!t || !t->pin_depth)
+		t = oi_enter();
 	oi_check_release(oi_header_of(obj), "ouro_release");
-	release_otherwise(t, oi_header_of(obj));
+	if (!t->pin_depth || !release_quickly(t, oi_header_of(obj)))
+		release_otherwise(t, oi_header_of(obj));
 }
 
 void ouro_release(void *obj)
@@ -243,14 +266,10 @@ void ouro_release(void *obj)
 	}
 	struct oi_header *h = oi_header_of(obj);
 	oi_check_release(h, "ouro_release");
-	uint32_t local = oi_load_relaxed(&h->local) - 1; /* owner */
-	if (unlikely(oi_load_relaxed(&h->own) != t->key) || unlikely(!local) || /* owner */
-	    unlikely(oi_load_relaxed(&h->shared) & OI_QUEUED)) { /* recheck */
+	if (likely(release_quickly(t, h)))
+		oi_gate_leave_again(t);
+	else
 		release_otherwise(t, h);
-		return;
-	}
-	oi_store_relaxed(&h->local, local); /* owner */
-	oi_gate_leave(t);
 }
 
 void *ouro_try_retain(void *obj)

@@ -65,23 +65,27 @@ OI_INLINE struct oi_thread *oi_enter(void)
 }
 
 /*
- * The way in for the shortest calls, which keep whatever is rare out of their own code: false, and outside the gate, if the
- * thread is not attached or something is asked of it; then oi_enter does it.
+ * The way in and out for the shortest calls, which keep whatever is less common out of their own code: false if the thread is
+ * not attached, is pinned, or something is asked of it; then oi_enter does it.
  */
 OI_INLINE bool oi_gate_try_enter(struct oi_thread *t)
 {
-	if (unlikely(!t))
+	if (unlikely(!t) || unlikely(t->pin_depth))
 		return false;
-	if (likely(!t->pin_depth)) {
-		oi_store_release(&t->gate, oi_load_acquire(&oi_world.epoch)); /* [G1] [G3], as oi_gate_enter */
-		oi_compiler_barrier();
-		if (unlikely(oi_load_acquire(&t->request))) { /* [G2] */
-			oi_store_release(&t->gate, (uint64_t)0); /* [G1] */
-			return false;
-		}
+	oi_store_release(&t->gate, oi_load_acquire(&oi_world.epoch)); /* [G1] [G3], as oi_gate_enter */
+	oi_compiler_barrier();
+	if (unlikely(oi_load_acquire(&t->request))) { /* [G2] */
+		oi_store_release(&t->gate, (uint64_t)0); /* [G1] */
+		return false;
 	}
 	oi_perturb();
 	return true;
+}
+
+OI_INLINE void oi_gate_leave_again(struct oi_thread *t)
+{
+	oi_perturb();
+	oi_store_release(&t->gate, (uint64_t)0); /* [G1] */
 }
 
 /* The same without the gate: for calls that go in and out themselves. */

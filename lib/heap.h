@@ -99,14 +99,15 @@ OI_INLINE struct oi_header *oi_block_take(struct oi_page *p, size_t bytes, bool 
  */
 struct oi_header *oi_block_alloc(struct oi_thread *t, size_t bytes, unsigned bin, bool tracked);
 /*
- * Frees a block where that is nothing but linking it into its page: one of this thread's, in a list already, and in use beside
- * it. False: not done.
+ * Frees a block where that is nothing but linking it into its page: one of this thread's that allocates or is listed, and does not
+ * become empty in a list. False: not done.
  */
 OI_INLINE bool oi_block_put(struct oi_heap *heap, struct oi_header *h)
 {
 	struct oi_page *p = oi_page_of(h);
-	if (OURO_CHECKED || unlikely(oi_load_relaxed(&p->heap) != heap) || unlikely(p->used == 1) || /* owner */
-	    unlikely(!p->current && !p->listed) || unlikely(p->state == OI_PAGE_LARGE))
+	if (OURO_CHECKED || unlikely(oi_load_relaxed(&p->heap) != heap) || unlikely(p->state == OI_PAGE_LARGE)) /* owner */
+		return false;
+	if (unlikely(!p->current) && (!p->listed || p->used == 1))
 		return false;
 	oi_store_relaxed(&h->own, OI_OWN_FREE); /* elsewhere: nobody can reach the object */
 	oi_link_of(h)->next = p->free;

@@ -124,7 +124,7 @@ void *ouro_new(const ouro_type *type)
 	oi_own_add(&t->allocated.n[c->bin], 1);
 	if (c->tracked)
 		oi_pace_allocated(t);
-	oi_gate_leave(t);
+	oi_gate_leave_again(t);
 	return oi_object_of(h);
 }
 

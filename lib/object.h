@@ -56,7 +56,7 @@ struct oi_type {
 	bool simple;    /* no callbacks, no weak cells, no slots in items: dies without leaving the gate */
 } __attribute__((aligned(32)));
 #define OI_TYPES_MAX 65536
-extern struct oi_type oi_types[OI_TYPES_MAX]; /* 0: none */
+extern struct oi_type oi_types[OI_TYPES_MAX] OI_HIDDEN; /* 0: none */
 
 enum {
 	OI_OWN_MERGED = 0,

@@ -16,7 +16,7 @@ struct oi_pace {
 	uint32_t turn;          /* futex: counts collections; what delayed threads sleep on */
 	bool enabled;
 };
-extern struct oi_pace oi_pace;
+extern struct oi_pace oi_pace OI_HIDDEN;
 
 void oi_pace_init(void);
 OI_COLD void oi_pace_flush(struct oi_thread *t);

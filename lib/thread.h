@@ -90,7 +90,7 @@ struct oi_thread {
 	char name[16];
 } __attribute__((aligned(OI_LINE)));
 
-extern __thread struct oi_thread *oi_self;
+extern __thread struct oi_thread *oi_self OI_HIDDEN;
 
 /* All records that are attached, under the registry lock (which is held throughout a stop). */
 extern struct cds_list_head oi_threads;

@@ -19,7 +19,7 @@ struct oi_world {
 	uint64_t stop_max_ns;
 };
 
-extern struct oi_world oi_world;
+extern struct oi_world oi_world OI_HIDDEN;
 
 void oi_world_init(void);
 
