@@ -89,12 +89,13 @@ struct collection {
 /* Each member's fate: condemned, or older. All live if there is no memory to list the dead. */
 static void judge(struct collection *c, struct oi_set *s, bool room)
 {
+	bool straight = c->generation == 0 && oi_pace_middle_full();
 	for (size_t i = 0; i < trial.set.n; i++) {
 		struct oi_header *h = trial.set.data[i];
 		if (!oi_trial_result(h) && room)
 			oi_set_condemn(s, h);
 		else if (c->generation < 2)
-			c->promoted += oi_generation_grow_older(h);
+			c->promoted += oi_generation_grow_older(h, straight);
 	}
 	oi_trial_end(&trial);
 	if (c->generation == 2)
@@ -138,7 +139,7 @@ static void account(struct collection *c, uint64_t worked_ns, uint64_t ns)
 	if (c->generation == 2)
 		oi_pace_full_done(c->survivors);
 	else
-		oi_pace_young_done(c->generation, c->candidates, worked_ns, c->promoted, c->more);
+		oi_pace_young_done(c->generation, c->candidates, worked_ns, c->survivors, c->promoted, c->more);
 	oi_add_relaxed(&n_collections[c->generation], 1); /* count */
 	oi_add_relaxed(&duration_ns[c->generation], ns);
 }

@@ -201,8 +201,6 @@ OI_INLINE void count(struct oi_thread *t, struct oi_header *h)
 {
 	const struct oi_page *p = oi_page_of(h);
 	oi_tally_add(&t->freed, p);
-	if (p->tracked)
-		oi_pace_freed(t);
 	if (unlikely(oi_flags(h) & OI_FLAG_FROZEN))
 		oi_inspect_frozen_died();
 }
@@ -222,6 +220,14 @@ static void free_block(struct oi_thread *t, struct oi_header *h, bool recycle)
 		oi_block_free(t, h);
 	else
 		oi_limbo_add(t, h);
+}
+
+/* Inside the gate: the end of a death by count. Members of a set do not come here: the pacing has done with them. */
+OI_INLINE void free_counted(struct oi_thread *t, struct oi_header *h)
+{
+	if (oi_page_of(h)->tracked)
+		oi_pace_freed(t);
+	free_block(t, h, false);
 }
 
 /* Outside the gate. False: resurrected, or not this thread's to do. */
@@ -278,7 +284,7 @@ static void dismantle_from(struct oi_thread *t, struct oi_header *h, const ouro_
 	t->hand_cursor = AT_STEP + STEP_FREE;
 	last_calls(t, h, type, step <= STEP_DESTROY);
 	oi_gate_enter(t);
-	free_block(t, h, false);
+	free_counted(t, h);
 	t->hand = NULL;
 	oi_gate_leave(t);
 }
@@ -331,7 +337,7 @@ static void work(struct oi_thread *t)
 				break;
 			}
 			release_children(t, h, oi_type_of(h), 0);
-			free_block(t, h, false);
+			free_counted(t, h);
 			h = NULL;
 		}
 		oi_gate_leave(t);
@@ -404,7 +410,7 @@ void oi_death_inside(struct oi_thread *t, struct oi_header *h)
 {
 	if (likely(is_simple(h) && !t->dying)) {
 		release_fields(t, h);
-		free_block(t, h, false);
+		free_counted(t, h);
 		leave(t);
 	} else {
 		oi_gate_leave(t);
@@ -416,6 +422,8 @@ void oi_death_private(struct oi_thread *t, struct oi_header *h)
 {
 	if (likely(is_simple(h) && !t->dying)) {
 		release_fields(t, h);
+		if (oi_page_of(h)->tracked)
+			oi_pace_freed(t);
 		if (likely(oi_block_put(&t->heap, h)))
 			count(t, h);
 		else

@@ -119,15 +119,16 @@ bool oi_generation_select(struct oi_trial *tr, int generation, size_t cap, bool 
 	return result != -1;
 }
 
-bool oi_generation_grow_older(struct oi_header *h)
+bool oi_generation_grow_older(struct oi_header *h, bool straight)
 {
 	struct oi_page *p = oi_page_of(h);
 	size_t i = oi_block_index(p, h);
 	uint64_t bit = UINT64_C(1) << (i % 64), *age0 = &oi_young_bits(p, 0)[i / 64], *age1 = &oi_young_bits(p, 1)[i / 64];
 	if (*age0 & bit) {
 		*age0 &= ~bit;
-		*age1 |= bit;
-		return false;
+		if (!straight)
+			*age1 |= bit;
+		return straight;
 	}
 	bool young = *age1 & bit;
 	*age1 &= ~bit;

@@ -17,8 +17,8 @@ void oi_generation_make_old(struct oi_header *h);
  * *more: some were left for want of room under the cap.
  */
 bool oi_generation_select(struct oi_trial *tr, int generation, size_t cap, bool *more);
-/* A survivor of a young collection; true: it became old. */
-bool oi_generation_grow_older(struct oi_header *h);
+/* A survivor of a young collection; true: it became old, as it does from age 0 already if @straight. */
+bool oi_generation_grow_older(struct oi_header *h, bool straight);
 /* After a full collection everything is. */
 void oi_generation_all_old(void);
 /* Is it a live object that collections look at: not free, dying, condemned or frozen? */

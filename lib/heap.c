@@ -15,6 +15,7 @@
  */
 #include "heap.h"
 
+#include <limits.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -22,6 +23,8 @@
 #include "object.h"
 #include "os.h"
 #include "thread.h"
+
+#define HARVEST 4 /* pages */
 
 static pthread_mutex_t heap_lock = PTHREAD_MUTEX_INITIALIZER;
 struct oi_heap oi_orphans; /* pages whose thread left; under the heap lock */
@@ -217,11 +220,11 @@ static bool harvest_page(struct oi_heap *heap, struct oi_page *p)
 	return true;
 }
 
-static void harvest(struct oi_heap *heap, bool locked)
+/* Up to @max pages: each may mean walking a thousand cold blocks, and a thread that allocates is inside its gate. */
+static void harvest(struct oi_heap *heap, bool locked, unsigned max)
 {
-	struct cds_lfs_node *node = oi_stack_take_all(&heap->remote);
-	while (node) {
-		struct cds_lfs_node *next = node->next;
+	for (struct cds_lfs_node *node; max && ((node = heap->pending) || (node = oi_stack_take_all(&heap->remote))); max--) {
+		oi_store_relaxed(&heap->pending, node->next); /* recheck: oi_heap_harvest_idle looks */
 		struct oi_page *p = caa_container_of(node, struct oi_page, remote_link);
 		struct oi_heap *owner = oi_load_acquire(&p->heap);
 		if (owner == heap) {
@@ -230,7 +233,6 @@ static void harvest(struct oi_heap *heap, bool locked)
 		} else {
 			queue_page(p); /* it changed hands after somebody looked: to its new heap */
 		}
-		node = next;
 	}
 }
 
@@ -268,7 +270,7 @@ static struct oi_page *adopt(struct oi_heap *heap, unsigned bin)
 	if (!oi_load_relaxed(&oi_orphans.all)) /* recheck */
 		return NULL;
 	oi_heap_lock();
-	harvest(&oi_orphans, true);
+	harvest(&oi_orphans, true, HARVEST);
 	struct oi_page *p = oi_orphans.bin[bin].pages;
 	if (p) {
 		bin_remove(&oi_orphans, p);
@@ -288,7 +290,7 @@ static OI_NOINLINE struct oi_page *next_page(struct oi_thread *t, unsigned bin)
 		b->current = NULL;
 	}
 	if (!b->pages)
-		harvest(heap, false);
+		harvest(heap, false, HARVEST);
 	struct oi_page *p = b->pages;
 	if (p)
 		bin_remove(heap, p);
@@ -389,13 +391,13 @@ static void hand_over_young(struct oi_heap *heap)
 void oi_heap_abandon(struct oi_thread *t)
 {
 	struct oi_heap *heap = &t->heap;
-	harvest(heap, false);
+	harvest(heap, false, UINT_MAX);
 	oi_heap_lock();
 	hand_over_young(heap);
 	while (heap->all)
 		orphan_page(heap, heap->all);
 	memset(heap->bin, 0, sizeof heap->bin);
-	harvest(heap, true); /* what was queued meanwhile goes on to the orphans */
+	harvest(heap, true, UINT_MAX); /* what was queued meanwhile goes on to the orphans */
 	oi_heap_unlock();
 }
 
@@ -417,8 +419,8 @@ void oi_heap_harvest_all(void)
 	oi_heap_lock();
 	struct oi_thread *t;
 	for (size_t i = 0; (t = oi_thread_record(i)); i++)
-		harvest(&t->heap, true);
-	harvest(&oi_orphans, true);
+		harvest(&t->heap, true, UINT_MAX);
+	harvest(&oi_orphans, true, UINT_MAX);
 	for (size_t i = 0; (t = oi_thread_record(i)); i++)
 		if (!t->leaving)
 			release_empty(&t->heap);
@@ -436,18 +438,18 @@ void oi_heap_purge(void)
 static void harvest_for(struct oi_thread *t, void *arg)
 {
 	(void)arg;
-	harvest(&t->heap, t->leaving);
+	harvest(&t->heap, t->leaving, UINT_MAX);
 }
 
 void oi_heap_harvest_idle(struct oi_thread *self)
 {
 	struct oi_thread *t;
 	for (size_t i = 0; (t = oi_thread_record(i)); i++)
-		if (oi_load_relaxed(&t->heap.remote.head)) /* recheck */
+		if (oi_load_relaxed(&t->heap.remote.head) || oi_load_relaxed(&t->heap.pending)) /* recheck */
 			oi_world_seize(t, harvest_for, NULL);
 	oi_gate_enter(self); /* pages do not vanish during a stop */
 	oi_heap_lock();
-	harvest(&oi_orphans, true);
+	harvest(&oi_orphans, true, UINT_MAX);
 	release_empty(&oi_orphans);
 	oi_heap_unlock();
 	oi_gate_leave(self);

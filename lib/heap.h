@@ -34,6 +34,7 @@ struct oi_heap {
 	struct oi_bin bin[OI_BINS + 1]; /* the last one never has pages */
 	struct oi_page *all;           /* every page it owns */
 	struct oi_page *young;         /* pages that may hold objects of age 0 or 1 */
+	struct cds_lfs_node *pending;  /* taken from remote, to be looked at */
 	/* any thread: pages in which others freed blocks */
 	struct __cds_lfs_stack remote __attribute__((aligned(OI_LINE)));
 };

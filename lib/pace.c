@@ -5,13 +5,14 @@
  * the threshold, and the number of objects one young stop may look at, follow from the pause budget and the measured cost
  * per object (a moving average), so that the stop stays inside the budget. What does not fit waits for the next stop:
  * any subset of the young objects is a sound set to collect.
- * Generation 1: after so many collections of 0, or as soon as the survivors would not fit the budget any more.
+ * Generation 1: after so many collections of 0. Survivors of those that would not fit its budget become old at once: a burst
+ * of allocation is handed on to the old generation, and counted there.
  * Generation 2: after so many of 1, and CPython's rule: only when more has become old since the last full collection than
  * a quarter of what was old then. Nothing waits on resident memory, which CPython tried and took back.
  *
- * Threads that together allocate faster than the collector collects are delayed: past LAG thresholds each waits, in the
- * middle of an allocation but outside its gate, for the end of the next collection, at most DELAY_NS for each batch of its
- * allocations. So garbage cannot outrun the collector for want of a processor, and nobody waits for something that does not
+ * Threads that together allocate faster than the collector collects are delayed: past LAG thresholds, or a share of the old
+ * generation, each waits, in the middle of an allocation but outside its gate, for the end of the next collection, at most
+ * DELAY_NS for each batch of its allocations. So garbage cannot outrun the collector for want of a processor, and nobody waits for something that does not
  * come: a stop that a pinned thread holds up, a collector in the child of a fork that has not started. A thread that holds
  * others up never waits: pinned ones, those in callbacks, the library's own.
  */
@@ -29,13 +30,14 @@
 #define OLD_FLOOR 10000 /* a full collection below so many new old objects is not worth it */
 #define LAG 4           /* thresholds */
 #define LAG_FLOOR 20000 /* objects: tiny thresholds are for tests */
+#define LAG_SHARE 8     /* of the old generation: so much more memory is no matter */
 #define DELAY_NS 1000000
 
 struct oi_pace oi_pace;
 
 size_t oi_pace_cap(void)
 {
-	double n = 0.7 * (double)oi_runtime.config.pause_budget_ns / oi_pace.ns_per_object;
+	double n = 0.5 * (double)oi_runtime.config.pause_budget_ns / oi_pace.ns_per_object;
 	return n < CAP_MIN ? CAP_MIN : n > CAP_MAX ? CAP_MAX : (size_t)n;
 }
 
@@ -66,7 +68,11 @@ void oi_pace_init(void)
 static bool lags(void)
 {
 	int64_t threshold = oi_load_relaxed(&oi_pace.threshold); /* recheck */
-	int64_t limit = LAG * threshold > LAG_FLOOR ? LAG * threshold : LAG_FLOOR;
+	int64_t limit = (int64_t)oi_load_relaxed(&oi_pace.old_then) / LAG_SHARE;
+	if (limit < LAG * threshold)
+		limit = LAG * threshold;
+	if (limit < LAG_FLOOR)
+		limit = LAG_FLOOR;
 	return threshold && oi_load_relaxed(&oi_pace.young) > limit && oi_load_relaxed(&oi_pace.enabled);
 }
 
@@ -132,8 +138,16 @@ static void reset_young(size_t n, bool more)
 	oi_store_relaxed(&oi_pace.young, !more ? 0 : young > threshold ? young : threshold + 1);
 }
 
-void oi_pace_young_done(int generation, size_t n, uint64_t ns, size_t promoted, bool more)
+bool oi_pace_middle_full(void)
 {
+	return oi_pace.middle > oi_pace_cap();
+}
+
+void oi_pace_young_done(int generation, size_t n, uint64_t ns, size_t survivors, size_t promoted, bool more)
+{
+	if (generation == 1)
+		oi_pace.middle = more && oi_pace.middle > n ? oi_pace.middle - n : 0;
+	oi_pace.middle += survivors - promoted;
 	if (n >= 100) {
 		double cost = (double)ns / (double)n;
 		oi_pace.ns_per_object += (cost - oi_pace.ns_per_object) / 8;
@@ -151,6 +165,7 @@ void oi_pace_young_done(int generation, size_t n, uint64_t ns, size_t promoted, 
 
 void oi_pace_full_done(size_t old)
 {
+	oi_pace.middle = 0;
 	oi_store_relaxed(&oi_pace.old_then, (uint64_t)old);
 	oi_store_relaxed(&oi_pace.old_new, UINT64_C(0));
 	reset_young(0, false);

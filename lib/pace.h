@@ -11,6 +11,7 @@ struct oi_pace {
 	int64_t threshold;      /* effective g0: given, or sized by the pause budget; 0: never */
 	int threshold_set[3];   /* as ouro_gc_set_threshold */
 	int count[3];           /* [1]: collections of 0 since the last of 1; [2]: of 1 since the last of 2 */
+	uint64_t middle;        /* objects of age 1, about */
 	uint64_t old_then, old_new; /* objects old after the last full collection; that became old since */
 	double ns_per_object;   /* of a young stop, moving average */
 	uint32_t turn;          /* futex: counts collections; what delayed threads sleep on */
@@ -44,8 +45,10 @@ OI_INLINE void oi_pace_freed(struct oi_thread *t)
 int oi_pace_due(void);
 /* How many objects a young stop may examine. */
 size_t oi_pace_cap(void);
-/* Under the collection lock. A young collection examined @n objects in @ns; @promoted of them became old. */
-void oi_pace_young_done(int generation, size_t n, uint64_t ns, size_t promoted, bool more);
+/* More objects of age 1 than a stop may examine: survivors had better become old at once than wait for a turn that never comes. */
+bool oi_pace_middle_full(void);
+/* Under the collection lock. A young collection examined @n objects in @ns; of @survivors, @promoted became old. */
+void oi_pace_young_done(int generation, size_t n, uint64_t ns, size_t survivors, size_t promoted, bool more);
 void oi_pace_full_done(size_t old);
 /* An automatic collection is over, and what it found dead is reclaimed: threads that were delayed go on. */
 void oi_pace_turn(void);
