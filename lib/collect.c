@@ -216,6 +216,7 @@ static ssize_t collect_now(struct oi_thread *t, int generation)
 	ssize_t n = s ? work_or_queue(t, s) : 0;
 	oi_serve_end(t);
 	take_over_queued(t);
+	oi_flush_await(t); /* sets that others are at, the collector's own included */
 	if (generation == 2) {
 		oi_gate_enter(t);
 		oi_limbo_reclaim(t, true);

@@ -67,6 +67,11 @@ void oi_flush_quick(struct oi_thread *t)
 	oi_stray_serve();
 	while (oi_death_serve_handed_over(t))
 		;
+	oi_flush_await(t);
+}
+
+void oi_flush_await(struct oi_thread *t)
+{
 	if (!t->dying)
 		await_others(t, false);
 }

@@ -6,6 +6,8 @@ struct oi_thread;
 
 /* Merges and handed-over deaths, done on this thread; waits for other threads' deaths unless user code holds them up. */
 void oi_flush_quick(struct oi_thread *t);
+/* The waiting alone. */
+void oi_flush_await(struct oi_thread *t);
 /* That and everything else: sets, running finalizers. */
 void oi_flush(struct oi_thread *t);
 

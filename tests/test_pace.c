@@ -1,0 +1,114 @@
+/*
+ * Goal: garbage cannot outrun the collector, whatever its age, and who is held up for that is counted.
+ * Method: threads replace live objects at random as fast as they can; the memory held is looked at all the time.
+ * A failure would mean: a server under load that grows until it is killed.
+ */
+#include "fixture.h"
+
+enum { LIVE = 4000, THREADS = 3, MB = 1 << 20 };
+
+static _Atomic uint64_t peak;
+
+static void look_at_memory(void)
+{
+	ouro_stats s;
+
+	ouro_stats_get(&s);
+	uint64_t now = s.bytes_reserved, seen = atomic_load(&peak);
+
+	while (now > seen && !atomic_compare_exchange_weak(&peak, &seen, now))
+		;
+}
+
+/* Pairs that live until they are replaced: most of the garbage is old by then. */
+static void *replace_at_random(void *arg)
+{
+	struct node **live = calloc(LIVE, sizeof *live);
+	uint64_t random = (uintptr_t)arg + 1;
+
+	for (int i = 0; i < LOAD(600000); i++) {
+		random = random * 6364136223846793005u + 1442695040888963407u;
+		struct node **place = &live[(random >> 33) % LIVE];
+
+		ouro_release(*place);
+		*place = make_pair(&node_type, 1);
+		if (i % 1000 == 0)
+			look_at_memory();
+	}
+	for (int i = 0; i < LIVE; i++)
+		ouro_release(live[i]);
+	free(live);
+	return NULL;
+}
+
+static void pace_garbage_of_every_age_is_bounded(void **state)
+{
+	pthread_t t[THREADS];
+
+	(void)state;
+	ouro_gc_enable();
+	atomic_store(&peak, 0);
+	for (uintptr_t i = 0; i < THREADS; i++)
+		t[i] = thread_start(replace_at_random, (void *)i);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(t[i], NULL);
+	/* 24 000 live nodes are 2 MB; all that was made is 180 MB. */
+	assert_in_range(atomic_load(&peak), 0, 64 * MB);
+	ouro_gc_collect(2);
+	assert_int_equal(objects_live(), 0);
+}
+
+static void pace_delays_are_counted_and_bounded(void **state)
+{
+	ouro_stats before, after;
+
+	(void)state;
+	ouro_stats_get(&before);
+	pace_garbage_of_every_age_is_bounded(state);
+	ouro_stats_get(&after);
+	assert_true(after.delays >= before.delays);
+	assert_true(after.delay_sum_ns >= after.delay_max_ns);
+	assert_true((after.delays == 0) == (after.delay_sum_ns == 0));
+}
+
+/* A pinned thread holds up every stop, so nothing is collected; nor may it be held up itself. */
+static void pace_never_delays_a_pinned_thread(void **state)
+{
+	ouro_stats before, after;
+
+	(void)state;
+	ouro_gc_enable();
+	ouro_stats_get(&before);
+	ouro_pin();
+	for (int i = 0; i < 60000; i++)
+		ouro_release(make_pair(&node_type, 1));
+	ouro_unpin();
+	ouro_stats_get(&after);
+	assert_int_equal(after.delays, before.delays);
+}
+
+/* Nothing is collected, nobody waits for it. */
+static void pace_never_delays_while_disabled(void **state)
+{
+	ouro_stats before, after;
+
+	(void)state;
+	assert_false(ouro_gc_is_enabled());
+	ouro_stats_get(&before);
+	for (int i = 0; i < 60000; i++)
+		ouro_release(make_pair(&node_type, 1));
+	ouro_stats_get(&after);
+	assert_int_equal(after.delays, before.delays);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		HEAP_CASE(pace_garbage_of_every_age_is_bounded),
+		HEAP_CASE(pace_delays_are_counted_and_bounded),
+		HEAP_CASE(pace_never_delays_a_pinned_thread),
+		HEAP_CASE(pace_never_delays_while_disabled),
+	};
+
+	return cmocka_run_group_tests_name("pace", tests, NULL, NULL);
+}
