@@ -172,6 +172,66 @@ static void type_items_without_item_size_are_refused(void **state)
 	ouro_release(obj);
 }
 
+/* In a child: numbers of types are never given back. One type more is an answer, and the others go on. */
+static int make_too_many(void *arg)
+{
+	enum { TYPES = 65540 };
+	ouro_type *type = calloc(TYPES, sizeof *type);
+	int made = 0;
+
+	(void)arg;
+	REQUIRE(type != NULL);
+	for (int i = 0; i < TYPES; i++) {
+		type[i] = (ouro_type){ .name = "one of many", .size = 16 };
+		errno = 0;
+		void *obj = ouro_new(&type[i]);
+
+		REQUIRE(obj != NULL || errno == ENOMEM);
+		REQUIRE(obj == NULL || ouro_typeof(obj) == &type[i]);
+		made += obj != NULL;
+		ouro_release(obj);
+	}
+	REQUIRE(made > 65000 && made <= 65535);
+	void *again = ouro_new(&type[0]);
+	REQUIRE(again != NULL && ouro_typeof(again) == &type[0]);
+	ouro_release(again);
+	return 0;
+}
+
+static void type_one_too_many_is_enomem(void **state)
+{
+	(void)state;
+	child_run(make_too_many, NULL);
+}
+
+/* What one type was a moment ago another one may be now: in a shared object that was closed and loaded again. */
+static void type_at_the_address_of_another(void **state)
+{
+	static ouro_type type;
+	struct node *target = make(1);
+
+	(void)state;
+	type = (ouro_type){ .name = "plain", .size = 16 };
+	void *plain = ouro_new(&type);
+	assert_false(ouro_gc_is_tracked(plain));
+	ouro_release(plain);
+	for (int i = 0; i < 200; i++) { /* out of the thread's cache, which knows types by their address */
+		static ouro_type others[200];
+
+		others[i] = type;
+		ouro_release(ouro_new(&others[i]));
+	}
+	type = (ouro_type){ .name = "holder", .size = 16, .slots = { 1, { { 0, 1 } } } };
+	void **holder = ouro_new(&type);
+	assert_true(ouro_gc_is_tracked(holder));
+	ouro_store(holder, ouro_retain(target));
+	ouro_release(target);
+	assert_int_equal(ouro_refcount(target), 2);
+	ouro_release(holder);
+	assert_int_equal(ouro_refcount(target), 1);
+	ouro_release(target);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -183,6 +243,8 @@ int main(void)
 		HEAP_CASE(type_bad_ones_are_refused),
 		HEAP_CASE(type_bad_ones_are_refused_again),
 		HEAP_CASE(type_items_without_item_size_are_refused),
+		HEAP_CASE(type_one_too_many_is_enomem),
+		HEAP_CASE(type_at_the_address_of_another),
 	};
 
 	return cmocka_run_group_tests_name("type", tests, NULL, NULL);

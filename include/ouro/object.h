@@ -22,8 +22,8 @@ OURO_BEGIN_DECLS
 /*
  * ouro_new - make an object, zeroed
  *
- * Return:  new reference; NULL with errno ENOMEM (system or ouro_config.heap_limit exhausted) or EINVAL (bad type: no
- *          name, size 0, a field outside its size, traverse without clear, unknown flags).
+ * Return:  new reference; NULL with errno ENOMEM (system, ouro_config.heap_limit or 65 535 types exhausted) or EINVAL (bad
+ *          type: no name, size 0, a field outside its size, traverse without clear, unknown flags).
  * Blocks:  at heap_limit it runs a full collection first, unless pinned or inside a finalizer.
  */
 OURO_API void *ouro_new(const ouro_type *type) __attribute__((warn_unused_result));
