@@ -2,9 +2,10 @@
  * background.c - the collector thread and the reaper thread
  *
  * The collector runs automatic collections and, while merge queues are not empty, a tick every 4 ms that merges on behalf of
- * owners that do not come by. It runs no user code but event functions, so a finalizer that blocks cannot stop it.
- * The reaper runs finalizers and destroys: sets found by automatic collections (in thread mode), dead objects handed over by
- * releases past their batch or found by the tick, strays.
+ * owners that do not come by. What they find without callbacks it frees itself. It runs no user code but event functions, so a
+ * finalizer that blocks cannot stop it.
+ * The reaper runs finalizers and destroys: sets with callbacks found by automatic collections (in thread mode), dead objects
+ * handed over by releases past their batch or found by the tick, strays.
  *
  * Each sleeps on a futex word that counts requests; a flag per kind of work keeps the requests cheap. [B1] The flag is set
  * by a sequentially consistent exchange after the work was made visible, and cleared before the work is looked for. The

@@ -2,8 +2,9 @@
  * collect.c - one collection
  *
  * Stop the world; select the objects of the generations asked for (generation.c); trial deletion (trial.c); condemn what is
- * dead, let the rest grow older; start the world. What follows for the condemned (set.c) is outside the pause: on the
- * reaper thread for automatic collections, on the caller for ouro_gc_collect, or when the program says so in manual mode.
+ * dead, let the rest grow older; start the world. What follows for the condemned (set.c) is outside the pause: on the caller
+ * for ouro_gc_collect; for automatic collections on the collector thread if no user code must run, else on the reaper; or when
+ * the program says so in manual mode.
  *
  * Completeness: whatever was unreachable at the stop has all its references inside the unreachable part, so trial deletion
  * of all generations finds all of it. Dead objects whose children are not yet released, and merges that wait, still hold

@@ -44,7 +44,6 @@ struct oi_page {
 	bool zeroed;            /* fresh from the system: blocks above bump are zero */
 	bool committed;         /* counted in bytes reserved */
 	bool on_young;          /* linked below */
-	bool on_sweep;
 	struct oi_page *young_next;
 
 	/* ---- any thread ---- */
