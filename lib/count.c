@@ -109,7 +109,7 @@ static bool release_published(struct oi_thread *t, struct oi_header *h)
 	return n <= 0 && !(old & OI_QUEUED) && queue_negative(t, h);
 }
 
-bool oi_release_foreign(struct oi_thread *t, struct oi_header *h)
+OI_INLINE bool release_foreign(struct oi_thread *t, struct oi_header *h)
 {
 	if (unlikely(oi_load_relaxed(&h->own) == OI_OWN_IMMORTAL)) /* count */
 		return false;
@@ -128,6 +128,11 @@ bool oi_release_foreign(struct oi_thread *t, struct oi_header *h)
 	if ((next & OI_QUEUED) && !(s & OI_QUEUED))
 		return oi_merge_queue(t, h);
 	return false;
+}
+
+bool oi_release_foreign(struct oi_thread *t, struct oi_header *h)
+{
+	return release_foreign(t, h);
 }
 
 bool oi_merge_zero(struct oi_thread *t, struct oi_header *h)
@@ -153,18 +158,10 @@ bool oi_merge_zero(struct oi_thread *t, struct oi_header *h)
 	return false;
 }
 
-enum oi_tried oi_try_retain_foreign(struct oi_header *h)
+enum oi_tried oi_try_undo(struct oi_header *h)
 {
-	if (oi_load_relaxed(&h->own) == OI_OWN_IMMORTAL) /* count */
-		return OI_TRIED_OK;
-	uint32_t old = oi_add_acq_rel(&h->shared, OI_ONE);
-	if (likely(!(old & OI_DEAD))) {
-		if (unlikely(oi_shared_count(old) > OI_COUNT_MAX))
-			oi_saturate(h);
-		return OI_TRIED_OK;
-	}
 	oi_perturb();
-	old = oi_sub_acq_rel(&h->shared, OI_ONE); /* [C1] */
+	uint32_t old = oi_sub_acq_rel(&h->shared, OI_ONE); /* [C1] */
 	/* It may have been resurrected between the two, and this may have become its last reference. */
 	if (unlikely(!(old & OI_DEAD) && oi_shared_count(old) == 1) && win_death(h, old - OI_ONE))
 		return OI_TRIED_LAST;
@@ -245,6 +242,14 @@ static OI_NOINLINE void release_otherwise(struct oi_thread *t, struct oi_header 
 		oi_gate_leave(t);
 }
 
+static OI_NOINLINE void release_of_another(struct oi_thread *t, struct oi_header *h)
+{
+	if (unlikely(release_foreign(t, h)))
+		oi_death_inside(t, h);
+	else
+		oi_gate_leave(t);
+}
+
 static OI_NOINLINE void release_slow(void *obj)
 {
 	struct oi_thread *t = oi_self;
@@ -268,6 +273,8 @@ void ouro_release(void *obj)
 	oi_check_release(h, "ouro_release");
 	if (likely(release_quickly(t, h)))
 		oi_gate_leave_again(t);
+	else if (oi_load_relaxed(&h->own) != t->key) /* owner */
+		release_of_another(t, h);
 	else
 		release_otherwise(t, h);
 }

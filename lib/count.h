@@ -49,7 +49,20 @@ OI_INLINE bool oi_release(struct oi_thread *t, struct oi_header *h)
  * taking the attempt back this thread dropped the last reference: it must carry out the death.
  */
 enum oi_tried { OI_TRIED_OK, OI_TRIED_DYING, OI_TRIED_LAST };
-enum oi_tried oi_try_retain_foreign(struct oi_header *h);
+/* It was DEAD when this thread added one: takes that back. */
+OI_COLD enum oi_tried oi_try_undo(struct oi_header *h);
+
+OI_INLINE enum oi_tried oi_try_retain_foreign(struct oi_header *h)
+{
+	if (unlikely(oi_load_relaxed(&h->own) == OI_OWN_IMMORTAL)) /* count */
+		return OI_TRIED_OK;
+	uint32_t old = oi_add_acq_rel(&h->shared, OI_ONE);
+	if (unlikely(old & OI_DEAD))
+		return oi_try_undo(h);
+	if (unlikely(oi_shared_count(old) > OI_COUNT_MAX))
+		oi_saturate(h);
+	return OI_TRIED_OK;
+}
 
 OI_INLINE enum oi_tried oi_try_retain(struct oi_thread *t, struct oi_header *h)
 {

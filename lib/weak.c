@@ -235,23 +235,39 @@ OI_INLINE struct oi_header *object_of(uint64_t word)
 	return oi_load_acquire(&e->generation) == (uint32_t)(word >> 32) ? h : NULL;
 }
 
+/* Inside the gate, which these leave. */
+static OI_NOINLINE void *load_of_another(struct oi_thread *t, struct oi_header *h)
+{
+	enum oi_tried tried = oi_try_retain_foreign(h);
+	oi_gate_leave(t);
+	if (unlikely(tried == OI_TRIED_LAST))
+		oi_death(t, h);
+	return likely(tried == OI_TRIED_OK) ? oi_object_of(h) : NULL;
+}
+
+OI_INLINE void *load(struct oi_thread *t, ouro_weak *cell)
+{
+	uint64_t word = oi_load_acquire(&cell->word); /* [W4] */
+	struct oi_header *h = word ? object_of(word) : NULL;
+	if (h && oi_load_acquire(&h->own) != t->key) /* owner: not merged, hence not dead */
+		return load_of_another(t, h);
+	if (h)
+		oi_retain_owned(h);
+	oi_gate_leave(t);
+	return h ? oi_object_of(h) : NULL;
+}
+
+static OI_NOINLINE void *load_slow(ouro_weak *cell)
+{
+	return load(oi_enter(), cell);
+}
+
 void *ouro_weak_load(ouro_weak *cell)
 {
-	struct oi_thread *t = oi_enter();
-	void *obj = NULL;
-	enum oi_tried tried = OI_TRIED_DYING;
-	uint64_t word = oi_load_acquire(&cell->word); /* [W4] */
-	if (word) {
-		obj = object_of(word);
-		if (obj)
-			tried = oi_try_retain(t, obj);
-	}
-	oi_gate_leave(t);
-	if (likely(tried == OI_TRIED_OK))
-		return oi_object_of(obj);
-	if (unlikely(tried == OI_TRIED_LAST))
-		oi_death(t, obj);
-	return NULL;
+	struct oi_thread *t = oi_self;
+	if (unlikely(!oi_gate_try_enter(t)))
+		return load_slow(cell);
+	return load(t, cell);
 }
 
 void ouro_weak_clear(ouro_weak *cell)
