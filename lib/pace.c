@@ -25,6 +25,8 @@
 #include "gate.h"
 #include "os.h"
 
+#define COST_UNIT UINT64_C(64)
+#define COST_MAX (UINT64_C(100000) * COST_UNIT)
 #define CAP_MIN 500
 #define CAP_MAX 200000
 #define OLD_FLOOR 10000 /* a full collection below so many new old objects is not worth it */
@@ -37,13 +39,14 @@ struct oi_pace oi_pace;
 
 size_t oi_pace_cap(void)
 {
-	double n = 0.5 * (double)oi_runtime.config.pause_budget_ns / oi_pace.ns_per_object;
+	uint64_t budget = oi_runtime.config.pause_budget_ns / 2, most = UINT64_C(10000000000);
+	uint64_t n = (budget < most ? budget : most) * COST_UNIT / oi_load_relaxed(&oi_pace.cost); /* recheck */
 	return n < CAP_MIN ? CAP_MIN : n > CAP_MAX ? CAP_MAX : (size_t)n;
 }
 
 static void set_effective(void)
 {
-	int g0 = oi_pace.threshold_set[0];
+	int g0 = oi_load_relaxed(&oi_pace.threshold_set[0]); /* recheck: whoever comes last sees the last of both */
 	int64_t threshold = g0 == -1 ? (int64_t)oi_pace_cap() / 2 : g0;
 	int64_t batch = threshold / 16;
 	oi_store_relaxed(&oi_pace.threshold, threshold);
@@ -61,7 +64,7 @@ void oi_pace_set_threshold(const int t[3])
 
 void oi_pace_init(void)
 {
-	oi_pace = (struct oi_pace){ .ns_per_object = 60, .enabled = oi_runtime.config.enabled };
+	oi_pace = (struct oi_pace){ .cost = 60 * COST_UNIT, .enabled = oi_runtime.config.enabled };
 	oi_pace_set_threshold(oi_runtime.config.threshold);
 }
 
@@ -149,8 +152,9 @@ void oi_pace_young_done(int generation, size_t n, uint64_t ns, size_t survivors,
 		oi_pace.middle = more && oi_pace.middle > n ? oi_pace.middle - n : 0;
 	oi_pace.middle += survivors - promoted;
 	if (n >= 100) {
-		double cost = (double)ns / (double)n;
-		oi_pace.ns_per_object += (cost - oi_pace.ns_per_object) / 8;
+		uint64_t was = oi_pace.cost, cost = ns * COST_UNIT / n;
+		uint64_t now = was - was / 8 + (cost < COST_MAX ? cost : COST_MAX) / 8;
+		oi_store_relaxed(&oi_pace.cost, now < 8 ? 8u : (uint32_t)now);
 		set_effective();
 	}
 	oi_add_relaxed(&oi_pace.old_new, promoted);

@@ -13,7 +13,7 @@ struct oi_pace {
 	int count[3];           /* [1]: collections of 0 since the last of 1; [2]: of 1 since the last of 2 */
 	uint64_t middle;        /* objects of age 1, about */
 	uint64_t old_then, old_new; /* objects old after the last full collection; that became old since */
-	double ns_per_object;   /* of a young stop, moving average */
+	uint32_t cost;          /* of an object in a young stop, in 1/64 ns; moving average */
 	uint32_t turn;          /* futex: counts collections; what delayed threads sleep on */
 	bool enabled;
 };
