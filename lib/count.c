@@ -109,7 +109,7 @@ static bool release_published(struct oi_thread *t, struct oi_header *h)
 	return n <= 0 && !(old & OI_QUEUED) && queue_negative(t, h);
 }
 
-OI_INLINE bool release_foreign(struct oi_thread *t, struct oi_header *h)
+bool oi_release_foreign(struct oi_thread *t, struct oi_header *h)
 {
 	if (unlikely(oi_load_relaxed(&h->own) == OI_OWN_IMMORTAL)) /* count */
 		return false;
@@ -128,11 +128,6 @@ OI_INLINE bool release_foreign(struct oi_thread *t, struct oi_header *h)
 	if ((next & OI_QUEUED) && !(s & OI_QUEUED))
 		return oi_merge_queue(t, h);
 	return false;
-}
-
-bool oi_release_foreign(struct oi_thread *t, struct oi_header *h)
-{
-	return release_foreign(t, h);
 }
 
 bool oi_merge_zero(struct oi_thread *t, struct oi_header *h)
@@ -242,14 +237,6 @@ static OI_NOINLINE void release_otherwise(struct oi_thread *t, struct oi_header 
 		oi_gate_leave(t);
 }
 
-static OI_NOINLINE void release_of_another(struct oi_thread *t, struct oi_header *h)
-{
-	if (unlikely(release_foreign(t, h)))
-		oi_death_inside(t, h);
-	else
-		oi_gate_leave(t);
-}
-
 static OI_NOINLINE void release_slow(void *obj)
 {
 	struct oi_thread *t = oi_self;
@@ -273,8 +260,6 @@ void ouro_release(void *obj)
 	oi_check_release(h, "ouro_release");
 	if (likely(release_quickly(t, h)))
 		oi_gate_leave_again(t);
-	else if (oi_load_relaxed(&h->own) != t->key) /* owner */
-		release_of_another(t, h);
 	else
 		release_otherwise(t, h);
 }
