@@ -182,6 +182,12 @@ static int look_refused(const char *value)
 	return 0;
 }
 
+static void assert_variable_refused(const char *name, const char *const bad[], size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		assert_variable(name, bad[i], look_refused);
+}
+
 static int look_enabled(const char *value)
 {
 	REQUIRE(ouro_init(NULL) == 0);
@@ -205,8 +211,7 @@ static void config_variable_gc(void **state)
 	assert_variable("OURO_GC", "0", look_enabled);
 	assert_variable("OURO_GC", "1", look_enabled);
 	assert_variable("OURO_GC", "0", look_enabled_lazily);
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_variable("OURO_GC", bad[i], look_refused);
+	assert_variable_refused("OURO_GC", bad, sizeof(bad) / sizeof(bad[0]));
 }
 
 static int look_threshold(const char *value)
@@ -231,8 +236,7 @@ static void config_variable_threshold(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
 		assert_variable("OURO_THRESHOLD", good[i], look_threshold);
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_variable("OURO_THRESHOLD", bad[i], look_refused);
+	assert_variable_refused("OURO_THRESHOLD", bad, sizeof(bad) / sizeof(bad[0]));
 }
 
 static int look_finalizers(const char *value)
@@ -257,8 +261,7 @@ static void config_variable_finalizers(void **state)
 	(void)state;
 	assert_variable("OURO_FINALIZERS", "manual", look_finalizers);
 	assert_variable("OURO_FINALIZERS", "thread", look_finalizers);
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_variable("OURO_FINALIZERS", bad[i], look_refused);
+	assert_variable_refused("OURO_FINALIZERS", bad, sizeof(bad) / sizeof(bad[0]));
 }
 
 static int look_release_batch(const char *value)
@@ -285,8 +288,7 @@ static void config_variable_release_batch(void **state)
 	assert_variable("OURO_RELEASE_BATCH", "1", look_release_batch);
 	assert_variable("OURO_RELEASE_BATCH", "100", look_release_batch);
 	assert_variable("OURO_RELEASE_BATCH", "1000000", look_release_batch);
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_variable("OURO_RELEASE_BATCH", bad[i], look_refused);
+	assert_variable_refused("OURO_RELEASE_BATCH", bad, sizeof(bad) / sizeof(bad[0]));
 }
 
 struct megabyte {
@@ -345,8 +347,7 @@ static void config_variable_heap_limit(void **state)
 	assert_variable("OURO_HEAP_LIMIT", "128M", look_heap_limit);
 	assert_variable("OURO_HEAP_LIMIT", "1G", look_no_heap_limit);
 	assert_variable("OURO_HEAP_LIMIT", "0", look_no_heap_limit);
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_variable("OURO_HEAP_LIMIT", bad[i], look_refused);
+	assert_variable_refused("OURO_HEAP_LIMIT", bad, sizeof(bad) / sizeof(bad[0]));
 }
 
 static int look_started(const char *value)
@@ -365,8 +366,7 @@ static void config_variable_pause_budget(void **state)
 	(void)state;
 	assert_variable("OURO_PAUSE_BUDGET_NS", "10000", look_started);
 	assert_variable("OURO_PAUSE_BUDGET_NS", "2000000", look_started);
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_variable("OURO_PAUSE_BUDGET_NS", bad[i], look_refused);
+	assert_variable_refused("OURO_PAUSE_BUDGET_NS", bad, sizeof(bad) / sizeof(bad[0]));
 }
 
 static void *pin_for_a_while(void *arg)
@@ -403,8 +403,7 @@ static void config_variable_pin_warning(void **state)
 	assert_variable("OURO_PIN_WARN_NS", "1000000", look_pin_warning);
 	assert_variable("OURO_PIN_WARN_NS", "0", look_pin_warning);
 	assert_variable("OURO_PIN_WARN_NS", "60000000000", look_pin_warning);
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_variable("OURO_PIN_WARN_NS", bad[i], look_refused);
+	assert_variable_refused("OURO_PIN_WARN_NS", bad, sizeof(bad) / sizeof(bad[0]));
 }
 
 /* A given configuration ignores them all, right or wrong. */
