@@ -43,14 +43,23 @@ static bool parse_integer(const char *at, const char *end, long long *value)
 	return true;
 }
 
+/* The end of the line under the cursor, which must come within @max bytes; NULL: *result says why not. */
+static const char *find_newline(struct cursor *c, size_t max, const char *too_long, enum resp_result *result)
+{
+	size_t there = (size_t)(c->end - c->at);
+	const char *newline = memchr(c->at, '\n', there < max ? there : max);
+	if (!newline)
+		*result = there < max ? RESP_MORE : resp_wrong(c, too_long);
+	return newline;
+}
+
 /* The header line under the cursor: a type byte, then a number. */
 static enum resp_result parse_header(struct cursor *c, long long *value)
 {
-	size_t there = (size_t)(c->end - c->at);
-	size_t look = there < HEADER_BYTES_MAX ? there : HEADER_BYTES_MAX;
-	const char *newline = memchr(c->at, '\n', look);
+	enum resp_result result;
+	const char *newline = find_newline(c, HEADER_BYTES_MAX, "number too long", &result);
 	if (!newline)
-		return look < HEADER_BYTES_MAX ? RESP_MORE : resp_wrong(c, "number too long");
+		return result;
 	if (newline[-1] != '\r' || !parse_integer(c->at + 1, newline - 1, value))
 		return resp_wrong(c, "invalid number");
 	c->at = newline + 1;
@@ -102,11 +111,10 @@ static bool is_blank(char ch)
 
 static enum resp_result parse_inline(struct cursor *c, struct resp_request *request)
 {
-	size_t there = (size_t)(c->end - c->at);
-	size_t look = there < RESP_INLINE_BYTES_MAX ? there : RESP_INLINE_BYTES_MAX;
-	const char *newline = memchr(c->at, '\n', look);
+	enum resp_result result;
+	const char *newline = find_newline(c, RESP_INLINE_BYTES_MAX, "line too long", &result);
 	if (!newline)
-		return look < RESP_INLINE_BYTES_MAX ? RESP_MORE : resp_wrong(c, "line too long");
+		return result;
 	for (const char *p = c->at;;) {
 		while (p < newline && is_blank(*p))
 			p++;
