@@ -178,6 +178,11 @@ OI_INLINE void release_child(void *child, void *arg)
 		push_or_stray(t, h);
 }
 
+OI_INLINE void release_fields(struct oi_thread *t, struct oi_header *h, const ouro_type *type)
+{
+	oi_visit_fields(oi_object_of(h), &type->slots, release_child, t);
+}
+
 /*
  * Inside the gate. Releases a slice of the object's references. True: done. False: a frame for the rest was pushed, below the
  * children of this slice, so that they go first and the stack stays small.
@@ -185,7 +190,7 @@ OI_INLINE void release_child(void *child, void *arg)
 static bool release_children(struct oi_thread *t, struct oi_header *h, const ouro_type *type, size_t cursor)
 {
 	if (cursor == 0)
-		oi_visit_fields(oi_object_of(h), &type->slots, release_child, t);
+		release_fields(t, h, type);
 	if (likely(!type->item_slots.n))
 		return true;
 	size_t n = oi_items(h, type), end = n;
@@ -401,15 +406,10 @@ OI_INLINE void leave(struct oi_thread *t)
 	oi_death_end(t);
 }
 
-OI_INLINE void release_fields(struct oi_thread *t, struct oi_header *h)
-{
-	oi_visit_fields(oi_object_of(h), &oi_type_of(h)->slots, release_child, t);
-}
-
 void oi_death_inside(struct oi_thread *t, struct oi_header *h)
 {
 	if (likely(is_simple(h) && !t->dying)) {
-		release_fields(t, h);
+		release_fields(t, h, oi_type_of(h));
 		free_counted(t, h);
 		leave(t);
 	} else {
@@ -421,7 +421,7 @@ void oi_death_inside(struct oi_thread *t, struct oi_header *h)
 void oi_death_private(struct oi_thread *t, struct oi_header *h)
 {
 	if (likely(is_simple(h) && !t->dying)) {
-		release_fields(t, h);
+		release_fields(t, h, oi_type_of(h));
 		if (oi_page_of(h)->tracked)
 			oi_pace_freed(t);
 		if (likely(oi_block_put(&t->heap, h)))
