@@ -100,8 +100,8 @@ OI_INLINE struct oi_header *oi_block_take(struct oi_page *p, size_t bytes, bool 
  */
 struct oi_header *oi_block_alloc(struct oi_thread *t, size_t bytes, unsigned bin, bool tracked);
 /*
- * Frees a block where that is nothing but linking it into its page: one of this thread's that allocates or is listed, and does not
- * become empty in a list. False: not done.
+ * Frees a block where that is nothing but linking it into its page: one of this thread's that allocates or is listed, and
+ * does not become empty in a list. False: not done.
  */
 OI_INLINE bool oi_block_put(struct oi_heap *heap, struct oi_header *h)
 {

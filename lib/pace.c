@@ -12,9 +12,9 @@
  *
  * Threads that together allocate faster than the collector collects are delayed: past LAG thresholds, or a share of the old
  * generation, each waits, in the middle of an allocation but outside its gate, for the end of the next collection, at most
- * DELAY_NS for each batch of its allocations. So garbage cannot outrun the collector for want of a processor, and nobody waits for something that does not
- * come: a stop that a pinned thread holds up, a collector in the child of a fork that has not started. A thread that holds
- * others up never waits: pinned ones, those in callbacks, the library's own.
+ * DELAY_NS for each batch of its allocations. So garbage cannot outrun the collector for want of a processor, and nobody
+ * waits for something that does not come: a stop that a pinned thread holds up, a collector in the child of a fork that has
+ * not started. A thread that holds others up never waits: pinned ones, those in callbacks, the library's own.
  */
 #include "pace.h"
 

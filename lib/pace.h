@@ -45,7 +45,7 @@ OI_INLINE void oi_pace_freed(struct oi_thread *t)
 int oi_pace_due(void);
 /* How many objects a young stop may examine. */
 size_t oi_pace_cap(void);
-/* More objects of age 1 than a stop may examine: survivors had better become old at once than wait for a turn that never comes. */
+/* More objects of age 1 than a stop may examine: survivors become old at once, for their turn would never come. */
 bool oi_pace_middle_full(void);
 /* Under the collection lock. A young collection examined @n objects in @ns; of @survivors, @promoted became old. */
 void oi_pace_young_done(int generation, size_t n, uint64_t ns, size_t survivors, size_t promoted, bool more);
