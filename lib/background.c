@@ -104,15 +104,35 @@ static void tick(void)
 		oi_exchange_seq_cst(&want_tick, 1u); /* some owners were busy: again */
 }
 
+/*
+ * Between two slices of a full collection: the tick, and young collections that are due, after each of which the full one gets as
+ * much time as it took.
+ */
+static void between(void)
+{
+	static uint64_t next_tick, next_young;
+	uint64_t now = oi_now_ns();
+	if (now >= next_tick && oi_load_relaxed(&want_tick)) {
+		tick();
+		next_tick = oi_now_ns() + TICK_NS;
+	}
+	int generation = now >= next_young ? oi_pace_due(1) : -1;
+	if (generation >= 0) {
+		oi_collect_automatic(generation, NULL);
+		uint64_t then = oi_now_ns();
+		next_young = then + (then - now);
+	}
+}
+
 static void collect_due(void)
 {
 	int generation;
 	if (!oi_exchange_seq_cst(&want_collect, 0u)) /* [B1] */
 		return;
 	if (OURO_CHECKED && oi_perturb_collect())
-		oi_collect_automatic(0);
-	while ((generation = oi_pace_due()) >= 0 && !oi_load_acquire(&quit)) {
-		oi_collect_automatic(generation);
+		oi_collect_automatic(0, NULL);
+	while ((generation = oi_pace_due(2)) >= 0 && !oi_load_acquire(&quit)) {
+		oi_collect_automatic(generation, between);
 		if (oi_load_relaxed(&want_tick))
 			tick();
 	}

@@ -1,14 +1,15 @@
 /*
  * collect.c - one collection
  *
- * Stop the world; select the objects of the generations asked for (generation.c); trial deletion (trial.c); condemn what is
- * dead, let the rest grow older; start the world. What follows for the condemned (set.c) is outside the pause: on the caller
- * for ouro_gc_collect; for automatic collections on the collector thread if no user code must run, else on the reaper; or when
- * the program says so in manual mode.
+ * Young: stop the world; select the objects of the generations asked for (generation.c); trial deletion (trial.c); condemn what
+ * is dead, let the rest grow older; start the world. Full: beside the mutators (full.c).
+ * What follows for the condemned (set.c) is outside any pause: on the caller for ouro_gc_collect; for automatic collections on
+ * the collector thread if no user code must run, else on the reaper; or when the program says so in manual mode. The
+ * collector thread goes on with young collections between the slices of a full one.
  *
- * Completeness: whatever was unreachable at the stop has all its references inside the unreachable part, so trial deletion
- * of all generations finds all of it. Dead objects whose children are not yet released, and merges that wait, still hold
- * references; a collection that was asked for therefore flushes first.
+ * Completeness: whatever was unreachable at the call has all its references inside the unreachable part, so trial deletion
+ * of all generations finds all of it. Dead objects whose children are not yet released, condemned sets, and merges that wait
+ * still hold references; a collection that was asked for therefore flushes first.
  */
 #include "collect.h"
 
@@ -21,6 +22,7 @@
 #include "events.h"
 #include "flush.h"
 #include "fork.h"
+#include "full.h"
 #include "gate.h"
 #include "generation.h"
 #include "heap.h"
@@ -34,6 +36,7 @@
 #include "thread.h"
 #include "trial.h"
 #include "verify.h"
+#include "weak.h"
 
 static pthread_mutex_t collect_lock = PTHREAD_MUTEX_INITIALIZER;
 static __thread bool locked_by_me;
@@ -54,7 +57,7 @@ void oi_collect_unlock(void)
 
 bool oi_collect_locked_by_me(void)
 {
-	return locked_by_me;
+	return locked_by_me || oi_full_locked_by_me();
 }
 
 void oi_collect_count(int generation, size_t n)
@@ -87,6 +90,16 @@ struct collection {
 	size_t survivors;
 };
 
+/* It leaves the young, its weak references expire, and it goes onto the list, which has room. */
+static void condemn(struct oi_set *s, struct oi_header *h)
+{
+	oi_generation_make_old(h);
+	if (oi_flags(h) & OI_FLAG_WEAK)
+		oi_weak_expire(h);
+	oi_set_condemn(s, h);
+	s->objects.data[s->objects.n++] = h;
+}
+
 /* Each member's fate: condemned, or older. All live if there is no memory to list the dead. */
 static void judge(struct collection *c, struct oi_set *s, bool room)
 {
@@ -94,13 +107,11 @@ static void judge(struct collection *c, struct oi_set *s, bool room)
 	for (size_t i = 0; i < trial.set.n; i++) {
 		struct oi_header *h = trial.set.data[i];
 		if (!oi_trial_result(h) && room)
-			oi_set_condemn(s, h);
-		else if (c->generation < 2)
+			condemn(s, h);
+		else
 			c->promoted += oi_generation_grow_older(h, straight);
 	}
 	oi_trial_end(&trial);
-	if (c->generation == 2)
-		oi_generation_all_old();
 }
 
 /* World stopped. Without memory nothing is found; the log says so. */
@@ -126,8 +137,6 @@ static uint64_t stop_and_examine(struct collection *c, struct oi_set *s)
 	oi_verify_stopped();
 	uint64_t begin = oi_now_ns(); /* listeners' and the verifier's time is not an object's cost to the pacing */
 	examine(c, s);
-	if (c->generation == 2)
-		oi_heap_harvest_all();
 	oi_set_take_in_hand(oi_self, s); /* in the stop: a fork, pinned ones too, comes before it or after */
 	uint64_t worked = oi_now_ns() - begin;
 	uint64_t paused = oi_world_start(&stop);
@@ -137,53 +146,94 @@ static uint64_t stop_and_examine(struct collection *c, struct oi_set *s)
 
 static void account(struct collection *c, uint64_t worked_ns, uint64_t ns)
 {
-	if (c->generation == 2)
-		oi_pace_full_done(c->survivors);
-	else
+	if (c->generation < 2)
 		oi_pace_young_done(c->generation, c->candidates, worked_ns, c->survivors, c->promoted, c->more);
 	oi_add_relaxed(&n_collections[c->generation], 1); /* count */
 	oi_add_relaxed(&duration_ns[c->generation], ns);
 }
 
-/* Under the lock. The set of what was found, empty perhaps, in this thread's hand; NULL: no memory to begin. */
-static struct oi_set *collect(int generation, size_t cap)
+static void report(struct collection *c, struct oi_set *s, uint64_t worked, uint64_t ns)
 {
-	struct oi_set *s = oi_set_new(generation);
-	if (!s)
-		return NULL;
+	account(c, worked, ns);
+	oi_debug_report(s, c->candidates, ns);
+	oi_event(OURO_GC_STOP, c->generation, c->candidates, s->objects.n, ns);
+}
+
+/*
+ * The set of what was found, empty perhaps, in this thread's hand; NULL: no memory to begin. In any case the thread counts as
+ * serving from when its members are in no queue.
+ */
+static struct oi_set *collect_young(struct oi_thread *t, int generation, size_t cap)
+{
 	struct collection c = { .generation = generation, .cap = cap };
-	uint64_t began = oi_now_ns();
-	oi_event(OURO_GC_START, generation, 0, 0, 0);
-	uint64_t worked = stop_and_examine(&c, s);
-	uint64_t ns = oi_now_ns() - began;
-	account(&c, worked, ns);
-	oi_debug_report(s, c.candidates, ns);
-	oi_event(OURO_GC_STOP, generation, c.candidates, s->objects.n, ns);
+	oi_collect_lock();
+	oi_serve_begin(t);
+	struct oi_set *s = oi_set_new(generation);
+	if (s) {
+		uint64_t began = oi_now_ns();
+		oi_event(OURO_GC_START, generation, 0, 0, 0);
+		uint64_t worked = stop_and_examine(&c, s);
+		report(&c, s, worked, oi_now_ns() - began);
+	}
+	oi_collect_unlock();
 	return s;
+}
+
+/* Likewise. @all: the young ones too. */
+static struct oi_set *collect_full(struct oi_thread *t, bool all, void (*between)(void))
+{
+	struct collection c = { .generation = 2 };
+	oi_full_lock();
+	uint64_t began = oi_now_ns();
+	oi_event(OURO_GC_START, 2, 0, 0, 0);
+	oi_collect_lock();
+	oi_pace_full_begins(all);
+	oi_collect_unlock();
+	struct oi_set *s = oi_full_collect(t, all, between, &c.candidates);
+	oi_collect_lock();
+	oi_pace_full_done(s ? c.candidates - s->objects.n : 0);
+	oi_collect_unlock();
+	if (s)
+		report(&c, s, 0, oi_now_ns() - began);
+	else
+		oi_serve_begin(t);
+	oi_full_unlock();
+	return s;
+}
+
+#define QUANTUM 2048 /* objects of a large set, between two looks at what else is due */
+
+/* A set without user code, in pieces. What dies of it and has callbacks is the reaper's. */
+static void work_in_quanta(struct oi_thread *t, struct oi_set *s, void (*between)(void))
+{
+	size_t budget = SIZE_MAX, n_dead;
+	bool over = false;
+	s->quantum = QUANTUM;
+	while (!over) {
+		t->restricted = true;
+		over = oi_set_work(t, s, &budget, &n_dead);
+		oi_death_settle(t);
+		t->restricted = false;
+		if (!over && between)
+			between();
+	}
 }
 
 /*
  * The collector thread. Sets without user code die here, while they are in the cache: so what collections find cannot pile
- * up. What dies of them and has callbacks is the reaper's.
+ * up. 
  */
-void oi_collect_automatic(int generation)
+void oi_collect_automatic(int generation, void (*between)(void))
 {
 	struct oi_thread *t = oi_self;
-	size_t budget = SIZE_MAX, n_dead;
-	oi_collect_lock();
-	oi_serve_begin(t);
-	struct oi_set *s = collect(generation, generation == 2 ? SIZE_MAX : oi_pace_cap());
-	bool queue = s && s->has_callbacks;
-	if (queue)
+	struct oi_set *s = generation == 2 ? collect_full(t, false, between) : collect_young(t, generation, oi_pace_cap());
+	if (s && s->has_callbacks) {
 		oi_set_queue(t, s);
-	oi_collect_unlock();
-	t->restricted = true;
-	if (queue)
 		oi_background_reap();
-	else if (s)
-		oi_set_work(t, s, &budget, &n_dead);
+	} else if (s) {
+		work_in_quanta(t, s, between);
+	}
 	oi_serve_end(t);
-	t->restricted = false;
 	oi_pace_turn();
 }
 
@@ -207,40 +257,40 @@ static void take_over_queued(struct oi_thread *t)
 			;
 }
 
+/* What is free, as far as no other thread's gate keeps it. */
+static void give_back(struct oi_thread *t)
+{
+	oi_gate_enter(t);
+	oi_limbo_reclaim(t, true);
+	oi_gate_leave(t);
+	oi_heap_harvest_idle(t);
+	oi_heap_purge();
+}
+
 static ssize_t collect_now(struct oi_thread *t, int generation)
 {
 	oi_flush_quick(t);
-	oi_collect_lock();
-	oi_serve_begin(t); /* the set is in no queue */
-	struct oi_set *s = collect(generation, SIZE_MAX);
-	oi_collect_unlock();
+	if (generation == 2) { /* what condemned sets refer to looks held */
+		take_over_queued(t);
+		oi_flush_quick(t);
+	}
+	struct oi_set *s = generation == 2 ? collect_full(t, true, NULL) : collect_young(t, generation, SIZE_MAX);
 	ssize_t n = s ? work_or_queue(t, s) : 0;
 	oi_serve_end(t);
 	take_over_queued(t);
 	oi_flush_await(t); /* sets that others are at, the collector's own included */
-	if (generation == 2) {
-		oi_gate_enter(t);
-		oi_limbo_reclaim(t, true);
-		oi_gate_leave(t);
-		oi_heap_purge();
-	}
+	if (generation == 2)
+		give_back(t);
 	return n;
 }
 
 void oi_collect_for_memory(struct oi_thread *t)
 {
-	if (locked_by_me)
+	if (oi_collect_locked_by_me())
 		return;
 	collect_now(t, 2);
 	oi_grace_wait();
-	oi_gate_enter(t);
-	oi_limbo_reclaim(t, true);
-	oi_gate_leave(t);
-	struct oi_stop stop;
-	oi_world_stop(&stop);
-	oi_heap_harvest_all();
-	oi_world_start(&stop);
-	oi_heap_purge();
+	give_back(t);
 }
 
 void oi_collect_everything(struct oi_thread *t)
@@ -270,7 +320,7 @@ void oi_collect_fork(int phase)
 ssize_t ouro_gc_collect(int generation)
 {
 	struct oi_thread *t = oi_current();
-	int error = generation < 0 || generation > 2 ? EINVAL : t->pin_depth || locked_by_me ? EDEADLK : 0;
+	int error = generation < 0 || generation > 2 ? EINVAL : t->pin_depth || oi_collect_locked_by_me() ? EDEADLK : 0;
 	if (error) {
 		errno = error;
 		return -1;

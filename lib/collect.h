@@ -6,14 +6,17 @@
 
 struct oi_thread;
 
-/* One collection at a time; also guards the side arrays. Never held while user code runs, events excepted. */
+/* One young collection at a time; also guards the side arrays. Never held while user code runs, events excepted. */
 void oi_collect_lock(void);
 void oi_collect_unlock(void);
-/* Does this thread hold it (inside an event function)? */
+/* Does this thread hold it, or that of full collections (inside an event function)? */
 bool oi_collect_locked_by_me(void);
 
-/* The collector thread: a collection that is due; the set goes to the queue. */
-void oi_collect_automatic(int generation);
+/*
+ * The collector thread: a collection that is due; the set goes to the queue if user code must run for it. @between, or NULL, is
+ * called now and then by a full one, outside the gate; it may run a young one.
+ */
+void oi_collect_automatic(int generation, void (*between)(void));
 /* heap_limit: a full collection, on this thread. Outside the gate. */
 void oi_collect_for_memory(struct oi_thread *t);
 /* All generations, until nothing more is found; for shutdown. */

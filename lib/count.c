@@ -19,6 +19,7 @@
  */
 #include "count.h"
 
+#include "candidate.h"
 #include "check.h"
 #include "death.h"
 #include "log.h"
@@ -34,6 +35,7 @@ void oi_local_spill(struct oi_header *h)
 
 void oi_make_immortal(struct oi_header *h)
 {
+	oi_event_on(h);
 	if (oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_IMMORTAL) & OI_FLAG_IMMORTAL)
 		return;
 	/* One reference that nobody ever gives back, should a counting operation be under way that has not seen the mark. */
@@ -51,9 +53,28 @@ void oi_saturate(struct oi_header *h)
 	oi_make_immortal(h);
 }
 
+/*
+ * An object whose own is neither merged nor a thread's key. True: it is immortal, and not counted (a stale view only counts once
+ * too often). False: a candidate of a collection, and rescued; or dying.
+ */
+static OI_NOINLINE bool special(struct oi_header *h)
+{
+	if (oi_owner_of(h) == OI_OWN_IMMORTAL)
+		return true;
+	oi_event_on(h);
+	return false;
+}
+
+bool oi_try_special(struct oi_header *h, enum oi_tried *tried)
+{
+	bool immortal = oi_owner_of(h) == OI_OWN_IMMORTAL;
+	*tried = immortal ? OI_TRIED_OK : OI_TRIED_DYING;
+	return immortal || !oi_event_on(h);
+}
+
 void oi_retain_foreign(struct oi_header *h)
 {
-	if (unlikely(oi_load_relaxed(&h->own) == OI_OWN_IMMORTAL)) /* count: a stale view only counts once too often */
+	if (unlikely(oi_load_relaxed(&h->own) > OI_OWN_KEY_MAX) && special(h)) /* count */
 		return;
 	uint32_t old = oi_add_relaxed(&h->shared, OI_ONE); /* the caller holds a reference */
 	if (unlikely(oi_shared_count(old) > OI_COUNT_MAX))
@@ -111,8 +132,12 @@ static bool release_published(struct oi_thread *t, struct oi_header *h)
 
 bool oi_release_foreign(struct oi_thread *t, struct oi_header *h)
 {
-	if (unlikely(oi_load_relaxed(&h->own) == OI_OWN_IMMORTAL)) /* count */
-		return false;
+	if (unlikely(oi_load_relaxed(&h->own) > OI_OWN_KEY_MAX)) { /* count */
+		if (special(h))
+			return false;
+		if (oi_load_relaxed(&h->own) == t->key) /* owner: it was a candidate */
+			return oi_release(t, h);
+	}
 	if (oi_load_relaxed(&h->published)) /* recheck: a stale 0 takes the longer way */
 		return release_published(t, h);
 	uint32_t s = oi_load_acquire(&h->shared), next; /* [C1] */
@@ -163,9 +188,23 @@ enum oi_tried oi_try_undo(struct oi_header *h)
 	return OI_TRIED_DYING;
 }
 
+/* After a merge local is not looked at. */
+static int64_t sum(uint32_t shared, uint32_t local)
+{
+	return (int64_t)oi_shared_count(shared) + (shared & OI_MERGED ? 0 : local);
+}
+
 int64_t oi_references(const struct oi_header *h)
 {
-	return (int64_t)oi_load_relaxed(&h->local) + oi_shared_count(oi_load_relaxed(&h->shared)); /* stopped or count */
+	return sum(oi_load_relaxed(&h->shared), oi_load_relaxed(&h->local)); /* stopped or count */
+}
+
+int64_t oi_references_beside(const struct oi_header *h)
+{
+	uint32_t s = oi_load_acquire(&h->shared), again, local; /* [C1] */
+	while (local = oi_load_acquire(&h->local), (again = oi_load_acquire(&h->shared)) != s)
+		s = again;
+	return sum(s, local);
 }
 
 /* ---- public ---- */

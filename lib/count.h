@@ -15,6 +15,8 @@ OI_COLD void oi_saturate(struct oi_header *h);
 void oi_make_immortal(struct oi_header *h);
 /* All references: local and shared. Exact when nobody changes them. */
 int64_t oi_references(const struct oi_header *h);
+/* The same beside mutators: exact for an object on which there is no event meanwhile, merges included. */
+int64_t oi_references_beside(const struct oi_header *h);
 
 /* The owner adds to local; only it, and whoever keeps it outside its gate, writes there. */
 OI_INLINE void oi_retain_owned(struct oi_header *h)
@@ -52,10 +54,14 @@ enum oi_tried { OI_TRIED_OK, OI_TRIED_DYING, OI_TRIED_LAST };
 /* It was DEAD when this thread added one: takes that back. */
 OI_COLD enum oi_tried oi_try_undo(struct oi_header *h);
 
+/* Of an object that is neither merged nor a thread's: true if that settles the attempt, *tried says how. */
+OI_COLD bool oi_try_special(struct oi_header *h, enum oi_tried *tried);
+
 OI_INLINE enum oi_tried oi_try_retain_foreign(struct oi_header *h)
 {
-	if (unlikely(oi_load_relaxed(&h->own) == OI_OWN_IMMORTAL)) /* count */
-		return OI_TRIED_OK;
+	enum oi_tried tried;
+	if (unlikely(oi_load_relaxed(&h->own) > OI_OWN_KEY_MAX) && oi_try_special(h, &tried)) /* count */
+		return tried;
 	uint32_t old = oi_add_acq_rel(&h->shared, OI_ONE);
 	if (unlikely(old & OI_DEAD))
 		return oi_try_undo(h);

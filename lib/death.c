@@ -221,7 +221,8 @@ static void free_block(struct oi_thread *t, struct oi_header *h, bool recycle)
 	count(t, h);
 	oi_store_relaxed(&h->own, OI_OWN_MERGED);
 	oi_store_relaxed(&h->shared, OI_MERGED | OI_DEAD);
-	if (!OURO_CHECKED && (recycle || !oi_load_relaxed(&h->published)))
+	bool walked = oi_heap_walked() && oi_page_of(h)->tracked;
+	if (!OURO_CHECKED && !walked && (recycle || !oi_load_relaxed(&h->published)))
 		oi_block_free(t, h);
 	else
 		oi_limbo_add(t, h);
@@ -360,11 +361,16 @@ void oi_death_begin(struct oi_thread *t)
 	oi_store_release(&t->dying, t->dying + 1); /* [D1] pairs with flush.c */
 }
 
+void oi_death_settle(struct oi_thread *t)
+{
+	while (t->deaths.frames.n)
+		work(t);
+}
+
 void oi_death_end(struct oi_thread *t)
 {
 	if (t->dying == 1) {
-		while (t->deaths.frames.n)
-			work(t);
+		oi_death_settle(t);
 		oi_store_release(&t->n_deaths, t->n_deaths + 1);
 	}
 	oi_store_release(&t->dying, t->dying - 1); /* [D1] */

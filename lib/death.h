@@ -23,6 +23,8 @@ void oi_death_private(struct oi_thread *t, struct oi_header *h);
  */
 void oi_death_begin(struct oi_thread *t);
 void oi_death_end(struct oi_thread *t);
+/* In the middle: works off what is queued so far. */
+void oi_death_settle(struct oi_thread *t);
 /* The same around what was taken from a queue that others wait on: flush sees either the queue or this. */
 void oi_serve_begin(struct oi_thread *t);
 void oi_serve_end(struct oi_thread *t);

@@ -1,8 +1,9 @@
 /*
  * events.c - listeners
  *
- * Events are told by one thread at a time, the one that holds the collection lock. No lock is held while a listener runs, so
- * that it may call the library; the flag delivering lets ouro_gc_off_event wait until no call is under way elsewhere.
+ * Events are told by the thread that holds the collection lock, and by the one that runs a full collection: two at a time. No
+ * lock is held while a listener runs, so that it may call the library; the count delivering lets ouro_gc_off_event wait until no
+ * call is under way elsewhere.
  */
 #include "events.h"
 
@@ -21,7 +22,7 @@ static struct {
 	void *arg;
 } listener[LISTENERS];
 static uint32_t n_listeners; /* slots in use, holes included; to look at without the lock */
-static uint32_t delivering;  /* [V1] set, and slots taken out, under the lock: either sees the other */
+static uint32_t delivering;  /* [V1] threads; counted up, and slots taken out, under the lock: either sees the other */
 static __thread bool in_listener;
 
 static void call(uint32_t i, const ouro_gc_event *e)
@@ -29,14 +30,14 @@ static void call(uint32_t i, const ouro_gc_event *e)
 	pthread_mutex_lock(&listeners_lock);
 	ouro_gc_listener fn = listener[i].fn;
 	void *arg = listener[i].arg;
-	oi_store_relaxed(&delivering, 1u); /* [V1] */
+	oi_add_relaxed(&delivering, 1u); /* [V1] */
 	pthread_mutex_unlock(&listeners_lock);
 	if (fn) {
 		in_listener = true;
 		fn(e, arg);
 		in_listener = false;
 	}
-	oi_store_release(&delivering, 0u); /* [V1] */
+	oi_sub_acq_rel(&delivering, 1u); /* [V1] */
 }
 
 void oi_event(ouro_gc_phase phase, int generation, uint64_t candidates, uint64_t collected, uint64_t ns)

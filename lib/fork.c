@@ -1,8 +1,9 @@
 /*
  * fork.c - a working heap in the child
  *
- * Before: no collection runs (its lock is taken), the world is stopped, and every lock of the library is held, so that the
- * child inherits everything whole. The forking thread may be pinned. Then a collection may be waiting for it to stop the world,
+ * Before: no young collection runs (its lock is taken), the world is stopped, and every lock of the library is held, so that the
+ * child inherits everything whole. A full collection may be anywhere between two of its slices: it goes on in the parent, and
+ * the child undoes it, or carries it out if its garbage is dead already (oi_full_inherit). The forking thread may be pinned. Then a collection may be waiting for it to stop the world,
  * and it must not wait for that collection: it takes no collection lock, the stop gives way (world.c), and the child makes the
  * lock new; a collection has nothing half done outside its stops, and the set it found is in its thread's hand from the
  * stop on.
@@ -24,6 +25,7 @@
 #include "death.h"
 #include "debug.h"
 #include "events.h"
+#include "full.h"
 #include "gate.h"
 #include "heap.h"
 #include "limbo.h"
@@ -110,6 +112,7 @@ static void in_child(void)
 	oi_threads_fork_child(oi_self);
 	oi_background_fork_child();
 	oi_world.membarrier = oi_world.membarrier && oi_membarrier_register();
+	oi_full_inherit();
 	inherit(); /* before the world starts: pages may go back, and the reaper may be running by now */
 	oi_world_start(&stop);
 	if (!pinned)

@@ -1,9 +1,8 @@
 /* generation.c - young lists, ages, promotion. See generation.h. */
 #include "generation.h"
 
-#include <string.h>
-
 #include "heap.h"
+#include "pass.h"
 #include "thread.h"
 
 bool oi_generation_member(const struct oi_header *h)
@@ -95,24 +94,9 @@ static int select_young(struct oi_trial *tr, int generation, size_t cap)
 	return result;
 }
 
-static int select_all(struct oi_trial *tr)
-{
-	oi_for_each_page(p) {
-		if (!p->tracked)
-			continue;
-		for (uint32_t i = 0; i < p->bump; i++) {
-			struct oi_header *h = oi_block_at(p, i);
-			__builtin_prefetch((char *)h + 8 * p->block_size);
-			if (oi_generation_member(h) && !oi_trial_add(tr, h))
-				return -1;
-		}
-	}
-	return 1;
-}
-
 bool oi_generation_select(struct oi_trial *tr, int generation, size_t cap, bool *more)
 {
-	int result = generation == 2 ? select_all(tr) : select_young(tr, generation, cap);
+	int result = select_young(tr, generation, cap);
 	*more = result == 0;
 	if (result == -1)
 		oi_trial_give_up(tr);
@@ -135,9 +119,83 @@ bool oi_generation_grow_older(struct oi_header *h, bool straight)
 	return young;
 }
 
-void oi_generation_all_old(void)
+/* ---- all that is young becomes old, a stop for every so many pages ---- */
+
+#define PAGES_AT_A_TIME 1024 /* about 0.1 ms */
+
+/* Only what is not zero already is written: the child of a fork shares these pages. */
+static void make_page_old(struct oi_page *p)
+{
+	uint64_t *bits = oi_young_bits(p, 0);
+	for (size_t w = 0; w < 2 * OI_BITMAP; w++)
+		if (bits[w])
+			bits[w] = 0;
+	if (p->current) {
+		p->young_next = p->heap->young;
+		p->heap->young = p;
+	} else {
+		p->on_young = false;
+	}
+}
+
+/* World stopped. The lists leave their heaps; what does not fit stays there. */
+static void detach_young(struct oi_vector *lists)
+{
+	struct oi_thread *t;
+	struct oi_heap *heap = &oi_orphans;
+	for (size_t i = 0; heap; heap = (t = oi_thread_record(i++)) ? &t->heap : NULL)
+		if (heap->young && oi_vector_push(lists, heap->young))
+			heap->young = NULL;
+}
+
+/* World stopped. */
+static void make_some_old(struct oi_vector *lists)
+{
+	for (size_t n = 0; lists->n && n < PAGES_AT_A_TIME; n++) {
+		struct oi_page *p = lists->data[lists->n - 1];
+		if (p->young_next)
+			lists->data[lists->n - 1] = p->young_next;
+		else
+			lists->n--;
+		make_page_old(p);
+	}
+}
+
+void oi_generation_make_all_old(struct oi_vector *lists)
+{
+	bool detached = false;
+	do {
+		struct oi_stop stop;
+		oi_pass_stop(&stop);
+		if (!detached)
+			detach_young(lists);
+		detached = true;
+		make_some_old(lists);
+		oi_pass_start(&stop);
+	} while (lists->n);
+	oi_vector_trim(lists, 512);
+}
+
+void oi_generation_inherit(struct oi_vector *lists)
+{
+	for (; lists->n; lists->n--) {
+		struct oi_page **end = &oi_orphans.young;
+		while (*end)
+			end = &(*end)->young_next;
+		*end = lists->data[lists->n - 1];
+	}
+	oi_vector_trim(lists, 512);
+}
+
+#if OURO_CHECKED
+bool oi_generation_select_all(struct oi_trial *tr)
 {
 	oi_for_each_page(p)
-		if (p->tracked)
-			memset(oi_young_bits(p, 0), 0, 2 * OI_BITMAP * 8);
+		for (uint32_t i = 0; p->tracked && i < p->bump; i++) {
+			struct oi_header *h = oi_block_at(p, i);
+			if (oi_generation_member(h) && !oi_trial_add(tr, h))
+				return false;
+		}
+	return true;
 }
+#endif

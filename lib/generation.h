@@ -1,4 +1,4 @@
-/* generation.h - which objects a collection examines, and growing older; world stopped, under the collection lock. */
+/* generation.h - which objects a young collection examines, and growing older; world stopped, under the collection lock. */
 #ifndef OI_GENERATION_H
 #define OI_GENERATION_H
 
@@ -13,14 +13,20 @@ int oi_generation_of(struct oi_header *h);
 void oi_generation_make_old(struct oi_header *h);
 
 /*
- * Adds the objects of generations 0..@generation to the set; young ones up to @cap. False: no memory, the set is empty again.
+ * Adds the young objects, of generation 0 or both, to the set, up to @cap. False: no memory, the set is empty again.
  * *more: some were left for want of room under the cap.
  */
 bool oi_generation_select(struct oi_trial *tr, int generation, size_t cap, bool *more);
 /* A survivor of a young collection; true: it became old, as it does from age 0 already if @straight. */
 bool oi_generation_grow_older(struct oi_header *h, bool straight);
-/* After a full collection everything is. */
-void oi_generation_all_old(void);
+/* All that is young becomes old, in stops of their own. @lists: of pages still to do, empty before and after. Outside the gate. */
+void oi_generation_make_all_old(struct oi_vector *lists);
+/* In the child of a fork, world stopped: what was still to do is young again. */
+void oi_generation_inherit(struct oi_vector *lists);
+#if OURO_CHECKED
+/* All objects, of any age. False: no memory. */
+bool oi_generation_select_all(struct oi_trial *tr);
+#endif
 /* Is it a live object that collections look at: not free, dying, condemned or frozen? */
 bool oi_generation_member(const struct oi_header *h);
 

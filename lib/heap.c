@@ -25,9 +25,11 @@
 #include "thread.h"
 
 #define HARVEST 4 /* pages */
+#define HARVEST_FOR 16 /* the same while another thread is kept out of its gate: about 0.1 ms */
 
 static pthread_mutex_t heap_lock = PTHREAD_MUTEX_INITIALIZER;
 struct oi_heap oi_orphans; /* pages whose thread left; under the heap lock */
+static struct oi_page *kept; /* under the heap lock */
 
 void oi_heap_lock(void)
 {
@@ -123,6 +125,22 @@ struct cds_lfs_node *oi_block_retire(struct oi_header *h)
 	return oi_link_of(h);
 }
 
+/*
+ * Under the heap lock, @p is empty, or large and its object dead. True: a collection walks, pages must stay what they are, and it is
+ * on the list for the end of that.
+ */
+static bool keep(struct oi_page *p)
+{
+	if (!p->tracked || (!p->kept && !oi_heap_walked()))
+		return false;
+	if (!p->kept) {
+		p->kept = true;
+		p->kept_next = kept;
+		kept = p;
+	}
+	return true;
+}
+
 /* An empty page goes back, unless it is its bin's only one. Owner. */
 static void page_empty(struct oi_heap *heap, struct oi_page *p)
 {
@@ -130,11 +148,13 @@ static void page_empty(struct oi_heap *heap, struct oi_page *p)
 		return;
 	if (oi_load_acquire(&p->remote_queued))
 		return; /* somebody's stack still links it; harvesting comes back here */
-	if (p->listed)
-		bin_remove(heap, p);
 	oi_heap_lock();
-	heap_remove(heap, p);
-	oi_pages_free(p);
+	if (!keep(p)) {
+		if (p->listed)
+			bin_remove(heap, p);
+		heap_remove(heap, p);
+		oi_pages_free(p);
+	}
 	oi_heap_unlock();
 }
 
@@ -177,7 +197,8 @@ static void large_free(struct oi_page *p)
 {
 	oi_unpoison(oi_page_start(p), p->block_size);
 	oi_heap_lock();
-	oi_pages_free(p);
+	if (!keep(p))
+		oi_pages_free(p);
 	oi_heap_unlock();
 }
 
@@ -202,12 +223,12 @@ void oi_block_free(struct oi_thread *t, struct oi_header *h)
  * Takes in what others freed in a page of this heap. Owner, or under the heap lock for orphans; only of a page just popped
  * from a remote stack: clearing remote_queued while it is still linked there would let it be linked twice.
  */
-static bool harvest_page(struct oi_heap *heap, struct oi_page *p)
+static void harvest_page(struct oi_heap *heap, struct oi_page *p)
 {
 	oi_exchange_seq_cst(&p->remote_queued, 0u); /* [H1] */
 	struct cds_lfs_node *node = oi_stack_take_all(&p->remote);
 	if (!node)
-		return false;
+		return;
 	uint32_t n = 1;
 	struct cds_lfs_node *last = node;
 	for (; last->next; last = last->next)
@@ -217,7 +238,6 @@ static bool harvest_page(struct oi_heap *heap, struct oi_page *p)
 	p->used -= n;
 	if (!p->listed && !p->current)
 		bin_add(heap, p);
-	return true;
 }
 
 /* Up to @max pages: each may mean walking a thousand cold blocks, and a thread that allocates is inside its gate. */
@@ -228,7 +248,8 @@ static void harvest(struct oi_heap *heap, bool locked, unsigned max)
 		struct oi_page *p = caa_container_of(node, struct oi_page, remote_link);
 		struct oi_heap *owner = oi_load_acquire(&p->heap);
 		if (owner == heap) {
-			if (harvest_page(heap, p) && p->used == 0 && !locked)
+			harvest_page(heap, p);
+			if (p->used == 0 && !locked)
 				page_empty(heap, p);
 		} else {
 			queue_page(p); /* it changed hands after somebody looked: to its new heap */
@@ -367,7 +388,7 @@ static void orphan_page(struct oi_heap *heap, struct oi_page *p)
 	p->current = false;
 	heap_remove(heap, p);
 	heap_add(&oi_orphans, p);
-	if (p->used == 0 && !oi_load_acquire(&p->remote_queued)) {
+	if (p->used == 0 && !oi_load_acquire(&p->remote_queued) && !keep(p)) {
 		if (p->listed)
 			bin_remove(&oi_orphans, p);
 		heap_remove(&oi_orphans, p);
@@ -405,7 +426,7 @@ static void release_empty(struct oi_heap *heap)
 {
 	for (struct oi_page *p = heap->all, *next; p; p = next) {
 		next = p->heap_next;
-		if (p->used || p->current || oi_load_acquire(&p->remote_queued))
+		if (p->used || p->current || oi_load_acquire(&p->remote_queued) || keep(p))
 			continue;
 		if (p->listed)
 			bin_remove(heap, p);
@@ -414,18 +435,32 @@ static void release_empty(struct oi_heap *heap)
 	}
 }
 
-void oi_heap_harvest_all(void)
+#define KEPT_AT_A_TIME 64
+
+/* Under the heap lock. Large ones go back; empty ones are put before their owner, unless somebody's stack links them anyway. */
+static void release_kept(struct oi_page *p)
 {
-	oi_heap_lock();
-	struct oi_thread *t;
-	for (size_t i = 0; (t = oi_thread_record(i)); i++)
-		harvest(&t->heap, true, UINT_MAX);
-	harvest(&oi_orphans, true, UINT_MAX);
-	for (size_t i = 0; (t = oi_thread_record(i)); i++)
-		if (!t->leaving)
-			release_empty(&t->heap);
-	release_empty(&oi_orphans);
-	oi_heap_unlock();
+	p->kept = false;
+	if (p->state == OI_PAGE_LARGE)
+		oi_pages_free(p);
+	else if (oi_exchange_seq_cst(&p->remote_queued, 1u) == 0) /* [H1] */
+		queue_page(p);
+}
+
+void oi_heap_end_walk(void)
+{
+	bool more = true;
+	oi_store_relaxed(&oi_candidates.walking, 0u); /* recheck: under the lock */
+	while (more) {
+		oi_heap_lock();
+		for (size_t i = 0; i < KEPT_AT_A_TIME && kept; i++) {
+			struct oi_page *p = kept;
+			kept = p->kept_next;
+			release_kept(p);
+		}
+		more = kept;
+		oi_heap_unlock();
+	}
 }
 
 void oi_heap_purge(void)
@@ -438,15 +473,26 @@ void oi_heap_purge(void)
 static void harvest_for(struct oi_thread *t, void *arg)
 {
 	(void)arg;
-	harvest(&t->heap, t->leaving, UINT_MAX);
+	harvest(&t->heap, t->leaving, HARVEST_FOR);
+}
+
+/* Foreign frees it has not looked at. */
+static bool has_remote(struct oi_thread *t)
+{
+	return oi_load_relaxed(&t->heap.remote.head) || oi_load_relaxed(&t->heap.pending); /* recheck */
 }
 
 void oi_heap_harvest_idle(struct oi_thread *self)
 {
 	struct oi_thread *t;
 	for (size_t i = 0; (t = oi_thread_record(i)); i++)
-		if (oi_load_relaxed(&t->heap.remote.head) || oi_load_relaxed(&t->heap.pending)) /* recheck */
-			oi_world_seize(t, harvest_for, NULL);
+		while (has_remote(t) && oi_world_seize(t, harvest_for, NULL))
+			;
+	do {
+		oi_gate_enter(self);
+		harvest(&self->heap, false, HARVEST_FOR);
+		oi_gate_leave(self);
+	} while (has_remote(self));
 	oi_gate_enter(self); /* pages do not vanish during a stop */
 	oi_heap_lock();
 	harvest(&oi_orphans, true, UINT_MAX);

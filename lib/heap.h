@@ -2,6 +2,7 @@
 #ifndef OI_HEAP_H
 #define OI_HEAP_H
 
+#include "candidate.h"
 #include "compiler.h"
 #include "object.h"
 #include "region.h"
@@ -78,7 +79,8 @@ OI_INLINE void oi_zero(void *p, size_t bytes)
 
 OI_INLINE void oi_make_young(struct oi_page *p, size_t i)
 {
-	oi_young_bits(p, 0)[i / 64] |= UINT64_C(1) << (i % 64);
+	uint64_t *bits = &oi_young_bits(p, 0)[i / 64];
+	oi_store_relaxed(bits, oi_load_relaxed(bits) | UINT64_C(1) << (i % 64)); /* owner; full.c looks */
 }
 
 /* The first of the page's free blocks, of which there is one; as oi_block_alloc. */
@@ -110,6 +112,8 @@ OI_INLINE bool oi_block_put(struct oi_heap *heap, struct oi_header *h)
 		return false;
 	if (unlikely(!p->current) && (!p->listed || p->used == 1))
 		return false;
+	if (p->tracked && oi_heap_walked())
+		return false;
 	oi_store_relaxed(&h->own, OI_OWN_FREE); /* elsewhere: nobody can reach the object */
 	oi_link_of(h)->next = p->free;
 	p->free = oi_link_of(h);
@@ -126,10 +130,13 @@ struct cds_lfs_node *oi_block_retire(struct oi_header *h);
 void oi_heap_init(struct oi_heap *heap);
 /* The thread leaves: its pages go to whoever needs their size next. Inside the gate. */
 void oi_heap_abandon(struct oi_thread *t);
-/* World stopped: takes in all foreign frees everywhere, so that empty pages are seen. */
-void oi_heap_harvest_all(void);
-/* On behalf of threads that are outside and do not come by: the same for them. Outside the gate. */
+/*
+ * Takes in what others freed in pages of this thread, of threads that are outside and do not come by, and of none, so that empty
+ * pages go back. Outside the gate.
+ */
 void oi_heap_harvest_idle(struct oi_thread *self);
+/* No collection walks the heap any more: what was kept for it goes back. Outside the gate, or in the child of a fork. */
+void oi_heap_end_walk(void);
 /* Purges what is free and cached. */
 void oi_heap_purge(void);
 /* The list of pages with young objects of heaps without a thread. */

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 
+#include "candidate.h"
 #include "collect.h"
 #include "count.h"
 #include "gate.h"
@@ -21,6 +22,8 @@ static int64_t n_frozen;
 /* World stopped: a reference that the caller gives back later. */
 static bool hold(struct oi_vector *v, struct oi_header *h)
 {
+	if (!oi_event_on(h))
+		return true; /* dead */
 	if (!oi_vector_push(v, oi_object_of(h)))
 		return false;
 	oi_publish(h);
@@ -137,6 +140,8 @@ static void freeze_all(void)
 		for (uint32_t i = 0; p->tracked && i < p->bump; i++) {
 			struct oi_header *h = oi_block_at(p, i);
 			if (!oi_generation_member(h))
+				continue;
+			if (!oi_event_on(h))
 				continue;
 			oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_FROZEN);
 			oi_generation_make_old(h);

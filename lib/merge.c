@@ -28,6 +28,7 @@
 #include <sched.h>
 
 #include "background.h"
+#include "candidate.h"
 #include "count.h"
 #include "death.h"
 #include "log.h"
@@ -53,24 +54,25 @@ static void unlock(struct oi_merge_queue *q)
 
 void oi_merge_disown(struct oi_header *h, uint16_t key)
 {
-	oi_cas(&h->own, &key, (uint16_t)OI_OWN_MERGED);
+	uint16_t own = oi_load_relaxed(&h->own); /* recheck */
+	while ((own & ~OI_OWN_CANDIDATE) == key && !oi_cas(&h->own, &own, (uint16_t)(own & OI_OWN_CANDIDATE))) /* [K2] */
+		;
 }
 
 /*
  * Folds local into shared and takes @drop references away. Caller: the owner inside its gate, or whoever keeps the owner
  * out of it, or anyone if the owner vanished in a fork and the object was QUEUED by the caller: one at a time, so that nobody
  * else makes it MERGED meanwhile. True: now DEAD. After the exchange others may free it, and in the child of a fork even use the
- * block again: the only write that comes later, to own, looks for the key that was there.
+ * block again: the only write that comes later, to own, looks for the key that was there. local stays as it is, so that the two
+ * halves become one in one instant, also for a collection that reads them meanwhile (oi_references_beside), which can have condemned
+ * and merged an object that a thread merges as it leaves.
  */
 static bool merge(struct oi_header *h, uint32_t drop)
 {
-	uint32_t s = oi_load_acquire(&h->shared), next, local = 0; /* [C1] */
-	uint16_t key = oi_load_relaxed(&h->own);                   /* owner */
-	if (!(s & OI_MERGED)) {
-		local = oi_load_relaxed(&h->local); /* owner */
-		oi_store_relaxed(&h->local, 0u);
-	}
+	uint32_t s = oi_load_acquire(&h->shared), next; /* [C1] */
+	uint16_t key = oi_owner_of(h);                  /* owner */
 	do {
+		uint32_t local = s & OI_MERGED ? 0 : oi_load_relaxed(&h->local); /* owner */
 		next = ((s & ~(uint32_t)(drop ? OI_QUEUED : 0)) + (local - drop) * OI_ONE) | OI_MERGED;
 		if (oi_shared_count(next) == 0 && !(next & OI_QUEUED))
 			next |= OI_DEAD;
@@ -82,14 +84,12 @@ static bool merge(struct oi_header *h, uint32_t drop)
 
 void oi_merge_stopped(struct oi_header *h)
 {
-	uint16_t own = oi_load_relaxed(&h->own); /* stopped */
-	if (own == OI_OWN_MERGED)
-		return;
 	uint32_t s = oi_load_relaxed(&h->shared); /* stopped */
-	oi_store_relaxed(&h->shared, (s + oi_load_relaxed(&h->local) * OI_ONE) | OI_MERGED);
-	oi_store_relaxed(&h->local, 0u);
-	if (own <= OI_OWN_KEY_MAX)
-		oi_store_relaxed(&h->own, OI_OWN_MERGED);
+	if (!(s & OI_MERGED))
+		oi_store_relaxed(&h->shared, (s + oi_load_relaxed(&h->local) * OI_ONE) | OI_MERGED);
+	uint16_t key = oi_owner_of(h);
+	if (key <= OI_OWN_KEY_MAX)
+		oi_merge_disown(h, key);
 }
 
 /* ---- merging ahead ---- */
@@ -140,7 +140,7 @@ void oi_merge_ahead(struct oi_thread *owner, struct oi_header *h)
 
 bool oi_merge_queue(struct oi_thread *t, struct oi_header *h)
 {
-	uint16_t own = oi_load_relaxed(&h->own); /* recheck: under the queue's lock */
+	uint16_t own = oi_owner_of(h); /* recheck: under the queue's lock */
 	struct oi_thread *owner = own && own <= OI_OWN_KEY_MAX ? oi_thread_of_key(own) : NULL;
 	if (!owner)
 		return merge(h, 1); /* merged by its owner since */
@@ -273,7 +273,7 @@ static void merge_page(struct oi_thread *t, struct oi_page *p)
 {
 	for (uint32_t i = 0; i < p->bump; i++) {
 		struct oi_header *h = oi_block_at(p, i);
-		if (oi_load_relaxed(&h->own) == t->key && merge(h, 0)) /* owner */
+		if (oi_owner_of(h) == t->key && merge(h, 0)) /* owner */
 			oi_death_hand_over(h); /* as in merge_child */
 	}
 }

@@ -22,7 +22,7 @@ OI_INLINE void write_header(struct oi_thread *t, struct oi_header *h, uint32_t t
 {
 	/* Large objects belong to no thread's pages, so they are born merged (INV-H2). */
 	uint16_t own = large ? (uint16_t)OI_OWN_MERGED : t->key;
-	h->counts = large ? (uint64_t)(OI_MERGED | OI_ONE) << 32 : 1;
+	oi_store_relaxed(&h->counts, large ? (uint64_t)(OI_MERGED | OI_ONE) << 32 : UINT64_C(1)); /* [A1] */
 	oi_store_release(&h->word, (uint64_t)type | (uint64_t)own << 48); /* [A1] pairs with walkers */
 }
 

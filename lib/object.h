@@ -4,13 +4,13 @@
  * own (16 bits) is compared whole with the calling thread's key: equal means "I made it, it is not merged, and no
  * collector is concerned with it", so the fast path of retain and release is that compare and a plain add to local. Every
  * other value sends the operation its slow way: 0 (merged: all counting is atomic, in shared), another thread's key,
- * immortal, free. Bit 15 is kept for a collector's flag (OI_OWN_CANDIDATE): set, it diverts every operation on the object
- * at no cost to the others.
+ * immortal, free. Bit 15 is a collector's flag (OI_OWN_CANDIDATE, candidate.h): set, it diverts every operation on the
+ * object at no cost to the others.
  *
  * shared is a signed count of 29 bits above three state bits:
  *   (none)  biased: the owner counts in local; count may be what foreign threads added
  *   QUEUED  biased, and in its owner's merge queue, which holds one reference; count may be negative
- *   MERGED  everybody counts here; local is 0, own is 0 (or immortal)
+ *   MERGED  everybody counts here; local says nothing any more, own is 0 (or immortal)
  *   DEAD    (with MERGED) sticky: the count reached 0 and one thread won the object's death. Failed attempts to retain
  *           may add to the count and take it away again.
  * INV-C1 (outside operations) references = local + count, plus nothing: the queue's reference is counted.

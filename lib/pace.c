@@ -68,7 +68,15 @@ void oi_pace_init(void)
 	oi_pace_set_threshold(oi_runtime.config.threshold);
 }
 
-static bool lags(void)
+/* While a full collection runs, what becomes old may be garbage already. */
+static bool full_lags(void)
+{
+	uint64_t limit = oi_load_relaxed(&oi_pace.old_then) / LAG_SHARE; /* recheck */
+	return oi_load_relaxed(&oi_pace.full) &&
+	       oi_load_relaxed(&oi_pace.old_new) - oi_load_relaxed(&oi_pace.old_begun) > (limit < LAG_FLOOR ? LAG_FLOOR : limit);
+}
+
+static bool young_lags(void)
 {
 	int64_t threshold = oi_load_relaxed(&oi_pace.threshold); /* recheck */
 	int64_t limit = (int64_t)oi_load_relaxed(&oi_pace.old_then) / LAG_SHARE;
@@ -76,7 +84,12 @@ static bool lags(void)
 		limit = LAG * threshold;
 	if (limit < LAG_FLOOR)
 		limit = LAG_FLOOR;
-	return threshold && oi_load_relaxed(&oi_pace.young) > limit && oi_load_relaxed(&oi_pace.enabled);
+	return threshold && oi_load_relaxed(&oi_pace.young) > limit;
+}
+
+static bool lags(void)
+{
+	return (young_lags() || full_lags()) && oi_load_relaxed(&oi_pace.enabled);
 }
 
 /* Outside the gate. */
@@ -121,7 +134,7 @@ void oi_pace_allocated_batch(struct oi_thread *t)
 	oi_gate_enter(t);
 }
 
-int oi_pace_due(void)
+int oi_pace_due(int max)
 {
 	int64_t threshold = oi_load_relaxed(&oi_pace.threshold), young = oi_load_relaxed(&oi_pace.young); /* recheck */
 	if (!oi_load_relaxed(&oi_pace.enabled) || !threshold || young <= threshold)
@@ -131,7 +144,7 @@ int oi_pace_due(void)
 	if (oi_load_relaxed(&oi_pace.count[2]) < oi_load_relaxed(&oi_pace.threshold_set[2]))
 		return 1;
 	uint64_t share = oi_load_relaxed(&oi_pace.old_then) / 4;
-	return oi_load_relaxed(&oi_pace.old_new) > (share > OLD_FLOOR ? share : OLD_FLOOR) ? 2 : 1;
+	return max == 2 && oi_load_relaxed(&oi_pace.old_new) > (share > OLD_FLOOR ? share : OLD_FLOOR) ? 2 : 1;
 }
 
 /* @more: objects were left for the next stop, which is due at once. Threads' batches blur the count anyway. */
@@ -167,14 +180,24 @@ void oi_pace_young_done(int generation, size_t n, uint64_t ns, size_t survivors,
 	}
 }
 
+void oi_pace_full_begins(bool all)
+{
+	if (all) {
+		oi_pace.middle = 0;
+		reset_young(0, false);
+		oi_store_relaxed(&oi_pace.count[1], 0);
+	}
+	oi_store_relaxed(&oi_pace.count[2], 0);
+	oi_store_relaxed(&oi_pace.old_begun, oi_load_relaxed(&oi_pace.old_new));
+	oi_store_relaxed(&oi_pace.full, true);
+}
+
+/* What became old while it ran it has not looked at. */
 void oi_pace_full_done(size_t old)
 {
-	oi_pace.middle = 0;
+	oi_store_relaxed(&oi_pace.full, false);
 	oi_store_relaxed(&oi_pace.old_then, (uint64_t)old);
-	oi_store_relaxed(&oi_pace.old_new, UINT64_C(0));
-	reset_young(0, false);
-	oi_store_relaxed(&oi_pace.count[1], 0);
-	oi_store_relaxed(&oi_pace.count[2], 0);
+	oi_add_relaxed(&oi_pace.old_new, -oi_load_relaxed(&oi_pace.old_begun));
 }
 
 /* ---- public ---- */

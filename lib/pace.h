@@ -12,7 +12,9 @@ struct oi_pace {
 	int threshold_set[3];   /* as ouro_gc_set_threshold */
 	int count[3];           /* [1]: collections of 0 since the last of 1; [2]: of 1 since the last of 2 */
 	uint64_t middle;        /* objects of age 1, about */
-	uint64_t old_then, old_new; /* objects old after the last full collection; that became old since */
+	uint64_t old_then, old_new; /* objects old after the last full collection; that became old since it began */
+	uint64_t old_begun;         /* old_new when the full collection that runs began */
+	bool full;                  /* one runs */
 	uint32_t cost;          /* of an object in a young stop, in 1/64 ns; moving average */
 	uint32_t turn;          /* futex: counts collections; what delayed threads sleep on */
 	bool enabled;
@@ -41,14 +43,16 @@ OI_INLINE void oi_pace_freed(struct oi_thread *t)
 		oi_pace_flush(t);
 }
 
-/* The generation that is due now, or -1. */
-int oi_pace_due(void);
+/* The generation that is due now, at most @max, or -1. */
+int oi_pace_due(int max);
 /* How many objects a young stop may examine. */
 size_t oi_pace_cap(void);
 /* More objects of age 1 than a stop may examine: survivors become old at once, for their turn would never come. */
 bool oi_pace_middle_full(void);
 /* Under the collection lock. A young collection examined @n objects in @ns; of @survivors, @promoted became old. */
 void oi_pace_young_done(int generation, size_t n, uint64_t ns, size_t survivors, size_t promoted, bool more);
+/* A full collection; @all: what is young becomes old. It found @old to live. */
+void oi_pace_full_begins(bool all);
 void oi_pace_full_done(size_t old);
 /* An automatic collection is over, and what it found dead is reclaimed: threads that were delayed go on. */
 void oi_pace_turn(void);

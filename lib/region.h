@@ -44,7 +44,8 @@ struct oi_page {
 	bool zeroed;            /* fresh from the system: blocks above bump are zero */
 	bool committed;         /* counted in bytes reserved */
 	bool on_young;          /* linked below */
-	struct oi_page *young_next;
+	bool kept;              /* empty, or large and dead, but kept while a collection walks: heap.c; under the heap lock */
+	struct oi_page *young_next, *kept_next;
 
 	/* ---- any thread ---- */
 	struct __cds_lfs_stack remote;   /* blocks freed by others, linked through their payload */
@@ -55,6 +56,7 @@ struct oi_page {
 
 	/* ---- collector ---- */
 	uint32_t *degree; /* exact internal counts of this page's blocks, once one of them overflows its side byte */
+	uint32_t *degree_beside; /* the same of a collection beside the mutators: beside.h */
 } __attribute__((aligned(OI_LINE)));
 
 struct oi_region {
@@ -63,6 +65,7 @@ struct oi_region {
 	uint32_t n_free;                  /* pages */
 	uint64_t free[OI_PAGES / 64];     /* bit set: free */
 	struct oi_page page[OI_PAGES];
+	struct oi_beside *beside;         /* beside.h */
 	uint64_t young[OI_PAGES][2][OI_BITMAP]; /* bit set: the block holds a tracked object of age 0, of age 1 */
 	uint8_t side[OI_PAGES][OI_BLOCKS];
 };

@@ -1,17 +1,18 @@
 /*
  * set.c - what follows when a collection has found a set of objects dead
  *
- *   condemned (in the stop): weak references expire all at once, own counting ends (everything is merged), each member gets
- *                  one reference, the hold, so that no release by a finalizer or clear can make it die by count
+ *   condemned (in a young collection's stop; of a full one, once all are dead): own counting ends (everything is merged), each
+ *                  member gets one reference, the hold, so that no release by a finalizer or clear can make it die by count
  *   WATCHES     -> all watches of all members, outside every pause
  *   FINALIZERS  -> all finalizers that have not run before; references between members are intact
- *   CHECK       -> if one ran: a second trial deletion over the set alone, in a stop; what is held from outside now, and all it
- *                  reaches, is resurrected: the hold and the mark are taken back
+ *   CHECK       -> if one ran: a second trial deletion over the set alone, in a stop if it is small, else beside the mutators
+ *                  (full.c); what is held from outside now, and all it reaches, is resurrected: the hold and the mark are taken
+ *                  back
  *   CLEAR       -> clear is called, references to the world outside are released; those among members are just forgotten
  *   DESTROY     -> destroy is called, the memory freed
  * One thread works on a set at a time, and leaves word in its record of which and how far, so that the child of a fork, where
- * the thread vanishes, can go on: a callback that had begun counts as done. From the stop that condemns it on, a set is
- * in a hand or in the queue at every instant. With SAVEALL the set ends at CLEAR: what is left of it goes to the garbage
+ * the thread vanishes, can go on: a callback that had begun counts as done. From its death on, a set is in a hand or in the queue
+ * at every instant. With SAVEALL the set ends at CLEAR: what is left of it goes to the garbage
  * list.
  */
 #include "set.h"
@@ -22,6 +23,7 @@
 #include "count.h"
 #include "death.h"
 #include "debug.h"
+#include "full.h"
 #include "gate.h"
 #include "generation.h"
 #include "heap.h"
@@ -86,18 +88,17 @@ bool oi_set_reserve(struct oi_set *s, size_t n)
 	return true;
 }
 
+/* A thread that leaves may be merging it at the same time. own is last: the flag of a candidate stands for GARBAGE until then. */
 void oi_set_condemn(struct oi_set *s, struct oi_header *h)
 {
-	oi_merge_stopped(h);
-	oi_store_relaxed(&h->shared, oi_load_relaxed(&h->shared) + OI_ONE); /* stopped: the hold */
-	uint8_t flags = oi_flags(h);
-	oi_store_relaxed(&h->flags, (uint8_t)(flags | OI_FLAG_GARBAGE | OI_FLAG_SEALED)); /* stopped */
-	if (flags & OI_FLAG_WEAK)
-		oi_weak_expire_stopped(h);
+	uint32_t shared = oi_load_acquire(&h->shared), local; /* [C1] */
+	do
+		local = shared & OI_MERGED ? 0 : oi_load_relaxed(&h->local); /* elsewhere: its owner does not touch it */
+	while (!oi_cas(&h->shared, &shared, (shared + (local + 1) * OI_ONE) | OI_MERGED)); /* [C1]: one is the hold */
+	oi_or_acq_rel(&h->flags, (uint8_t)(OI_FLAG_GARBAGE | OI_FLAG_SEALED));
+	oi_store_release(&h->own, (uint16_t)OI_OWN_MERGED); /* [K2] */
 	if (oi_has_callbacks(h))
 		s->has_callbacks = true;
-	oi_generation_make_old(h);
-	s->objects.data[s->objects.n++] = h;
 }
 
 /* ---- phases ---- */
@@ -164,8 +165,8 @@ static void resurrect(struct oi_set *s, struct oi_trial *tr)
 	oi_trial_end(tr);
 }
 
-/* False: no memory. */
-static bool check_resurrection(struct oi_set *s)
+/* In a stop. False: no memory. */
+static bool check_stopped(struct oi_set *s)
 {
 	struct oi_trial tr = { .hold = 1 };
 	struct oi_stop stop;
@@ -186,10 +187,15 @@ static bool check_resurrection(struct oi_set *s)
 	return ok;
 }
 
-/* Nothing may be destroyed on a guess, so this waits for memory if it must. */
-static void await_resurrection_check(struct oi_set *s)
+static bool check_resurrection(struct oi_thread *t, struct oi_set *s)
 {
-	while (!check_resurrection(s)) {
+	return s->objects.n <= oi_pace_cap() ? check_stopped(s) : oi_full_resurrect(t, s);
+}
+
+/* Nothing may be destroyed on a guess, so this waits for memory if it must. */
+static void await_resurrection_check(struct oi_thread *t, struct oi_set *s)
+{
+	while (!check_resurrection(t, s)) {
 		oi_log("no memory to look for resurrected objects: %zu wait", s->objects.n);
 		oi_sleep_ns(10000000);
 	}
@@ -209,10 +215,19 @@ static void drop_child(void *child, void *arg)
 		oi_death(t, h);
 }
 
-static void clear_all(struct oi_thread *t, struct oi_set *s)
+/* How far to go in one call. */
+static size_t quantum(const struct oi_set *s)
+{
+	size_t left = s->objects.n - s->cursor;
+	return s->quantum && left > s->quantum ? s->cursor + s->quantum : s->objects.n;
+}
+
+/* True: all is done; false: a quantum. */
+static bool clear_all(struct oi_thread *t, struct oi_set *s)
 {
 	size_t inside = 0; /* objects since the gate was entered */
-	while (s->cursor < s->objects.n) {
+	size_t end = quantum(s);
+	while (s->cursor < end) {
 		struct oi_header *h = s->objects.data[s->cursor];
 		const ouro_type *type = oi_type_of(h);
 		if (type->clear && s->called != s->cursor + 1) {
@@ -233,6 +248,7 @@ static void clear_all(struct oi_thread *t, struct oi_set *s)
 	}
 	if (inside)
 		oi_gate_leave(t);
+	return end == s->objects.n;
 }
 
 /* Blocks without callbacks, a page's worth at a time: one push for all that lie in one foreign page. */
@@ -242,7 +258,7 @@ static void recycle_run(struct oi_thread *t, struct oi_set *s)
 	struct cds_lfs_node *first = NULL, *last = NULL;
 	uint32_t n = 0;
 	oi_gate_enter(t);
-	for (; s->cursor < s->objects.n && n < GATE_SLICE; s->cursor++) {
+	for (; s->cursor < s->objects.n && n < GATE_SLICE && !oi_heap_walked(); s->cursor++) {
 		struct oi_header *h = s->objects.data[s->cursor];
 		if (oi_page_of(h) != p || oi_has_callbacks(h))
 			break;
@@ -260,13 +276,15 @@ static void recycle_run(struct oi_thread *t, struct oi_set *s)
 	oi_gate_leave(t);
 }
 
-static void destroy_all(struct oi_thread *t, struct oi_set *s)
+/* As clear_all. */
+static bool destroy_all(struct oi_thread *t, struct oi_set *s)
 {
 	bool recycle = !s->finalized;
-	while (s->cursor < s->objects.n) {
+	size_t end = quantum(s);
+	while (s->cursor < end) {
 		struct oi_header *h = s->objects.data[s->cursor];
 		const ouro_type *type = oi_type_of(h);
-		if (!OURO_CHECKED && recycle && !oi_has_callbacks(h) && !type->weaks.n && !type->item_weaks.n) {
+		if (!OURO_CHECKED && recycle && !oi_heap_walked() && !oi_has_callbacks(h) && !type->weaks.n && !type->item_weaks.n) {
 			recycle_run(t, s);
 			continue;
 		}
@@ -274,6 +292,7 @@ static void destroy_all(struct oi_thread *t, struct oi_set *s)
 		s->called = s->cursor + 1;
 		oi_death_destroy(t, h, recycle, destroy, &s->cursor);
 	}
+	return s->cursor >= s->objects.n;
 }
 
 /* Inside the gate: the child of a fork finds the one phase or the other. */
@@ -300,18 +319,18 @@ static bool run_phases(struct oi_thread *t, struct oi_set *s, size_t *budget)
 	}
 	if (s->phase == OI_SET_CHECK) {
 		if (s->finalized)
-			await_resurrection_check(s);
+			await_resurrection_check(t, s);
 		s->n_dead = s->objects.n;
 		if (oi_debug_save(s))
 			return true;
 		next_phase(t, s);
 	}
 	if (s->phase == OI_SET_CLEAR) {
-		clear_all(t, s);
+		if (!clear_all(t, s))
+			return false;
 		next_phase(t, s);
 	}
-	destroy_all(t, s);
-	return true;
+	return destroy_all(t, s);
 }
 
 bool oi_set_work(struct oi_thread *t, struct oi_set *s, size_t *budget, size_t *n_dead)

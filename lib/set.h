@@ -22,6 +22,7 @@ struct oi_set {
 	bool has_callbacks;       /* some member has a finalizer, destroy, clear or a watch */
 	bool finalized;           /* a finalizer ran: members may have been seen from outside */
 	int generation;
+	size_t quantum;           /* so many objects are cleared or destroyed at a time; 0: all */
 	size_t n_dead;            /* the result: unreachable and not resurrected */
 };
 
@@ -35,12 +36,15 @@ void oi_set_shutdown(void);
  */
 void oi_set_take_in_hand(struct oi_thread *t, struct oi_set *s);
 void oi_set_put_away(struct oi_thread *t, struct oi_set *s);
-/* World stopped: @h is dead from this instant. There is room (oi_set_reserve). */
+/*
+ * @h, which is or will be on the list, is dead, and its weak references have expired: world stopped, or it is committed
+ * (candidate.h).
+ */
 void oi_set_condemn(struct oi_set *s, struct oi_header *h);
 bool oi_set_reserve(struct oi_set *s, size_t n);
 /*
- * Works on a set, on this thread, outside the gate: at most *budget finalizers and watches, which it counts down. True: done,
- * the set is gone, *n_dead says how many died.
+ * Works on a set, on this thread, outside the gate: at most *budget finalizers and watches, which it counts down, or a quantum of
+ * objects. True: done, the set is gone, *n_dead says how many died.
  */
 bool oi_set_work(struct oi_thread *t, struct oi_set *s, size_t *budget, size_t *n_dead);
 

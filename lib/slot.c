@@ -7,6 +7,7 @@
  * since it was published and the reader is inside the gate; oi_try_retain then says no, and the slot is read again.
  * Model: tests/models/slot.pml.
  */
+#include "candidate.h"
 #include "check.h"
 #include "count.h"
 #include "death.h"
@@ -109,13 +110,20 @@ void ouro_slot_give(void *slot, void *obj)
 	replace(t, slot, obj);
 }
 
+/* A reference has left a slot, uncounted: a collection that counted it there must hear of it. Leaves the gate. */
+OI_INLINE void *taken(struct oi_thread *t, void *obj)
+{
+	if (obj)
+		oi_event_on(oi_header_of(obj));
+	oi_gate_leave(t);
+	return obj;
+}
+
 void *ouro_slot_take(void *slot)
 {
 	struct oi_thread *t = oi_enter();
 	oi_check_slot_write(slot, "ouro_take");
-	void *old = oi_exchange((void **)slot, NULL); /* [S1] */
-	oi_gate_leave(t);
-	return old;
+	return taken(t, oi_exchange((void **)slot, NULL)); /* [S1] */
 }
 
 void *ouro_slot_exchange(void *slot, void *obj)
@@ -126,9 +134,7 @@ void *ouro_slot_exchange(void *slot, void *obj)
 		oi_check_live(oi_header_of(obj), "ouro_exchange");
 		oi_publish(oi_header_of(obj));
 	}
-	void *old = oi_exchange((void **)slot, obj); /* [S1] */
-	oi_gate_leave(t);
-	return old;
+	return taken(t, oi_exchange((void **)slot, obj)); /* [S1] */
 }
 
 bool ouro_slot_compare_exchange(void *slot, const void *expected, void *obj)

@@ -21,7 +21,7 @@ int oi_type_check(const ouro_type *type)
 {
 	if (!type || !type->name || !type->size)
 		return EINVAL;
-	if (type->flags & ~(unsigned)OURO_ACYCLIC)
+	if (type->flags & ~(unsigned)(OURO_ACYCLIC | OURO_TRAVERSE_CONCURRENT))
 		return EINVAL;
 	if (type->traverse && !type->clear)
 		return EINVAL;

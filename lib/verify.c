@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "candidate.h"
 #include "collect.h"
 #include "count.h"
 #include "gate.h"
@@ -43,7 +44,7 @@ static OI_PRINTF(1, 2) const char *violated(const char *format, ...)
 static const char *check_counts(struct oi_header *h)
 {
 	uint32_t s = h->shared;
-	uint16_t own = h->own;
+	uint16_t own = oi_owner_of(h);
 	const char *name = oi_type_of(h)->name;
 	void *obj = oi_object_of(h);
 	if ((s & OI_DEAD) && !(s & OI_MERGED))
@@ -63,9 +64,10 @@ static const char *check_counts(struct oi_header *h)
 
 static const char *check_home(struct oi_page *p, struct oi_header *h)
 {
-	if (h->own == OI_OWN_MERGED || h->own > OI_OWN_KEY_MAX)
+	uint16_t own = oi_owner_of(h);
+	if (own == OI_OWN_MERGED || own > OI_OWN_KEY_MAX || oi_is_committed(h))
 		return NULL;
-	struct oi_thread *t = oi_thread_of_key(h->own);
+	struct oi_thread *t = oi_thread_of_key(own);
 	if (!t || (p->heap != &t->heap && !t->dead))
 		return violated("INV-H2: \"%s\" at %p lies outside its owner's pages", oi_type_of(h)->name, oi_object_of(h));
 	return NULL;

@@ -22,6 +22,7 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "candidate.h"
 #include "check.h"
 #include "count.h"
 #include "death.h"
@@ -185,7 +186,7 @@ struct oi_watch *oi_weak_sever(struct oi_thread *t, struct oi_header *h)
 	return watches;
 }
 
-void oi_weak_expire_stopped(struct oi_header *h)
+void oi_weak_expire(struct oi_header *h)
 {
 	uint32_t index = index_of(h);
 	if (index)
@@ -197,7 +198,7 @@ void oi_weak_expire_stopped(struct oi_header *h)
 /* Dead, or condemned by a collection: its weak references have expired, and new ones are born expired. */
 static bool is_dying(const struct oi_header *h)
 {
-	return oi_is_dead(h) || (oi_flags(h) & OI_FLAG_GARBAGE);
+	return oi_is_committed(h) || oi_is_dead(h) || (oi_flags(h) & OI_FLAG_GARBAGE);
 }
 
 int ouro_weak_store(ouro_weak *cell, void *obj)

@@ -22,8 +22,8 @@ struct oi_weak_entry *oi_weak_entry_of(struct oi_thread *t, struct oi_header *h)
  * gate.
  */
 struct oi_watch *oi_weak_sever(struct oi_thread *t, struct oi_header *h);
-/* World stopped: the cells expire; the entry stays for oi_weak_sever. */
-void oi_weak_expire_stopped(struct oi_header *h);
+/* World stopped, or the object is committed: the cells expire; the entry stays for oi_weak_sever. */
+void oi_weak_expire(struct oi_header *h);
 /* A retired entry whose grace period is over. */
 void oi_weak_recycle(struct oi_thread *t, uint32_t index);
 /* The thread leaves: its spare entries go back. */

@@ -122,7 +122,7 @@ static const ouro_type bad_types[] = {
 	{ .name = "bad", .size = 16, .item_weaks = FIELD(0, 1) },
 	{ .name = "bad", .size = 16, .item_size = 8, .item_slots = { OURO_FIELDS_MAX + 1, { { 0, 1 } } } },
 	{ .name = "bad", .size = 16, .traverse = visit_nothing }, /* traverse without clear */
-	{ .name = "bad", .size = 16, .flags = 2 },
+	{ .name = "bad", .size = 16, .flags = 4 },
 	{ .name = "bad", .size = 16, .flags = OURO_ACYCLIC | 1u << 31 },
 };
 

@@ -39,6 +39,16 @@ typedef struct ouro_visitor ouro_visitor;
 enum {
 	/* Instances can never be part of a cycle: the collector neither lists nor traverses them. */
 	OURO_ACYCLIC = 1u << 0,
+	/*
+	 * traverse may run at any time, on a thread of the library's, beside threads that use the object. That is a promise:
+	 * - it loads what others may be changing atomically, takes no lock they hold, and follows no memory that may be freed
+	 *   before clear or destroy of this object;
+	 * - a reference leaves what it visits only by being released, or after another one to the same object was retained:
+	 *   the program never moves the very reference somewhere else.
+	 * Arrays that are filled before the object is stored anywhere, and then left alone, keep it. Without the promise, see
+	 * traverse below.
+	 */
+	OURO_TRAVERSE_CONCURRENT = 1u << 1,
 };
 
 typedef struct ouro_type {
@@ -52,9 +62,10 @@ typedef struct ouro_type {
 
 	/*
 	 * For references that slots cannot say, in addition to them: ouro_visit(v, child) for each strong reference the
-	 * object holds. Runs only while the world is stopped; must not change, allocate, lock or call anything else of
-	 * the library. Needs clear. Reporting a reference that is not counted breaks memory safety (a checked build
-	 * aborts on it).
+	 * object holds. Runs only while the world is stopped (or OURO_TRAVERSE_CONCURRENT); must not change, allocate, lock
+	 * or call anything else of the library. Needs clear. Reporting a reference that is not counted breaks memory safety
+	 * (a checked build aborts on it). A full collection stops the world for half of pause_budget_ns at a time to run it on
+	 * all such objects, and once for as long as it takes to run it on those that look like garbage.
 	 */
 	void (*traverse)(void *obj, ouro_visitor *v);
 	/* Drops what traverse visits. Once, before destroy, whichever way the object died. */
@@ -68,7 +79,7 @@ typedef struct ouro_type {
 	void (*finalize)(void *obj);
 	/* Frees what the object owns outside the heap (malloc, fd). Exactly once, last; must not touch other objects. */
 	void (*destroy)(void *obj);
-	unsigned flags; /* OURO_ACYCLIC or 0 */
+	unsigned flags; /* OURO_ACYCLIC, OURO_TRAVERSE_CONCURRENT */
 } ouro_type;
 
 /* Up to 16 fields each. The field macros take the struct and its member names. */

@@ -1,0 +1,84 @@
+/* beside.c - the maps of a collection beside the mutators. See beside.h. */
+#include "beside.h"
+
+#include "gate.h"
+#include "heap.h"
+#include "os.h"
+#include "vector.h"
+
+void oi_beside_count_exactly(const struct oi_place *at)
+{
+	struct oi_page *p = at->page;
+	if (!p->degree_beside)
+		p->degree_beside = oi_os_map_list(OI_BLOCKS * sizeof(uint32_t));
+	if (!p->degree_beside)
+		return; /* it counts as held from outside, which is conservative */
+	uint32_t *d = &p->degree_beside[at->block];
+	*d = *d ? *d + 1 : OI_BESIDE_EXACT;
+}
+
+int64_t oi_beside_internal(const struct oi_place *at)
+{
+	uint8_t n = *oi_beside_count(at);
+	if (likely(n < OI_BESIDE_EXACT))
+		return n;
+	return at->page->degree_beside ? (int64_t)at->page->degree_beside[at->block] : -1;
+}
+
+/* Regions of one huge object that cannot be traversed may vanish at any time, and nothing in them is looked at. */
+static bool list_regions(struct oi_vector *regions)
+{
+	bool ok = true;
+	oi_heap_lock();
+	for (struct oi_region *r = oi_regions; r && ok; r = r->next)
+		if (r->bytes == OI_REGION || r->page[OI_FIRST_PAGE].tracked)
+			ok = oi_vector_push(regions, r);
+	oi_heap_unlock();
+	return ok;
+}
+
+/* The pages of one region whose objects can be traversed. */
+static bool list_pages(struct oi_region *r, struct oi_vector *pages)
+{
+	bool ok = true;
+	oi_heap_lock();
+	for (size_t i = OI_FIRST_PAGE; i < OI_PAGES && ok; i += r->page[i].n_pages ? r->page[i].n_pages : 1)
+		if (oi_load_acquire(&r->page[i].state) != OI_PAGE_FREE && r->page[i].tracked) /* [H2] */
+			ok = oi_vector_push(pages, &r->page[i]);
+	oi_heap_unlock();
+	return ok;
+}
+
+bool oi_beside_make(struct oi_vector *regions, struct oi_vector *pages)
+{
+	bool ok = list_regions(regions);
+	for (size_t i = 0; i < regions->n && ok; i++) {
+		struct oi_region *r = regions->data[i];
+		ok = (r->beside = oi_os_map_list(sizeof *r->beside)) && list_pages(r, pages);
+	}
+	return ok;
+}
+
+void oi_beside_forget_exact(const struct oi_vector *pages)
+{
+	for (size_t i = 0; i < pages->n; i++) {
+		struct oi_page *p = pages->data[i];
+		if (p->degree_beside)
+			oi_os_unmap_list(p->degree_beside, OI_BLOCKS * sizeof(uint32_t));
+		p->degree_beside = NULL;
+	}
+}
+
+void oi_beside_drop(struct oi_thread *t, struct oi_vector *regions)
+{
+	for (size_t i = 0; i < regions->n; i++) {
+		struct oi_region *r = regions->data[i];
+		if (t)
+			oi_gate_enter(t); /* the child of a fork finds it there, or gone */
+		if (r->beside)
+			oi_os_unmap_list(r->beside, sizeof *r->beside);
+		r->beside = NULL;
+		if (t)
+			oi_gate_leave(t);
+	}
+}

@@ -1,0 +1,96 @@
+/*
+ * beside.h - what a collection beside the mutators knows of objects: maps of its own, beside those of young collections
+ *
+ * A byte counts the references from members, two bits say member and marked. Young collections run in the middle of such a
+ * collection and use the side bytes of the region's head, so these lie elsewhere: a map for each region, made when the
+ * collection begins and given back when it ends. Regions made meanwhile have none: what lies there is new, and no member.
+ * Only the collection writes here. From 255 on a count lives in an array of the page.
+ */
+#ifndef OI_BESIDE_H
+#define OI_BESIDE_H
+
+#include "object.h"
+#include "region.h"
+#include "vector.h"
+
+struct oi_thread;
+
+#define OI_BESIDE_EXACT 255
+
+struct oi_beside {
+	uint8_t count[OI_PAGES][OI_BLOCKS];
+	uint64_t member[OI_PAGES][OI_BITMAP];
+	uint64_t mark[OI_PAGES][OI_BITMAP];
+};
+
+/* Where an object's entries are. */
+struct oi_place {
+	struct oi_beside *map;
+	struct oi_page *page;
+	uint32_t page_index, block;
+};
+
+/* False: it has none, as objects that cannot be traversed, and those in new regions. Inside the gate. */
+OI_INLINE bool oi_place_of(const struct oi_header *h, struct oi_place *at)
+{
+	struct oi_region *r = oi_region_of(h);
+	at->map = r->beside;
+	at->page_index = (uint32_t)oi_page_number(h);
+	at->page = &r->page[at->page_index];
+	if (unlikely(!at->map) || !at->page->tracked)
+		return false;
+	at->block = (uint32_t)oi_block_index(at->page, h);
+	return true;
+}
+
+OI_INLINE uint8_t *oi_beside_count(const struct oi_place *at)
+{
+	return &at->map->count[at->page_index][at->block];
+}
+
+OI_INLINE uint64_t *oi_beside_members(const struct oi_place *at)
+{
+	return &at->map->member[at->page_index][at->block / 64];
+}
+
+OI_INLINE uint64_t *oi_beside_marks(const struct oi_place *at)
+{
+	return &at->map->mark[at->page_index][at->block / 64];
+}
+
+OI_INLINE uint64_t oi_beside_bit(const struct oi_place *at)
+{
+	return UINT64_C(1) << (at->block % 64);
+}
+
+/* A member that is not marked. */
+OI_INLINE bool oi_beside_open(const struct oi_place *at)
+{
+	return *oi_beside_members(at) & ~*oi_beside_marks(at) & oi_beside_bit(at);
+}
+
+OI_COLD void oi_beside_count_exactly(const struct oi_place *at);
+
+OI_INLINE void oi_beside_count_one(const struct oi_place *at)
+{
+	uint8_t *count = oi_beside_count(at);
+	if (likely(*count < OI_BESIDE_EXACT))
+		++*count;
+	if (unlikely(*count == OI_BESIDE_EXACT))
+		oi_beside_count_exactly(at);
+}
+
+/* References from members; -1: too many to know, for want of memory. */
+int64_t oi_beside_internal(const struct oi_place *at);
+
+/*
+ * Maps for all regions there are, whose list goes into @regions; the pages of objects that can be traversed go into @pages. Once
+ * oi_candidates.walking is set and a handshake over, so that none of them changes. False: no memory; drop what there is.
+ */
+bool oi_beside_make(struct oi_vector *regions, struct oi_vector *pages);
+/* Exact counts begin anew. */
+void oi_beside_forget_exact(const struct oi_vector *pages);
+/* Gives the maps back. Outside the gate of @t; NULL: in the child of a fork. */
+void oi_beside_drop(struct oi_thread *t, struct oi_vector *regions);
+
+#endif

@@ -1,0 +1,268 @@
+/*
+ * commit.c - which candidates are dead, and their death in one instant, beside the mutators
+ *
+ * Note [COMMIT]. On entry the candidates, found by any means (full.c), bear the flag. See Note [CANDIDATE] for the mutators'
+ * side. (After Bacon and Rajan 2001, whose tests of a fixed set of candidates these are, without their buffers of counts.)
+ *   1 handshake: from now on every event on a candidate takes its flag away, and is logged
+ *   2 COUNT   the references from candidates to candidates; what only traverse tells of, in one stop
+ *   3 CHECK   a candidate with more references than that, or without its flag, lives: it is dropped (its flag is taken away),
+ *             with all candidates it reaches
+ *   4 commit word OPEN; handshake; what was rescued is dropped likewise; if there was anything, 4 again; else OPEN -> DEAD, which
+ *             fails if there was a rescue since, then 4 again. That is the instant at which all that still bear the flag are dead
+ * Why it is sound. Let o bear the flag at the commit. No event on o happened between 1 and the last handshake: else it was logged
+ * before that handshake was over, and dropped. So the references that 2 counted are where they were, in candidates, and their
+ * number is still what 3 read: nothing else refers to o. A candidate s that was dropped had its references dropped while
+ * they were still there, as their leaving s would have been an event on o, and a handshake came after. So all references to o
+ * are in what bears the flag. Uncounted pointers ended at the handshakes; weak upgrades go through the commit word.
+ * Dropping and committing at once, without the handshake between, is wrong: the model finds it, stress did not.
+ * It ends: each failed commit is one rescue more, of an object that is on the list no longer.
+ *
+ * Opaque objects, whose traverse may not run beside mutators: references leave them without an event, and could be counted in
+ * two of them. Hence one stop for all that are candidates, in which their references are counted and written down; when one
+ * is dropped, it is what was written down that is dropped.
+ * Model: tests/models/commit.pml.
+ */
+#include "commit.h"
+
+#include "check.h"
+#include "count.h"
+#include "oracle.h"
+
+bool oi_commit_flag(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
+{
+	uint16_t own = oi_load_relaxed(&h->own); /* recheck */
+	while (own <= OI_OWN_KEY_MAX && !oi_cas(&h->own, &own, (uint16_t)(own | OI_OWN_CANDIDATE))) /* [K2] */
+		;
+	if (own > OI_OWN_KEY_MAX)
+		return false;
+	*oi_beside_count(at) = 0;
+	p->n_open++;
+	return true;
+}
+
+/* fn(p, h, at) for each candidate not dropped yet. Inside the gate. */
+typedef void (*candidate_fn)(struct oi_pass *p, struct oi_header *h, const struct oi_place *at);
+OI_INLINE void each_candidate(struct oi_pass *p, candidate_fn fn)
+{
+	struct oi_vector *list = &p->set->objects;
+	for (size_t i = 0; i < list->n && !p->failed; i++) {
+		struct oi_place at;
+		if (i + 8 < list->n)
+			__builtin_prefetch(list->data[i + 8]);
+		if (oi_place_of(list->data[i], &at) && oi_beside_open(&at))
+			fn(p, list->data[i], &at);
+		oi_pass_step(p, 16);
+	}
+}
+
+/* As oi_pass_look; the members of a set that is looked through for the resurrected are condemned all of them. */
+OI_INLINE const ouro_type *look(const struct oi_pass *p, const struct oi_header *h)
+{
+	return oi_pass_look(h, p->hold ? 0 : OI_FLAG_GARBAGE);
+}
+
+/* ---- 2: counting ---- */
+
+static void count_child(void *child, void *arg)
+{
+	struct oi_place at;
+	(void)arg;
+	if (oi_place_of(oi_header_of(child), &at) && oi_beside_open(&at))
+		oi_beside_count_one(&at);
+}
+
+static void count_among_candidates(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
+{
+	const ouro_type *type = oi_is_candidate(h) ? look(p, h) : NULL;
+	(void)at;
+	if (type)
+		oi_pass_visit(p, h, type, count_child, NULL);
+}
+
+/* Of an opaque candidate: counted, and written down. */
+static void note_child(void *child, void *arg)
+{
+	struct oi_pass *p = arg;
+	struct oi_place at;
+	if (!oi_place_of(oi_header_of(child), &at) || !oi_beside_open(&at))
+		return;
+	oi_beside_count_one(&at);
+	oi_pass_push(p, &p->edges, oi_header_of(child));
+}
+
+/* A note: the object, how many references, the references. World stopped. */
+static void note_references(struct oi_pass *p, struct oi_header *h)
+{
+	const ouro_type *type = oi_is_candidate(h) ? look(p, h) : NULL;
+	if (!type)
+		return;
+	ouro_visitor v = { note_child, p };
+	oi_pass_push(p, &p->edges, h);
+	oi_pass_push(p, &p->edges, NULL);
+	size_t first = p->edges.n;
+	type->traverse(oi_object_of(h), &v);
+	if (!p->failed)
+		p->edges.data[first - 1] = (void *)(p->edges.n - first);
+}
+
+static void note_opaque(struct oi_pass *p)
+{
+	struct oi_stop stop;
+	if (!p->opaque.n)
+		return;
+	oi_gate_leave(p->t);
+	oi_pass_stop(&stop);
+	while (p->opaque.n && !p->failed)
+		note_references(p, p->opaque.data[--p->opaque.n]);
+	p->opaque.n = 0;
+	oi_pass_start(&stop);
+	oi_gate_enter(p->t);
+}
+
+/* ---- 3: dropping ---- */
+
+static void drop(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
+{
+	*oi_beside_marks(at) |= oi_beside_bit(at);
+	oi_unflag(h);
+	p->n_open--;
+	oi_pass_push(p, &p->stack, h);
+}
+
+static void drop_if_rescued(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
+{
+	if (!oi_is_candidate(h))
+		drop(p, h, at);
+}
+
+static void drop_child(void *child, void *arg)
+{
+	struct oi_place at;
+	if (oi_place_of(oi_header_of(child), &at) && oi_beside_open(&at))
+		drop(arg, oi_header_of(child), &at);
+}
+
+/* What was written down of opaque candidates that have been dropped. */
+static void drop_noted(struct oi_pass *p)
+{
+	void **e = p->edges.data;
+	for (size_t i = 0, n; i < p->edges.n; i += 2 + n) {
+		struct oi_place at;
+		n = (size_t)e[i + 1];
+		if (oi_place_of(e[i], &at) && oi_beside_open(&at))
+			continue;
+		for (size_t k = 0; k < n; k++)
+			drop_child(oi_object_of(e[i + 2 + k]), p);
+		oi_pass_step(p, 16 + (unsigned)n);
+	}
+}
+
+/* All that the dropped reach. */
+static void drop_reached(struct oi_pass *p)
+{
+	do {
+		while (p->stack.n && !p->failed) {
+			struct oi_header *h = p->stack.data[--p->stack.n];
+			const ouro_type *type = look(p, h);
+			if (type)
+				oi_pass_visit(p, h, type, drop_child, p);
+			oi_pass_step(p, 16);
+		}
+		p->opaque.n = 0;
+		drop_noted(p);
+	} while (p->stack.n && !p->failed);
+}
+
+/* Do only candidates refer to it? */
+static bool is_closed(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
+{
+	if (!oi_is_candidate(h) || !look(p, h))
+		return false;
+	int64_t references = oi_references_beside(h) - p->hold, internal = oi_beside_internal(at);
+#if OURO_CHECKED
+	if (oi_is_candidate(h) && !oi_is_dead(h))
+		oi_check_internal(h, references, internal);
+#endif
+	return references == internal && (references || p->hold);
+}
+
+static void check(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
+{
+	if (!is_closed(p, h, at))
+		drop(p, h, at);
+}
+
+/* ---- 4: the commit ---- */
+
+/*
+ * What was rescued since the last call, which is in the log up to @n, or anywhere if that ran over. True: something was dropped,
+ * and a handshake must follow before a commit. An entry that is not written yet is of a rescue that is under way: then the commit
+ * word is DIRTY.
+ */
+static bool drop_rescued(struct oi_pass *p, uint64_t *n)
+{
+	uint64_t end = oi_load_acquire(&oi_candidates.n_rescued);
+	size_t before = p->stack.n;
+	struct oi_header *h;
+	if (end > OI_RESCUE_LOG) {
+		each_candidate(p, drop_if_rescued);
+	} else {
+		for (; *n < end && (h = oi_load_acquire(&oi_candidates.rescued[*n])); ++*n) { /* [K1] */
+			struct oi_place at;
+			if (oi_place_of(h, &at) && oi_beside_open(&at))
+				drop(p, h, &at);
+		}
+	}
+	if (p->stack.n == before)
+		return false;
+	drop_reached(p);
+	return true;
+}
+
+static bool try_commit(void)
+{
+	uint32_t open = OI_COMMIT_OPEN;
+	oi_perturb();
+	return oi_cas(&oi_candidates.commit, &open, (uint32_t)OI_COMMIT_DEAD); /* [K1] */
+}
+
+static bool commit(struct oi_pass *p)
+{
+	uint64_t n = 0;
+	while (!p->failed) {
+		oi_store_release(&oi_candidates.commit, (uint32_t)OI_COMMIT_OPEN); /* [K1] */
+		oi_grace_wait();
+		oi_gate_enter(p->t);
+		bool dropped = drop_rescued(p, &n), dead = !dropped && !p->failed && (!p->n_open || try_commit());
+		oi_gate_leave(p->t);
+		if (dead)
+			return p->n_open != 0;
+	}
+	return false;
+}
+
+void oi_commit_give_up(struct oi_pass *p, size_t from)
+{
+	for (size_t i = from; i < p->set->objects.n; i++)
+		oi_unflag(p->set->objects.data[i]);
+}
+
+bool oi_commit(struct oi_pass *p)
+{
+	oi_grace_wait();
+	oi_gate_enter(p->t);
+	each_candidate(p, count_among_candidates);
+	note_opaque(p);
+	each_candidate(p, check);
+	drop_reached(p);
+	oi_gate_leave(p->t);
+	if (commit(p)) {
+		oi_oracle_judge(p);
+		return true;
+	}
+	oi_gate_enter(p->t);
+	oi_commit_give_up(p, 0);
+	oi_gate_leave(p->t);
+	oi_store_release(&oi_candidates.commit, (uint32_t)OI_COMMIT_IDLE); /* [K1] */
+	return false;
+}

@@ -1,0 +1,29 @@
+/* full.h - collections of all generations beside the mutators. */
+#ifndef OI_FULL_H
+#define OI_FULL_H
+
+#include "set.h"
+#include "thread.h"
+
+/* One at a time; outside the collection lock, which young collections take meanwhile. */
+void oi_full_lock(void);
+void oi_full_unlock(void);
+/* Does this thread hold it (inside an event function)? */
+bool oi_full_locked_by_me(void);
+
+/*
+ * Under the lock, outside the gate: finds what is unreachable among the old objects; @all: among all there are, which become old
+ * in short stops. @between, or NULL, runs now and then outside the gate. The set of what died, in this thread's hand, empty
+ * perhaps; NULL: no memory to begin. Unless NULL, oi_serve_begin has been called. *n_members: objects looked at.
+ */
+struct oi_set *oi_full_collect(struct oi_thread *t, bool all, void (*between)(void), size_t *n_members);
+/*
+ * Takes the lock. Tells apart the members of a condemned set that are reachable from outside, and all they reach: these
+ * leave it, and live. Outside the gate. False: no memory, nothing changed.
+ */
+bool oi_full_resurrect(struct oi_thread *t, struct oi_set *s);
+
+/* In the child of a fork, world stopped: ends what the thread that is gone had begun. */
+void oi_full_inherit(void);
+
+#endif

@@ -1,0 +1,91 @@
+/* pass.c - safepoints of a collection beside the mutators, and looking at large and opaque objects. See pass.h. */
+#include "pass.h"
+
+#include "events.h"
+#include "os.h"
+#include "runtime.h"
+
+#define ITEMS 1024 /* between two safepoints */
+#define BATCH 16   /* calls of traverse between two looks at the clock */
+
+void oi_pass_breathe(struct oi_pass *p)
+{
+	p->work = 0;
+	oi_gate_leave(p->t);
+	oi_perturb();
+	if (p->between)
+		p->between();
+	oi_gate_enter(p->t);
+}
+
+/* Only large objects have that many items, and a large block is not used again while the heap is walked. */
+static void visit_items(struct oi_pass *p, struct oi_header *h, const ouro_type *type, oi_child_fn fn, void *arg)
+{
+	char *items = (char *)oi_object_of(h) + type->size;
+	size_t n = oi_items(h, type);
+	for (size_t i = 0; i < n; i += ITEMS) {
+		size_t end = n - i < ITEMS ? n : i + ITEMS;
+		oi_visit_items(items, i, end, type, fn, arg);
+		p->work += (unsigned)(end - i) * type->item_slots.n;
+		if (end == n || oi_page_of(h)->state != OI_PAGE_LARGE)
+			continue;
+		oi_pass_breathe(p);
+		if (!oi_pass_look(h, 0))
+			return; /* it died: its references were dropped one by one */
+	}
+}
+
+void oi_pass_visit_more(struct oi_pass *p, struct oi_header *h, const ouro_type *type, oi_child_fn fn, void *arg)
+{
+	if (type->item_slots.n)
+		visit_items(p, h, type, fn, arg);
+	if (!type->traverse)
+		return;
+	if (oi_type_opaque(type)) {
+		oi_pass_push(p, &p->opaque, h);
+	} else {
+		ouro_visitor v = { fn, arg };
+		type->traverse(oi_object_of(h), &v);
+	}
+}
+
+void oi_pass_stop(struct oi_stop *stop)
+{
+	oi_world_stop(stop);
+	oi_event(OURO_PAUSE_START, 2, 0, 0, 0);
+}
+
+void oi_pass_start(struct oi_stop *stop)
+{
+	uint64_t ns = oi_world_start(stop);
+	oi_event(OURO_PAUSE_STOP, 2, 0, 0, ns);
+}
+
+/* World stopped. As many as half the budget allows. */
+static void traverse_some(struct oi_pass *p, oi_child_fn fn, void *arg)
+{
+	uint64_t until = oi_now_ns() + oi_runtime.config.pause_budget_ns / 2;
+	ouro_visitor v = { fn, arg };
+	do {
+		for (unsigned i = 0; i < BATCH && p->opaque.n; i++) {
+			struct oi_header *h = p->opaque.data[--p->opaque.n];
+			const ouro_type *type = oi_pass_look(h, 0);
+			if (type && type->traverse)
+				type->traverse(oi_object_of(h), &v);
+		}
+	} while (p->opaque.n && oi_now_ns() < until);
+}
+
+void oi_pass_traverse_opaque(struct oi_pass *p, oi_child_fn fn, void *arg)
+{
+	struct oi_stop stop;
+	oi_gate_leave(p->t);
+	while (p->opaque.n) {
+		oi_pass_stop(&stop);
+		traverse_some(p, fn, arg);
+		oi_pass_start(&stop);
+		if (p->between)
+			p->between();
+	}
+	oi_gate_enter(p->t);
+}
