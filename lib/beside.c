@@ -25,6 +25,22 @@ int64_t oi_beside_internal(const struct oi_place *at)
 	return at->page->degree_beside ? (int64_t)at->page->degree_beside[at->block] : -1;
 }
 
+/* One bit for each 32 MiB of a 47-bit address space: which have maps. Huge regions: only the first, where the object begins. */
+static uint64_t covered[(UINT64_C(1) << (47 - OI_REGION_SHIFT)) / 64];
+
+bool oi_beside_covers(const void *word)
+{
+	uintptr_t i = (uintptr_t)word >> OI_REGION_SHIFT;
+	return i < sizeof covered * 8 && covered[i / 64] >> (i % 64) & 1 && oi_page_number(word) >= OI_FIRST_PAGE;
+}
+
+static void cover(const struct oi_region *r, bool mine)
+{
+	uintptr_t i = (uintptr_t)r >> OI_REGION_SHIFT;
+	uint64_t bit = UINT64_C(1) << (i % 64);
+	covered[i / 64] = mine ? covered[i / 64] | bit : covered[i / 64] & ~bit;
+}
+
 /* Regions of one huge object that cannot be traversed may vanish at any time, and nothing in them is looked at. */
 static bool list_regions(struct oi_vector *regions)
 {
@@ -55,6 +71,7 @@ bool oi_beside_make(struct oi_vector *regions, struct oi_vector *pages)
 	for (size_t i = 0; i < regions->n && ok; i++) {
 		struct oi_region *r = regions->data[i];
 		ok = (r->beside = oi_os_map_list(sizeof *r->beside)) && list_pages(r, pages);
+		cover(r, true);
 	}
 	return ok;
 }
@@ -78,6 +95,7 @@ void oi_beside_drop(struct oi_thread *t, struct oi_vector *regions)
 		if (r->beside)
 			oi_os_unmap_list(r->beside, sizeof *r->beside);
 		r->beside = NULL;
+		cover(r, false);
 		if (t)
 			oi_gate_leave(t);
 	}

@@ -43,6 +43,9 @@ OI_INLINE bool oi_place_of(const struct oi_header *h, struct oi_place *at)
 	return true;
 }
 
+/* May oi_place_of be asked? Of words that need not be an object's address, or no longer. */
+bool oi_beside_covers(const void *word);
+
 OI_INLINE uint8_t *oi_beside_count(const struct oi_place *at)
 {
 	return &at->map->count[at->page_index][at->block];

@@ -14,17 +14,17 @@
  * number is still what 3 read: nothing else refers to o. A candidate s that was dropped had its references dropped while
  * they were still there, as their leaving s would have been an event on o, and a handshake came after. So all references to o
  * are in what bears the flag. Uncounted pointers ended at the handshakes; weak upgrades go through the commit word.
- * Dropping and committing at once, without the handshake between, is wrong: the model finds it, stress did not.
+ * Two traps. Dropping and committing at once, without the handshake between, is wrong. And a candidate that dies by count after it
+ * was counted holds its references until it is dismantled, perhaps much later: it must be followed although it is dead.
  * It ends: each failed commit is one rescue more, of an object that is on the list no longer.
  *
- * Opaque objects, whose traverse may not run beside mutators: references leave them without an event, and could be counted in
- * two of them. Hence one stop for all that are candidates, in which their references are counted and written down; when one
- * is dropped, it is what was written down that is dropped.
+ * What only traverse tells of is written down when it is counted, and when its object is dropped, it is that which is dropped: of
+ * a dying object traverse may not be called any more. Opaque objects (pass.h): references may leave them without an event, and
+ * could be counted in two of them; hence one stop for all that are candidates.
  * Model: tests/models/commit.pml.
  */
 #include "commit.h"
 
-#include "check.h"
 #include "count.h"
 #include "oracle.h"
 
@@ -71,15 +71,7 @@ static void count_child(void *child, void *arg)
 		oi_beside_count_one(&at);
 }
 
-static void count_among_candidates(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
-{
-	const ouro_type *type = oi_is_candidate(h) ? look(p, h) : NULL;
-	(void)at;
-	if (type)
-		oi_pass_visit(p, h, type, count_child, NULL);
-}
-
-/* Of an opaque candidate: counted, and written down. */
+/* What traverse tells of: counted, and written down. */
 static void note_child(void *child, void *arg)
 {
 	struct oi_pass *p = arg;
@@ -90,7 +82,7 @@ static void note_child(void *child, void *arg)
 	oi_pass_push(p, &p->edges, oi_header_of(child));
 }
 
-/* A note: the object, how many references, the references. World stopped. */
+/* A note: the object, how many references, the references. */
 static void note_references(struct oi_pass *p, struct oi_header *h)
 {
 	const ouro_type *type = oi_is_candidate(h) ? look(p, h) : NULL;
@@ -103,6 +95,19 @@ static void note_references(struct oi_pass *p, struct oi_header *h)
 	type->traverse(oi_object_of(h), &v);
 	if (!p->failed)
 		p->edges.data[first - 1] = (void *)(p->edges.n - first);
+}
+
+static void count_among_candidates(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
+{
+	const ouro_type *type = oi_is_candidate(h) ? look(p, h) : NULL;
+	(void)at;
+	if (!type)
+		return;
+	oi_pass_visit_slots(p, h, type, count_child, NULL);
+	if (oi_type_opaque(type))
+		oi_pass_push(p, &p->opaque, h);
+	else if (type->traverse)
+		note_references(p, h);
 }
 
 static void note_opaque(struct oi_pass *p)
@@ -135,14 +140,16 @@ static void drop_if_rescued(struct oi_pass *p, struct oi_header *h, const struct
 		drop(p, h, at);
 }
 
+/* Any pointer will do: see drop_children. */
 static void drop_child(void *child, void *arg)
 {
 	struct oi_place at;
-	if (oi_place_of(oi_header_of(child), &at) && oi_beside_open(&at))
+	if (oi_beside_covers(child) && oi_place_of(oi_header_of(child), &at) && oi_beside_open(&at) &&
+	    oi_block_at(at.page, at.block) == oi_header_of(child))
 		drop(arg, oi_header_of(child), &at);
 }
 
-/* What was written down of opaque candidates that have been dropped. */
+/* What was written down of candidates that have been dropped. */
 static void drop_noted(struct oi_pass *p)
 {
 	void **e = p->edges.data;
@@ -157,18 +164,25 @@ static void drop_noted(struct oi_pass *p)
 	}
 }
 
+/*
+ * Of a dying one too, until all its references are released. Those that have been, each an event, are still in its slots,
+ * though what they referred to may be gone: so they are looked at as if they were any words.
+ */
+static void drop_children(struct oi_pass *p, struct oi_header *h)
+{
+	uint64_t word = oi_load_acquire(&h->word); /* [A1] */
+	uint16_t own = (uint16_t)(word >> 48);
+	if (own != OI_OWN_FREE && own != OI_OWN_GONE)
+		oi_pass_visit_slots(p, h, oi_types[(uint32_t)word].type, drop_child, p);
+	oi_pass_step(p, 16);
+}
+
 /* All that the dropped reach. */
 static void drop_reached(struct oi_pass *p)
 {
 	do {
-		while (p->stack.n && !p->failed) {
-			struct oi_header *h = p->stack.data[--p->stack.n];
-			const ouro_type *type = look(p, h);
-			if (type)
-				oi_pass_visit(p, h, type, drop_child, p);
-			oi_pass_step(p, 16);
-		}
-		p->opaque.n = 0;
+		while (p->stack.n && !p->failed)
+			drop_children(p, p->stack.data[--p->stack.n]);
 		drop_noted(p);
 	} while (p->stack.n && !p->failed);
 }
@@ -179,10 +193,6 @@ static bool is_closed(struct oi_pass *p, struct oi_header *h, const struct oi_pl
 	if (!oi_is_candidate(h) || !look(p, h))
 		return false;
 	int64_t references = oi_references_beside(h) - p->hold, internal = oi_beside_internal(at);
-#if OURO_CHECKED
-	if (oi_is_candidate(h) && !oi_is_dead(h))
-		oi_check_internal(h, references, internal);
-#endif
 	return references == internal && (references || p->hold);
 }
 
@@ -249,6 +259,7 @@ void oi_commit_give_up(struct oi_pass *p, size_t from)
 
 bool oi_commit(struct oi_pass *p)
 {
+	p->any_word = drop_child;
 	oi_grace_wait();
 	oi_gate_enter(p->t);
 	each_candidate(p, count_among_candidates);

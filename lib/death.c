@@ -219,7 +219,7 @@ void oi_death_count(struct oi_thread *t, struct oi_header *h)
 static void free_block(struct oi_thread *t, struct oi_header *h, bool recycle)
 {
 	count(t, h);
-	oi_store_relaxed(&h->own, OI_OWN_MERGED);
+	oi_store_relaxed(&h->own, OI_OWN_GONE);
 	oi_store_relaxed(&h->shared, OI_MERGED | OI_DEAD);
 	bool walked = oi_heap_walked() && oi_page_of(h)->tracked;
 	if (!OURO_CHECKED && !walked && (recycle || !oi_load_relaxed(&h->published)))

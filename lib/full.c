@@ -25,7 +25,7 @@
 #include "generation.h"
 #include "heap.h"
 #include "log.h"
-#include "merge.h"
+#include "oracle.h"
 #include "weak.h"
 
 #define RING 16
@@ -149,7 +149,9 @@ static void mark_from_stack(struct oi_pass *p)
 
 static bool held_from_outside(const struct oi_header *h, const struct oi_place *at)
 {
-	return (oi_flags(h) & OI_FLAG_IMMORTAL) || oi_references_beside(h) != oi_beside_internal(at);
+	if (oi_flags(h) & OI_FLAG_IMMORTAL)
+		return true;
+	return oi_references_beside(h) != oi_beside_internal(at);
 }
 
 /* fn(p, h, at) for each member of the page that is not marked. */
@@ -221,6 +223,31 @@ static void each_page(struct oi_pass *p, void (*fn)(struct oi_pass *p, struct oi
 	oi_gate_leave(p->t);
 }
 
+#if OURO_CHECKED
+/* Fewer references than members have to it: looked at too early, or a lie of a traverse's, which the oracle tells apart. */
+static void note_odd(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
+{
+	p->odd |= !(oi_flags(h) & OI_FLAG_IMMORTAL) && oi_beside_internal(at) > oi_references_beside(h);
+}
+
+static void find_lies_on(struct oi_pass *p, struct oi_page *page)
+{
+	each_open(p, page, note_odd);
+}
+
+static void find_lies(struct oi_pass *p)
+{
+	each_page(p, find_lies_on, NULL);
+	if (p->odd)
+		oi_oracle_judge(p);
+}
+#else
+OI_INLINE void find_lies(struct oi_pass *p)
+{
+	(void)p;
+}
+#endif
+
 /* ---- 6: the dead ---- */
 
 static void expire_weak_references(struct oi_pass *p)
@@ -264,7 +291,8 @@ static void begin(struct oi_thread *t, struct oi_set *s, void (*between)(void), 
 	pass.t = t;
 	pass.between = between;
 	pass.hold = hold;
-	pass.failed = false;
+	pass.any_word = NULL;
+	pass.odd = pass.failed = false;
 	pass.work = 0;
 	pass.n_members = pass.n_open = pass.n_seen = pass.n_kept = 0;
 	pass.set = s;
@@ -302,6 +330,7 @@ static void find_candidates(struct oi_pass *p)
 {
 	each_page(p, count_page, count_child);
 	count_rest();
+	find_lies(p);
 	each_page(p, mark_page, mark_child);
 	oi_gate_enter(p->t);
 	oi_beside_forget_exact(&p->pages);

@@ -132,7 +132,8 @@ void oi_limbo_reclaim(struct oi_thread *t, bool force)
 	struct oi_limbo *l = &t->limbo;
 	if (force && l->filling)
 		seal(l);
-	if (l->oldest && !ripe(l->oldest))
+	/* The first may end a grace period that began before the batch was sealed. */
+	for (int i = 0; i < 2 && l->oldest && !ripe(l->oldest); i++)
 		oi_grace_try();
 	while (l->oldest && ripe(l->oldest)) {
 		struct oi_batch *b = l->oldest;

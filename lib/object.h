@@ -61,6 +61,7 @@ extern struct oi_type oi_types[OI_TYPES_MAX] OI_HIDDEN; /* 0: none */
 enum {
 	OI_OWN_MERGED = 0,
 	OI_OWN_KEY_MAX = 0x7ff0, /* thread keys are 1.. */
+	OI_OWN_GONE = 0x7ffd,    /* dismantled: its memory waits for a grace period */
 	OI_OWN_IMMORTAL = 0x7ffe,
 	OI_OWN_FREE = 0x7fff,
 	OI_OWN_CANDIDATE = 0x8000

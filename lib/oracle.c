@@ -5,6 +5,8 @@
  * more references than the heap holds is held from outside, and what these reach is alive. None of the dead may be among that. It
  * shares nothing with the collection it judges but the headers: neither maps nor lists nor flags. Of a set that is looked through
  * for the resurrected the walk is over the set alone, as its members are not in the heap's graph any more.
+ * A collection that finds more references to an object than it has asks for a judgement too: a traverse that reports too much is
+ * found by the walk, and named.
  */
 #include "oracle.h"
 
@@ -29,7 +31,7 @@ static void judge_all(struct oi_trial *tr)
 {
 	for (size_t i = 0; i < tr->set.n; i++) {
 		struct oi_header *h = tr->set.data[i];
-		if (oi_trial_result(h) && oi_is_candidate(h))
+		if (oi_trial_result(h) && oi_is_committed(h) && !tr->guessed)
 			oi_abort("collection: the \"%s\" at %p is declared dead, and reachable", oi_type_of(h)->name, oi_object_of(h));
 	}
 	oi_trial_end(tr);

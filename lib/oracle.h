@@ -5,7 +5,7 @@
 #include "pass.h"
 
 #if OURO_CHECKED
-/* Outside the gate, the commit word is DEAD. Aborts if one of the dead is reachable. */
+/* Outside the gate. Aborts if one of the committed is reachable, or an object has fewer references than the heap holds. */
 void oi_oracle_judge(struct oi_pass *p);
 #else
 OI_INLINE void oi_oracle_judge(struct oi_pass *p)

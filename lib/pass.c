@@ -19,7 +19,7 @@ void oi_pass_breathe(struct oi_pass *p)
 }
 
 /* Only large objects have that many items, and a large block is not used again while the heap is walked. */
-static void visit_items(struct oi_pass *p, struct oi_header *h, const ouro_type *type, oi_child_fn fn, void *arg)
+void oi_pass_visit_items(struct oi_pass *p, struct oi_header *h, const ouro_type *type, oi_child_fn fn, void *arg)
 {
 	char *items = (char *)oi_object_of(h) + type->size;
 	size_t n = oi_items(h, type);
@@ -30,17 +30,13 @@ static void visit_items(struct oi_pass *p, struct oi_header *h, const ouro_type 
 		if (end == n || oi_page_of(h)->state != OI_PAGE_LARGE)
 			continue;
 		oi_pass_breathe(p);
-		if (!oi_pass_look(h, 0))
-			return; /* it died: its references were dropped one by one */
+		if (!oi_pass_look(h, 0) && fn != p->any_word)
+			return; /* it died: what it referred to may be gone */
 	}
 }
 
-void oi_pass_visit_more(struct oi_pass *p, struct oi_header *h, const ouro_type *type, oi_child_fn fn, void *arg)
+void oi_pass_traverse(struct oi_pass *p, struct oi_header *h, const ouro_type *type, oi_child_fn fn, void *arg)
 {
-	if (type->item_slots.n)
-		visit_items(p, h, type, fn, arg);
-	if (!type->traverse)
-		return;
 	if (oi_type_opaque(type)) {
 		oi_pass_push(p, &p->opaque, h);
 	} else {

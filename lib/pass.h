@@ -29,8 +29,10 @@ struct oi_pass {
 	struct oi_vector edges;   /* of opaque candidates: commit.c */
 	struct oi_vector young;   /* lists of young pages that are being made old: generation.c */
 	void (*between)(void);    /* at each safepoint, outside the gate; or NULL */
+	oi_child_fn any_word;     /* a visitor that can be given slots of the dying */
 	int64_t hold;             /* references on each candidate that are the collector's own */
 	unsigned work;            /* units since the last safepoint */
+	bool odd;                 /* an object seems to have fewer references than members have to it: checked builds */
 	bool failed;              /* no memory for a list: nothing is found */
 	size_t n_members;         /* the result: objects looked at */
 	size_t n_open;            /* candidates not dropped */
@@ -72,15 +74,23 @@ OI_INLINE bool oi_type_opaque(const ouro_type *type)
 	return type->traverse && !(type->flags & OURO_TRAVERSE_CONCURRENT);
 }
 
-/* The rest of oi_pass_visit, for what few types have. */
-void oi_pass_visit_more(struct oi_pass *p, struct oi_header *h, const ouro_type *type, oi_child_fn fn, void *arg);
+/* Slots in items, and what traverse tells of, if it may run now; else the object goes to p->opaque. */
+void oi_pass_visit_items(struct oi_pass *p, struct oi_header *h, const ouro_type *type, oi_child_fn fn, void *arg);
+void oi_pass_traverse(struct oi_pass *p, struct oi_header *h, const ouro_type *type, oi_child_fn fn, void *arg);
 
-/* Inside the gate, with safepoints in large objects: the references that slots tell of, and traverse if it may run now. */
-OI_INLINE void oi_pass_visit(struct oi_pass *p, struct oi_header *h, const ouro_type *type, oi_child_fn fn, void *arg)
+/* Inside the gate, with safepoints in large objects. */
+OI_INLINE void oi_pass_visit_slots(struct oi_pass *p, struct oi_header *h, const ouro_type *type, oi_child_fn fn, void *arg)
 {
 	oi_visit_fields(oi_object_of(h), &type->slots, fn, arg);
-	if (unlikely(type->item_slots.n) || unlikely(type->traverse))
-		oi_pass_visit_more(p, h, type, fn, arg);
+	if (unlikely(type->item_slots.n))
+		oi_pass_visit_items(p, h, type, fn, arg);
+}
+
+OI_INLINE void oi_pass_visit(struct oi_pass *p, struct oi_header *h, const ouro_type *type, oi_child_fn fn, void *arg)
+{
+	oi_pass_visit_slots(p, h, type, fn, arg);
+	if (unlikely(type->traverse != NULL))
+		oi_pass_traverse(p, h, type, fn, arg);
 }
 
 /*

@@ -37,15 +37,17 @@ bool oi_trial_add(struct oi_trial *tr, struct oi_header *h)
 
 /* ---- counting ---- */
 
-static OI_COLD void count_exactly(struct oi_header *h)
+/* False: no memory; then it counts as held from outside, which is conservative. */
+static OI_COLD bool count_exactly(struct oi_header *h)
 {
 	struct oi_page *p = oi_page_of(h);
 	if (!p->degree)
 		p->degree = oi_os_map(OI_BLOCKS * sizeof(uint32_t));
 	if (!p->degree)
-		return; /* no memory: then it counts as held from outside, which is conservative */
+		return false;
 	uint32_t *d = &p->degree[oi_block_index(p, h)];
 	*d = *d ? *d + 1 : EXACT - 1;
+	return true;
 }
 
 struct counter {
@@ -54,9 +56,10 @@ struct counter {
 		struct oi_header *h;
 	} ring[RING];
 	unsigned next;
+	bool guessed;
 };
 
-OI_INLINE void count_one(uint8_t *side, struct oi_header *h)
+OI_INLINE void count_one(struct counter *c, uint8_t *side, struct oi_header *h)
 {
 	uint8_t v = *side;
 	if (!v)
@@ -64,7 +67,7 @@ OI_INLINE void count_one(uint8_t *side, struct oi_header *h)
 	if (likely(v < EXACT))
 		*side = v = (uint8_t)(v + 1);
 	if (unlikely(v == EXACT))
-		count_exactly(h);
+		c->guessed |= !count_exactly(h);
 }
 
 OI_INLINE void count_child(void *child, void *arg)
@@ -75,7 +78,7 @@ OI_INLINE void count_child(void *child, void *arg)
 	__builtin_prefetch(side, 1);
 	unsigned i = c->next++ % RING;
 	if (c->ring[i].side)
-		count_one(c->ring[i].side, c->ring[i].h);
+		count_one(c, c->ring[i].side, c->ring[i].h);
 	c->ring[i].side = side;
 	c->ring[i].h = h;
 }
@@ -91,7 +94,8 @@ static void count_internal(struct oi_trial *tr)
 	}
 	for (unsigned i = 0; i < RING; i++)
 		if (c.ring[i].side)
-			count_one(c.ring[i].side, c.ring[i].h);
+			count_one(&c, c.ring[i].side, c.ring[i].h);
+	tr->guessed = c.guessed;
 }
 
 /* References from the set; -1: too many to know. */
@@ -212,7 +216,7 @@ bool oi_trial_result(struct oi_header *h)
 
 void oi_trial_end(struct oi_trial *tr)
 {
-	tr->overflowed = false;
+	tr->overflowed = tr->guessed = false;
 	tr->n_reached = 0;
 	oi_vector_trim(&tr->set, 1 << 16);
 	oi_vector_trim(&tr->stack, 1 << 16);

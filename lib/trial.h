@@ -8,6 +8,7 @@
 struct oi_trial {
 	struct oi_vector set;   /* headers */
 	struct oi_vector stack; /* to visit while marking */
+	bool guessed;           /* no memory to count exactly: some members are taken for held */
 	bool overflowed;        /* the stack could not grow: some children of marked objects are unvisited */
 	int64_t hold;           /* references on each object that are the collector's own */
 	size_t n_reached;       /* the result: members of the set that something outside it holds */

@@ -5,7 +5,7 @@
  *   C1 a live object has at least one reference, unless a merge waits for it        object.h
  *   C2 DEAD implies MERGED                                                          object.h
  *   C3 biased implies a local count, a queue or a shared count                      object.h
- *   C4 own is merged, a thread's key, immortal or free; merged own implies MERGED   object.h
+ *   C4 own is merged, a thread's key, immortal, gone or free; merged own implies MERGED   object.h
  *   C5 references from live objects never exceed an object's count                  trial.c
  *   H1 blocks handed out = blocks in use + blocks in the page's lists               heap.c
  *   H2 a biased object lies in a page of its owner's heap                           heap.c
@@ -51,7 +51,7 @@ static const char *check_counts(struct oi_header *h)
 		return violated("INV-C2: \"%s\" at %p is dead but not merged", name, obj);
 	if (own == OI_OWN_MERGED && !(s & OI_MERGED))
 		return violated("INV-C4: \"%s\" at %p has no owner and is not merged", name, obj);
-	if (own > OI_OWN_KEY_MAX && own != OI_OWN_IMMORTAL)
+	if (own > OI_OWN_KEY_MAX && own != OI_OWN_IMMORTAL && own != OI_OWN_GONE)
 		return violated("INV-C4: \"%s\" at %p has owner %u", name, obj, own);
 	if (s & OI_DEAD)
 		return NULL;
