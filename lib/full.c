@@ -81,13 +81,18 @@ OI_INLINE void count_child(void *child, void *arg)
 	ring.next++;
 }
 
+static void forget_ring(void)
+{
+	for (unsigned i = 0; i < RING; i++)
+		ring.at[i].map = NULL;
+}
+
 static void count_rest(void)
 {
-	for (unsigned i = 0; i < RING; i++) {
+	for (unsigned i = 0; i < RING; i++)
 		if (ring.at[i].map)
 			oi_beside_count_one(&ring.at[i]);
-		ring.at[i].map = NULL;
-	}
+	forget_ring();
 }
 
 static void count_page(struct oi_pass *p, struct oi_page *page)
@@ -308,6 +313,7 @@ static void begin(struct oi_thread *t, struct oi_set *s, void (*between)(void), 
 /* Once the set is the pass's no more. @t: NULL in the child of a fork. */
 static void end(struct oi_thread *t)
 {
+	forget_ring(); /* of a thread that vanished in the middle of counting */
 	if (t)
 		oi_gate_enter(t);
 	oi_beside_forget_exact(&pass.pages);
