@@ -158,6 +158,12 @@ static void page(const struct pause_result *r)
 	       ((double)filled->bytes_live - payload) / n, ((double)filled->bytes_reserved - payload) / n,
 	       (double)end->bytes_live / (1 << 20), (double)end->bytes_reserved / (1 << 20));
 	print_collections(filled, end);
+	printf("delays of allocations: %llu, %.1f us each, longest %.1f us\n",
+	       (unsigned long long)(end->delays - filled->delays),
+	       end->delays > filled->delays
+		       ? (double)(end->delay_sum_ns - filled->delay_sum_ns) / (double)(end->delays - filled->delays) / 1000
+		       : 0,
+	       (double)end->delay_max_ns / 1000);
 	printf("until all stood, longest, us %.1f\n", (double)end->stop_max_ns / 1000);
 }
 

@@ -65,14 +65,22 @@ static bool list_pages(struct oi_region *r, struct oi_vector *pages)
 	return ok;
 }
 
-bool oi_beside_make(struct oi_vector *regions, struct oi_vector *pages)
+bool oi_beside_make(struct oi_vector *regions)
 {
 	bool ok = list_regions(regions);
 	for (size_t i = 0; i < regions->n && ok; i++) {
 		struct oi_region *r = regions->data[i];
-		ok = (r->beside = oi_os_map_list(sizeof *r->beside)) && list_pages(r, pages);
+		ok = (r->beside = oi_os_map_list(sizeof *r->beside)) != NULL;
 		cover(r, true);
 	}
+	return ok;
+}
+
+bool oi_beside_list_pages(const struct oi_vector *regions, struct oi_vector *pages)
+{
+	bool ok = true;
+	for (size_t i = 0; i < regions->n && ok; i++)
+		ok = list_pages(regions->data[i], pages);
 	return ok;
 }
 

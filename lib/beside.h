@@ -87,10 +87,11 @@ OI_INLINE void oi_beside_count_one(const struct oi_place *at)
 int64_t oi_beside_internal(const struct oi_place *at);
 
 /*
- * Maps for all regions there are, whose list goes into @regions; the pages of objects that can be traversed go into @pages. Once
+ * Maps for all regions there are, whose list goes into @regions; of their pages, those of objects that can be traversed. Once
  * oi_candidates.walking is set and a handshake over, so that none of them changes. False: no memory; drop what there is.
  */
-bool oi_beside_make(struct oi_vector *regions, struct oi_vector *pages);
+bool oi_beside_make(struct oi_vector *regions);
+bool oi_beside_list_pages(const struct oi_vector *regions, struct oi_vector *pages);
 /* Exact counts begin anew. */
 void oi_beside_forget_exact(const struct oi_vector *pages);
 /* Gives the maps back. Outside the gate of @t; NULL: in the child of a fork. */

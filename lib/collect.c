@@ -2,7 +2,8 @@
  * collect.c - one collection
  *
  * Young: stop the world; select the objects of the generations asked for (generation.c); trial deletion (trial.c); condemn what
- * is dead, let the rest grow older; start the world. Full: beside the mutators (full.c).
+ * is dead, let the rest grow older; start the world. Full, and young ones that were asked for and do not fit a stop: beside the
+ * mutators (full.c).
  * What follows for the condemned (set.c) is outside any pause: on the caller for ouro_gc_collect; for automatic collections on
  * the collector thread if no user code must run, else on the reaper; or when the program says so in manual mode. The
  * collector thread goes on with young collections between the slices of a full one.
@@ -84,6 +85,7 @@ void oi_collect_reset_statistics(void)
 struct collection {
 	int generation;
 	size_t cap;
+	bool whole;        /* all, or nothing */
 	bool more;         /* objects were left for want of room under the cap */
 	size_t candidates; /* examined */
 	size_t promoted;   /* became old */
@@ -118,7 +120,9 @@ static void judge(struct collection *c, struct oi_set *s, bool room)
 static void examine(struct collection *c, struct oi_set *s)
 {
 	bool room = oi_generation_select(&trial, c->generation, c->cap, &c->more);
-	if (room) {
+	if (c->whole && c->more) {
+		oi_trial_give_up(&trial);
+	} else if (room) {
 		c->candidates = trial.set.n;
 		oi_trial_run(&trial);
 		room = oi_set_reserve(s, trial.set.n - trial.n_reached);
@@ -144,28 +148,26 @@ static uint64_t stop_and_examine(struct collection *c, struct oi_set *s)
 	return worked;
 }
 
-static void account(struct collection *c, uint64_t worked_ns, uint64_t ns)
+static void account(struct collection *c, uint64_t ns)
 {
-	if (c->generation < 2)
-		oi_pace_young_done(c->generation, c->candidates, worked_ns, c->survivors, c->promoted, c->more);
 	oi_add_relaxed(&n_collections[c->generation], 1); /* count */
 	oi_add_relaxed(&duration_ns[c->generation], ns);
 }
 
-static void report(struct collection *c, struct oi_set *s, uint64_t worked, uint64_t ns)
+static void report(struct collection *c, struct oi_set *s, uint64_t ns)
 {
-	account(c, worked, ns);
+	account(c, ns);
 	oi_debug_report(s, c->candidates, ns);
 	oi_event(OURO_GC_STOP, c->generation, c->candidates, s->objects.n, ns);
 }
 
 /*
- * The set of what was found, empty perhaps, in this thread's hand; NULL: no memory to begin. In any case the thread counts as
- * serving from when its members are in no queue.
+ * Of up to @cap objects; with @whole of none if there are more. The set of what was found, empty perhaps, in this thread's hand;
+ * NULL: no memory to begin. In any case the thread counts as serving from when its members are in no queue.
  */
-static struct oi_set *collect_young(struct oi_thread *t, int generation, size_t cap)
+static struct oi_set *collect_young(struct oi_thread *t, int generation, size_t cap, bool *whole)
 {
-	struct collection c = { .generation = generation, .cap = cap };
+	struct collection c = { .generation = generation, .cap = cap, .whole = whole != NULL };
 	oi_collect_lock();
 	oi_serve_begin(t);
 	struct oi_set *s = oi_set_new(generation);
@@ -173,32 +175,62 @@ static struct oi_set *collect_young(struct oi_thread *t, int generation, size_t 
 		uint64_t began = oi_now_ns();
 		oi_event(OURO_GC_START, generation, 0, 0, 0);
 		uint64_t worked = stop_and_examine(&c, s);
-		report(&c, s, worked, oi_now_ns() - began);
+		if (!c.whole || !c.more)
+			oi_pace_young_done(generation, c.candidates, worked, c.survivors, c.promoted, c.more);
+		report(&c, s, oi_now_ns() - began);
 	}
 	oi_collect_unlock();
+	if (whole)
+		*whole = !c.more;
 	return s;
 }
 
-/* Likewise. @all: the young ones too. */
-static struct oi_set *collect_full(struct oi_thread *t, bool all, void (*between)(void))
+static void pace_begins(enum oi_scope scope)
 {
-	struct collection c = { .generation = 2 };
+	oi_collect_lock();
+	if (scope != OI_SCOPE_YOUNG)
+		oi_pace_full_begins(scope == OI_SCOPE_ALL);
+	oi_collect_unlock();
+}
+
+static void pace_done(enum oi_scope scope, size_t survivors)
+{
+	oi_collect_lock();
+	if (scope == OI_SCOPE_YOUNG)
+		oi_pace_young_done(1, 0, 0, survivors, survivors, false);
+	else
+		oi_pace_full_done(survivors);
+	oi_collect_unlock();
+}
+
+/* Beside the mutators. The result as of collect_young. */
+static struct oi_set *collect_beside(struct oi_thread *t, enum oi_scope scope, void (*between)(void))
+{
+	struct collection c = { .generation = scope == OI_SCOPE_YOUNG ? 1 : 2 };
 	oi_full_lock();
 	uint64_t began = oi_now_ns();
-	oi_event(OURO_GC_START, 2, 0, 0, 0);
-	oi_collect_lock();
-	oi_pace_full_begins(all);
-	oi_collect_unlock();
-	struct oi_set *s = oi_full_collect(t, all, between, &c.candidates);
-	oi_collect_lock();
-	oi_pace_full_done(s ? c.candidates - s->objects.n : 0);
-	oi_collect_unlock();
+	oi_event(OURO_GC_START, c.generation, 0, 0, 0);
+	pace_begins(scope);
+	struct oi_set *s = oi_full_collect(t, scope, between, &c.candidates);
+	pace_done(scope, s ? c.candidates - s->objects.n : 0);
 	if (s)
-		report(&c, s, 0, oi_now_ns() - began);
+		report(&c, s, oi_now_ns() - began);
 	else
 		oi_serve_begin(t);
 	oi_full_unlock();
 	return s;
+}
+
+/* Both ages if the one asked for is too much for a stop. */
+static struct oi_set *collect_all_young(struct oi_thread *t, int generation)
+{
+	bool whole = true;
+	struct oi_set *s = collect_young(t, generation, oi_pace_cap(), &whole);
+	if (whole || !s)
+		return s;
+	oi_set_put_away(t, s);
+	oi_serve_end(t);
+	return collect_beside(t, OI_SCOPE_YOUNG, NULL);
 }
 
 #define QUANTUM 2048 /* objects of a large set, between two looks at what else is due */
@@ -226,7 +258,7 @@ static void work_in_quanta(struct oi_thread *t, struct oi_set *s, void (*between
 void oi_collect_automatic(int generation, void (*between)(void))
 {
 	struct oi_thread *t = oi_self;
-	struct oi_set *s = generation == 2 ? collect_full(t, false, between) : collect_young(t, generation, oi_pace_cap());
+	struct oi_set *s = generation == 2 ? collect_beside(t, OI_SCOPE_OLD, between) : collect_young(t, generation, oi_pace_cap(), NULL);
 	if (s && s->has_callbacks) {
 		oi_set_queue(t, s);
 		oi_background_reap();
@@ -274,7 +306,7 @@ static ssize_t collect_now(struct oi_thread *t, int generation)
 		take_over_queued(t);
 		oi_flush_quick(t);
 	}
-	struct oi_set *s = generation == 2 ? collect_full(t, true, NULL) : collect_young(t, generation, SIZE_MAX);
+	struct oi_set *s = generation == 2 ? collect_beside(t, OI_SCOPE_ALL, NULL) : collect_all_young(t, generation);
 	ssize_t n = s ? work_or_queue(t, s) : 0;
 	oi_serve_end(t);
 	take_over_queued(t);

@@ -1,9 +1,9 @@
 /*
- * full.c - collections of all generations beside the mutators
+ * full.c - collections beside the mutators: full ones, and young ones too large for a stop
  *
  * Nobody is stopped, whatever the heap and the garbage look like; see Note [PASS] for how it can look at objects that are in use.
- *   1 what is young becomes old in short stops, if all of it is asked for; walking is set; handshake; maps and pages are listed
- *   2 COUNT   references from members, the old objects there are, to members
+ *   1 walking is set; handshake; maps and lists; what is young becomes old in short stops, if it is in the scope
+ *   2 COUNT   references from members, the objects in the scope, to members
  *   3 MARK    from every member that has more references than that
  *   4 FLAG    the members that are not marked: the candidates
  *   5 the exact check and the commit: commit.c
@@ -95,6 +95,13 @@ static void count_rest(void)
 	forget_ring();
 }
 
+static void count_references(struct oi_pass *p, struct oi_header *h, const ouro_type *type)
+{
+	p->n_members++;
+	oi_pass_visit(p, h, type, count_child, p);
+	oi_pass_step(p, 16 + 4 * type->slots.n);
+}
+
 static void count_page(struct oi_pass *p, struct oi_page *page)
 {
 	uint32_t n = oi_load_acquire(&page->bump);
@@ -106,9 +113,7 @@ static void count_page(struct oi_pass *p, struct oi_page *page)
 		if (!type)
 			continue;
 		members[i / 64] |= UINT64_C(1) << (i % 64);
-		p->n_members++;
-		oi_pass_visit(p, h, type, count_child, p);
-		oi_pass_step(p, 16 + 4 * type->slots.n);
+		count_references(p, h, type);
 	}
 	oi_pass_step(p, 16 + n / 8);
 }
@@ -184,6 +189,21 @@ static void mark(struct oi_pass *p, struct oi_header *h, const struct oi_place *
 	*oi_beside_marks(at) |= oi_beside_bit(at);
 	visit_marked(p, h);
 	mark_from_stack(p);
+}
+
+/* The members are known: what was young. */
+static void count_member(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
+{
+	const ouro_type *type = look_at_old(at->page, h, at->block);
+	if (type)
+		count_references(p, h, type);
+	else
+		*oi_beside_members(at) &= ~oi_beside_bit(at);
+}
+
+static void count_members(struct oi_pass *p, struct oi_page *page)
+{
+	each_open(p, page, count_member);
 }
 
 static void mark_page(struct oi_pass *p, struct oi_page *page)
@@ -306,7 +326,7 @@ static void begin(struct oi_thread *t, struct oi_set *s, void (*between)(void), 
 	for (uint64_t i = 0; i < oi_candidates.n_rescued && i < OI_RESCUE_LOG; i++)
 		oi_candidates.rescued[i] = NULL;
 	oi_store_relaxed(&oi_candidates.n_rescued, UINT64_C(0)); /* recheck: no flag is anywhere */
-	if (!oi_beside_make(&pass.regions, &pass.pages))
+	if (!oi_beside_make(&pass.regions))
 		pass.failed = true;
 }
 
@@ -332,9 +352,12 @@ static void end(struct oi_thread *t)
 	oi_heap_end_walk();
 }
 
-static void find_candidates(struct oi_pass *p)
+static void find_candidates(struct oi_pass *p, enum oi_scope scope)
 {
-	each_page(p, count_page, count_child);
+	if (scope != OI_SCOPE_OLD)
+		oi_generation_make_all_old(&p->young, scope == OI_SCOPE_YOUNG);
+	p->failed |= !oi_beside_list_pages(&p->regions, &p->pages);
+	each_page(p, scope == OI_SCOPE_YOUNG ? count_members : count_page, count_child);
 	count_rest();
 	find_lies(p);
 	each_page(p, mark_page, mark_child);
@@ -372,16 +395,14 @@ static void give_up(struct oi_pass *p)
 	oi_gate_leave(p->t);
 }
 
-struct oi_set *oi_full_collect(struct oi_thread *t, bool all, void (*between)(void), size_t *n_members)
+struct oi_set *oi_full_collect(struct oi_thread *t, enum oi_scope scope, void (*between)(void), size_t *n_members)
 {
-	struct oi_set *s = oi_set_new(2);
+	struct oi_set *s = oi_set_new(scope == OI_SCOPE_YOUNG ? 1 : 2);
 	if (!s)
 		return NULL;
 	oi_set_take_in_hand(t, s);
-	if (all)
-		oi_generation_make_all_old(&pass.young);
 	begin(t, s, between, 0);
-	find_candidates(&pass);
+	find_candidates(&pass, scope);
 	oi_serve_begin(t); /* what dies is in no queue */
 	if (s->objects.n && !pass.failed && oi_commit(&pass))
 		bury(&pass);
@@ -389,7 +410,7 @@ struct oi_set *oi_full_collect(struct oi_thread *t, bool all, void (*between)(vo
 		give_up(&pass);
 	let_go_of_set(&pass);
 	if (pass.failed)
-		oi_log("collection of generation 2 given up: no memory for its lists");
+		oi_log("full collection given up: no memory for its lists");
 	*n_members = pass.n_members;
 	end(t);
 	return s;

@@ -1,4 +1,4 @@
-/* full.h - collections of all generations beside the mutators. */
+/* full.h - collections beside the mutators. */
 #ifndef OI_FULL_H
 #define OI_FULL_H
 
@@ -11,12 +11,18 @@ void oi_full_unlock(void);
 /* Does this thread hold it (inside an event function)? */
 bool oi_full_locked_by_me(void);
 
+enum oi_scope {
+	OI_SCOPE_OLD,   /* what is old */
+	OI_SCOPE_YOUNG, /* what is young, and becomes old, in short stops */
+	OI_SCOPE_ALL    /* both */
+};
+
 /*
- * Under the lock, outside the gate: finds what is unreachable among the old objects; @all: among all there are, which become old
- * in short stops. @between, or NULL, runs now and then outside the gate. The set of what died, in this thread's hand, empty
- * perhaps; NULL: no memory to begin. Unless NULL, oi_serve_begin has been called. *n_members: objects looked at.
+ * Under the lock, outside the gate: finds what is unreachable within the scope. @between, or NULL, runs now and then outside the
+ * gate. The set of what died, in this thread's hand, empty perhaps; NULL: no memory to begin. Unless NULL, oi_serve_begin has
+ * been called. *n_members: objects looked at.
  */
-struct oi_set *oi_full_collect(struct oi_thread *t, bool all, void (*between)(void), size_t *n_members);
+struct oi_set *oi_full_collect(struct oi_thread *t, enum oi_scope scope, void (*between)(void), size_t *n_members);
 /*
  * Takes the lock. Tells apart the members of a condemned set that are reachable from outside, and all they reach: these
  * leave it, and live. Outside the gate. False: no memory, nothing changed.

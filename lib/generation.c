@@ -124,12 +124,18 @@ bool oi_generation_grow_older(struct oi_header *h, bool straight)
 #define PAGES_AT_A_TIME 1024 /* about 0.1 ms */
 
 /* Only what is not zero already is written: the child of a fork shares these pages. */
-static void make_page_old(struct oi_page *p)
+static void make_page_old(struct oi_page *p, bool members)
 {
-	uint64_t *bits = oi_young_bits(p, 0);
-	for (size_t w = 0; w < 2 * OI_BITMAP; w++)
-		if (bits[w])
-			bits[w] = 0;
+	struct oi_beside *map = members ? oi_region_of(p)->beside : NULL;
+	uint64_t *age0 = oi_young_bits(p, 0), *age1 = oi_young_bits(p, 1);
+	for (size_t w = 0; w < OI_BITMAP; w++) {
+		if (map)
+			map->member[oi_page_index(p)][w] |= age0[w] | age1[w];
+		if (age0[w])
+			age0[w] = 0;
+		if (age1[w])
+			age1[w] = 0;
+	}
 	if (p->current) {
 		p->young_next = p->heap->young;
 		p->heap->young = p;
@@ -149,7 +155,7 @@ static void detach_young(struct oi_vector *lists)
 }
 
 /* World stopped. */
-static void make_some_old(struct oi_vector *lists)
+static void make_some_old(struct oi_vector *lists, bool members)
 {
 	for (size_t n = 0; lists->n && n < PAGES_AT_A_TIME; n++) {
 		struct oi_page *p = lists->data[lists->n - 1];
@@ -157,11 +163,11 @@ static void make_some_old(struct oi_vector *lists)
 			lists->data[lists->n - 1] = p->young_next;
 		else
 			lists->n--;
-		make_page_old(p);
+		make_page_old(p, members);
 	}
 }
 
-void oi_generation_make_all_old(struct oi_vector *lists)
+void oi_generation_make_all_old(struct oi_vector *lists, bool members)
 {
 	bool detached = false;
 	do {
@@ -170,7 +176,7 @@ void oi_generation_make_all_old(struct oi_vector *lists)
 		if (!detached)
 			detach_young(lists);
 		detached = true;
-		make_some_old(lists);
+		make_some_old(lists, members);
 		oi_pass_start(&stop);
 	} while (lists->n);
 	oi_vector_trim(lists, 512);

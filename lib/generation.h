@@ -19,8 +19,11 @@ void oi_generation_make_old(struct oi_header *h);
 bool oi_generation_select(struct oi_trial *tr, int generation, size_t cap, bool *more);
 /* A survivor of a young collection; true: it became old, as it does from age 0 already if @straight. */
 bool oi_generation_grow_older(struct oi_header *h, bool straight);
-/* All that is young becomes old, in stops of their own. @lists: of pages still to do, empty before and after. Outside the gate. */
-void oi_generation_make_all_old(struct oi_vector *lists);
+/*
+ * All that is young becomes old, in stops of their own. @lists: of pages still to do, empty before and after. @members: and
+ * members of the pass that runs (beside.h). Outside the gate.
+ */
+void oi_generation_make_all_old(struct oi_vector *lists, bool members);
 /* In the child of a fork, world stopped: what was still to do is young again. */
 void oi_generation_inherit(struct oi_vector *lists);
 #if OURO_CHECKED

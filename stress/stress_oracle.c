@@ -3,7 +3,7 @@
  *
  * Goal: nothing reachable is ever destroyed, nothing unreachable is ever left, every count is exact.
  * Method: rounds. In a round threads mutate a shared random graph by every call there is, while collections
- * run. Then all go quiet, keeping or dropping what they hold, asleep or exited; one thread flushes and
+ * run, in half of the rounds full ones without a break. Then all go quiet, keeping or dropping what they hold, asleep or exited; one thread flushes and
  * collects; oracle_walk.h judges.
  * A failure means: the collector or the counts are wrong. The message names the node; the seed replays the
  * operations.
@@ -252,14 +252,16 @@ static void judge(void)
 	walk_renumber();
 }
 
-/* Collections from outside, for the length of a round. */
+/* Collections from outside, for the length of a round: now and then, or full ones without a break. */
 static void disturb(struct rng *r, uint64_t ns)
 {
 	uint64_t end = stress_now_ns() + ns;
+	bool full = rng_one_in(r, 2);
 
 	while (stress_now_ns() < end) {
-		stress_sleep_ns(rng_below(r, 20000000));
-		CHECK(ouro_gc_collect((int)rng_below(r, 3)) >= 0);
+		if (!full)
+			stress_sleep_ns(rng_below(r, 20000000));
+		CHECK(ouro_gc_collect(full ? 2 : (int)rng_below(r, 3)) >= 0);
 	}
 }
 
