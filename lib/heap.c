@@ -10,6 +10,7 @@
  * and again current of the thread that adopts it. Changes of heap and state are made under the heap lock.
  * [H1] A freer pushes the block, then looks at remote_queued; the owner clears remote_queued, then takes the blocks. Both
  * are sequentially consistent read-modify-writes: either the owner takes the block or the freer queues the page again.
+ * [H2] state is stored last, with release, and read with acquire by walkers (beside.c).
  * INV-H1 (outside operations) used = blocks neither in free, nor above bump; those in remote are still in used.
  * INV-H2 (always) all objects whose own is a thread's key lie in pages of that thread's heap.
  */
@@ -279,7 +280,7 @@ static struct oi_page *page_new(struct oi_heap *heap, unsigned bin)
 	if (p) {
 		page_init(p, bin, oi_class_bytes(bin % OI_CLASSES));
 		heap_add(heap, p);
-		oi_store_release(&p->state, (uint8_t)OI_PAGE_SMALL);
+		oi_store_release(&p->state, (uint8_t)OI_PAGE_SMALL); /* [H2] */
 	}
 	oi_heap_unlock();
 	return p;
@@ -350,7 +351,7 @@ static struct oi_header *large_alloc(struct oi_thread *t, size_t bytes, bool tra
 	if (!p->zeroed)
 		memset(h, 0, p->block_size);
 	h->own = OI_OWN_FREE;
-	oi_store_release(&p->state, (uint8_t)OI_PAGE_LARGE);
+	oi_store_release(&p->state, (uint8_t)OI_PAGE_LARGE); /* [H2] */
 	return h;
 }
 

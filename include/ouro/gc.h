@@ -15,8 +15,9 @@ OURO_BEGIN_DECLS
  * ouro_gc_collect - collect generations 0..@generation now, also while automatic collection is disabled
  *
  * When it returns, the finalizers, watches and destroys of what it found have run, on this thread (in manual mode they
- * wait), and everything that was unreachable at the call is gone (generation 2). If a collection is running it waits for
- * that one, not for its finalizers, and then runs its own. Inside a finalizer it is allowed.
+ * wait), and everything that was unreachable at the call is gone (generation 2). Other threads go on meanwhile: see
+ * README.md for what stops them, and for how long. If a collection of the same kind is running it waits for that one, not
+ * for its finalizers, and then runs its own. Inside a finalizer it is allowed.
  * Return:  how many traversable objects were unreachable and not resurrected; -1 with errno EINVAL (generation not
  *          0..2) or EDEADLK (inside a pinned region).
  */
@@ -93,8 +94,9 @@ typedef void (*ouro_gc_listener)(const ouro_gc_event *event, void *arg);
 /*
  * ouro_gc_on_event, ouro_gc_off_event - listen to the start and stop of each collection and of each pause
  *
- * During a pause fn may not call the library; between GC_START and GC_STOP it may do all but wait for a collection. off
- * returns when no call of fn(arg) is running elsewhere.
+ * During a pause fn may not call the library; between GC_START and GC_STOP it may do all but wait for a collection. Two
+ * threads may call it at once: young collections go on beside a full one, whose short pauses bear generation 2. off returns
+ * when no call of fn(arg) is running elsewhere.
  * Return:  0; EINVAL (fn NULL); ENOMEM; off: ENOENT (not registered).
  */
 OURO_API int ouro_gc_on_event(ouro_gc_listener fn, void *arg);
