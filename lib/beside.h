@@ -19,8 +19,9 @@ struct oi_thread;
 
 struct oi_beside {
 	uint8_t count[OI_PAGES][OI_BLOCKS];
-	uint64_t member[OI_PAGES][OI_BITMAP];
-	uint64_t mark[OI_PAGES][OI_BITMAP];
+	struct oi_bits {
+		uint64_t member, mark; /* of 64 blocks; side by side, as they are read together */
+	} bits[OI_PAGES][OI_BITMAP];
 };
 
 /* Where an object's entries are. */
@@ -51,14 +52,9 @@ OI_INLINE uint8_t *oi_beside_count(const struct oi_place *at)
 	return &at->map->count[at->page_index][at->block];
 }
 
-OI_INLINE uint64_t *oi_beside_members(const struct oi_place *at)
+OI_INLINE struct oi_bits *oi_beside_bits(const struct oi_place *at)
 {
-	return &at->map->member[at->page_index][at->block / 64];
-}
-
-OI_INLINE uint64_t *oi_beside_marks(const struct oi_place *at)
-{
-	return &at->map->mark[at->page_index][at->block / 64];
+	return &at->map->bits[at->page_index][at->block / 64];
 }
 
 OI_INLINE uint64_t oi_beside_bit(const struct oi_place *at)
@@ -69,7 +65,8 @@ OI_INLINE uint64_t oi_beside_bit(const struct oi_place *at)
 /* A member that is not marked. */
 OI_INLINE bool oi_beside_open(const struct oi_place *at)
 {
-	return *oi_beside_members(at) & ~*oi_beside_marks(at) & oi_beside_bit(at);
+	const struct oi_bits *bits = oi_beside_bits(at);
+	return bits->member & ~bits->mark & oi_beside_bit(at);
 }
 
 OI_COLD void oi_beside_count_exactly(const struct oi_place *at);

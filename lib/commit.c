@@ -128,7 +128,7 @@ static void note_opaque(struct oi_pass *p)
 
 static void drop(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
 {
-	*oi_beside_marks(at) |= oi_beside_bit(at);
+	oi_beside_bits(at)->mark |= oi_beside_bit(at);
 	oi_unflag(h);
 	p->n_open--;
 	oi_pass_push(p, &p->stack, h);

@@ -105,14 +105,14 @@ static void count_references(struct oi_pass *p, struct oi_header *h, const ouro_
 static void count_page(struct oi_pass *p, struct oi_page *page)
 {
 	uint32_t n = oi_load_acquire(&page->bump);
-	uint64_t *members = oi_region_of(page)->beside->member[oi_page_index(page)];
+	struct oi_bits *bits = oi_region_of(page)->beside->bits[oi_page_index(page)];
 	for (uint32_t i = 0; i < n && !p->failed; i++) {
 		struct oi_header *h = oi_block_at(page, i);
 		__builtin_prefetch((char *)h + 8 * page->block_size);
 		const ouro_type *type = look_at_old(page, h, i);
 		if (!type)
 			continue;
-		members[i / 64] |= UINT64_C(1) << (i % 64);
+		bits[i / 64].member |= UINT64_C(1) << (i % 64);
 		count_references(p, h, type);
 	}
 	oi_pass_step(p, 16 + n / 8);
@@ -127,7 +127,7 @@ OI_INLINE void mark_child(void *child, void *arg)
 	struct oi_place at;
 	if (!oi_place_of(h, &at) || !oi_beside_open(&at))
 		return;
-	*oi_beside_marks(&at) |= oi_beside_bit(&at);
+	oi_beside_bits(&at)->mark |= oi_beside_bit(&at);
 	__builtin_prefetch(h);
 	oi_pass_push(p, &p->stack, h);
 }
@@ -170,8 +170,9 @@ OI_INLINE void each_open(struct oi_pass *p, struct oi_page *page, member_fn fn)
 {
 	struct oi_place at = { .map = oi_region_of(page)->beside, .page = page, .page_index = (uint32_t)oi_page_index(page) };
 	for (uint32_t w = 0; w < OI_BITMAP; w++) {
-		uint64_t *members = &at.map->member[at.page_index][w], *marks = &at.map->mark[at.page_index][w], todo = *members;
-		while ((todo &= ~*marks) && !p->failed) {
+		struct oi_bits *bits = &at.map->bits[at.page_index][w];
+		uint64_t todo = bits->member;
+		while ((todo &= ~bits->mark) && !p->failed) {
 			at.block = w * 64 + (uint32_t)__builtin_ctzll(todo);
 			todo &= todo - 1;
 			struct oi_header *h = oi_block_at(page, at.block);
@@ -186,7 +187,7 @@ static void mark(struct oi_pass *p, struct oi_header *h, const struct oi_place *
 {
 	if (!held_from_outside(h, at))
 		return;
-	*oi_beside_marks(at) |= oi_beside_bit(at);
+	oi_beside_bits(at)->mark |= oi_beside_bit(at);
 	visit_marked(p, h);
 	mark_from_stack(p);
 }
@@ -198,7 +199,7 @@ static void count_member(struct oi_pass *p, struct oi_header *h, const struct oi
 	if (type)
 		count_references(p, h, type);
 	else
-		*oi_beside_members(at) &= ~oi_beside_bit(at);
+		oi_beside_bits(at)->member &= ~oi_beside_bit(at);
 }
 
 static void count_members(struct oi_pass *p, struct oi_page *page)
@@ -216,7 +217,7 @@ static void mark_page(struct oi_pass *p, struct oi_page *page)
 static void flag(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
 {
 	if (!look_at_old(at->page, h, at->block) || !oi_commit_flag(p, h, at)) {
-		*oi_beside_marks(at) |= oi_beside_bit(at);
+		oi_beside_bits(at)->mark |= oi_beside_bit(at);
 		return;
 	}
 	oi_pass_push(p, &p->set->objects, h);
@@ -425,7 +426,7 @@ static void flag_set(struct oi_pass *p)
 		struct oi_header *h = p->set->objects.data[i];
 		struct oi_place at;
 		if (oi_place_of(h, &at) && oi_commit_flag(p, h, &at)) /* else it is immortal, and what it reaches is not closed */
-			*oi_beside_members(&at) |= oi_beside_bit(&at);
+			oi_beside_bits(&at)->member |= oi_beside_bit(&at);
 		oi_pass_step(p, 16);
 	}
 	oi_gate_leave(p->t);

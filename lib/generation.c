@@ -130,7 +130,7 @@ static void make_page_old(struct oi_page *p, bool members)
 	uint64_t *age0 = oi_young_bits(p, 0), *age1 = oi_young_bits(p, 1);
 	for (size_t w = 0; w < OI_BITMAP; w++) {
 		if (map)
-			map->member[oi_page_index(p)][w] |= age0[w] | age1[w];
+			map->bits[oi_page_index(p)][w].member |= age0[w] | age1[w];
 		if (age0[w])
 			age0[w] = 0;
 		if (age1[w])
