@@ -266,6 +266,8 @@ void oi_collect_automatic(int generation, void (*between)(void))
 		work_in_quanta(t, s, between);
 	}
 	oi_serve_end(t);
+	if (generation == 2)
+		oi_pace_full_freed();
 	oi_pace_turn();
 }
 
@@ -309,6 +311,8 @@ static ssize_t collect_now(struct oi_thread *t, int generation)
 	struct oi_set *s = generation == 2 ? collect_beside(t, OI_SCOPE_ALL, NULL) : collect_all_young(t, generation);
 	ssize_t n = s ? work_or_queue(t, s) : 0;
 	oi_serve_end(t);
+	if (generation == 2)
+		oi_pace_full_freed();
 	take_over_queued(t);
 	oi_flush_await(t); /* sets that others are at, the collector's own included */
 	if (generation == 2)

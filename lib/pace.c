@@ -11,8 +11,8 @@
  * a quarter of what was old then. Nothing waits on resident memory, which CPython tried and took back.
  *
  * Threads that together allocate faster than the collector collects are delayed: past LAG thresholds, or a share of the old
- * generation, each waits, in the middle of an allocation but outside its gate, for the end of the next collection, at most
- * DELAY_NS for each batch of its allocations. So garbage cannot outrun the collector for want of a processor, and nobody
+ * generation, or when too much becomes old while a full collection runs or its garbage is being freed, each waits, in the middle of an allocation but outside its gate, for the end of the next collection, at most
+ * DELAY_NS for each batch of its allocations, which shrinks if that is not enough. So garbage cannot outrun the collector for want of a processor, and nobody
  * waits for something that does not come: a stop that a pinned thread holds up, a collector in the child of a fork that has
  * not started. A thread that holds others up never waits: pinned ones, those in callbacks, the library's own.
  */
@@ -33,6 +33,7 @@
 #define LAG 4           /* thresholds */
 #define LAG_FLOOR 20000 /* objects: tiny thresholds are for tests */
 #define LAG_SHARE 8     /* of the old generation: so much more memory is no matter */
+#define FULL_LAG_SHARE 16 /* the same, for what becomes old during a full collection */
 #define DELAY_NS 1000000
 
 struct oi_pace oi_pace;
@@ -44,13 +45,24 @@ size_t oi_pace_cap(void)
 	return n < CAP_MIN ? CAP_MIN : n > CAP_MAX ? CAP_MAX : (size_t)n;
 }
 
+/* While a full collection runs, what becomes old may be garbage already. In shares of what is tolerated: 0 to 2. */
+static unsigned full_lag(void)
+{
+	uint64_t share = oi_load_relaxed(&oi_pace.old_then) / FULL_LAG_SHARE; /* recheck */
+	uint64_t n = oi_load_relaxed(&oi_pace.old_new) - oi_load_relaxed(&oi_pace.old_begun);
+	if (share < LAG_FLOOR)
+		share = LAG_FLOOR;
+	return !oi_load_relaxed(&oi_pace.full) || n <= share ? 0 : n <= 2 * share ? 1 : 2;
+}
+
 static void set_effective(void)
 {
 	int g0 = oi_load_relaxed(&oi_pace.threshold_set[0]); /* recheck: whoever comes last sees the last of both */
+	int64_t most = full_lag() < 2 ? 64 : 16;
 	int64_t threshold = g0 == -1 ? (int64_t)oi_pace_cap() / 2 : g0;
 	int64_t batch = threshold / 16;
 	oi_store_relaxed(&oi_pace.threshold, threshold);
-	oi_store_relaxed(&oi_pace.batch, batch < 1 ? 1 : batch > 64 ? 64 : batch);
+	oi_store_relaxed(&oi_pace.batch, batch < 1 ? 1 : batch > most ? most : batch);
 	if (!threshold)
 		oi_store_relaxed(&oi_pace.batch, 64);
 }
@@ -68,14 +80,6 @@ void oi_pace_init(void)
 	oi_pace_set_threshold(oi_runtime.config.threshold);
 }
 
-/* While a full collection runs, what becomes old may be garbage already. */
-static bool full_lags(void)
-{
-	uint64_t limit = oi_load_relaxed(&oi_pace.old_then) / LAG_SHARE; /* recheck */
-	return oi_load_relaxed(&oi_pace.full) &&
-	       oi_load_relaxed(&oi_pace.old_new) - oi_load_relaxed(&oi_pace.old_begun) > (limit < LAG_FLOOR ? LAG_FLOOR : limit);
-}
-
 static bool young_lags(void)
 {
 	int64_t threshold = oi_load_relaxed(&oi_pace.threshold); /* recheck */
@@ -89,7 +93,7 @@ static bool young_lags(void)
 
 static bool lags(void)
 {
-	return (young_lags() || full_lags()) && oi_load_relaxed(&oi_pace.enabled);
+	return (young_lags() || full_lag()) && oi_load_relaxed(&oi_pace.enabled);
 }
 
 /* Outside the gate. */
@@ -168,9 +172,9 @@ void oi_pace_young_done(int generation, size_t n, uint64_t ns, size_t survivors,
 		uint64_t was = oi_pace.cost, cost = ns * COST_UNIT / n;
 		uint64_t now = was - was / 8 + (cost < COST_MAX ? cost : COST_MAX) / 8;
 		oi_store_relaxed(&oi_pace.cost, now < 8 ? 8u : (uint32_t)now);
-		set_effective();
 	}
 	oi_add_relaxed(&oi_pace.old_new, promoted);
+	set_effective();
 	reset_young(n, more);
 	if (generation == 0) {
 		oi_add_relaxed(&oi_pace.count[1], 1);
@@ -195,9 +199,15 @@ void oi_pace_full_begins(bool all)
 /* What became old while it ran it has not looked at. */
 void oi_pace_full_done(size_t old)
 {
-	oi_store_relaxed(&oi_pace.full, false);
 	oi_store_relaxed(&oi_pace.old_then, (uint64_t)old);
 	oi_add_relaxed(&oi_pace.old_new, -oi_load_relaxed(&oi_pace.old_begun));
+	oi_store_relaxed(&oi_pace.old_begun, UINT64_C(0));
+}
+
+void oi_pace_full_freed(void)
+{
+	oi_store_relaxed(&oi_pace.full, false);
+	set_effective();
 }
 
 /* ---- public ---- */

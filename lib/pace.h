@@ -14,7 +14,7 @@ struct oi_pace {
 	uint64_t middle;        /* objects of age 1, about */
 	uint64_t old_then, old_new; /* objects old after the last full collection; that became old since it began */
 	uint64_t old_begun;         /* old_new when the full collection that runs began */
-	bool full;                  /* one runs */
+	bool full;                  /* one runs, or its garbage is being freed */
 	uint32_t cost;          /* of an object in a young stop, in 1/64 ns; moving average */
 	uint32_t turn;          /* futex: counts collections; what delayed threads sleep on */
 	bool enabled;
@@ -54,6 +54,8 @@ void oi_pace_young_done(int generation, size_t n, uint64_t ns, size_t survivors,
 /* A full collection; @all: what is young becomes old. It found @old to live. */
 void oi_pace_full_begins(bool all);
 void oi_pace_full_done(size_t old);
+/* What it found is freed, or the reaper's. */
+void oi_pace_full_freed(void);
 /* An automatic collection is over, and what it found dead is reclaimed: threads that were delayed go on. */
 void oi_pace_turn(void);
 void oi_pace_set_threshold(const int t[3]);
