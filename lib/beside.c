@@ -84,14 +84,11 @@ bool oi_beside_list_pages(const struct oi_vector *regions, struct oi_vector *pag
 	return ok;
 }
 
-void oi_beside_forget_exact(const struct oi_vector *pages)
+void oi_beside_forget_exact(struct oi_page *p)
 {
-	for (size_t i = 0; i < pages->n; i++) {
-		struct oi_page *p = pages->data[i];
-		if (p->degree_beside)
-			oi_os_unmap_list(p->degree_beside, OI_BLOCKS * sizeof(uint32_t));
-		p->degree_beside = NULL;
-	}
+	if (p->degree_beside)
+		oi_os_unmap_list(p->degree_beside, OI_BLOCKS * sizeof(uint32_t));
+	p->degree_beside = NULL;
 }
 
 void oi_beside_drop(struct oi_thread *t, struct oi_vector *regions)

@@ -89,8 +89,8 @@ int64_t oi_beside_internal(const struct oi_place *at);
  */
 bool oi_beside_make(struct oi_vector *regions);
 bool oi_beside_list_pages(const struct oi_vector *regions, struct oi_vector *pages);
-/* Exact counts begin anew. */
-void oi_beside_forget_exact(const struct oi_vector *pages);
+/* Exact counts of the page begin anew. */
+void oi_beside_forget_exact(struct oi_page *p);
 /* Gives the maps back. Outside the gate of @t; NULL: in the child of a fork. */
 void oi_beside_drop(struct oi_thread *t, struct oi_vector *regions);
 

@@ -156,11 +156,10 @@ static void drop_noted(struct oi_pass *p)
 	for (size_t i = 0, n; i < p->edges.n; i += 2 + n) {
 		struct oi_place at;
 		n = (size_t)e[i + 1];
-		if (oi_place_of(e[i], &at) && oi_beside_open(&at))
-			continue;
-		for (size_t k = 0; k < n; k++)
+		bool dropped = !oi_place_of(e[i], &at) || !oi_beside_open(&at);
+		for (size_t k = 0; dropped && k < n; k++)
 			drop_child(oi_object_of(e[i + 2 + k]), p);
-		oi_pass_step(p, 16 + (unsigned)n);
+		oi_pass_step(p, dropped ? 16 + (unsigned)n : 4);
 	}
 }
 
@@ -251,12 +250,6 @@ static bool commit(struct oi_pass *p)
 	return false;
 }
 
-void oi_commit_give_up(struct oi_pass *p, size_t from)
-{
-	for (size_t i = from; i < p->set->objects.n; i++)
-		oi_unflag(p->set->objects.data[i]);
-}
-
 bool oi_commit(struct oi_pass *p)
 {
 	p->any_word = drop_child;
@@ -267,13 +260,8 @@ bool oi_commit(struct oi_pass *p)
 	each_candidate(p, check);
 	drop_reached(p);
 	oi_gate_leave(p->t);
-	if (commit(p)) {
+	bool dead = commit(p);
+	if (dead)
 		oi_oracle_judge(p);
-		return true;
-	}
-	oi_gate_enter(p->t);
-	oi_commit_give_up(p, 0);
-	oi_gate_leave(p->t);
-	oi_store_release(&oi_candidates.commit, (uint32_t)OI_COMMIT_IDLE); /* [K1] */
-	return false;
+	return dead;
 }

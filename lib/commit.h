@@ -8,10 +8,8 @@
 bool oi_commit_flag(struct oi_pass *p, struct oi_header *h, const struct oi_place *at);
 /*
  * Outside the gate. Each object on p->set's list bears the flag, or has lost it since. True: the commit word is DEAD, and what
- * bears the flag is dead; false: nothing is, no flag is left, and the word is IDLE.
+ * bears the flag is dead; false: nothing is, for none is left that bears it, or (p->failed) for want of memory.
  */
 bool oi_commit(struct oi_pass *p);
-/* Takes the flags of all on the list away, from @from on. */
-void oi_commit_give_up(struct oi_pass *p, size_t from);
 
 #endif

@@ -115,7 +115,7 @@ static void count_page(struct oi_pass *p, struct oi_page *page)
 		bits[i / 64].member |= UINT64_C(1) << (i % 64);
 		count_references(p, h, type);
 	}
-	oi_pass_step(p, 16 + n / 8);
+	oi_pass_step(p, n / 8);
 }
 
 /* ---- 3: marking ---- */
@@ -237,6 +237,7 @@ static void each_page(struct oi_pass *p, void (*fn)(struct oi_pass *p, struct oi
 	oi_gate_enter(p->t);
 	for (size_t i = 0; i < p->pages.n && !p->failed; i++) {
 		fn(p, p->pages.data[i]);
+		oi_pass_step(p, 32);
 		if (unlikely(p->opaque.n >= OPAQUE)) {
 			oi_pass_traverse_opaque(p, child, p);
 			mark_from_stack(p);
@@ -274,6 +275,19 @@ OI_INLINE void find_lies(struct oi_pass *p)
 }
 #endif
 
+static void forget_exact(struct oi_pass *p)
+{
+	if (p->t)
+		oi_gate_enter(p->t);
+	for (size_t i = 0; i < p->pages.n; i++) {
+		oi_beside_forget_exact(p->pages.data[i]);
+		if (p->t)
+			oi_pass_step(p, 32);
+	}
+	if (p->t)
+		oi_gate_leave(p->t);
+}
+
 /* ---- 6: the dead ---- */
 
 static void expire_weak_references(struct oi_pass *p)
@@ -310,6 +324,26 @@ static bool condemn(struct oi_pass *p, struct oi_header *h)
 	return true;
 }
 
+/* It lives, or whoever inherits its set looks at it again. */
+static bool keep(struct oi_pass *p, struct oi_header *h)
+{
+	(void)p;
+	oi_unflag(h);
+	return true;
+}
+
+static bool forget(struct oi_pass *p, struct oi_header *h)
+{
+	return !keep(p, h);
+}
+
+static void sift_all(struct oi_pass *p, bool (*fn)(struct oi_pass *p, struct oi_header *h))
+{
+	oi_gate_enter(p->t);
+	sift(p, fn);
+	oi_gate_leave(p->t);
+}
+
 /* ---- one collection ---- */
 
 static void begin(struct oi_thread *t, struct oi_set *s, void (*between)(void), int64_t hold)
@@ -331,26 +365,39 @@ static void begin(struct oi_thread *t, struct oi_set *s, void (*between)(void), 
 		pass.failed = true;
 }
 
-/* Once the set is the pass's no more. @t: NULL in the child of a fork. */
+/* Large ones are given back, outside the gate: that takes a while. @t: NULL in the child of a fork. */
+static void empty(struct oi_thread *t, struct oi_vector *v)
+{
+	struct oi_vector old = { 0 };
+	if (t)
+		oi_gate_enter(t);
+	v->n = 0;
+	if (v->capacity > 512) {
+		old = *v;
+		*v = (struct oi_vector){ 0 };
+	}
+	if (t)
+		oi_gate_leave(t);
+	oi_vector_free(&old);
+}
+
+/* Once the set is the pass's no more. */
 static void end(struct oi_thread *t)
 {
 	forget_ring(); /* of a thread that vanished in the middle of counting */
-	if (t)
-		oi_gate_enter(t);
-	oi_beside_forget_exact(&pass.pages);
-	if (t)
-		oi_gate_leave(t);
+	forget_exact(&pass);
 	oi_beside_drop(t, &pass.regions);
-	if (t)
-		oi_gate_enter(t);
-	oi_vector_trim(&pass.regions, 512);
-	oi_vector_trim(&pass.pages, 512);
-	oi_vector_trim(&pass.stack, 512);
-	oi_vector_trim(&pass.opaque, 512);
-	oi_vector_trim(&pass.edges, 512);
-	if (t)
-		oi_gate_leave(t);
+	struct oi_vector *lists[] = { &pass.regions, &pass.pages, &pass.stack, &pass.opaque, &pass.edges };
+	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+		empty(t, lists[i]);
 	oi_heap_end_walk();
+}
+
+void oi_full_shutdown(void)
+{
+	struct oi_vector *lists[] = { &pass.regions, &pass.pages, &pass.stack, &pass.opaque, &pass.edges, &pass.young };
+	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+		oi_vector_free(lists[i]);
 }
 
 static void find_candidates(struct oi_pass *p, enum oi_scope scope)
@@ -362,9 +409,7 @@ static void find_candidates(struct oi_pass *p, enum oi_scope scope)
 	count_rest();
 	find_lies(p);
 	each_page(p, mark_page, mark_child);
-	oi_gate_enter(p->t);
-	oi_beside_forget_exact(&p->pages);
-	oi_gate_leave(p->t);
+	forget_exact(p);
 	each_page(p, flag_page, NULL);
 }
 
@@ -383,17 +428,7 @@ static void bury(struct oi_pass *p)
 	expire_weak_references(p);
 	oi_gate_leave(p->t);
 	oi_grace_wait();
-	oi_gate_enter(p->t);
-	sift(p, condemn);
-	oi_gate_leave(p->t);
-}
-
-static void give_up(struct oi_pass *p)
-{
-	oi_gate_enter(p->t);
-	oi_commit_give_up(p, 0);
-	p->set->objects.n = 0;
-	oi_gate_leave(p->t);
+	sift_all(p, condemn);
 }
 
 struct oi_set *oi_full_collect(struct oi_thread *t, enum oi_scope scope, void (*between)(void), size_t *n_members)
@@ -408,7 +443,7 @@ struct oi_set *oi_full_collect(struct oi_thread *t, enum oi_scope scope, void (*
 	if (s->objects.n && !pass.failed && oi_commit(&pass))
 		bury(&pass);
 	else
-		give_up(&pass);
+		sift_all(&pass, forget);
 	let_go_of_set(&pass);
 	if (pass.failed)
 		oi_log("full collection given up: no memory for its lists");
@@ -452,12 +487,7 @@ bool oi_full_resurrect(struct oi_thread *t, struct oi_set *s)
 	begin(t, s, NULL, 1);
 	flag_set(&pass);
 	bool ok = !pass.failed && (oi_commit(&pass) || !pass.failed);
-	oi_gate_enter(t);
-	if (ok)
-		sift(&pass, decide);
-	else
-		oi_commit_give_up(&pass, 0);
-	oi_gate_leave(t);
+	sift_all(&pass, ok ? decide : keep);
 	let_go_of_set(&pass);
 	end(t);
 	oi_full_unlock();
@@ -465,18 +495,6 @@ bool oi_full_resurrect(struct oi_thread *t, struct oi_set *s)
 }
 
 /* ---- fork ---- */
-
-static bool keep(struct oi_pass *p, struct oi_header *h)
-{
-	(void)p;
-	oi_unflag(h);
-	return true;
-}
-
-static bool forget(struct oi_pass *p, struct oi_header *h)
-{
-	return !keep(p, h);
-}
 
 void oi_full_inherit(void)
 {

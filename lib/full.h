@@ -29,6 +29,7 @@ struct oi_set *oi_full_collect(struct oi_thread *t, enum oi_scope scope, void (*
  */
 bool oi_full_resurrect(struct oi_thread *t, struct oi_set *s);
 
+void oi_full_shutdown(void);
 /* In the child of a fork, world stopped: ends what the thread that is gone had begun. */
 void oi_full_inherit(void);
 

@@ -19,6 +19,7 @@
 #include "events.h"
 #include "flush.h"
 #include "fork.h"
+#include "full.h"
 #include "gate.h"
 #include "generation.h"
 #include "heap.h"
@@ -181,6 +182,7 @@ static void drop_everything(void)
 	oi_death_drop();
 	oi_regions_unmap();
 	oi_set_shutdown();
+	oi_full_shutdown();
 	oi_weak_shutdown();
 	oi_watch_shutdown();
 	oi_events_shutdown();
