@@ -33,6 +33,7 @@ all_programs() {
 	python_peer "$@"
 	one "$dir/peers/pause_boehm" "$@"
 	one "$dir/peers/pause_malloc" "$@"
+	one "$dir/peers/pause_beat" "$@"
 }
 
 pictures() {
