@@ -175,9 +175,12 @@ static struct oi_set *collect_young(struct oi_thread *t, int generation, size_t 
 		uint64_t began = oi_now_ns();
 		oi_event(OURO_GC_START, generation, 0, 0, 0);
 		uint64_t worked = stop_and_examine(&c, s);
-		if (!c.whole || !c.more)
+		if (c.whole && c.more) {
+			oi_event(OURO_GC_STOP, generation, 0, 0, oi_now_ns() - began);
+		} else {
 			oi_pace_young_done(generation, c.candidates, worked, c.survivors, c.promoted, c.more);
-		report(&c, s, oi_now_ns() - began);
+			report(&c, s, oi_now_ns() - began);
+		}
 	}
 	oi_collect_unlock();
 	if (whole)
@@ -204,14 +207,14 @@ static void pace_done(enum oi_scope scope, size_t survivors)
 }
 
 /* Beside the mutators. The result as of collect_young. */
-static struct oi_set *collect_beside(struct oi_thread *t, enum oi_scope scope, void (*between)(void))
+static struct oi_set *collect_beside(struct oi_thread *t, int generation, enum oi_scope scope, void (*between)(void))
 {
-	struct collection c = { .generation = scope == OI_SCOPE_YOUNG ? 1 : 2 };
+	struct collection c = { .generation = generation };
 	oi_full_lock();
 	uint64_t began = oi_now_ns();
 	oi_event(OURO_GC_START, c.generation, 0, 0, 0);
 	pace_begins(scope);
-	struct oi_set *s = oi_full_collect(t, scope, between, &c.candidates);
+	struct oi_set *s = oi_full_collect(t, generation, scope, between, &c.candidates);
 	pace_done(scope, s ? c.candidates - s->objects.n : 0);
 	if (s)
 		report(&c, s, oi_now_ns() - began);
@@ -230,7 +233,7 @@ static struct oi_set *collect_all_young(struct oi_thread *t, int generation)
 		return s;
 	oi_set_put_away(t, s);
 	oi_serve_end(t);
-	return collect_beside(t, OI_SCOPE_YOUNG, NULL);
+	return collect_beside(t, generation, OI_SCOPE_YOUNG, NULL);
 }
 
 #define QUANTUM 2048 /* objects of a large set, between two looks at what else is due */
@@ -258,7 +261,7 @@ static void work_in_quanta(struct oi_thread *t, struct oi_set *s, void (*between
 void oi_collect_automatic(int generation, void (*between)(void))
 {
 	struct oi_thread *t = oi_self;
-	struct oi_set *s = generation == 2 ? collect_beside(t, OI_SCOPE_OLD, between) : collect_young(t, generation, oi_pace_cap(), NULL);
+	struct oi_set *s = generation == 2 ? collect_beside(t, 2, OI_SCOPE_OLD, between) : collect_young(t, generation, oi_pace_cap(), NULL);
 	if (s && s->has_callbacks) {
 		oi_set_queue(t, s);
 		oi_background_reap();
@@ -308,7 +311,7 @@ static ssize_t collect_now(struct oi_thread *t, int generation)
 		take_over_queued(t);
 		oi_flush_quick(t);
 	}
-	struct oi_set *s = generation == 2 ? collect_beside(t, OI_SCOPE_ALL, NULL) : collect_all_young(t, generation);
+	struct oi_set *s = generation == 2 ? collect_beside(t, 2, OI_SCOPE_ALL, NULL) : collect_all_young(t, generation);
 	ssize_t n = s ? work_or_queue(t, s) : 0;
 	oi_serve_end(t);
 	if (generation == 2)

@@ -431,9 +431,10 @@ static void bury(struct oi_pass *p)
 	sift_all(p, condemn);
 }
 
-struct oi_set *oi_full_collect(struct oi_thread *t, enum oi_scope scope, void (*between)(void), size_t *n_members)
+struct oi_set *oi_full_collect(struct oi_thread *t, int generation, enum oi_scope scope, void (*between)(void),
+			       size_t *n_members)
 {
-	struct oi_set *s = oi_set_new(scope == OI_SCOPE_YOUNG ? 1 : 2);
+	struct oi_set *s = oi_set_new(generation);
 	if (!s)
 		return NULL;
 	oi_set_take_in_hand(t, s);
@@ -446,7 +447,7 @@ struct oi_set *oi_full_collect(struct oi_thread *t, enum oi_scope scope, void (*
 		sift_all(&pass, forget);
 	let_go_of_set(&pass);
 	if (pass.failed)
-		oi_log("full collection given up: no memory for its lists");
+		oi_log("collection of generation %d given up: no memory for its lists", generation);
 	*n_members = pass.n_members;
 	end(t);
 	return s;

@@ -20,9 +20,9 @@ enum oi_scope {
 /*
  * Under the lock, outside the gate: finds what is unreachable within the scope. @between, or NULL, runs now and then outside the
  * gate. The set of what died, in this thread's hand, empty perhaps; NULL: no memory to begin. Unless NULL, oi_serve_begin has
- * been called. *n_members: objects looked at.
+ * been called. @generation: as which it counts. *n_members: objects looked at.
  */
-struct oi_set *oi_full_collect(struct oi_thread *t, enum oi_scope scope, void (*between)(void), size_t *n_members);
+struct oi_set *oi_full_collect(struct oi_thread *t, int generation, enum oi_scope scope, void (*between)(void), size_t *n_members);
 /*
  * Takes the lock. Tells apart the members of a condemned set that are reachable from outside, and all they reach: these
  * leave it, and live. Outside the gate. False: no memory, nothing changed.

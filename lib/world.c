@@ -121,6 +121,20 @@ static void let_waiters_in(void)
 	}
 }
 
+/*
+ * Under the registry lock: @t keeps somebody waiting since @since_ns. Logged, once, if the program pinned it; else it is in an
+ * operation, which takes no time: the scheduler took its processor away.
+ */
+static void warn(struct oi_thread *t, uint64_t since_ns, const char *what, bool *warned)
+{
+	uint64_t limit = oi_runtime.config.pin_warn_ns, waited = oi_now_ns() - since_ns;
+	if (*warned || !limit || waited <= limit || !oi_load_relaxed(&t->pin_depth)) /* recheck */
+		return;
+	*warned = true;
+	oi_log("thread \"%s\" (tid %d) has been pinned for more than %llu ns while %s", t->name, (int)t->tid,
+	       (unsigned long long)waited, what);
+}
+
 /* False: the thread is about to fork inside a pinned region and waits for the registry lock itself. */
 static bool await_gate(struct oi_thread *t, const struct oi_stop *stop)
 {
@@ -128,15 +142,8 @@ static bool await_gate(struct oi_thread *t, const struct oi_stop *stop)
 	for (unsigned n = 0; oi_load_acquire(&t->gate) != 0; back_off(&n)) { /* [G1] */
 		if (oi_load_acquire(&t->forking))
 			return stop->fork;
-		/* Not pinned by the program: in an operation, which takes no time; the scheduler took its processor away. */
-		if (n < 110 || warned || !oi_runtime.config.pin_warn_ns || !oi_load_relaxed(&t->pin_depth)) /* recheck */
-			continue;
-		uint64_t waited = oi_now_ns() - stop->asked_ns;
-		if (waited > oi_runtime.config.pin_warn_ns) {
-			warned = true;
-			oi_log("thread \"%s\" (tid %d) has been pinned for more than %llu ns while the world waits to stop", t->name,
-			       (int)t->tid, (unsigned long long)waited);
-		}
+		if (n >= 110)
+			warn(t, stop->asked_ns, "the world waits to stop", &warned);
 	}
 	return true;
 }
@@ -232,8 +239,8 @@ bool oi_world_seize(struct oi_thread *t, void (*fn)(struct oi_thread *t, void *a
 	return done;
 }
 
-/* Under the registry lock. */
-static bool try_finish_epoch(void)
+/* Under the registry lock. The thread that keeps a grace period from being over, or NULL: it is. */
+static struct oi_thread *try_finish_epoch(void)
 {
 	uint64_t e = oi_load_relaxed(&oi_world.epoch);
 	if (oi_load_relaxed(&oi_world.epoch_done) == e) {
@@ -249,10 +256,10 @@ static bool try_finish_epoch(void)
 			continue;
 		uint64_t gate = oi_load_acquire(&t->gate); /* [G1] */
 		if (gate && gate < e)
-			return false;
+			return t;
 	}
 	oi_store_release(&oi_world.epoch_done, e); /* [G4] release: pairs with oi_limbo_reclaim */
-	return true;
+	return NULL;
 }
 
 void oi_grace_try(void)
@@ -265,11 +272,15 @@ void oi_grace_try(void)
 
 void oi_grace_wait(void)
 {
-	uint64_t target = oi_add_acq_rel(&oi_world.epoch, 0) + 1;
+	uint64_t target = oi_add_acq_rel(&oi_world.epoch, 0) + 1, began = 0;
+	bool warned = false;
 	for (unsigned n = 0; oi_load_acquire(&oi_world.epoch_done) < target; back_off(&n)) {
 		oi_registry_lock();
-		if (oi_load_acquire(&oi_world.epoch_done) < target)
-			try_finish_epoch();
+		struct oi_thread *t = oi_load_acquire(&oi_world.epoch_done) < target ? try_finish_epoch() : NULL;
+		if (t && !began)
+			began = oi_now_ns();
+		if (t)
+			warn(t, began, "a collection waits for it", &warned);
 		oi_registry_unlock();
 	}
 }
