@@ -1,6 +1,7 @@
 /* pass.c - safepoints of a collection beside the mutators, and looking at large and opaque objects. See pass.h. */
 #include "pass.h"
 
+#include "collect.h"
 #include "events.h"
 #include "os.h"
 #include "runtime.h"
@@ -45,8 +46,10 @@ void oi_pass_traverse(struct oi_pass *p, struct oi_header *h, const ouro_type *t
 	}
 }
 
+/* Under the collection lock, as the stops of young collections: listeners hear of one pause after the other. */
 void oi_pass_stop(struct oi_stop *stop)
 {
+	oi_collect_lock();
 	oi_world_stop(stop);
 	oi_event(OURO_PAUSE_START, 2, 0, 0, 0);
 }
@@ -55,6 +58,7 @@ void oi_pass_start(struct oi_stop *stop)
 {
 	uint64_t ns = oi_world_start(stop);
 	oi_event(OURO_PAUSE_STOP, 2, 0, 0, ns);
+	oi_collect_unlock();
 }
 
 /* World stopped. As many as half the budget allows. */
