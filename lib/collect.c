@@ -196,13 +196,13 @@ static void pace_begins(enum oi_scope scope)
 	oi_collect_unlock();
 }
 
-static void pace_done(enum oi_scope scope, size_t survivors)
+static void pace_done(enum oi_scope scope, size_t survivors, size_t dead)
 {
 	oi_collect_lock();
 	if (scope == OI_SCOPE_YOUNG)
 		oi_pace_young_done(1, 0, 0, survivors, survivors, false);
 	else
-		oi_pace_full_done(survivors);
+		oi_pace_full_done(survivors, dead);
 	oi_collect_unlock();
 }
 
@@ -215,7 +215,8 @@ static struct oi_set *collect_beside(struct oi_thread *t, int generation, enum o
 	oi_event(OURO_GC_START, c.generation, 0, 0, 0);
 	pace_begins(scope);
 	struct oi_set *s = oi_full_collect(t, generation, scope, between, &c.candidates);
-	pace_done(scope, s ? c.candidates - s->objects.n : 0);
+	c.survivors = s ? c.candidates - s->objects.n : 0;
+	pace_done(scope, c.survivors, c.candidates - c.survivors);
 	if (s)
 		report(&c, s, oi_now_ns() - began);
 	else
@@ -254,12 +255,26 @@ static void work_in_quanta(struct oi_thread *t, struct oi_set *s, void (*between
 	}
 }
 
+/* Unseen: of a burst of allocation nearly all lives. False: a collection that was asked for is at the young objects. */
+static bool promote_all(void)
+{
+	if (!oi_full_promote())
+		return false;
+	oi_collect_lock();
+	oi_pace_burst_done();
+	oi_collect_unlock();
+	oi_pace_turn();
+	return true;
+}
+
 /*
  * The collector thread. Sets without user code die here, while they are in the cache: so what collections find cannot pile
  * up. 
  */
 void oi_collect_automatic(int generation, void (*between)(void))
 {
+	if (generation < 2 && oi_pace_burst() && promote_all())
+		return;
 	struct oi_thread *t = oi_self;
 	struct oi_set *s = generation == 2 ? collect_beside(t, 2, OI_SCOPE_OLD, between) : collect_young(t, generation, oi_pace_cap(), NULL);
 	if (s && s->has_callbacks) {

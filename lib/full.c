@@ -453,6 +453,17 @@ struct oi_set *oi_full_collect(struct oi_thread *t, int generation, enum oi_scop
 	return s;
 }
 
+bool oi_full_promote(void)
+{
+	bool mine = locked_by_me; /* a collection of the old objects: what was young is none of its members */
+	if (!mine && pthread_mutex_trylock(&full_lock))
+		return false;
+	oi_generation_make_all_old(&pass.young, false);
+	if (!mine)
+		pthread_mutex_unlock(&full_lock);
+	return true;
+}
+
 /* ---- resurrection ---- */
 
 static void flag_set(struct oi_pass *p)

@@ -24,6 +24,11 @@ enum oi_scope {
  */
 struct oi_set *oi_full_collect(struct oi_thread *t, int generation, enum oi_scope scope, void (*between)(void), size_t *n_members);
 /*
+ * The collector thread, perhaps between two slices of its own: all that is young becomes old, in short stops. False: another
+ * thread has the lock.
+ */
+bool oi_full_promote(void);
+/*
  * Takes the lock. Tells apart the members of a condemned set that are reachable from outside, and all they reach: these
  * leave it, and live. Outside the gate. False: no memory, nothing changed.
  */

@@ -6,7 +6,8 @@
  * per object (a moving average), so that the stop stays inside the budget. What does not fit waits for the next stop:
  * any subset of the young objects is a sound set to collect.
  * Generation 1: after so many collections of 0. Survivors of those that would not fit its budget become old at once: a burst
- * of allocation is handed on to the old generation, and counted there.
+ * of allocation is handed on to the old generation, and counted there. When more is young than the collector gets round to, and
+ * nearly all that it looked at lately survived, all of it becomes old unseen, in stops that look at pages only.
  * Generation 2: after so many of 1, and CPython's rule: only when more has become old since the last full collection than
  * a quarter of what was old then. Nothing waits on resident memory, which CPython tried and took back.
  *
@@ -35,6 +36,7 @@
 #define LAG_SHARE 8     /* of the old generation: so much more memory is no matter */
 #define FULL_LAG_SHARE 16 /* the same, for what becomes old during a full collection */
 #define DELAY_NS 1000000
+#define SURVIVAL_HIGH 192 /* of 256 */
 
 struct oi_pace oi_pace;
 
@@ -45,11 +47,15 @@ size_t oi_pace_cap(void)
 	return n < CAP_MIN ? CAP_MIN : n > CAP_MAX ? CAP_MAX : (size_t)n;
 }
 
-/* While a full collection runs, what becomes old may be garbage already. In shares of what is tolerated: 0 to 2. */
+/*
+ * While a full collection runs, what becomes old may be garbage already; as much of it as was garbage the last time. In shares of
+ * what is tolerated: 0 to 2.
+ */
 static unsigned full_lag(void)
 {
 	uint64_t share = oi_load_relaxed(&oi_pace.old_then) / FULL_LAG_SHARE; /* recheck */
 	uint64_t n = oi_load_relaxed(&oi_pace.old_new) - oi_load_relaxed(&oi_pace.old_begun);
+	n = n * oi_load_relaxed(&oi_pace.yield) / 256;
 	if (share < LAG_FLOOR)
 		share = LAG_FLOOR;
 	return !oi_load_relaxed(&oi_pace.full) || n <= share ? 0 : n <= 2 * share ? 1 : 2;
@@ -76,19 +82,38 @@ void oi_pace_set_threshold(const int t[3])
 
 void oi_pace_init(void)
 {
-	oi_pace = (struct oi_pace){ .cost = 60 * COST_UNIT, .enabled = oi_runtime.config.enabled };
+	oi_pace = (struct oi_pace){ .cost = 60 * COST_UNIT, .yield = 256, .enabled = oi_runtime.config.enabled };
 	oi_pace_set_threshold(oi_runtime.config.threshold);
+}
+
+/* Young objects beyond which threads are delayed. */
+static int64_t young_limit(void)
+{
+	int64_t limit = (int64_t)oi_load_relaxed(&oi_pace.old_then) / LAG_SHARE, least = LAG * oi_load_relaxed(&oi_pace.threshold);
+	limit = limit < least ? least : limit; /* recheck */
+	return limit < LAG_FLOOR ? LAG_FLOOR : limit;
 }
 
 static bool young_lags(void)
 {
-	int64_t threshold = oi_load_relaxed(&oi_pace.threshold); /* recheck */
-	int64_t limit = (int64_t)oi_load_relaxed(&oi_pace.old_then) / LAG_SHARE;
-	if (limit < LAG * threshold)
-		limit = LAG * threshold;
-	if (limit < LAG_FLOOR)
-		limit = LAG_FLOOR;
-	return threshold && oi_load_relaxed(&oi_pace.young) > limit;
+	return oi_load_relaxed(&oi_pace.threshold) && oi_load_relaxed(&oi_pace.young) > young_limit(); /* recheck */
+}
+
+bool oi_pace_burst(void)
+{
+	return oi_load_relaxed(&oi_pace.young) > young_limit() / 2 && oi_load_relaxed(&oi_pace.survival) >= SURVIVAL_HIGH; /* recheck */
+}
+
+void oi_pace_burst_done(void)
+{
+	int64_t young = oi_load_relaxed(&oi_pace.young); /* count */
+	oi_add_relaxed(&oi_pace.old_new, (young > 0 ? (uint64_t)young : 0) + oi_pace.middle);
+	oi_pace.middle = 0;
+	oi_add_relaxed(&oi_pace.young, -young);
+	/* It stands for all the young collections there would have been. */
+	oi_store_relaxed(&oi_pace.count[1], oi_load_relaxed(&oi_pace.threshold_set[1]));
+	oi_store_relaxed(&oi_pace.count[2], oi_load_relaxed(&oi_pace.threshold_set[2]));
+	set_effective();
 }
 
 static bool lags(void)
@@ -169,6 +194,7 @@ void oi_pace_young_done(int generation, size_t n, uint64_t ns, size_t survivors,
 		oi_pace.middle = more && oi_pace.middle > n ? oi_pace.middle - n : 0;
 	oi_pace.middle += survivors - promoted;
 	if (n >= 100) {
+		oi_store_relaxed(&oi_pace.survival, (uint32_t)(oi_pace.survival - oi_pace.survival / 8 + survivors * 32 / n));
 		uint64_t was = oi_pace.cost, cost = ns * COST_UNIT / n;
 		uint64_t now = was - was / 8 + (cost < COST_MAX ? cost : COST_MAX) / 8;
 		oi_store_relaxed(&oi_pace.cost, now < 8 ? 8u : (uint32_t)now);
@@ -197,8 +223,10 @@ void oi_pace_full_begins(bool all)
 }
 
 /* What became old while it ran it has not looked at. */
-void oi_pace_full_done(size_t old)
+void oi_pace_full_done(size_t old, size_t dead)
 {
+	uint64_t made = oi_load_relaxed(&oi_pace.old_begun);
+	oi_store_relaxed(&oi_pace.yield, dead >= made ? 256 : (uint32_t)(dead * 256 / made));
 	oi_store_relaxed(&oi_pace.old_then, (uint64_t)old);
 	oi_add_relaxed(&oi_pace.old_new, -oi_load_relaxed(&oi_pace.old_begun));
 	oi_store_relaxed(&oi_pace.old_begun, UINT64_C(0));
