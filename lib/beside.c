@@ -6,14 +6,34 @@
 #include "os.h"
 #include "vector.h"
 
+static struct oi_page_beside *page_maps;
+
+struct oi_page_beside *oi_beside_of_page(struct oi_page *p)
+{
+	if (!p->beside && (p->beside = oi_os_map_list(sizeof *p->beside))) {
+		p->beside->page = p;
+		p->beside->next = page_maps;
+		page_maps = p->beside;
+	}
+	return p->beside;
+}
+
+void oi_beside_forget_exact(void)
+{
+	while (page_maps) {
+		struct oi_page_beside *old = page_maps;
+		page_maps = old->next;
+		old->page->beside = NULL;
+		oi_os_unmap_list(old, sizeof *old);
+	}
+}
+
 void oi_beside_count_exactly(const struct oi_place *at)
 {
-	struct oi_page *p = at->page;
-	if (!p->degree_beside)
-		p->degree_beside = oi_os_map_list(OI_BLOCKS * sizeof(uint32_t));
-	if (!p->degree_beside)
+	struct oi_page_beside *map = oi_beside_of_page(at->page);
+	if (!map)
 		return; /* it counts as held from outside, which is conservative */
-	uint32_t *d = &p->degree_beside[at->block];
+	uint32_t *d = &map->count[at->block];
 	*d = *d ? *d + 1 : OI_BESIDE_EXACT;
 }
 
@@ -22,7 +42,7 @@ int64_t oi_beside_internal(const struct oi_place *at)
 	uint8_t n = *oi_beside_count(at);
 	if (likely(n < OI_BESIDE_EXACT))
 		return n;
-	return at->page->degree_beside ? (int64_t)at->page->degree_beside[at->block] : -1;
+	return at->page->beside ? (int64_t)at->page->beside->count[at->block] : -1;
 }
 
 /* One bit for each 32 MiB of a 47-bit address space: which have maps. Huge regions: only the first, where the object begins. */
@@ -82,13 +102,6 @@ bool oi_beside_list_pages(const struct oi_vector *regions, struct oi_vector *pag
 	for (size_t i = 0; i < regions->n && ok; i++)
 		ok = list_pages(regions->data[i], pages);
 	return ok;
-}
-
-void oi_beside_forget_exact(struct oi_page *p)
-{
-	if (p->degree_beside)
-		oi_os_unmap_list(p->degree_beside, OI_BLOCKS * sizeof(uint32_t));
-	p->degree_beside = NULL;
 }
 
 void oi_beside_drop(struct oi_thread *t, struct oi_vector *regions)

@@ -4,7 +4,7 @@
  * A byte counts the references from members, two bits say member and marked. Young collections run in the middle of such a
  * collection and use the side bytes of the region's head, so these lie elsewhere: a map for each region, made when the
  * collection begins and given back when it ends. Regions made meanwhile have none: what lies there is new, and no member.
- * Only the collection writes here. From 255 on a count lives in an array of the page.
+ * Only the collection writes here. What few pages need is mapped for those alone: exact counts from 255 on, and where notes are.
  */
 #ifndef OI_BESIDE_H
 #define OI_BESIDE_H
@@ -22,6 +22,13 @@ struct oi_beside {
 	struct oi_bits {
 		uint64_t member, mark; /* of 64 blocks; side by side, as they are read together */
 	} bits[OI_PAGES][OI_BITMAP];
+};
+
+struct oi_page_beside {
+	struct oi_page_beside *next; /* of all there are */
+	struct oi_page *page;
+	uint32_t count[OI_BLOCKS];
+	uint32_t note[OI_BLOCKS]; /* commit.c */
 };
 
 /* Where an object's entries are. */
@@ -69,6 +76,8 @@ OI_INLINE bool oi_beside_open(const struct oi_place *at)
 	return bits->member & ~bits->mark & oi_beside_bit(at);
 }
 
+/* The page's own, made if there is none; NULL: no memory. */
+struct oi_page_beside *oi_beside_of_page(struct oi_page *p);
 OI_COLD void oi_beside_count_exactly(const struct oi_place *at);
 
 OI_INLINE void oi_beside_count_one(const struct oi_place *at)
@@ -89,8 +98,8 @@ int64_t oi_beside_internal(const struct oi_place *at);
  */
 bool oi_beside_make(struct oi_vector *regions);
 bool oi_beside_list_pages(const struct oi_vector *regions, struct oi_vector *pages);
-/* Exact counts of the page begin anew. */
-void oi_beside_forget_exact(struct oi_page *p);
+/* Exact counts begin anew. Inside the gate, or in the child of a fork. */
+void oi_beside_forget_exact(void);
 /* Gives the maps back. Outside the gate of @t; NULL: in the child of a fork. */
 void oi_beside_drop(struct oi_thread *t, struct oi_vector *regions);
 

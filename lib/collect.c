@@ -284,8 +284,10 @@ void oi_collect_automatic(int generation, void (*between)(void))
 		work_in_quanta(t, s, between);
 	}
 	oi_serve_end(t);
-	if (generation == 2)
+	if (generation == 2) {
 		oi_pace_full_freed();
+		oi_limbo_reclaim_idle();
+	}
 	oi_pace_turn();
 }
 
@@ -312,23 +314,28 @@ static void take_over_queued(struct oi_thread *t)
 /* What is free, as far as no other thread's gate keeps it. */
 static void give_back(struct oi_thread *t)
 {
+	oi_grace_wait();
 	oi_gate_enter(t);
 	oi_limbo_reclaim(t, true);
 	oi_gate_leave(t);
+	oi_limbo_reclaim_idle();
 	oi_heap_harvest_idle(t);
 	oi_heap_purge();
 }
 
 static ssize_t collect_now(struct oi_thread *t, int generation)
 {
+	bool thorough = t->thorough;
 	oi_flush_quick(t);
 	if (generation == 2) { /* what condemned sets refer to looks held */
 		take_over_queued(t);
 		oi_flush_quick(t);
 	}
 	struct oi_set *s = generation == 2 ? collect_beside(t, 2, OI_SCOPE_ALL, NULL) : collect_all_young(t, generation);
+	t->thorough = true; /* what dies with it is gone when this returns */
 	ssize_t n = s ? work_or_queue(t, s) : 0;
 	oi_serve_end(t);
+	t->thorough = thorough;
 	if (generation == 2)
 		oi_pace_full_freed();
 	take_over_queued(t);
@@ -343,8 +350,6 @@ void oi_collect_for_memory(struct oi_thread *t)
 	if (oi_collect_locked_by_me())
 		return;
 	collect_now(t, 2);
-	oi_grace_wait();
-	give_back(t);
 }
 
 void oi_collect_everything(struct oi_thread *t)

@@ -76,23 +76,25 @@ static void note_child(void *child, void *arg)
 {
 	struct oi_pass *p = arg;
 	struct oi_place at;
-	if (!oi_place_of(oi_header_of(child), &at) || !oi_beside_open(&at))
+	if (!oi_place_of(oi_header_of(child), &at) || !oi_beside_open(&at) || oi_block_at(at.page, at.block) != oi_header_of(child))
 		return;
 	oi_beside_count_one(&at);
 	oi_pass_push(p, &p->edges, oi_header_of(child));
 }
 
-/* A note: the object, how many references, the references. */
-static void note_references(struct oi_pass *p, struct oi_header *h)
+/* A note, which the page's map leads to: how many references, the references. */
+static void note_references(struct oi_pass *p, struct oi_header *h, const ouro_type *type)
 {
-	const ouro_type *type = oi_is_candidate(h) ? look(p, h) : NULL;
-	if (!type)
+	struct oi_place at;
+	struct oi_page_beside *map = oi_place_of(h, &at) ? oi_beside_of_page(at.page) : NULL;
+	if (!map || p->edges.n >= UINT32_MAX) {
+		p->failed = true;
 		return;
-	ouro_visitor v = { note_child, p };
-	oi_pass_push(p, &p->edges, h);
+	}
 	oi_pass_push(p, &p->edges, NULL);
 	size_t first = p->edges.n;
-	type->traverse(oi_object_of(h), &v);
+	map->note[at.block] = (uint32_t)first;
+	oi_pass_call_traverse(h, type, note_child, p);
 	if (!p->failed)
 		p->edges.data[first - 1] = (void *)(p->edges.n - first);
 }
@@ -107,7 +109,14 @@ static void count_among_candidates(struct oi_pass *p, struct oi_header *h, const
 	if (oi_type_opaque(type))
 		oi_pass_push(p, &p->opaque, h);
 	else if (type->traverse)
-		note_references(p, h);
+		note_references(p, h, type);
+}
+
+static void note_opaque_one(struct oi_pass *p, struct oi_header *h)
+{
+	const ouro_type *type = oi_is_candidate(h) ? look(p, h) : NULL;
+	if (type)
+		note_references(p, h, type);
 }
 
 static void note_opaque(struct oi_pass *p)
@@ -118,7 +127,7 @@ static void note_opaque(struct oi_pass *p)
 	oi_gate_leave(p->t);
 	oi_pass_stop(&stop);
 	while (p->opaque.n && !p->failed)
-		note_references(p, p->opaque.data[--p->opaque.n]);
+		note_opaque_one(p, p->opaque.data[--p->opaque.n]);
 	p->opaque.n = 0;
 	oi_pass_start(&stop);
 	oi_gate_enter(p->t);
@@ -149,18 +158,15 @@ static void drop_child(void *child, void *arg)
 		drop(arg, oi_header_of(child), &at);
 }
 
-/* What was written down of candidates that have been dropped. */
-static void drop_noted(struct oi_pass *p)
+/* What was written down of it. */
+static void drop_noted(struct oi_pass *p, struct oi_header *h)
 {
-	void **e = p->edges.data;
-	for (size_t i = 0, n; i < p->edges.n; i += 2 + n) {
-		struct oi_place at;
-		n = (size_t)e[i + 1];
-		bool dropped = !oi_place_of(e[i], &at) || !oi_beside_open(&at);
-		for (size_t k = 0; dropped && k < n; k++)
-			drop_child(oi_object_of(e[i + 2 + k]), p);
-		oi_pass_step(p, dropped ? 16 + (unsigned)n : 4);
-	}
+	struct oi_place at;
+	size_t first = oi_place_of(h, &at) && at.page->beside ? at.page->beside->note[at.block] : 0;
+	size_t n = first ? (size_t)p->edges.data[first - 1] : 0;
+	for (size_t i = first; i < first + n; i++)
+		drop_child(oi_object_of(p->edges.data[i]), p);
+	oi_pass_step(p, (unsigned)n);
 }
 
 /*
@@ -173,17 +179,15 @@ static void drop_children(struct oi_pass *p, struct oi_header *h)
 	uint16_t own = (uint16_t)(word >> 48);
 	if (own != OI_OWN_FREE && own != OI_OWN_GONE)
 		oi_pass_visit_slots(p, h, oi_types[(uint32_t)word].type, drop_child, p);
+	drop_noted(p, h);
 	oi_pass_step(p, 16);
 }
 
 /* All that the dropped reach. */
 static void drop_reached(struct oi_pass *p)
 {
-	do {
-		while (p->stack.n && !p->failed)
-			drop_children(p, p->stack.data[--p->stack.n]);
-		drop_noted(p);
-	} while (p->stack.n && !p->failed);
+	while (p->stack.n && !p->failed)
+		drop_children(p, p->stack.data[--p->stack.n]);
 }
 
 /* Do only candidates refer to it? */

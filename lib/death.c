@@ -27,6 +27,7 @@
 #include "merge.h"
 #include "os.h"
 #include "pace.h"
+#include "pass.h"
 #include "runtime.h"
 #include "stray.h"
 #include "type.h"
@@ -285,6 +286,8 @@ static void last_calls(struct oi_thread *t, struct oi_header *h, const ouro_type
 static void dismantle_from(struct oi_thread *t, struct oi_header *h, const ouro_type *type, size_t step)
 {
 	take_in_hand(t, h, AT_STEP + STEP_DESTROY);
+	if (unlikely(type->flags & OURO_TRAVERSE_CONCURRENT))
+		oi_pass_await_traverse(h);
 	if (step == STEP_CLEAR && type->clear)
 		oi_call(t, type->clear, h);
 	t->hand_cursor = AT_STEP + STEP_FREE;
@@ -330,7 +333,7 @@ static bool is_simple(const struct oi_header *h)
 static void work(struct oi_thread *t)
 {
 	struct oi_vector *v = &t->deaths.frames;
-	size_t left = t->restricted ? OI_BATCH : oi_runtime.config.release_batch;
+	size_t left = t->restricted ? OI_BATCH : t->thorough ? SIZE_MAX : oi_runtime.config.release_batch;
 	while (v->n && left) {
 		oi_gate_enter(t);
 		struct oi_header *h = NULL;

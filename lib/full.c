@@ -157,6 +157,18 @@ static void mark_from_stack(struct oi_pass *p)
 	p->stack.n = 0;
 }
 
+/* In a stop, so only a few: from one object that only traverse leads to, to the next. */
+static void mark_some(struct oi_pass *p)
+{
+	for (unsigned i = 0; i < RING && p->stack.n; i++) {
+		struct oi_header *h = p->stack.data[p->stack.n - 1];
+		if (oi_page_of(h)->state == OI_PAGE_LARGE)
+			return; /* not in a stop */
+		p->stack.n--;
+		visit_marked(p, h);
+	}
+}
+
 static bool held_from_outside(const struct oi_header *h, const struct oi_place *at)
 {
 	if (oi_flags(h) & OI_FLAG_IMMORTAL)
@@ -238,13 +250,12 @@ static void each_page(struct oi_pass *p, void (*fn)(struct oi_pass *p, struct oi
 	for (size_t i = 0; i < p->pages.n && !p->failed; i++) {
 		fn(p, p->pages.data[i]);
 		oi_pass_step(p, 32);
-		if (unlikely(p->opaque.n >= OPAQUE)) {
-			oi_pass_traverse_opaque(p, child, p);
-			mark_from_stack(p);
-		}
+		if (unlikely(p->opaque.n >= OPAQUE))
+			oi_pass_traverse_opaque(p, child, p, mark_some);
+		mark_from_stack(p);
 	}
 	while (p->opaque.n && !p->failed) {
-		oi_pass_traverse_opaque(p, child, p);
+		oi_pass_traverse_opaque(p, child, p, mark_some);
 		mark_from_stack(p);
 	}
 	oi_gate_leave(p->t);
@@ -275,17 +286,14 @@ OI_INLINE void find_lies(struct oi_pass *p)
 }
 #endif
 
-static void forget_exact(struct oi_pass *p)
+/* The child of a fork finds each map there, or gone. @t: NULL there. */
+static void forget_exact(struct oi_thread *t)
 {
-	if (p->t)
-		oi_gate_enter(p->t);
-	for (size_t i = 0; i < p->pages.n; i++) {
-		oi_beside_forget_exact(p->pages.data[i]);
-		if (p->t)
-			oi_pass_step(p, 32);
-	}
-	if (p->t)
-		oi_gate_leave(p->t);
+	if (t)
+		oi_gate_enter(t);
+	oi_beside_forget_exact();
+	if (t)
+		oi_gate_leave(t);
 }
 
 /* ---- 6: the dead ---- */
@@ -352,7 +360,7 @@ static void begin(struct oi_thread *t, struct oi_set *s, void (*between)(void), 
 	pass.between = between;
 	pass.hold = hold;
 	pass.any_word = NULL;
-	pass.odd = pass.failed = false;
+	pass.odd = pass.failed = pass.stopped = false;
 	pass.work = 0;
 	pass.n_members = pass.n_open = pass.n_seen = pass.n_kept = 0;
 	pass.set = s;
@@ -385,7 +393,7 @@ static void empty(struct oi_thread *t, struct oi_vector *v)
 static void end(struct oi_thread *t)
 {
 	forget_ring(); /* of a thread that vanished in the middle of counting */
-	forget_exact(&pass);
+	forget_exact(t);
 	oi_beside_drop(t, &pass.regions);
 	struct oi_vector *lists[] = { &pass.regions, &pass.pages, &pass.stack, &pass.opaque, &pass.edges };
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
@@ -409,7 +417,7 @@ static void find_candidates(struct oi_pass *p, enum oi_scope scope)
 	count_rest();
 	find_lies(p);
 	each_page(p, mark_page, mark_child);
-	forget_exact(p);
+	forget_exact(p->t);
 	each_page(p, flag_page, NULL);
 }
 

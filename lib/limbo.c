@@ -49,7 +49,7 @@ static void seal(struct oi_limbo *l)
 	if (l->newest)
 		l->newest->next = b;
 	else
-		l->oldest = b;
+		oi_store_relaxed(&l->oldest, b); /* recheck: oi_limbo_reclaim_idle */
 	l->newest = b;
 	l->filling = NULL;
 	l->bytes = 0;
@@ -137,12 +137,37 @@ void oi_limbo_reclaim(struct oi_thread *t, bool force)
 		oi_grace_try();
 	while (l->oldest && ripe(l->oldest)) {
 		struct oi_batch *b = l->oldest;
-		l->oldest = b->next;
+		oi_store_relaxed(&l->oldest, b->next); /* recheck: as above */
 		if (!l->oldest)
 			l->newest = NULL;
 		free_batch(t, b);
 	}
 	reclaim_abandoned(t);
+}
+
+/* A batch, as this keeps @t out of its gate. A thread that leaves walks its pages: they must stay. */
+static void reclaim_for(struct oi_thread *t, void *arg)
+{
+	struct oi_limbo *l = &t->limbo;
+	struct oi_batch *b = l->oldest;
+	bool *more = arg;
+	*more = b && ripe(b) && !t->leaving;
+	if (!*more)
+		return;
+	oi_store_relaxed(&l->oldest, b->next); /* recheck: oi_limbo_reclaim_idle looks */
+	if (!b->next)
+		l->newest = NULL;
+	free_batch(t, b);
+}
+
+void oi_limbo_reclaim_idle(void)
+{
+	struct oi_thread *t;
+	for (size_t i = 0; (t = oi_thread_record(i)); i++) {
+		bool more = oi_load_relaxed(&t->limbo.oldest) != NULL; /* recheck */
+		while (more && oi_world_seize(t, reclaim_for, &more))
+			;
+	}
 }
 
 void oi_limbo_abandon(struct oi_thread *t)
@@ -156,7 +181,7 @@ void oi_limbo_abandon(struct oi_thread *t)
 		oi_store_relaxed(&abandoned, l->oldest);
 	}
 	pthread_mutex_unlock(&abandoned_lock);
-	l->oldest = l->newest = NULL;
+	oi_store_relaxed(&l->oldest, NULL); /* recheck: oi_limbo_reclaim_idle */
 	oi_limbo_drop(t);
 }
 
@@ -171,10 +196,13 @@ static void unmap_list(struct oi_batch *b)
 
 void oi_limbo_drop(struct oi_thread *t)
 {
-	unmap_list(t->limbo.filling);
-	unmap_list(t->limbo.oldest);
-	unmap_list(t->limbo.spare);
-	t->limbo = (struct oi_limbo){ 0 };
+	struct oi_limbo *l = &t->limbo;
+	unmap_list(l->filling);
+	unmap_list(l->oldest);
+	unmap_list(l->spare);
+	oi_store_relaxed(&l->oldest, NULL); /* recheck: oi_limbo_reclaim_idle */
+	l->filling = l->newest = l->spare = NULL;
+	l->bytes = 0;
 }
 
 void oi_limbo_drop_abandoned(void)

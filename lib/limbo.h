@@ -28,6 +28,8 @@ void oi_limbo_add(struct oi_thread *t, struct oi_header *h);
 void oi_limbo_add_weak(struct oi_thread *t, uint32_t index);
 /* Inside the gate. Frees what may be freed; @force seals the filling batch too. */
 void oi_limbo_reclaim(struct oi_thread *t, bool force);
+/* On behalf of threads that are outside: what piled up while a collection walked. Outside the gate. */
+void oi_limbo_reclaim_idle(void);
 /* A thread leaves: its batches go to whoever reclaims next. Inside the gate. */
 void oi_limbo_abandon(struct oi_thread *t);
 /* At shutdown, everybody gone: drops the batches themselves. */

@@ -12,6 +12,8 @@
 void oi_pass_breathe(struct oi_pass *p)
 {
 	p->work = 0;
+	if (p->stopped)
+		return;
 	oi_gate_leave(p->t);
 	oi_perturb();
 	if (p->between)
@@ -31,19 +33,48 @@ void oi_pass_visit_items(struct oi_pass *p, struct oi_header *h, const ouro_type
 		if (end == n || oi_page_of(h)->state != OI_PAGE_LARGE)
 			continue;
 		oi_pass_breathe(p);
-		if (!oi_pass_look(h, 0) && fn != p->any_word)
+		if (!oi_pass_look(h, OI_FLAG_GARBAGE) && fn != p->any_word)
 			return; /* it died: what it referred to may be gone */
 	}
 }
 
 void oi_pass_traverse(struct oi_pass *p, struct oi_header *h, const ouro_type *type, oi_child_fn fn, void *arg)
 {
-	if (oi_type_opaque(type)) {
+	if (oi_type_opaque(type))
 		oi_pass_push(p, &p->opaque, h);
-	} else {
-		ouro_visitor v = { fn, arg };
+	else
+		oi_pass_call_traverse(h, type, fn, arg);
+}
+
+static const struct oi_header *traversed; /* [X1] */
+
+struct filter {
+	oi_child_fn fn;
+	void *arg;
+};
+
+static void filter_child(void *child, void *arg)
+{
+	struct filter *f = arg;
+	if (oi_beside_covers(child))
+		f->fn(child, f->arg);
+}
+
+void oi_pass_call_traverse(struct oi_header *h, const ouro_type *type, oi_child_fn fn, void *arg)
+{
+	struct filter f = { fn, arg };
+	ouro_visitor v = { filter_child, &f };
+	(void)oi_exchange_seq_cst(&traversed, h); /* [X1] then a look whether it is dead; a death does the two the other way round */
+	if (!oi_is_dead(h))
 		type->traverse(oi_object_of(h), &v);
-	}
+	oi_store_release(&traversed, (const struct oi_header *)NULL); /* [X1] */
+}
+
+void oi_pass_await_traverse(const struct oi_header *h)
+{
+	oi_gate_fence(); /* [X1] */
+	while (oi_load_acquire(&traversed) == h) /* [X1] */
+		oi_sleep_ns(20000);
 }
 
 /* Under the collection lock, as the stops of young collections: listeners hear of one pause after the other. */
@@ -62,27 +93,30 @@ void oi_pass_start(struct oi_stop *stop)
 }
 
 /* World stopped. As many as half the budget allows. */
-static void traverse_some(struct oi_pass *p, oi_child_fn fn, void *arg)
+static void traverse_some(struct oi_pass *p, oi_child_fn fn, void *arg, void (*follow)(struct oi_pass *p))
 {
 	uint64_t until = oi_now_ns() + oi_runtime.config.pause_budget_ns / 2;
-	ouro_visitor v = { fn, arg };
 	do {
 		for (unsigned i = 0; i < BATCH && p->opaque.n; i++) {
 			struct oi_header *h = p->opaque.data[--p->opaque.n];
-			const ouro_type *type = oi_pass_look(h, 0);
+			const ouro_type *type = oi_pass_look(h, OI_FLAG_GARBAGE);
 			if (type && type->traverse)
-				type->traverse(oi_object_of(h), &v);
+				oi_pass_call_traverse(h, type, fn, arg);
 		}
+		if (follow)
+			follow(p);
 	} while (p->opaque.n && oi_now_ns() < until);
 }
 
-void oi_pass_traverse_opaque(struct oi_pass *p, oi_child_fn fn, void *arg)
+void oi_pass_traverse_opaque(struct oi_pass *p, oi_child_fn fn, void *arg, void (*follow)(struct oi_pass *p))
 {
 	struct oi_stop stop;
 	oi_gate_leave(p->t);
 	while (p->opaque.n) {
 		oi_pass_stop(&stop);
-		traverse_some(p, fn, arg);
+		p->stopped = true;
+		traverse_some(p, fn, arg, follow);
+		p->stopped = false;
 		oi_pass_start(&stop);
 		if (p->between)
 			p->between();

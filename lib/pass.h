@@ -32,6 +32,7 @@ struct oi_pass {
 	oi_child_fn any_word;     /* a visitor that can be given slots of the dying */
 	int64_t hold;             /* references on each candidate that are the collector's own */
 	unsigned work;            /* units since the last safepoint */
+	bool stopped;             /* the world is, for this collection: no safepoints */
 	bool odd;                 /* an object seems to have fewer references than members have to it: checked builds */
 	bool failed;              /* no memory for a list: nothing is found */
 	size_t n_members;         /* the result: objects looked at */
@@ -44,7 +45,7 @@ void oi_pass_breathe(struct oi_pass *p);
 OI_INLINE void oi_pass_step(struct oi_pass *p, unsigned units)
 {
 	if (unlikely((p->work += units) >= OI_SLICE))
-		oi_pass_breathe(p);
+		oi_pass_breathe(p); /* unless stopped */
 }
 
 OI_INLINE void oi_pass_push(struct oi_pass *p, struct oi_vector *v, void *item)
@@ -94,10 +95,19 @@ OI_INLINE void oi_pass_visit(struct oi_pass *p, struct oi_header *h, const ouro_
 }
 
 /*
- * Runs what traverse tells of the objects in p->opaque, in stops of their own within the pause budget; inside the gate, which it
- * leaves. fn may not use safepoints.
+ * Calls a traverse, in a stop or of a type that allows it beside mutators: then it has begun before the object's clear or destroy
+ * (oi_pass_await_traverse), or does not begin. What it reports is looked at as if it were any words: references
+ * that traverse tells of leave their objects published to nobody, and what they referred to is gone at once.
  */
-void oi_pass_traverse_opaque(struct oi_pass *p, oi_child_fn fn, void *arg);
+void oi_pass_call_traverse(struct oi_header *h, const ouro_type *type, oi_child_fn fn, void *arg);
+/* Outside the gate, @h is DEAD: until no traverse of it is under way. For types that allow it at any time. */
+void oi_pass_await_traverse(const struct oi_header *h);
+
+/*
+ * Runs what traverse tells of the objects in p->opaque, in stops of their own within the pause budget; inside the gate, which it
+ * leaves. @follow, or NULL: takes a little from p->stack, which may put more into p->opaque; called in the stop.
+ */
+void oi_pass_traverse_opaque(struct oi_pass *p, oi_child_fn fn, void *arg, void (*follow)(struct oi_pass *p));
 
 /* A stop of this collection's, with its events. Outside the gate. */
 void oi_pass_stop(struct oi_stop *stop);

@@ -56,7 +56,7 @@ struct oi_page {
 
 	/* ---- collector ---- */
 	uint32_t *degree; /* exact internal counts of this page's blocks, once one of them overflows its side byte */
-	uint32_t *degree_beside; /* the same of a collection beside the mutators: beside.h */
+	struct oi_page_beside *beside; /* the same of a collection beside the mutators, and more: beside.h */
 } __attribute__((aligned(OI_LINE)));
 
 struct oi_region {
