@@ -1,59 +1,75 @@
 /*
- * commit.pml - a collection beside the mutators: from flags to the commit word
+ * commit.pml - a collection beside the mutators: from candidates to the dead
  *
- * Models the protocol for full collections that run concurrently, for which lib/object.h keeps OI_OWN_CANDIDATE;
- * lib/collect.c and lib/trial.c as they are examine in a stop and need none of it.
+ * Models lib/commit.c and lib/candidate.c from the handshake after the flags on, and what lib/full.c does with the dead
+ * (bury). The events are in lib/count.c, slot.c, weak.c and inspect.c; what the death of an object releases, and when, is in
+ * lib/death.c; the release that is none, of a reference that waited in a merge queue, in lib/merge.c.
  *
- * Two objects with one slot each, a global slot, a weak reference to object 1; threads with handles (counted
- * references); the collector. What a collection does, and who moves what:
- *   1 candidates  whatever counting and marking by racy reads left unmarked: here any objects, as nothing rests on the
- *                 choice
- *   2 flags       the collector sets the flag in the header word of each; a handshake, so that every operation from now
- *                 on sees it
- *   3 events      an operation that counts up, counts down or takes out of a slot first looks at the flag, and if it is
- *                 set goes the slow way, the rescue: the commit word OPEN -> DIRTY, the flag cleared, the object put
- *                 into a log
- *   4 exact check slots of flagged objects first, then counts; who has more than came from there is unflagged, with
- *                 what it reaches
- *   5 commit      the word is set OPEN; handshake; the logs are emptied, what is in them unflags what it reaches, and
- *                 if there was any, again from OPEN; else OPEN -> COMMITTED by compare-and-swap, or again. That is the
- *                 instant at which all that is still flagged is dead, its weak references included: an upgrade that
- *                 finds a flag and COMMITTED says no
- *   6 handshake   after which no operation is under way that began before
- * Asserted: at 5 and after 6 no handle, no global slot and no slot of an unflagged live object refers to a flagged one;
- * nothing but an upgrade ever finds a flag and COMMITTED; no count falls below 0; a ring that was garbage from the
- * start and that no upgrade brought back is committed.
+ * Two or three objects with one slot each, a global slot, a weak reference to object 1; threads with handles (counted
+ * references), which they may pass on to each other outside any operation; a reaper; the collector. By object:
+ *   flag   it is a candidate: OI_OWN_CANDIDATE in the header
+ *   open   a candidate that has not been dropped: the collector's own maps
+ *   dead   its count reached 0, in the operation that took the last reference. What it refers to is released by the
+ *          reaper, in a later operation, however late, after which it is gone. (Or by the same thread at once: that is
+ *          nothing but a fast reaper.) Its slot keeps the pointer, which a pinned thread may still peek at.
+ * The commit word: IDLE, OPEN, DIRTY, DEAD; see Note [CANDIDATE]. The log of rescues: an entry is reserved, by adding to
+ * n_rescued, and written in a later step; what does not fit (-DLOG) is found by looking at all candidates.
+ * What a collection does:
+ *   candidates  here any objects: nothing rests on how they were found
+ *   handshake; COUNT, CHECK, and what they drop with what it reaches
+ *   commit      OPEN; handshake; what was rescued is dropped with what it reaches, and then OPEN again; else the
+ *               compare-and-swap OPEN -> DEAD, or OPEN again
+ *   bury        weak references expire; handshake; the dead are condemned and lose their flags; IDLE
+ * Asserted: at the commit, and when they are condemned, no handle, no global slot and no slot of an object outside that is
+ * not gone refers to one of the dead, and none of them has died by count; nothing but an upgrade ever finds a flag and DEAD,
+ * and no upgrade gets one of the condemned; no count falls below 0; a ring that was garbage from the start and that no
+ * upgrade brought back is found. The collector does not wait for ever: that would be an invalid end state.
  *
- * A step is one load, one store or one read-modify-write; the flag is looked at in one step, the count changed in a
- * later one, as the owner's path does (compare the header word, then a plain add). An operation is inside the gate from
- * its first step to its last, and a handshake sees each thread outside once: that it does so without stopping anybody
- * rests on membarrier, or fences, which are stop.pml's and limbo.pml's part. So are orders: what a thread did before it
- * left its gate is seen by whoever saw it outside.
- * Atomic blocks: one read-modify-write; a count and the handle that it is for, which nobody else reads but the
- * assertions.
- * Abstracted: biased counts (the collector would have to read local before shared: a merge between the two then counts
- * twice, which is conservative, and not zero times); types with traverse; the memory of what died by count (limbo.pml);
- * finalizers.
+ * A step is one load, one store or one read-modify-write; the flag is looked at in one step, the count changed in a later
+ * one, as the owner's path does (compare the header word, then a plain add). An operation is inside the gate from its first
+ * step to its last, and a handshake sees each thread outside once: that it does so without stopping anybody rests on
+ * membarrier, or fences, which are stop.pml's and limbo.pml's part. So are orders: what a thread did before it left its gate
+ * is seen by whoever saw it outside. What a stop does for its stopper (inspect.c) is an operation here: no handshake ends
+ * within a stop, as both take the registry lock.
+ * Atomic blocks: one read-modify-write; a count and the handle that it is for, or whether that made it dead, which is one
+ * exchange in the end; what is the collector's own.
+ * Abstracted: biased counts, whose halves the collector reads without an event when they are merged (halves.pml); types
+ * with traverse, and opaque ones; the memory of what died by count, which waits for a grace period (limbo.pml), and what else
+ * is in the block after that; finalizers; the hold of a set that is looked through for the resurrected, which is one
+ * reference more on both sides of the exact check.
  *
- * -DTHREADS, -DHANDLES each, -DOPS operations each. -DRELEASE_NO_EVENT: a program's own release is no event, which is
- * sound as long as counting up is one, and what the death of an object releases. -DCOUNTS_FIRST: the exact check reads
- * the counts before the slots, which is as good: between its handshakes neither changes for what stays flagged.
+ * -DOBJECTS, -DTHREADS, -DHANDLES each, -DOPS operations each, -DLOG entries.
+ * -DQUEUE: object 1 waits in a merge queue, which holds a reference; whoever drains it drops that, which is no event.
+ * -DRELEASE_NO_EVENT: a program's own release is no event, which is sound as long as counting up is one, and what the death of
+ * an object releases. -DRETAIN_NO_EVENT: counting up is none, of what one has a reference to or reads in a slot, which is
+ * sound as long as counting down is one (dot.c counts up so).
+ * -DCOUNTS_FIRST: the exact check reads the counts before the slots, which is as good: between its handshakes neither changes
+ * for what stays flagged.
  *
  * RUN: -DOPS=5
  * RUN: -DTHREADS=2 -DHANDLES=1 -DOPS=2
+ * RUN: -DOBJECTS=3 -DOPS=3
+ * RUN: -DQUEUE
+ * RUN: -DLOG=1
  * RUN: -DRELEASE_NO_EVENT
+ * RUN: -DRETAIN_NO_EVENT
  * RUN: -DCOUNTS_FIRST
  * MUT_NO_HANDSHAKE_FLAGS: no handshake after the flags
  * MUT_NO_HANDSHAKE_COMMIT: no handshake before the commit
- * MUT_COMMIT_AFTER_DRAIN: what the logs held is unflagged with what it reaches, and committed at once
+ * MUT_NO_HANDSHAKE_BURY: no handshake between expiring and condemning
+ * MUT_COMMIT_AFTER_DROP: what was rescued is dropped with what it reaches, and committed at once
  * MUT_OPEN_LATE: the commit word is set OPEN after the handshake
  * MUT_TAKE_NO_EVENT: taking out of a slot does not look at the flag
  * MUT_DEATH_NO_EVENT: what the death of an object releases is not looked at for its flag
  * MUT_RETAIN_NO_EVENT -DRELEASE_NO_EVENT -DOPS=5: neither counting up nor counting down looks at the flag
  * MUT_UPGRADE_NO_EVENT: an upgrade does not look at the flag
  * MUT_UNFLAG_FIRST: an upgrade clears the flag and logs before it turns the commit word
- * MUT_UPGRADE_ALWAYS: an upgrade does not look whether the commit word is COMMITTED
+ * MUT_UPGRADE_ALWAYS: an upgrade does not look whether the commit word is DEAD
  * MUT_RESCUE_ALONE: a rescued object is not followed to what it reaches
+ * MUT_DEAD_NOT_FOLLOWED: one that is dead, but not gone, is not followed to what it reaches
+ * MUT_DEAD_COUNTED -DQUEUE: the exact check does not look whether a candidate has died
+ * MUT_LOG_BLIND: the collector goes past an entry of the log that is not written yet
+ * MUT_LOG_ONLY -DLOG=0: it does not look at all candidates when the log has run over
  */
 #ifndef THREADS
 #define THREADS 1
@@ -64,150 +80,151 @@
 #ifndef OPS
 #define OPS 4
 #endif
+#ifndef LOG
+#define LOG 3
+#endif
+#ifndef OBJECTS
+#define OBJECTS 2
+#endif
+#ifdef MUT_RETAIN_NO_EVENT
+#define RETAIN_NO_EVENT
+#endif
 
-mtype = { OPEN, DIRTY, COMMITTED };
-mtype commit = OPEN;
+mtype = { IDLE, OPEN, DIRTY, DEAD };
+mtype commit = IDLE;
 
-/* By object, 1 and 2. Slot 0 is the global one. */
-byte slot[3];
-short count[3];
-bool flag[3];
-bool logged[3];
-bool dead[3]; /* by count */
-byte handle[THREADS * HANDLES];
-bool busy[THREADS];
+/* By object, from 1. Slot 0 is the global one. */
+#define N (OBJECTS + 1)
+byte slot[N];
+byte count[N];
+bool flag[N];
+bool dead[N], gone[N]; /* by count */
+bool condemned[N];
+bool expired; /* the weak reference */
+byte n_rescued;
+byte entry[3];
+bool queued;
+byte handle[2]; /* by thread, or both of the only one */
+#define REAPER THREADS
+bool busy[THREADS + 1];
 bool garbage, upgraded; /* for the assertions */
+
+#if OBJECTS == 2
+#define each(f) f(1); f(2)
+#define any(p) (p(1) || p(2))
+#else
+#define each(f) f(1); f(2); f(3)
+#define any(p) (p(1) || p(2) || p(3))
+#endif
 
 #define H0 handle[t * HANDLES]
 #if HANDLES == 2
 #define H1 handle[t * HANDLES + 1]
 #define FULL (H0 && H1)
 #define put(o) if :: !H0 -> H0 = o :: else -> H1 = o fi
+#define drop_handle() H0 = H1; H1 = 0
 #else
 #define H1 0
 #define FULL H0
 #define put(o) H0 = o
+#define drop_handle() H0 = 0
 #endif
 
-/* ---- mutators ---- */
+/* ---- candidate.c ---- */
 
-inline log_rescue(o)
+inline take_flag(o)
 {
-	atomic { won = flag[o]; flag[o] = false };
+	atomic { if :: flag[o] -> flag[o] = false; won = true :: else fi };
 	if
-	:: won -> logged[o] = true
+	:: won ->
+		atomic { won = false; i = n_rescued; n_rescued++ };
+		atomic { if :: i < LOG -> entry[i] = o :: else fi; i = 0 }
 	:: else
-	fi;
-	won = false
+	fi
 }
 
 inline event(o)
 {
 	if
 	:: flag[o] ->
-		atomic { assert(commit != COMMITTED); if :: commit == OPEN -> commit = DIRTY :: else fi };
-		log_rescue(o)
+		atomic { assert(commit != DEAD); if :: commit == OPEN -> commit = DIRTY :: else fi };
+		take_flag(o)
 	:: else
 	fi
 }
 
 inline event_up(o)
 {
-#ifndef MUT_RETAIN_NO_EVENT
+#ifndef RETAIN_NO_EVENT
 	event(o)
 #else
 	skip
 #endif
 }
 
-/* Gives a reference to o up; what dies by that gives up its own. */
-inline release(o)
-{
-	chain = false;
-	do
-	:: o ->
-		if
-#ifndef RELEASE_NO_EVENT
-		:: !chain -> event(o)
-#endif
-#ifndef MUT_DEATH_NO_EVENT
-		:: chain -> event(o)
-#endif
-		:: else
-		fi;
-		atomic {
-			count[o]--;
-			assert(count[o] >= 0);
-			if
-			:: !count[o] -> dead[o] = true
-			:: else -> o = 0
-			fi
-		};
-		if
-		:: o -> atomic { x = slot[o]; slot[o] = 0; o = x; x = 0; chain = true } /* of a dead object: nobody else's */
-		:: else
-		fi
-	:: else -> break
-	od
-}
+/* ---- mutators ---- */
+
+#define count_down(o) \
+	assert(count[o]); \
+	count[o]--; \
+	if :: !count[o] -> dead[o] = true :: else fi
 
 inline try_count(o)
 {
-	atomic { if :: count[o] -> count[o]++; put(o) :: else fi }
+	atomic { assert(!condemned[o]); if :: count[o] -> count[o]++; put(o) :: else fi }
 }
 
 /* Object 1, by its weak reference. */
 inline upgrade()
 {
 	if
-	:: dead[1]
+	:: expired
 	:: else ->
 		if
 #ifndef MUT_UPGRADE_NO_EVENT
 		:: flag[1] ->
 #ifdef MUT_UNFLAG_FIRST
-			log_rescue(1);
+			take_flag(1);
 #endif
 			atomic {
-				refused = false;
 				if
 #ifndef MUT_UPGRADE_ALWAYS
-				:: commit == COMMITTED -> refused = true
+				:: commit == DEAD -> refused = true
 #endif
 				:: commit == OPEN -> commit = DIRTY
 				:: else
 				fi
 			};
 			if
-			:: !refused -> log_rescue(1); upgraded = true; try_count(1)
-			:: else
-			fi;
-			refused = false
+			:: !refused -> take_flag(1); upgraded = true; try_count(1)
+			:: else -> refused = false
+			fi
 #endif
-		:: else -> atomic { upgraded = true; try_count(1) }
+		:: else -> upgraded = true; try_count(1)
 		fi
 	fi
 }
 
 #define begins(condition) atomic { n < OPS && (condition) -> n++; busy[t] = true }
+#define ends() busy[t] = false
 
 proctype mutator(byte t)
 {
-	byte n, o, x, k;
-	bool won, refused, chain;
+	byte n, o, x, k, i;
+	bool won, refused;
+end:
 	do
 	:: begins(H0 && !FULL) -> /* another reference to the same */
 		event_up(H0);
 		atomic { count[H0]++; put(H0) };
-		busy[t] = false
-	:: begins(H0) ->
-		atomic { o = H0; H0 = H1
-#if HANDLES == 2
-			; H1 = 0
+		ends()
+	:: begins(H0) -> /* releases one */
+		atomic { o = H0; drop_handle() };
+#ifndef RELEASE_NO_EVENT
+		event(o);
 #endif
-		};
-		release(o);
-		busy[t] = false
+		atomic { count_down(o); o = 0 };
+		ends()
 	:: begins(H0) -> /* into an empty slot of what H1 refers to, itself, or the global one: no event */
 		atomic {
 			if
@@ -215,15 +232,12 @@ proctype mutator(byte t)
 			:: H1 -> k = H1
 			fi;
 			if
-			:: !slot[k] -> slot[k] = H0; H0 = H1
-#if HANDLES == 2
-				; H1 = 0
-#endif
+			:: !slot[k] -> slot[k] = H0; drop_handle()
 			:: else
 			fi;
 			k = 0
 		};
-		busy[t] = false
+		ends()
 	:: begins(!FULL) -> /* out of a slot */
 		atomic {
 			if
@@ -242,7 +256,7 @@ proctype mutator(byte t)
 		:: else
 		fi;
 		x = 0;
-		busy[t] = false
+		ends()
 	:: begins(!FULL) -> /* reads a slot, then tries to count */
 		atomic {
 			if
@@ -257,11 +271,62 @@ proctype mutator(byte t)
 		:: else
 		fi;
 		x = 0;
-		busy[t] = false
+		ends()
+	:: begins(!FULL) -> /* pinned: peeks, peeks into what that is, dying perhaps, and tries to count */
+		atomic {
+			if
+			:: k = 0
+			:: H0 -> k = H0
+			fi;
+			x = slot[k];
+			k = 0
+		};
+		x = (x -> slot[x] : 0);
+		if
+		:: x -> event_up(x); try_count(x)
+		:: else
+		fi;
+		x = 0;
+		ends()
+#if THREADS == 2
+	:: atomic { n < OPS && H0 && !busy[1 - t] && !handle[1 - t] -> n++; handle[1 - t] = H0; H0 = 0 } /* a message: no operation */
+#endif
 	:: begins(!FULL) ->
 		upgrade();
-		busy[t] = false
-	:: break
+		ends()
+	od
+}
+
+/* ---- death.c, merge.c ---- */
+
+inline dismantle(d)
+{
+	x = slot[d];
+	if
+	:: x ->
+#ifndef MUT_DEATH_NO_EVENT
+		event(x);
+#endif
+		atomic { count_down(x); gone[d] = true; x = 0 }
+	:: else -> gone[d] = true
+	fi;
+	busy[REAPER] = false
+}
+
+proctype reaper()
+{
+	byte x, i;
+	bool won;
+end:
+	do
+	:: atomic { dead[1] && !gone[1] -> busy[REAPER] = true }; dismantle(1)
+	:: atomic { dead[2] && !gone[2] -> busy[REAPER] = true }; dismantle(2)
+#if OBJECTS == 3
+	:: atomic { dead[3] && !gone[3] -> busy[REAPER] = true }; dismantle(3)
+#endif
+#ifdef QUEUE
+	:: atomic { queued -> queued = false; count_down(1) }
+#endif
 	od
 }
 
@@ -271,34 +336,63 @@ inline handshake()
 {
 	!busy[0];
 #if THREADS == 2
-	!busy[1]
-#else
-	skip
+	!busy[1];
 #endif
+	!busy[REAPER]
 }
 
-/* What o reaches; its own flag is off. Two objects: the other one. */
-inline unflag_reached(o)
+inline drop(o)
 {
-#ifndef MUT_RESCUE_ALONE
-	x = slot[o];
+	atomic { open[o] = false; flag[o] = false; todo[o] = true }
+}
+
+#ifdef MUT_DEAD_NOT_FOLLOWED
+#define reached(o) (dead[o] -> 0 : slot[o])
+#else
+#define reached(o) (gone[o] -> 0 : slot[o])
+#endif
+
+inline follow(o)
+{
+	atomic { x = reached(o); todo[o] = false };
 	if
-	:: x && flag[x] -> flag[x] = false
+	:: x && open[x] -> drop(x)
 	:: else
 	fi;
 	x = 0
-#else
-	skip
-#endif
 }
+
+inline drop_reached()
+{
+	do
+	:: todo[1] -> follow(1)
+	:: !todo[1] && todo[2] -> follow(2)
+#if OBJECTS == 3
+	:: !todo[1] && !todo[2] && todo[3] -> follow(3)
+#endif
+	:: else -> break
+	od
+}
+
+#ifdef MUT_DEAD_COUNTED
+#define lives(o) flag[o]
+#else
+#define lives(o) (flag[o] && !dead[o])
+#endif
+
+#define see_count(o) seen[o] = count[o]
+#define forget(o) internal[o] = 0; seen[o] = 0
+#define is_open(o) open[o]
+#define is_todo(o) todo[o]
+#define not_todo(o) todo[o] = false
 
 inline count_slot(o)
 {
 	if
-	:: flag[o] ->
+	:: open[o] && lives(o) ->
 		x = slot[o];
 		if
-		:: x && flag[x] -> internal[x]++
+		:: x && open[x] -> internal[x]++
 		:: else
 		fi;
 		x = 0
@@ -308,77 +402,118 @@ inline count_slot(o)
 
 inline check(o)
 {
-#ifndef COUNTS_FIRST
-	seen[o] = count[o];
-#endif
 	if
-	:: flag[o] && seen[o] != internal[o] ->
-		flag[o] = false;
-		x = slot[o];
+	:: open[o] ->
 		if
-		:: x && flag[x] -> flag[x] = false
-		:: else
-		fi;
-		x = 0
-	:: else
-	fi
-}
-
-inline drain(o)
-{
-	if
-	:: logged[o] ->
-		logged[o] = false;
-		unflag_reached(o);
-		drained = true
-	:: else
-	fi
-}
-
-/* Nothing outside the flagged set refers into it. */
-inline assert_closed(o)
-{
-	if
-	:: flag[o] ->
-		assert(slot[0] != o);
-		assert(slot[3 - o] != o || flag[3 - o] || dead[3 - o]);
-		assert(handle[0] != o);
-#if THREADS * HANDLES == 2
-		assert(handle[1] != o)
+		:: !lives(o) -> drop(o)
+		:: else ->
+#ifndef COUNTS_FIRST
+			see_count(o);
 #endif
+			if
+			:: seen[o] != internal[o] -> drop(o)
+#ifndef MUT_DEAD_COUNTED
+			:: seen[o] == internal[o] && !seen[o] -> drop(o)
+#endif
+			:: else
+			fi
+		fi
+	:: else
+	fi
+}
+
+inline drop_if_rescued(o)
+{
+	if
+	:: open[o] && !flag[o] -> drop(o)
+	:: else
+	fi
+}
+
+#ifdef MUT_LOG_BLIND
+#define written(e) true
+#else
+#define written(e) e
+#endif
+#ifdef MUT_LOG_ONLY
+#define ran_over(end) false
+#else
+#define ran_over(end) ((end) > LOG)
+#endif
+
+inline drop_rescued()
+{
+	last = n_rescued;
+	if
+	:: ran_over(last) -> each(drop_if_rescued)
+	:: else ->
+		do
+		:: cursor < last && cursor < LOG && written(entry[cursor]) ->
+			x = entry[cursor];
+			cursor++;
+			if
+			:: x && open[x] -> drop(x)
+			:: else
+			fi;
+			x = 0
+		:: else -> break
+		od
+	fi;
+	last = 0;
+	dropped = any(is_todo);
+#ifdef MUT_RESCUE_ALONE
+	each(not_todo);
+#endif
+	drop_reached()
+}
+
+/* Nothing outside the dead refers to them. */
+#define outside(p, o) (slot[p] == o && !flag[p] && !gone[p])
+#if OBJECTS == 2
+#define held(o) (slot[0] == o || outside(1, o) || outside(2, o) || handle[0] == o || handle[1] == o)
+#else
+#define held(o) (slot[0] == o || outside(1, o) || outside(2, o) || outside(3, o) || handle[0] == o || handle[1] == o)
+#endif
+#define assert_closed(o) assert(!flag[o] || (!dead[o] && !held(o)))
+#define lost(o) (garbage && all && !upgraded && !flag[o])
+
+inline make_candidate(o)
+{
+	if
+	:: atomic { !dead[o] -> flag[o] = true; open[o] = true }
+	:: all = false
+	fi
+}
+
+inline condemn(o)
+{
+	if
+	:: flag[o] -> condemned[o] = true; flag[o] = false
 	:: else
 	fi
 }
 
 proctype collector()
 {
-	byte x;
-	short internal[3], seen[3];
-	bool drained, done, all = true;
-	/* Candidates: any. Flags. */
-	if
-	:: atomic { flag[1] = !dead[1] }
-	:: all = false
-	fi;
-	if
-	:: atomic { flag[2] = !dead[2] }
-	:: all = false
-	fi;
+	byte x, cursor, last;
+	byte internal[N], seen[N];
+	bool open[N], todo[N];
+	bool dropped, done, all = true;
+	each(make_candidate);
 #ifndef MUT_NO_HANDSHAKE_FLAGS
 	handshake();
 #endif
-	/* The exact check. */
+	/* COUNT and CHECK. */
 #ifdef COUNTS_FIRST
-	seen[1] = count[1];
-	seen[2] = count[2];
+	each(see_count);
 #endif
-	count_slot(1);
-	count_slot(2);
-	check(1);
-	check(2);
-	/* Commit. */
+	each(count_slot);
+	each(check);
+	atomic { each(forget) };
+	drop_reached();
+	/* The commit. */
 	do
-	:: drained = false;
+	::
 #ifndef MUT_OPEN_LATE
 		commit = OPEN;
 #endif
@@ -388,22 +523,20 @@ proctype collector()
 #ifdef MUT_OPEN_LATE
 		commit = OPEN;
 #endif
-		drain(1);
-		drain(2);
-#ifdef MUT_COMMIT_AFTER_DRAIN
-		drain(1);
-		drained = false;
+		drop_rescued();
+#ifdef MUT_COMMIT_AFTER_DROP
+		dropped = false;
 #endif
 		if
-		:: drained
+		:: dropped -> dropped = false
+		:: !dropped && !any(is_open) -> break
 		:: else ->
 			atomic {
 				if
 				:: commit == OPEN ->
-					commit = COMMITTED;
+					commit = DEAD;
 					done = true;
-					assert_closed(1);
-					assert_closed(2)
+					each(assert_closed)
 				:: else
 				fi
 			};
@@ -413,12 +546,21 @@ proctype collector()
 			fi
 		fi
 	od;
-	handshake();
-	atomic {
-		assert_closed(1);
-		assert_closed(2);
-		assert(!garbage || upgraded || !all || (flag[1] && flag[2]))
-	}
+	/* The dead are buried. */
+	if
+	:: done ->
+		if
+		:: flag[1] -> expired = true
+		:: else
+		fi;
+#ifndef MUT_NO_HANDSHAKE_BURY
+		handshake();
+#endif
+		atomic { each(assert_closed); assert(!any(lost)) };
+		each(condemn)
+	:: else -> assert(!any(lost))
+	fi;
+	commit = IDLE
 }
 
 init
@@ -426,19 +568,30 @@ init
 	atomic {
 		slot[1] = 2;
 		count[2] = 1;
+#if OBJECTS == 3
+		slot[2] = 3;
+		count[3] = 1;
+#endif
 		if
-		:: slot[2] = 1; handle[0] = 1; count[1] = 2 /* a ring, held by a thread */
-		:: slot[2] = 1; slot[0] = 1; count[1] = 2   /* a ring, held by the global slot */
-		:: slot[2] = 1; count[1] = 1; garbage = true
-		:: handle[0] = 1; count[1] = 1              /* a chain, both held */
+#ifdef QUEUE
+		:: slot[OBJECTS] = 1; count[1] = 2; queued = true /* a ring */
+		:: count[1] = 1; queued = true                    /* a chain */
+		:: handle[0] = 1; count[1] = 2; queued = true
+#else
+		:: slot[OBJECTS] = 1; handle[0] = 1; count[1] = 2 /* a ring, held by a thread */
+		:: slot[OBJECTS] = 1; slot[0] = 1; count[1] = 2   /* a ring, held by the global slot */
+		:: slot[OBJECTS] = 1; count[1] = 1; garbage = true
+		:: handle[0] = 1; count[1] = 1                    /* a chain, held, the second one too */
 #if THREADS * HANDLES == 2
 			; handle[1] = 2; count[2] = 2
+#endif
 #endif
 		fi;
 		run mutator(0);
 #if THREADS == 2
 		run mutator(1);
 #endif
+		run reaper();
 		run collector()
 	}
 }

@@ -8,13 +8,15 @@
  * One object, made by the owner, who may leave at the end, or sleep for ever; a successor may get its record and key.
  * Two foreign threads. The collector's tick seizes the owner's gate when something waits in its queue.
  *   own     MERGED, KEY (the owner's), or another thread's key when the block is used again
- *   local   here own_count; plain loads and stores: the owner inside its gate, or who keeps it out
+ *   local   here own_count; plain loads and stores: the owner inside its gate, or who keeps it out. It stays when the two are
+ *           merged, and says nothing from then on
  *   shared  count * ONE + MERGED, QUEUED, DEAD as in lib/object.h
  *   queued  the queue, of one object; closed, q_lock likewise
  * held[t] is how many references thread t has, for the assertions and for what it may do. A thread that has none may
  * try to retain a published object, whose address it got without counting, from a slot or a weak cell.
  * Asserted: an object dies once, and when nobody holds a reference; in the end it is dead if nobody does (no merge is
- * forgotten), and if somebody does its counts, added, are as many. A queue nobody can drain is an invalid end state.
+ * forgotten), and if somebody does its counts, added unless they are merged, are as many. A queue nobody can drain is an
+ * invalid end state.
  *
  * A step is one load, one store, or one read-modify-write (compare-and-swap with its reload on failure, fetch_add,
  * exchange). The store to the owner's gate goes through a store buffer of one entry (see stop.pml); local does not:
@@ -22,7 +24,7 @@
  * release on the gate [G1] are what keeps local's stores before the merge on weaker machines; [M1] is the lock's.
  * Abstracted: spilling and saturation of counts; merging ahead (the same merge with no reference dropped, as in
  * leaving); several objects in a queue; finalizers and resurrection (slot.pml); the memory of a published object, which
- * waits for a grace period (limbo.pml).
+ * waits for a grace period (limbo.pml); a collection that reads the halves, flags the object or condemns it (halves.pml).
  *
  * -DVANISHED: the owner vanished in a fork, its key stays taken, its queue is closed: whoever queues merges. Its page
  * may be adopted, and then a block that was never published be used again at once.
@@ -43,9 +45,10 @@
  * MUT_NO_CLOSING: a thread leaves without closing its queue
  * MUT_NO_LAST_DRAIN: a thread leaves without draining its queue once more when it is closed
  * MUT_PUSH_UNLOCKED: a foreign release looks whether the queue is closed, and adds to it, without its lock
- * MUT_LATE_LOCAL -DVANISHED: local is cleared after the exchange that merges, when the block may be in use again
+ * MUT_MERGED_LOCAL: merging adds local, which is still there, to what is MERGED already
+ * MUT_LATE_LOCAL -DVANISHED: merging clears local, after the exchange, when the block may be in use again
  * MUT_DISOWN_BLIND -DVANISHED: own becomes MERGED whosever key it is by then
- * MUT_WINDOW_LEFT: a thread that leaves ignores that it merged an object of which nothing was left
+ * MUT_WINDOW_LEFT -DALONE: a thread that leaves ignores that it merged an object of which nothing was left
  */
 #define T 0 /* the owner */
 #ifndef OPS
@@ -122,22 +125,24 @@ inline disown()
 #endif
 }
 
-#define clear_locals() atomic { s = 0; next = 0; l = 0 }
+#ifdef MUT_MERGED_LOCAL
+#define local_counts(s) true
+#else
+#define local_counts(s) !((s) & MERGED)
+#endif
+
+#define clear_locals() atomic { s = 0; next = 0; l = 0; is_key = false }
 
 inline merge(drop)
 {
 	s = shared;
-	l = 0;
-	if
-	:: !(s & MERGED) ->
-		l = own_count;
-#ifndef MUT_LATE_LOCAL
-		own_count = 0
-#endif
-	:: else
-	fi;
+	is_key = own == KEY;
 	do
-	:: next = ((s & ~(drop * QUEUED)) + (l - drop) * ONE) | MERGED;
+	:: if
+		:: local_counts(s) -> l = own_count
+		:: else -> l = 0
+		fi;
+		next = ((s & ~(drop * QUEUED)) + (l - drop) * ONE) | MERGED;
 		if
 		:: COUNT(next) == 0 && !(next & QUEUED) -> next = next | DEAD
 		:: else
@@ -169,7 +174,10 @@ inline merge(drop)
 #ifdef MUT_LATE_LOCAL
 		own_count = 0;
 #endif
-		disown()
+		if
+		:: is_key -> disown()
+		:: else
+		fi
 	:: else
 	fi;
 	clear_locals()
@@ -373,7 +381,10 @@ inline merge_zero()
 			:: else
 			fi
 		od;
-		disown();
+		if
+		:: next & DEAD -> own = OWN_MERGED
+		:: else -> disown()
+		fi;
 		if
 		:: (next & QUEUED) && COUNT(next) == 1 -> clear_locals(); drain()
 		:: else
@@ -489,7 +500,7 @@ proctype owner()
 {
 	byte t = T, n, r;
 	short s, next, l, old;
-	bool done, taken;
+	bool done, taken, is_key;
 	do
 	:: n < OPS && held[t] -> n++; enter(); release_owner(); leave()
 	:: n < OPS && held[t] -> n++; enter(); retain_owner(); leave()
@@ -520,7 +531,7 @@ proctype foreign(byte t)
 {
 	byte n;
 	short s, next, l, old;
-	bool done, taken;
+	bool done, taken, is_key;
 	do
 	:: n < OPS && held[t] -> n++; release_foreign()
 	:: n < OPS && held[t] -> n++; atomic { shared = shared + ONE; held[t]++ }
@@ -552,7 +563,7 @@ inline seize()
 proctype collector()
 {
 	short s, next, l;
-	bool done, taken;
+	bool done, taken, is_key;
 	do
 	:: queued && attached ->
 		lock_registry();
@@ -572,7 +583,7 @@ proctype collector()
 	assert(!queued);
 	assert(died == nobody_holds);
 	assert(died || !(shared & QUEUED));
-	assert(died || own_count + COUNT(shared) == held[0] + held[1] + held[2])
+	assert(died || (shared & MERGED -> 0 : own_count) + COUNT(shared) == held[0] + held[1] + held[2])
 }
 
 init
