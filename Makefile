@@ -180,7 +180,7 @@ stress: deps-build
 	$(MAKE) stress-build
 	stress/run.sh $(BUILD)/stress $(THREADS) $(SECONDS) $(SEED)
 
-## models: spin checks the models of the protocols, and that it finds each mistake seeded into them; under 5 minutes
+## models: spin checks the models of the protocols, and that it finds each mistake seeded into them; about 5 minutes
 models: deps-models
 	tests/models/run.sh
 

@@ -10,14 +10,15 @@
  *   DIRTY -> OPEN    the collection, which then looks at what was rescued, behind another handshake
  *   OPEN  -> DEAD    the collection [K1]: whatever bears the flag is dead from here on
  *   DEAD  -> IDLE    the collection, when nobody can find the dead any more
- * No events: reading a slot; putting a reference one has into a slot; merging the two halves of a count, which changes no
- * number of references (the collection reads the halves so that it cannot miss one: oi_references_beside).
+ * No events: reading a slot; putting a reference one has into a slot; merging the two halves of a count, which the collection
+ * reads so that it cannot miss one (oi_references_beside). The reference that a merge queue gives back then was none from a
+ * candidate; what dies of that the check finds dying.
  * An operation looks at the flag inside its gate. Flags are set before a handshake, oi_grace_wait, that waits for every gate
  * that was entered earlier [G3] [G4]; every operation after it sees them. Who loses a flag by storing over it began
  * before that handshake, and the collection, which looks after it, takes the object for rescued.
  * [K1] The commit word: release by whoever moves it, acquire by whoever looks: a rescue that saw OPEN or DIRTY comes before
  * the collection's next look at the log. [K2] The flag, in own: by compare-and-swap on both sides.
- * Model: tests/models/commit.pml.
+ * Models: tests/models/commit.pml, halves.pml.
  */
 #ifndef OI_CANDIDATE_H
 #define OI_CANDIDATE_H

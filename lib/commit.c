@@ -21,7 +21,7 @@
  * What only traverse tells of is written down when it is counted, and when its object is dropped, it is that which is dropped: of
  * a dying object traverse may not be called any more. Opaque objects (pass.h): references may leave them without an event, and
  * could be counted in two of them; hence one stop for all that are candidates.
- * Model: tests/models/commit.pml.
+ * Models: tests/models/commit.pml; halves.pml for reading the two halves of a count.
  */
 #include "commit.h"
 
@@ -99,6 +99,13 @@ static void note_references(struct oi_pass *p, struct oi_header *h, const ouro_t
 		p->edges.data[first - 1] = (void *)(p->edges.n - first);
 }
 
+static void note_candidate(struct oi_pass *p, struct oi_header *h)
+{
+	const ouro_type *type = oi_is_candidate(h) ? look(p, h) : NULL;
+	if (type)
+		note_references(p, h, type);
+}
+
 static void count_among_candidates(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
 {
 	const ouro_type *type = oi_is_candidate(h) ? look(p, h) : NULL;
@@ -109,14 +116,7 @@ static void count_among_candidates(struct oi_pass *p, struct oi_header *h, const
 	if (oi_type_opaque(type))
 		oi_pass_push(p, &p->opaque, h);
 	else if (type->traverse)
-		note_references(p, h, type);
-}
-
-static void note_opaque_one(struct oi_pass *p, struct oi_header *h)
-{
-	const ouro_type *type = oi_is_candidate(h) ? look(p, h) : NULL;
-	if (type)
-		note_references(p, h, type);
+		note_candidate(p, h); /* there may have been safepoints since it was looked at */
 }
 
 static void note_opaque(struct oi_pass *p)
@@ -127,7 +127,7 @@ static void note_opaque(struct oi_pass *p)
 	oi_gate_leave(p->t);
 	oi_pass_stop(&stop);
 	while (p->opaque.n && !p->failed)
-		note_opaque_one(p, p->opaque.data[--p->opaque.n]);
+		note_candidate(p, p->opaque.data[--p->opaque.n]);
 	p->opaque.n = 0;
 	oi_pass_start(&stop);
 	oi_gate_enter(p->t);

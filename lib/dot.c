@@ -1,6 +1,7 @@
 /* dot.c - the graph below an object, for Graphviz: read in one stop, written afterwards. */
 #include <errno.h>
 
+#include "candidate.h"
 #include "collect.h"
 #include "count.h"
 #include "gate.h"
@@ -42,6 +43,7 @@ static void read_graph(struct graph *g, struct oi_header *root)
 		struct oi_header *h = g->nodes.set.data[i];
 		*oi_side_of(h) = 0;
 		oi_publish(h);
+		oi_event_on(h);
 		oi_store_relaxed(&h->shared, oi_load_relaxed(&h->shared) + OI_ONE); /* stopped */
 	}
 }

@@ -21,7 +21,7 @@
  * would make the child copy all of it).
  *
  * [M1] The queue's lock orders the pusher's QUEUED before the drainer's merge.
- * Model: tests/models/merge.pml.
+ * Models: tests/models/merge.pml; halves.pml for a collection that reads, or condemns, meanwhile.
  */
 #include "merge.h"
 

@@ -42,7 +42,7 @@ void oi_pass_traverse(struct oi_pass *p, struct oi_header *h, const ouro_type *t
 {
 	if (oi_type_opaque(type))
 		oi_pass_push(p, &p->opaque, h);
-	else
+	else if (oi_pass_look(h, OI_FLAG_GARBAGE)) /* again: there may have been safepoints since */
 		oi_pass_call_traverse(h, type, fn, arg);
 }
 

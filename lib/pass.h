@@ -56,15 +56,15 @@ OI_INLINE void oi_pass_push(struct oi_pass *p, struct oi_vector *v, void *item)
 
 /*
  * The type of the object in a block; NULL if none lives there, or it has one of the flags. (Condemned ones are another
- * collection's, and their slots are no guide.) [A1]: who sees the word sees the rest of the header; a block is not used
- * again while this thread is inside.
+ * collection's, and their slots are no guide.) [A1]: who sees the word sees the rest of the header; the block of an object that
+ * was not gone when this thread entered its gate is not used again while it is inside.
  */
 OI_INLINE const ouro_type *oi_pass_look(const struct oi_header *h, uint8_t not_with)
 {
 	uint64_t word = oi_load_acquire(&h->word); /* [A1] */
 	uint16_t own = (uint16_t)(word >> 48);
 	uint8_t flags = (uint8_t)(word >> 32);
-	if (unlikely(own == OI_OWN_FREE) || unlikely(flags & not_with) || unlikely(oi_load_acquire(&h->shared) & OI_DEAD)) /* [C1] */
+	if (unlikely(own == OI_OWN_FREE) || unlikely(own == OI_OWN_GONE) || unlikely(flags & not_with) || unlikely(oi_load_acquire(&h->shared) & OI_DEAD)) /* [C1] */
 		return NULL;
 	return oi_types[(uint32_t)word].type;
 }
