@@ -31,6 +31,12 @@
 static pthread_mutex_t heap_lock = PTHREAD_MUTEX_INITIALIZER;
 struct oi_heap oi_orphans; /* pages whose thread left; under the heap lock */
 static struct oi_page *kept; /* under the heap lock */
+static int64_t large_bytes; /* of large objects that can be traversed */
+
+int64_t oi_heap_large_bytes(void)
+{
+	return oi_load_relaxed(&large_bytes); /* count */
+}
 
 void oi_heap_lock(void)
 {
@@ -52,6 +58,13 @@ size_t oi_class_bytes(unsigned c)
 void oi_heap_init(struct oi_heap *heap)
 {
 	__cds_lfs_init(&heap->remote);
+}
+
+void oi_heap_shutdown(void)
+{
+	memset(&oi_orphans, 0, sizeof oi_orphans);
+	oi_heap_init(&oi_orphans);
+	large_bytes = 0;
 }
 
 /* ---- lists ---- */
@@ -197,6 +210,8 @@ static void remote_free(struct oi_page *p, struct cds_lfs_node *first, struct cd
 static void large_free(struct oi_page *p)
 {
 	oi_unpoison(oi_page_start(p), p->block_size);
+	if (p->tracked)
+		oi_add_relaxed(&large_bytes, -(int64_t)p->block_size);
 	oi_heap_lock();
 	if (!keep(p))
 		oi_pages_free(p);
@@ -328,7 +343,8 @@ static OI_NOINLINE struct oi_page *next_page(struct oi_thread *t, unsigned bin)
 
 /* ---- allocating ---- */
 
-static struct oi_header *large_alloc(struct oi_thread *t, size_t bytes, bool tracked)
+/* Its object is born old: to traverse it would take a stop too long. */
+static struct oi_header *large_alloc(size_t bytes, bool tracked)
 {
 	size_t n = (bytes + OI_PAGE - 1) / OI_PAGE;
 	bool huge = n > OI_PAGES - OI_FIRST_PAGE;
@@ -340,12 +356,12 @@ static struct oi_header *large_alloc(struct oi_thread *t, size_t bytes, bool tra
 		p->tracked = tracked;
 		p->bin = OI_BIN_LARGE;
 		p->heap = &oi_orphans;
-		if (!huge) /* a huge region is unmapped when freed: its object is born old */
-			add_young(&t->heap, p);
 	}
 	oi_heap_unlock();
 	if (!p)
 		return NULL;
+	if (tracked)
+		oi_add_relaxed(&large_bytes, (int64_t)p->block_size);
 	struct oi_header *h = oi_block_at(p, 0);
 	oi_unpoison(h, p->block_size);
 	if (!p->zeroed)
@@ -373,7 +389,7 @@ static struct oi_header *take_new(struct oi_page *p, size_t bytes, bool tracked)
 struct oi_header *oi_block_alloc(struct oi_thread *t, size_t bytes, unsigned bin, bool tracked)
 {
 	if (bin == OI_BIN_LARGE)
-		return large_alloc(t, bytes, tracked);
+		return large_alloc(bytes, tracked);
 	struct oi_page *p = t->heap.bin[bin].current;
 	if (unlikely(!p || !has_room(p)) && !(p = next_page(t, bin)))
 		return NULL;

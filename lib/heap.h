@@ -128,6 +128,8 @@ void oi_chain_free(struct oi_thread *t, struct oi_page *p, struct cds_lfs_node *
 struct cds_lfs_node *oi_block_retire(struct oi_header *h);
 
 void oi_heap_init(struct oi_heap *heap);
+/* Nobody is left: the pages without a thread are forgotten. */
+void oi_heap_shutdown(void);
 /* The thread leaves: its pages go to whoever needs their size next. Inside the gate. */
 void oi_heap_abandon(struct oi_thread *t);
 /*
@@ -141,6 +143,9 @@ void oi_heap_end_walk(void);
 void oi_heap_purge(void);
 /* The list of pages with young objects of heaps without a thread. */
 extern struct oi_heap oi_orphans;
+
+/* What large objects that can be traversed occupy. */
+int64_t oi_heap_large_bytes(void);
 
 void oi_heap_lock(void);
 void oi_heap_unlock(void);

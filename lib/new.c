@@ -91,7 +91,9 @@ static OI_NOINLINE void *make(struct oi_thread *t, const ouro_type *type, size_t
 	if (h) {
 		if (type->item_size)
 			write_items(h, n_items);
-		if (o.d->tracked)
+		if (o.d->tracked && o.bin == OI_BIN_LARGE)
+			oi_pace_allocated_large(t);
+		else if (o.d->tracked)
 			oi_pace_allocated(t);
 	}
 	oi_gate_leave(t);

@@ -9,7 +9,7 @@
  * of allocation is handed on to the old generation, and counted there. When more is young than the collector gets round to, and
  * nearly all that it looked at lately survived, all of it becomes old unseen, in stops that look at pages only.
  * Generation 2: after so many of 1, and CPython's rule: only when more has become old since the last full collection than
- * a quarter of what was old then. Nothing waits on resident memory, which CPython tried and took back.
+ * a quarter of what was old then; or when large objects, which are born old, take up a quarter more bytes. Nothing waits on resident memory, which CPython tried and took back.
  *
  * Threads that together allocate faster than the collector collects are delayed: past LAG thresholds, or a share of the old
  * generation, or when too much becomes old while a full collection runs or its garbage is being freed, each waits, in the middle of an allocation but outside its gate, for the end of the next collection, at most
@@ -24,12 +24,14 @@
 #include "background.h"
 #include "count.h"
 #include "gate.h"
+#include "heap.h"
 #include "os.h"
 
 #define COST_UNIT UINT64_C(64)
 #define COST_MAX (UINT64_C(100000) * COST_UNIT)
 #define CAP_MIN 500
 #define CAP_MAX 200000
+#define LARGE_FLOOR ((int64_t)32 << 20)
 #define OLD_FLOOR 10000 /* a full collection below so many new old objects is not worth it */
 #define LAG 4           /* thresholds */
 #define LAG_FLOOR 20000 /* objects: tiny thresholds are for tests */
@@ -116,9 +118,17 @@ void oi_pace_burst_done(void)
 	set_effective();
 }
 
+/* By how much large objects, which are born old, outgrew what is tolerated: 0 a full collection is not due, 2: it lags. */
+static unsigned large_lag(void)
+{
+	int64_t then = oi_load_relaxed(&oi_pace.large_then), n = oi_heap_large_bytes() - then; /* recheck */
+	int64_t share = then / 4 < LARGE_FLOOR ? LARGE_FLOOR : then / 4;
+	return n <= share ? 0 : n <= 2 * share ? 1 : 2;
+}
+
 static bool lags(void)
 {
-	return (young_lags() || full_lag()) && oi_load_relaxed(&oi_pace.enabled);
+	return (young_lags() || full_lag() || large_lag() == 2) && oi_load_relaxed(&oi_pace.enabled);
 }
 
 /* Outside the gate. */
@@ -153,6 +163,15 @@ void oi_pace_flush(struct oi_thread *t)
 		oi_background_collect();
 }
 
+void oi_pace_allocated_large(struct oi_thread *t)
+{
+	oi_store_relaxed(&t->tracked_delta, t->tracked_delta + 1); /* owner */
+	if (large_lag() && oi_load_relaxed(&oi_pace.threshold) && oi_load_relaxed(&oi_pace.enabled)) { /* recheck */
+		oi_background_collect();
+		oi_pace_allocated_batch(t);
+	}
+}
+
 void oi_pace_allocated_batch(struct oi_thread *t)
 {
 	oi_pace_flush(t);
@@ -166,7 +185,11 @@ void oi_pace_allocated_batch(struct oi_thread *t)
 int oi_pace_due(int max)
 {
 	int64_t threshold = oi_load_relaxed(&oi_pace.threshold), young = oi_load_relaxed(&oi_pace.young); /* recheck */
-	if (!oi_load_relaxed(&oi_pace.enabled) || !threshold || young <= threshold)
+	if (!oi_load_relaxed(&oi_pace.enabled) || !threshold)
+		return -1;
+	if (max == 2 && large_lag())
+		return 2;
+	if (young <= threshold)
 		return -1;
 	if (oi_load_relaxed(&oi_pace.count[1]) < oi_load_relaxed(&oi_pace.threshold_set[1]))
 		return 0;
@@ -235,6 +258,7 @@ void oi_pace_full_done(size_t old, size_t dead)
 void oi_pace_full_freed(void)
 {
 	oi_store_relaxed(&oi_pace.full, false);
+	oi_store_relaxed(&oi_pace.large_then, oi_heap_large_bytes());
 	set_effective();
 }
 

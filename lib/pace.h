@@ -13,6 +13,7 @@ struct oi_pace {
 	int count[3];           /* [1]: collections of 0 since the last of 1; [2]: of 1 since the last of 2 */
 	uint64_t middle;        /* objects of age 1, about */
 	uint64_t old_then, old_new; /* objects old after the last full collection; that became old since it began */
+	int64_t large_then;         /* bytes of large objects after the last full collection */
 	uint64_t old_begun;         /* old_new when the full collection that runs began */
 	bool full;                  /* one runs, or its garbage is being freed */
 	uint32_t cost;          /* of an object in a young stop, in 1/64 ns; moving average */
@@ -27,6 +28,9 @@ void oi_pace_init(void);
 OI_COLD void oi_pace_flush(struct oi_thread *t);
 /* The same for allocations: inside the gate, which it leaves for a while if the collector lags behind. */
 OI_COLD void oi_pace_allocated_batch(struct oi_thread *t);
+
+/* The same for a large object. */
+OI_COLD void oi_pace_allocated_large(struct oi_thread *t);
 
 /* Inside the gate, which it may leave and enter again; last in an allocation. */
 OI_INLINE void oi_pace_allocated(struct oi_thread *t)

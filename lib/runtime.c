@@ -176,8 +176,7 @@ static void destroy_the_held(struct oi_thread *t)
 static void drop_everything(void)
 {
 	oi_threads_shut_down();
-	memset(&oi_orphans, 0, sizeof oi_orphans);
-	oi_heap_init(&oi_orphans);
+	oi_heap_shutdown();
 	oi_limbo_drop_abandoned();
 	oi_death_drop();
 	oi_regions_unmap();

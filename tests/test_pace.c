@@ -101,6 +101,37 @@ static void pace_never_delays_while_disabled(void **state)
 	assert_int_equal(after.delays, before.delays);
 }
 
+/* Objects that have pages of their own, each its own holder. */
+struct wide {
+	struct wide *self;
+	struct node *items[];
+};
+
+static const ouro_type wide_type = {
+	.name = "wide", .size = offsetof(struct wide, items), .slots = OURO_SLOTS(struct wide, self),
+	.item_size = sizeof(struct node *), .item_slots = OURO_ITEM_REFS,
+};
+
+static void pace_garbage_of_large_objects_is_bounded(void **state)
+{
+	enum { N = 4000 };
+
+	(void)state;
+	assert_int_equal(ouro_gc_set_threshold(100, 10, 10), 0);
+	ouro_gc_enable();
+	for (int i = 0; i < N; i++) {
+		struct wide *w = ouro_new_items(&wide_type, 9000);
+
+		assert_non_null(w);
+		ouro_give(&w->self, w);
+	}
+	ouro_gc_disable();
+	uint64_t left = objects_live();
+	ouro_gc_collect(2);
+	assert_int_equal(objects_live(), 0);
+	assert_in_range(left, 0, N / 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -108,6 +139,7 @@ int main(void)
 		HEAP_CASE(pace_delays_are_counted_and_bounded),
 		HEAP_CASE(pace_never_delays_a_pinned_thread),
 		HEAP_CASE(pace_never_delays_while_disabled),
+		HEAP_CASE(pace_garbage_of_large_objects_is_bounded),
 	};
 
 	return cmocka_run_group_tests_name("pace", tests, NULL, NULL);
