@@ -40,20 +40,20 @@
 #include "weak.h"
 
 static pthread_mutex_t collect_lock = PTHREAD_MUTEX_INITIALIZER;
-static __thread bool locked_by_me;
+static __thread unsigned locked_by_me; /* times: it nests */
 static struct oi_trial trial; /* under the lock; keeps its memory between young collections */
 static uint64_t n_collections[3], n_collected[3], duration_ns[3];
 
 void oi_collect_lock(void)
 {
-	pthread_mutex_lock(&collect_lock);
-	locked_by_me = true;
+	if (!locked_by_me++)
+		pthread_mutex_lock(&collect_lock);
 }
 
 void oi_collect_unlock(void)
 {
-	locked_by_me = false;
-	pthread_mutex_unlock(&collect_lock);
+	if (!--locked_by_me)
+		pthread_mutex_unlock(&collect_lock);
 }
 
 bool oi_collect_locked_by_me(void)
@@ -188,12 +188,28 @@ static struct oi_set *collect_young(struct oi_thread *t, int generation, size_t 
 	return s;
 }
 
-static void pace_begins(enum oi_scope scope)
+#define QUIET_NS 2000000
+
+/*
+ * Takes both locks. For all there is: when no condemned set is being cleared that refers to what was garbage at the call; a
+ * young collection that began just before may be at one. Who is at one may need the locks: so they are given back now and then.
+ * Sets with finalizers that still run do hold what they refer to.
+ */
+static void lock_both(struct oi_thread *t, enum oi_scope scope)
 {
-	oi_collect_lock();
-	if (scope != OI_SCOPE_YOUNG)
-		oi_pace_full_begins(scope == OI_SCOPE_ALL);
-	oi_collect_unlock();
+	for (;;) {
+		oi_full_lock();
+		oi_collect_lock();
+		uint64_t until = oi_now_ns() + QUIET_NS;
+		bool quiet;
+		while (!(quiet = scope != OI_SCOPE_ALL || t->dying || oi_flush_all_quiet(t)) && oi_now_ns() < until)
+			oi_sleep_ns(20000);
+		if (quiet)
+			return;
+		oi_collect_unlock();
+		oi_full_unlock();
+		oi_sleep_ns(100000);
+	}
 }
 
 static void pace_done(enum oi_scope scope, size_t survivors, size_t dead)
@@ -210,11 +226,15 @@ static void pace_done(enum oi_scope scope, size_t survivors, size_t dead)
 static struct oi_set *collect_beside(struct oi_thread *t, int generation, enum oi_scope scope, void (*between)(void))
 {
 	struct collection c = { .generation = generation };
-	oi_full_lock();
+	lock_both(t, scope);
 	uint64_t began = oi_now_ns();
 	oi_event(OURO_GC_START, c.generation, 0, 0, 0);
-	pace_begins(scope);
-	struct oi_set *s = oi_full_collect(t, generation, scope, between, &c.candidates);
+	if (scope != OI_SCOPE_YOUNG)
+		oi_pace_full_begins(scope == OI_SCOPE_ALL);
+	struct oi_set *s = oi_full_begin(t, generation, scope, between);
+	oi_collect_unlock();
+	if (s)
+		c.candidates = oi_full_finish(t);
 	c.survivors = s ? c.candidates - s->objects.n : 0;
 	pace_done(scope, c.survivors, c.candidates - c.survivors);
 	if (s)
@@ -327,7 +347,7 @@ static ssize_t collect_now(struct oi_thread *t, int generation)
 {
 	bool thorough = t->thorough;
 	oi_flush_quick(t);
-	if (generation == 2) { /* what condemned sets refer to looks held */
+	if (generation == 2) { /* what condemned sets refer to looks held: see also lock_both */
 		take_over_queued(t);
 		oi_flush_quick(t);
 	}

@@ -25,6 +25,15 @@ static bool busy(struct oi_thread *t, bool callbacks_too)
 	return dying && (callbacks_too || !oi_load_acquire(&t->in_callback));
 }
 
+bool oi_flush_all_quiet(struct oi_thread *self)
+{
+	struct oi_thread *t;
+	for (size_t i = 0; (t = oi_thread_record(i)); i++)
+		if (t != self && busy(t, false))
+			return false;
+	return true;
+}
+
 /* Until every other thread's outermost loop has ended once. */
 static void await_others(struct oi_thread *self, bool callbacks_too)
 {

@@ -408,12 +408,10 @@ void oi_full_shutdown(void)
 		oi_vector_free(lists[i]);
 }
 
-static void find_candidates(struct oi_pass *p, enum oi_scope scope)
+static void find_candidates(struct oi_pass *p)
 {
-	if (scope != OI_SCOPE_OLD)
-		oi_generation_make_all_old(&p->young, scope == OI_SCOPE_YOUNG);
 	p->failed |= !oi_beside_list_pages(&p->regions, &p->pages);
-	each_page(p, scope == OI_SCOPE_YOUNG ? count_members : count_page, count_child);
+	each_page(p, p->young_only ? count_members : count_page, count_child);
 	count_rest();
 	find_lies(p);
 	each_page(p, mark_page, mark_child);
@@ -439,15 +437,23 @@ static void bury(struct oi_pass *p)
 	sift_all(p, condemn);
 }
 
-struct oi_set *oi_full_collect(struct oi_thread *t, int generation, enum oi_scope scope, void (*between)(void),
-			       size_t *n_members)
+struct oi_set *oi_full_begin(struct oi_thread *t, int generation, enum oi_scope scope, void (*between)(void))
 {
 	struct oi_set *s = oi_set_new(generation);
 	if (!s)
 		return NULL;
 	oi_set_take_in_hand(t, s);
 	begin(t, s, between, 0);
-	find_candidates(&pass, scope);
+	pass.young_only = scope == OI_SCOPE_YOUNG;
+	if (scope != OI_SCOPE_OLD)
+		oi_generation_make_all_old(&pass.young, pass.young_only);
+	return s;
+}
+
+size_t oi_full_finish(struct oi_thread *t)
+{
+	struct oi_set *s = pass.set;
+	find_candidates(&pass);
 	oi_serve_begin(t); /* what dies is in no queue */
 	if (s->objects.n && !pass.failed && oi_commit(&pass))
 		bury(&pass);
@@ -455,10 +461,9 @@ struct oi_set *oi_full_collect(struct oi_thread *t, int generation, enum oi_scop
 		sift_all(&pass, forget);
 	let_go_of_set(&pass);
 	if (pass.failed)
-		oi_log("collection of generation %d given up: no memory for its lists", generation);
-	*n_members = pass.n_members;
+		oi_log("collection of generation %d given up: no memory for its lists", s->generation);
 	end(t);
-	return s;
+	return pass.n_members;
 }
 
 bool oi_full_promote(void)

@@ -18,11 +18,13 @@ enum oi_scope {
 };
 
 /*
- * Under the lock, outside the gate: finds what is unreachable within the scope. @between, or NULL, runs now and then outside the
- * gate. The set of what died, in this thread's hand, empty perhaps; NULL: no memory to begin. Unless NULL, oi_serve_begin has
- * been called. @generation: as which it counts. *n_members: objects looked at.
+ * Under the lock, outside the gate: finds what is unreachable within the scope, which is settled when the first returns.
+ * @generation: as which it counts. @between, or NULL, runs now and then outside the gate. The set for what dies, in this thread's
+ * hand; NULL: no memory to begin, then there is nothing to finish. The second has it filled, calls oi_serve_begin, and returns how
+ * many objects were looked at.
  */
-struct oi_set *oi_full_collect(struct oi_thread *t, int generation, enum oi_scope scope, void (*between)(void), size_t *n_members);
+struct oi_set *oi_full_begin(struct oi_thread *t, int generation, enum oi_scope scope, void (*between)(void));
+size_t oi_full_finish(struct oi_thread *t);
 /*
  * The collector thread, perhaps between two slices of its own: all that is young becomes old, in short stops. False: another
  * thread has the lock.

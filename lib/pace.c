@@ -13,7 +13,7 @@
  *
  * Threads that together allocate faster than the collector collects are delayed: past LAG thresholds, or a share of the old
  * generation, or when too much becomes old while a full collection runs or its garbage is being freed, each waits, in the middle of an allocation but outside its gate, for the end of the next collection, at most
- * DELAY_NS for each batch of its allocations, which shrinks if that is not enough. So garbage cannot outrun the collector for want of a processor, and nobody
+ * DELAY_NS for each batch of its allocations, which shrinks if that is not enough, or a few times for a large object. So garbage cannot outrun the collector for want of a processor, and nobody
  * waits for something that does not come: a stop that a pinned thread holds up, a collector in the child of a fork that has
  * not started. A thread that holds others up never waits: pinned ones, those in callbacks, the library's own.
  */
@@ -31,6 +31,7 @@
 #define COST_MAX (UINT64_C(100000) * COST_UNIT)
 #define CAP_MIN 500
 #define CAP_MAX 200000
+#define LARGE_DELAYS 4 /* in one allocation: it takes as much room as a thousand small ones */
 #define LARGE_FLOOR ((int64_t)32 << 20)
 #define OLD_FLOOR 10000 /* a full collection below so many new old objects is not worth it */
 #define LAG 4           /* thresholds */
@@ -168,7 +169,8 @@ void oi_pace_allocated_large(struct oi_thread *t)
 	oi_store_relaxed(&t->tracked_delta, t->tracked_delta + 1); /* owner */
 	if (large_lag() && oi_load_relaxed(&oi_pace.threshold) && oi_load_relaxed(&oi_pace.enabled)) { /* recheck */
 		oi_background_collect();
-		oi_pace_allocated_batch(t);
+		for (int i = 0; i < LARGE_DELAYS && large_lag() == 2; i++)
+			oi_pace_allocated_batch(t);
 	}
 }
 

@@ -32,6 +32,7 @@ struct oi_pass {
 	oi_child_fn any_word;     /* a visitor that can be given slots of the dying */
 	int64_t hold;             /* references on each candidate that are the collector's own */
 	unsigned work;            /* units since the last safepoint */
+	bool young_only;          /* the scope: what was young when it began; those are the first members */
 	bool stopped;             /* the world is, for this collection: no safepoints */
 	bool odd;                 /* an object seems to have fewer references than members have to it: checked builds */
 	bool failed;              /* no memory for a list: nothing is found */
