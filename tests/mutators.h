@@ -177,8 +177,8 @@ static inline void collecting_stop(void)
 }
 
 /*
- * A collection that is held in the middle of its counting, beside the program, by a traverse that waits. Meanwhile nobody
- * may need a stop or a grace period. Its object comes first, so that pages made later are counted later.
+ * A collection that is held in the middle of its counting, beside the program, by a traverse that waits. Meanwhile
+ * nobody may need a stop or a grace period. Its object comes first, so that pages made later are counted later.
  */
 static struct {
 	void *obj;

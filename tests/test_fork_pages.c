@@ -8,7 +8,7 @@
 
 #include "region.h"
 
-enum { HEAP_KB = (SANITIZED || CHECKED_BUILD ? 256 << 10 : 1 << 20) / LOAD_DIVISOR, ITEM = 1024, PER_CENT = 5 };
+enum { HEAP_KB = CHECKED_BUILD && !SANITIZED ? 256 << 10 : LOAD(1 << 20), ITEM = 1024, PER_CENT = 5 };
 
 struct item {
 	struct item *before, *elsewhere[2];
@@ -97,7 +97,7 @@ static int collect_twice(void *arg)
 /* First the child's collection makes all that is young old; later the parent has done so. */
 static void fork_pages_stay_shared_in_a_child_that_collects(void **state)
 {
-	size_t n = HEAP_KB / ITEM * 1024;
+	size_t n = (size_t)HEAP_KB * 1024 / ITEM;
 	struct item *last;
 
 	(void)state;

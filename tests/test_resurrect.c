@@ -1,6 +1,6 @@
 /*
  * Goal: a finalizer can bring back any part of a dead set that is too large to be looked through in one stop.
- * Method: rings past the size of a stop; one finalizer shows a member to the world, or does not; others use it at once.
+ * Method: rings past the size of a stop; a finalizer shows a member to the world, or does not; others use it at once.
  * A failure would mean: resurrected objects that are destroyed all the same, or large dead sets that never are.
  */
 #define TEST_COUNTS_COLLECTIONS 1

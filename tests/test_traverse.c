@@ -54,8 +54,8 @@ static void box_fill(struct box *b, int i, void *item)
 enum { KINDS = 3, LINKS = 300, OBJECTS = LINKS + LINKS / 3 };
 
 /*
- * A ring of boxes of both types, which refer to the next through an item, a slot, or an object that has only slots, and to
- * the one before through the other item.
+ * A ring of boxes of both types, which refer to the next through an item, a slot, or an object that has only slots,
+ * and to the one before through the other item.
  */
 static struct box *ring_of_all_kinds(void)
 {
