@@ -18,14 +18,18 @@ struct oi_page_beside *oi_beside_of_page(struct oi_page *p)
 	return p->beside;
 }
 
-void oi_beside_forget_exact(void)
+void oi_beside_forget_exact(struct oi_thread *t)
 {
+	if (t)
+		oi_gate_enter(t); /* as oi_beside_drop */
 	while (page_maps) {
 		struct oi_page_beside *old = page_maps;
 		page_maps = old->next;
 		old->page->beside = NULL;
 		oi_os_unmap_list(old, sizeof *old);
 	}
+	if (t)
+		oi_gate_leave(t);
 }
 
 void oi_beside_count_exactly(const struct oi_place *at)

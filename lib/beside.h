@@ -98,9 +98,9 @@ int64_t oi_beside_internal(const struct oi_place *at);
  */
 bool oi_beside_make(struct oi_vector *regions);
 bool oi_beside_list_pages(const struct oi_vector *regions, struct oi_vector *pages);
-/* Exact counts begin anew. Inside the gate, or in the child of a fork. */
-void oi_beside_forget_exact(void);
-/* Gives the maps back. Outside the gate of @t; NULL: in the child of a fork. */
+/* Exact counts begin anew. Outside the gate of @t; NULL: in the child of a fork. */
+void oi_beside_forget_exact(struct oi_thread *t);
+/* Gives the maps back. Likewise. */
 void oi_beside_drop(struct oi_thread *t, struct oi_vector *regions);
 
 #endif

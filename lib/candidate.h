@@ -34,7 +34,7 @@ struct oi_candidates {
 	uint32_t walking; /* memory of traversable objects, dead ones too, stays what it is while somebody is inside its gate */
 	uint32_t commit;
 	/* ---- rescues ---- */
-	uint64_t n_rescued __attribute__((aligned(OI_LINE))); /* of this collection; those past the log are found by looking at all */
+	uint64_t n_rescued __attribute__((aligned(OI_LINE))); /* those past the log are found by looking at all */
 	struct oi_header *rescued[OI_RESCUE_LOG];
 };
 extern struct oi_candidates oi_candidates OI_HIDDEN;

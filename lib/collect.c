@@ -296,7 +296,8 @@ void oi_collect_automatic(int generation, void (*between)(void))
 	if (generation < 2 && oi_pace_burst() && promote_all())
 		return;
 	struct oi_thread *t = oi_self;
-	struct oi_set *s = generation == 2 ? collect_beside(t, 2, OI_SCOPE_OLD, between) : collect_young(t, generation, oi_pace_cap(), NULL);
+	struct oi_set *s = generation == 2 ? collect_beside(t, 2, OI_SCOPE_OLD, between) :
+					     collect_young(t, generation, oi_pace_cap(), NULL);
 	if (s && s->has_callbacks) {
 		oi_set_queue(t, s);
 		oi_background_reap();

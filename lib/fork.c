@@ -3,10 +3,10 @@
  *
  * Before: no young collection runs (its lock is taken), the world is stopped, and every lock of the library is held, so that the
  * child inherits everything whole. A full collection may be anywhere between two of its slices: it goes on in the parent, and
- * the child undoes it, or carries it out if its garbage is dead already (oi_full_inherit). The forking thread may be pinned. Then a collection may be waiting for it to stop the world,
- * and it must not wait for that collection: it takes no collection lock, the stop gives way (world.c), and the child makes the
- * lock new; a collection has nothing half done outside its stops, and the set it found is in its thread's hand from the
- * stop on.
+ * the child undoes it, or carries it out if its garbage is dead already (oi_full_inherit). The forking thread may be pinned.
+ * Then a collection may be waiting for it to stop the world, and it must not wait for that collection: it takes no collection
+ * lock, the stop gives way (world.c), and the child makes the lock new; a young collection has nothing half done outside its
+ * stop, and the set it found is in its thread's hand from the stop on.
  * In the child the other threads are gone: their references stay counted; their keys stay taken, and objects that bear them
  * are merged one by one when found, because walking the heap would make the child copy it; their pages are orphaned. The
  * library's threads are started again by the first request for them.

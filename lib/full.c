@@ -3,14 +3,9 @@
  *
  * Nobody is stopped, whatever the heap and the garbage look like; see Note [PASS] for how it can look at objects that are in use.
  *   1 walking is set; handshake; maps and lists; what is young becomes old in short stops, if it is in the scope
- *   2 COUNT   references from members, the objects in the scope, to members
- *   3 MARK    from every member that has more references than that
- *   4 FLAG    the members that are not marked: the candidates
- *   5 the exact check and the commit: commit.c
- *   6 weak references expire; handshake; the dead are condemned (set.c); the commit word is IDLE
- * 2 and 3 read while others write, so their errors make live objects candidates, and hide garbage that was not garbage when they
- * began. They are never believed. Garbage that was there at 1 is touched by nobody: its counts are right, and nothing marks it.
- * Objects made meanwhile are young, and no members: what they refer to has references that were not counted.
+ *   2 candidates: suspect.c
+ *   3 the exact check and the commit: commit.c
+ *   4 weak references expire; handshake; the dead are condemned (set.c); the commit word is IDLE
  * Nothing is written into live objects but the flag of a candidate that turns out to live: the maps lie elsewhere.
  *
  * The same check and commit tell, when finalizers of a large set have run, what they brought back: oi_full_resurrect.
@@ -25,11 +20,8 @@
 #include "generation.h"
 #include "heap.h"
 #include "log.h"
-#include "oracle.h"
+#include "suspect.h"
 #include "weak.h"
-
-#define RING 16
-#define OPAQUE 256 /* so many wait for a stop before there is one */
 
 static pthread_mutex_t full_lock = PTHREAD_MUTEX_INITIALIZER;
 static __thread bool locked_by_me;
@@ -52,251 +44,7 @@ bool oi_full_locked_by_me(void)
 	return locked_by_me;
 }
 
-/* Old, and nobody else's concern. @i: number of the block in the page. */
-OI_INLINE const ouro_type *look_at_old(const struct oi_page *p, const struct oi_header *h, size_t i)
-{
-	const ouro_type *type = oi_pass_look(h, OI_FLAG_GARBAGE | OI_FLAG_FROZEN);
-	uint64_t young = oi_load_relaxed(&oi_young_bits(p, 0)[i / 64]) | oi_load_relaxed(&oi_young_bits(p, 1)[i / 64]); /* owner */
-	return young >> (i % 64) & 1 ? NULL : type;
-}
-
-/* ---- 2: counting ---- */
-
-/* Memory is touched ahead by a ring: 150 ns an object over a cold random graph without, 30 with. */
-static struct {
-	struct oi_place at[RING];
-	unsigned next;
-} ring;
-
-OI_INLINE void count_child(void *child, void *arg)
-{
-	struct oi_place *at = &ring.at[ring.next % RING], now;
-	(void)arg;
-	if (!oi_place_of(oi_header_of(child), &now))
-		return;
-	__builtin_prefetch(oi_beside_count(&now), 1);
-	if (at->map)
-		oi_beside_count_one(at);
-	*at = now;
-	ring.next++;
-}
-
-static void forget_ring(void)
-{
-	for (unsigned i = 0; i < RING; i++)
-		ring.at[i].map = NULL;
-}
-
-static void count_rest(void)
-{
-	for (unsigned i = 0; i < RING; i++)
-		if (ring.at[i].map)
-			oi_beside_count_one(&ring.at[i]);
-	forget_ring();
-}
-
-static void count_references(struct oi_pass *p, struct oi_header *h, const ouro_type *type)
-{
-	p->n_members++;
-	oi_pass_visit(p, h, type, count_child, p);
-	oi_pass_step(p, 16 + 4 * type->slots.n);
-}
-
-static void count_page(struct oi_pass *p, struct oi_page *page)
-{
-	uint32_t n = oi_load_acquire(&page->bump);
-	struct oi_bits *bits = oi_region_of(page)->beside->bits[oi_page_index(page)];
-	for (uint32_t i = 0; i < n && !p->failed; i++) {
-		struct oi_header *h = oi_block_at(page, i);
-		__builtin_prefetch((char *)h + 8 * page->block_size);
-		const ouro_type *type = look_at_old(page, h, i);
-		if (!type)
-			continue;
-		bits[i / 64].member |= UINT64_C(1) << (i % 64);
-		count_references(p, h, type);
-	}
-	oi_pass_step(p, n / 8);
-}
-
-/* ---- 3: marking ---- */
-
-OI_INLINE void mark_child(void *child, void *arg)
-{
-	struct oi_pass *p = arg;
-	struct oi_header *h = oi_header_of(child);
-	struct oi_place at;
-	if (!oi_place_of(h, &at) || !oi_beside_open(&at))
-		return;
-	oi_beside_bits(&at)->mark |= oi_beside_bit(&at);
-	__builtin_prefetch(h);
-	oi_pass_push(p, &p->stack, h);
-}
-
-static void visit_marked(struct oi_pass *p, struct oi_header *h)
-{
-	const ouro_type *type = oi_pass_look(h, OI_FLAG_GARBAGE);
-	if (!type)
-		return;
-	oi_pass_visit(p, h, type, mark_child, p);
-	oi_pass_step(p, 16 + 4 * type->slots.n);
-}
-
-static void mark_from_stack(struct oi_pass *p)
-{
-	struct oi_header *ahead[RING];
-	unsigned first = 0, n = 0;
-	while ((p->stack.n || n) && !p->failed) {
-		for (; n < RING && p->stack.n; n++) {
-			struct oi_header *h = p->stack.data[--p->stack.n];
-			__builtin_prefetch(h);
-			ahead[(first + n) % RING] = h;
-		}
-		n--;
-		visit_marked(p, ahead[first++ % RING]);
-	}
-	p->stack.n = 0;
-}
-
-/* In a stop, so only a few: from one object that only traverse leads to, to the next. */
-static void mark_some(struct oi_pass *p)
-{
-	for (unsigned i = 0; i < RING && p->stack.n; i++) {
-		struct oi_header *h = p->stack.data[p->stack.n - 1];
-		if (oi_page_of(h)->state == OI_PAGE_LARGE)
-			return; /* not in a stop */
-		p->stack.n--;
-		visit_marked(p, h);
-	}
-}
-
-static bool held_from_outside(const struct oi_header *h, const struct oi_place *at)
-{
-	if (oi_flags(h) & OI_FLAG_IMMORTAL)
-		return true;
-	return oi_references_beside(h) != oi_beside_internal(at);
-}
-
-/* fn(p, h, at) for each member of the page that is not marked. */
-typedef void (*member_fn)(struct oi_pass *p, struct oi_header *h, const struct oi_place *at);
-OI_INLINE void each_open(struct oi_pass *p, struct oi_page *page, member_fn fn)
-{
-	struct oi_place at = { .map = oi_region_of(page)->beside, .page = page, .page_index = (uint32_t)oi_page_index(page) };
-	for (uint32_t w = 0; w < OI_BITMAP; w++) {
-		struct oi_bits *bits = &at.map->bits[at.page_index][w];
-		uint64_t todo = bits->member;
-		while ((todo &= ~bits->mark) && !p->failed) {
-			at.block = w * 64 + (uint32_t)__builtin_ctzll(todo);
-			todo &= todo - 1;
-			struct oi_header *h = oi_block_at(page, at.block);
-			__builtin_prefetch((char *)h + 8 * page->block_size);
-			fn(p, h, &at);
-			oi_pass_step(p, 16);
-		}
-	}
-}
-
-static void mark(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
-{
-	if (!held_from_outside(h, at))
-		return;
-	oi_beside_bits(at)->mark |= oi_beside_bit(at);
-	visit_marked(p, h);
-	mark_from_stack(p);
-}
-
-/* The members are known: what was young. */
-static void count_member(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
-{
-	const ouro_type *type = look_at_old(at->page, h, at->block);
-	if (type)
-		count_references(p, h, type);
-	else
-		oi_beside_bits(at)->member &= ~oi_beside_bit(at);
-}
-
-static void count_members(struct oi_pass *p, struct oi_page *page)
-{
-	each_open(p, page, count_member);
-}
-
-static void mark_page(struct oi_pass *p, struct oi_page *page)
-{
-	each_open(p, page, mark);
-}
-
-/* ---- 4: flagging ---- */
-
-static void flag(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
-{
-	if (!look_at_old(at->page, h, at->block) || !oi_commit_flag(p, h, at)) {
-		oi_beside_bits(at)->mark |= oi_beside_bit(at);
-		return;
-	}
-	oi_pass_push(p, &p->set->objects, h);
-	if (p->failed)
-		oi_unflag(h);
-}
-
-static void flag_page(struct oi_pass *p, struct oi_page *page)
-{
-	each_open(p, page, flag);
-}
-
-/* ---- pages ---- */
-
-static void each_page(struct oi_pass *p, void (*fn)(struct oi_pass *p, struct oi_page *page), oi_child_fn child)
-{
-	oi_gate_enter(p->t);
-	for (size_t i = 0; i < p->pages.n && !p->failed; i++) {
-		fn(p, p->pages.data[i]);
-		oi_pass_step(p, 32);
-		if (unlikely(p->opaque.n >= OPAQUE))
-			oi_pass_traverse_opaque(p, child, p, mark_some);
-		mark_from_stack(p);
-	}
-	while (p->opaque.n && !p->failed) {
-		oi_pass_traverse_opaque(p, child, p, mark_some);
-		mark_from_stack(p);
-	}
-	oi_gate_leave(p->t);
-}
-
-#if OURO_CHECKED
-/* Fewer references than members have to it: looked at too early, or a lie of a traverse's, which the oracle tells apart. */
-static void note_odd(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
-{
-	p->odd |= !(oi_flags(h) & OI_FLAG_IMMORTAL) && oi_beside_internal(at) > oi_references_beside(h);
-}
-
-static void find_lies_on(struct oi_pass *p, struct oi_page *page)
-{
-	each_open(p, page, note_odd);
-}
-
-static void find_lies(struct oi_pass *p)
-{
-	each_page(p, find_lies_on, NULL);
-	if (p->odd)
-		oi_oracle_judge(p);
-}
-#else
-OI_INLINE void find_lies(struct oi_pass *p)
-{
-	(void)p;
-}
-#endif
-
-/* The child of a fork finds each map there, or gone. @t: NULL there. */
-static void forget_exact(struct oi_thread *t)
-{
-	if (t)
-		oi_gate_enter(t);
-	oi_beside_forget_exact();
-	if (t)
-		oi_gate_leave(t);
-}
-
-/* ---- 6: the dead ---- */
+/* ---- 4: the dead ---- */
 
 static void expire_weak_references(struct oi_pass *p)
 {
@@ -392,8 +140,8 @@ static void empty(struct oi_thread *t, struct oi_vector *v)
 /* Once the set is the pass's no more. */
 static void end(struct oi_thread *t)
 {
-	forget_ring(); /* of a thread that vanished in the middle of counting */
-	forget_exact(t);
+	oi_suspect_forget();
+	oi_beside_forget_exact(t);
 	oi_beside_drop(t, &pass.regions);
 	struct oi_vector *lists[] = { &pass.regions, &pass.pages, &pass.stack, &pass.opaque, &pass.edges };
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
@@ -406,17 +154,6 @@ void oi_full_shutdown(void)
 	struct oi_vector *lists[] = { &pass.regions, &pass.pages, &pass.stack, &pass.opaque, &pass.edges, &pass.young };
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
 		oi_vector_free(lists[i]);
-}
-
-static void find_candidates(struct oi_pass *p)
-{
-	p->failed |= !oi_beside_list_pages(&p->regions, &p->pages);
-	each_page(p, p->young_only ? count_members : count_page, count_child);
-	count_rest();
-	find_lies(p);
-	each_page(p, mark_page, mark_child);
-	forget_exact(p->t);
-	each_page(p, flag_page, NULL);
 }
 
 /* In one gate: from here on the set is only in its thread's hand. */
@@ -453,7 +190,7 @@ struct oi_set *oi_full_begin(struct oi_thread *t, int generation, enum oi_scope 
 size_t oi_full_finish(struct oi_thread *t)
 {
 	struct oi_set *s = pass.set;
-	find_candidates(&pass);
+	oi_suspect_find(&pass);
 	oi_serve_begin(t); /* what dies is in no queue */
 	if (s->objects.n && !pass.failed && oi_commit(&pass))
 		bury(&pass);

@@ -9,13 +9,16 @@
  * of allocation is handed on to the old generation, and counted there. When more is young than the collector gets round to, and
  * nearly all that it looked at lately survived, all of it becomes old unseen, in stops that look at pages only.
  * Generation 2: after so many of 1, and CPython's rule: only when more has become old since the last full collection than
- * a quarter of what was old then; or when large objects, which are born old, take up a quarter more bytes. Nothing waits on resident memory, which CPython tried and took back.
+ * a quarter of what was old then; or when large objects, which are born old, take up a quarter more bytes. Nothing waits on
+ * resident memory, which CPython tried and took back.
  *
  * Threads that together allocate faster than the collector collects are delayed: past LAG thresholds, or a share of the old
- * generation, or when too much becomes old while a full collection runs or its garbage is being freed, each waits, in the middle of an allocation but outside its gate, for the end of the next collection, at most
- * DELAY_NS for each batch of its allocations, which shrinks if that is not enough, or a few times for a large object. So garbage cannot outrun the collector for want of a processor, and nobody
- * waits for something that does not come: a stop that a pinned thread holds up, a collector in the child of a fork that has
- * not started. A thread that holds others up never waits: pinned ones, those in callbacks, the library's own.
+ * generation, or when too much becomes old while a full collection runs or its garbage is being freed. Each waits, in the middle
+ * of an allocation but outside its gate, for the end of the next collection, at most DELAY_NS for each batch of its
+ * allocations, which shrinks if that is not enough, or a few times for a large object. So garbage cannot outrun the collector for
+ * want of a processor, and nobody waits for something that does not come: a stop that a pinned thread holds up, a collector in
+ * the child of a fork that has not started. A thread that holds others up never waits: pinned ones, those in callbacks, the
+ * library's own.
  */
 #include "pace.h"
 

@@ -65,7 +65,8 @@ OI_INLINE const ouro_type *oi_pass_look(const struct oi_header *h, uint8_t not_w
 	uint64_t word = oi_load_acquire(&h->word); /* [A1] */
 	uint16_t own = (uint16_t)(word >> 48);
 	uint8_t flags = (uint8_t)(word >> 32);
-	if (unlikely(own == OI_OWN_FREE) || unlikely(own == OI_OWN_GONE) || unlikely(flags & not_with) || unlikely(oi_load_acquire(&h->shared) & OI_DEAD)) /* [C1] */
+	if (unlikely(own == OI_OWN_FREE) || unlikely(own == OI_OWN_GONE) ||
+	    unlikely(flags & not_with) || unlikely(oi_load_acquire(&h->shared) & OI_DEAD)) /* [C1] */
 		return NULL;
 	return oi_types[(uint32_t)word].type;
 }

@@ -1,0 +1,12 @@
+/* suspect.h - finding the candidates of a collection, beside the mutators. */
+#ifndef OI_SUSPECT_H
+#define OI_SUSPECT_H
+
+#include "pass.h"
+
+/* Outside the gate. Puts what may be garbage onto p->set's list, flagged; p->failed if there is no memory. */
+void oi_suspect_find(struct oi_pass *p);
+/* Of a pass that is over, or whose thread vanished in a fork, nothing is left. */
+void oi_suspect_forget(void);
+
+#endif
