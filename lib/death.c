@@ -131,6 +131,13 @@ void oi_call(struct oi_thread *t, void (*fn)(void *obj), struct oi_header *h)
 	oi_store_release(&t->in_callback, t->in_callback - 1);
 }
 
+void oi_last_call(struct oi_thread *t, void (*fn)(void *obj), struct oi_header *h)
+{
+	oi_store_release(&t->in_last_call, t->in_last_call + 1);
+	oi_call(t, fn, h);
+	oi_store_release(&t->in_last_call, t->in_last_call - 1);
+}
+
 static void end_weak_references(struct oi_thread *t, struct oi_header *h)
 {
 	if (oi_flags(h) & OI_FLAG_WEAK)
@@ -280,7 +287,7 @@ static void last_calls(struct oi_thread *t, struct oi_header *h, const ouro_type
 		oi_clear_weaks(h, type);
 	end_weak_references(t, h);
 	if (destroy && type->destroy)
-		oi_call(t, type->destroy, h);
+		oi_last_call(t, type->destroy, h);
 }
 
 static void dismantle_from(struct oi_thread *t, struct oi_header *h, const ouro_type *type, size_t step)
@@ -289,7 +296,7 @@ static void dismantle_from(struct oi_thread *t, struct oi_header *h, const ouro_
 	if (unlikely(type->flags & OURO_TRAVERSE_CONCURRENT))
 		oi_pass_await_traverse(h);
 	if (step == STEP_CLEAR && type->clear)
-		oi_call(t, type->clear, h);
+		oi_last_call(t, type->clear, h);
 	t->hand_cursor = AT_STEP + STEP_FREE;
 	last_calls(t, h, type, step <= STEP_DESTROY);
 	oi_gate_enter(t);

@@ -45,6 +45,8 @@ bool oi_death_all_served(void);
 void oi_death_destroy(struct oi_thread *t, struct oi_header *h, bool recycle, bool destroy, size_t *next);
 /* Runs fn(obj) as user code: outside the gate, counted as a callback. */
 void oi_call(struct oi_thread *t, void (*fn)(void *obj), struct oi_header *h);
+/* The same for clear and destroy, which are waited for where finalizers are not. */
+void oi_last_call(struct oi_thread *t, void (*fn)(void *obj), struct oi_header *h);
 /* Statistics of one object that is gone. */
 void oi_death_count(struct oi_thread *t, struct oi_header *h);
 

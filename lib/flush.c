@@ -19,10 +19,11 @@
 #include "stray.h"
 #include "thread.h"
 
+/* Finalizers and watches may take for ever; while clear and destroy run, what is left of a death still holds references. */
 static bool busy(struct oi_thread *t, bool callbacks_too)
 {
 	bool dying = oi_load_acquire(&t->dying) && !oi_load_relaxed(&t->dead); /* [D1] */
-	return dying && (callbacks_too || !oi_load_acquire(&t->in_callback));
+	return dying && (callbacks_too || !oi_load_acquire(&t->in_callback) || oi_load_acquire(&t->in_last_call));
 }
 
 bool oi_flush_all_quiet(struct oi_thread *self)

@@ -6,11 +6,11 @@
 
 struct oi_thread;
 
-/* Merges and handed-over deaths, done on this thread; waits for other threads' deaths unless user code holds them up. */
+/* Merges and handed-over deaths, done on this thread; waits for other threads' deaths unless a finalizer or a watch holds them up. */
 void oi_flush_quick(struct oi_thread *t);
 /* The waiting alone. */
 void oi_flush_await(struct oi_thread *t);
-/* No other thread is carrying out deaths, but for those in a callback of the program. */
+/* No other thread is carrying out deaths, but for those in a finalizer or a watch. */
 bool oi_flush_all_quiet(struct oi_thread *self);
 /* That and everything else: sets, running finalizers. */
 void oi_flush(struct oi_thread *t);

@@ -235,7 +235,7 @@ static bool clear_all(struct oi_thread *t, struct oi_set *s)
 				oi_gate_leave(t);
 			inside = 0;
 			s->called = s->cursor + 1;
-			oi_call(t, type->clear, h);
+			oi_last_call(t, type->clear, h);
 		}
 		if (!inside)
 			oi_gate_enter(t);
