@@ -146,7 +146,7 @@ static void end(struct oi_thread *t)
 	struct oi_vector *lists[] = { &pass.regions, &pass.pages, &pass.stack, &pass.opaque, &pass.edges };
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
 		empty(t, lists[i]);
-	oi_heap_end_walk();
+	oi_heap_end_walk(t);
 }
 
 void oi_full_shutdown(void)

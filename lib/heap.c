@@ -464,11 +464,13 @@ static void release_kept(struct oi_page *p)
 		queue_page(p);
 }
 
-void oi_heap_end_walk(void)
+void oi_heap_end_walk(struct oi_thread *t)
 {
 	bool more = true;
 	oi_store_relaxed(&oi_candidates.walking, 0u); /* recheck: under the lock */
 	while (more) {
+		if (t)
+			oi_gate_enter(t); /* pages do not vanish during a stop */
 		oi_heap_lock();
 		for (size_t i = 0; i < KEPT_AT_A_TIME && kept; i++) {
 			struct oi_page *p = kept;
@@ -477,6 +479,8 @@ void oi_heap_end_walk(void)
 		}
 		more = kept;
 		oi_heap_unlock();
+		if (t)
+			oi_gate_leave(t);
 	}
 }
 

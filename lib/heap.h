@@ -137,8 +137,8 @@ void oi_heap_abandon(struct oi_thread *t);
  * pages go back. Outside the gate.
  */
 void oi_heap_harvest_idle(struct oi_thread *self);
-/* No collection walks the heap any more: what was kept for it goes back. Outside the gate, or in the child of a fork. */
-void oi_heap_end_walk(void);
+/* No collection walks the heap any more: what was kept for it goes back. Outside the gate of @t; NULL: in the child of a fork. */
+void oi_heap_end_walk(struct oi_thread *t);
 /* Purges what is free and cached. */
 void oi_heap_purge(void);
 /* The list of pages with young objects of heaps without a thread. */
