@@ -129,7 +129,7 @@ static void pace_garbage_of_large_objects_is_bounded(void **state)
 	uint64_t left = objects_live();
 	ouro_gc_collect(2);
 	assert_int_equal(objects_live(), 0);
-	assert_in_range(left, 0, N / 2);
+	assert_in_range(left, 0, SANITIZED ? N * 9 / 10 : N / 2); /* delays are bounded: a slow collector falls behind more */
 }
 
 int main(void)
