@@ -60,6 +60,14 @@ static void push_or_stray(struct oi_thread *t, struct oi_header *h)
 		oi_stray_add(h, OI_STRAY_DEATH);
 }
 
+/* A fork waits for the gate: its child must not find a stack that is being moved. */
+static void push_outside(struct oi_thread *t, struct oi_header *h)
+{
+	oi_gate_enter(t);
+	push_or_stray(t, h);
+	oi_gate_leave(t);
+}
+
 /* ---- piles handed to the reaper ---- */
 
 static pthread_mutex_t handed_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -92,7 +100,7 @@ static void hand_over_frames(struct oi_thread *t)
 	pthread_mutex_lock(&handed_lock);
 	for (size_t i = 0; i < v->n; i += 2)
 		hand_over_locked(v->data[i], (size_t)v->data[i + 1]);
-	v->n = 0;
+	oi_vector_trim(v, 4096);
 	pthread_mutex_unlock(&handed_lock);
 }
 
@@ -118,7 +126,6 @@ static void hand_over_rest(struct oi_thread *t)
 		oi_gate_leave(t);
 	}
 	hand_over_frames(t);
-	oi_vector_trim(v, 4096);
 	oi_background_reap();
 }
 
@@ -401,7 +408,7 @@ void oi_serve_end(struct oi_thread *t)
 
 void oi_death(struct oi_thread *t, struct oi_header *h)
 {
-	push_or_stray(t, h);
+	push_outside(t, h);
 	if (t->dying)
 		return;
 	oi_death_begin(t);
@@ -457,7 +464,7 @@ void oi_death_private(struct oi_thread *t, struct oi_header *h)
 void oi_death_restricted(struct oi_thread *t, void **h, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		push_or_stray(t, h[i]);
+		push_outside(t, h[i]);
 	if (t->dying)
 		return;
 	oi_death_begin(t);

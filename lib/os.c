@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -59,8 +60,19 @@ void *oi_os_map_list(size_t bytes)
 
 void *oi_os_remap_list(void *p, size_t bytes, size_t new_bytes)
 {
+#if OI_TSAN
+	/* ThreadSanitizer knows mmap and munmap, but not mremap: what it noted of the old addresses would stay, for whoever
+	 * is moved there next, and be reported as a race with them. */
+	void *q = oi_os_map_list(new_bytes);
+	if (!q)
+		return NULL;
+	memcpy(q, p, bytes);
+	munmap(p, bytes);
+	return q;
+#else
 	void *q = oi_perturb_fail() ? MAP_FAILED : mremap(p, bytes, new_bytes, MREMAP_MAYMOVE);
 	return q == MAP_FAILED ? NULL : q;
+#endif
 }
 
 void oi_os_unmap_list(void *p, size_t bytes)
