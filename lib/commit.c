@@ -14,8 +14,8 @@
  * number is still what 3 read: nothing else refers to o. A candidate s that was dropped had its references dropped while
  * they were still there, as their leaving s would have been an event on o, and a handshake came after. So all references to o
  * are in what bears the flag. Uncounted pointers ended at the handshakes; weak upgrades go through the commit word.
- * Two traps. Dropping and committing at once, without the handshake between, is wrong. And a candidate that dies by count after it
- * was counted holds its references until it is dismantled, perhaps much later: it must be followed although it is dead.
+ * Two traps. Dropping and committing at once, without the handshake between, is wrong. And a candidate that dies by count
+ * after it was counted holds its references until it is dismantled, perhaps much later: it must be followed although it is dead.
  * It ends: each failed commit is one rescue more, of an object that is on the list no longer.
  *
  * What only traverse tells of is written down when it is counted, and when its object is dropped, it is that which is dropped: of

@@ -6,7 +6,10 @@
 
 struct oi_thread;
 
-/* Merges and handed-over deaths, done on this thread; waits for other threads' deaths unless a finalizer or a watch holds them up. */
+/*
+ * Merges and handed-over deaths, done on this thread; waits for other threads' deaths unless a finalizer or a watch holds
+ * them up.
+ */
 void oi_flush_quick(struct oi_thread *t);
 /* The waiting alone. */
 void oi_flush_await(struct oi_thread *t);

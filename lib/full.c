@@ -229,7 +229,10 @@ static void flag_set(struct oi_pass *p)
 	oi_gate_leave(p->t);
 }
 
-/* One of a set, after the check: sealed, or given back, with the reference that was the set's. Inside a death of this thread's. */
+/*
+ * One of a set, after the check: sealed, or given back, with the reference that was the set's. Inside a death of this
+ * thread's.
+ */
 static bool decide(struct oi_pass *p, struct oi_header *h)
 {
 	if (oi_is_candidate(h)) {

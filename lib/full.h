@@ -19,9 +19,9 @@ enum oi_scope {
 
 /*
  * Under the lock, outside the gate: finds what is unreachable within the scope, which is settled when the first returns.
- * @generation: as which it counts. @between, or NULL, runs now and then outside the gate. The set for what dies, in this thread's
- * hand; NULL: no memory to begin, then there is nothing to finish. The second has it filled, calls oi_serve_begin, and returns how
- * many objects were looked at.
+ * @generation: as which it counts. @between, or NULL, runs now and then outside the gate. The set for what dies, in this
+ * thread's hand; NULL: no memory to begin, then there is nothing to finish. The second has it filled, calls oi_serve_begin,
+ * and returns how many objects were looked at.
  */
 struct oi_set *oi_full_begin(struct oi_thread *t, int generation, enum oi_scope scope, void (*between)(void));
 size_t oi_full_finish(struct oi_thread *t);

@@ -140,8 +140,8 @@ struct cds_lfs_node *oi_block_retire(struct oi_header *h)
 }
 
 /*
- * Under the heap lock, @p is empty, or large and its object dead. True: a collection walks, pages must stay what they are, and it is
- * on the list for the end of that.
+ * Under the heap lock, @p is empty, or large and its object dead. True: a collection walks, pages must stay what they are,
+ * and it is on the list for the end of that.
  */
 static bool keep(struct oi_page *p)
 {
