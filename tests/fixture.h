@@ -436,12 +436,32 @@ static inline void throttle(unsigned round)
 
 /* ---- threads ---- */
 
+struct start {
+	void *(*fn)(void *);
+	void *arg;
+	atomic_bool over; /* past what the sanitizer does first */
+};
+
+static inline void *started_main(void *arg)
+{
+	struct start *s = arg;
+	void *(*fn)(void *) = s->fn;
+	void *fn_arg = s->arg;
+
+	atomic_store(&s->over, true);
+	return fn(fn_arg);
+}
+
+/* It runs when this returns: AddressSanitizer's part of its start takes locks that a fork does not wait for. */
 static inline pthread_t thread_start(void *(*fn)(void *), void *arg)
 {
+	struct start s = { fn, arg, false };
 	pthread_t t;
 
-	if (pthread_create(&t, NULL, fn, arg) != 0)
+	if (pthread_create(&t, NULL, started_main, &s) != 0)
 		abort();
+	while (!atomic_load(&s.over))
+		sched_yield();
 	return t;
 }
 
