@@ -40,7 +40,8 @@
 #define LAG 4           /* thresholds */
 #define LAG_FLOOR 20000 /* objects: tiny thresholds are for tests */
 #define LAG_SHARE 8     /* of the old generation: so much more memory is no matter */
-#define FULL_LAG_SHARE 16 /* the same, for what becomes old during a full collection */
+#define FULL_LAG_SHARE 16 /* the same, for what becomes old during a full collection and is garbage */
+#define FULL_LAG_FLOOR 300000
 #define DELAY_NS 1000000
 #define SURVIVAL_HIGH 192 /* of 256 */
 
@@ -54,17 +55,20 @@ size_t oi_pace_cap(void)
 }
 
 /*
- * While a full collection runs, what becomes old may be garbage already; as much of it as was garbage the last time. In shares of
- * what is tolerated: 0 to 2.
+ * While a full collection runs, what becomes old may be garbage already; as much of it as was garbage the last time. When a
+ * heap has been filled and begins to change, the last time is no guide: hence half of the old generation at most. In shares
+ * of what is tolerated: 0 to 2.
  */
 static unsigned full_lag(void)
 {
-	uint64_t share = oi_load_relaxed(&oi_pace.old_then) / FULL_LAG_SHARE; /* recheck */
-	uint64_t n = oi_load_relaxed(&oi_pace.old_new) - oi_load_relaxed(&oi_pace.old_begun);
-	n = n * oi_load_relaxed(&oi_pace.yield) / 256;
-	if (share < LAG_FLOOR)
-		share = LAG_FLOOR;
-	return !oi_load_relaxed(&oi_pace.full) || n <= share ? 0 : n <= 2 * share ? 1 : 2;
+	uint64_t old = oi_load_relaxed(&oi_pace.old_then), n = oi_load_relaxed(&oi_pace.old_new); /* recheck */
+	n -= oi_load_relaxed(&oi_pace.old_begun);
+	uint64_t share = old / FULL_LAG_SHARE > LAG_FLOOR ? old / FULL_LAG_SHARE : LAG_FLOOR;
+	uint64_t most = old / 2 > FULL_LAG_FLOOR ? old / 2 : FULL_LAG_FLOOR;
+	uint64_t dead = n * oi_load_relaxed(&oi_pace.yield) / 256;
+	if (!oi_load_relaxed(&oi_pace.full) || (dead <= share && n <= most))
+		return 0;
+	return dead <= 2 * share && n <= 2 * most ? 1 : 2;
 }
 
 static void set_effective(void)
