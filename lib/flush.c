@@ -62,7 +62,7 @@ static uint32_t served_by_others(struct oi_thread *self)
 static bool quiet(struct oi_thread *self)
 {
 	uint32_t n = served_by_others(self);
-	return !oi_merge_any() && oi_death_all_served() && served_by_others(self) == n;
+	return !oi_merge_any() && !oi_stray_any() && oi_death_all_served() && served_by_others(self) == n;
 }
 
 static void merge_all(void)

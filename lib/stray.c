@@ -36,31 +36,41 @@ static struct oi_header *find(void)
 	return NULL;
 }
 
+/* In one stop. False: there is none. */
+static bool serve_one(struct oi_thread *t)
+{
+	struct oi_stop stop;
+	oi_world_stop(&stop);
+	struct oi_header *h = find();
+	enum oi_stray kind = OI_STRAY_MERGE;
+	if (h) {
+		oi_and_acq_rel(&h->flags, (uint8_t)~OI_FLAG_STRAY);
+		if (oi_is_dead(h))
+			kind = (enum oi_stray)oi_load_relaxed(&h->local);
+		else
+			oi_merge_stray(h);
+		oi_add_relaxed(&n_strays, (uint64_t)-1); /* in the stop: no fork between the two */
+	}
+	oi_world_start(&stop); /* which was a grace period */
+	if (!h)
+		return false;
+	if (kind == OI_STRAY_DEATH) {
+		oi_death(t, h);
+	} else if (kind == OI_STRAY_BLOCK) {
+		oi_gate_enter(t);
+		oi_block_free(t, h);
+		oi_gate_leave(t);
+	}
+	return true;
+}
+
 void oi_stray_serve(void)
 {
-	while (oi_stray_any()) {
-		struct oi_stop stop;
-		oi_world_stop(&stop);
-		struct oi_header *h = find();
-		enum oi_stray kind = OI_STRAY_MERGE;
-		if (h) {
-			oi_and_acq_rel(&h->flags, (uint8_t)~OI_FLAG_STRAY);
-			if (oi_is_dead(h))
-				kind = (enum oi_stray)oi_load_relaxed(&h->local);
-			else
-				oi_merge_stray(h);
-		}
-		oi_world_start(&stop); /* which was a grace period */
-		if (!h)
-			return;
-		oi_add_relaxed(&n_strays, (uint64_t)-1);
+	bool more = true;
+	while (more && oi_stray_any()) {
 		struct oi_thread *t = oi_current();
-		if (kind == OI_STRAY_DEATH) {
-			oi_death(t, h);
-		} else if (kind == OI_STRAY_BLOCK) {
-			oi_gate_enter(t);
-			oi_block_free(t, h);
-			oi_gate_leave(t);
-		}
+		oi_serve_begin(t); /* flush must not miss what is a stray no longer and not yet dead */
+		more = serve_one(t);
+		oi_serve_end(t);
 	}
 }
