@@ -47,8 +47,7 @@ OI_INLINE void each_candidate(struct oi_pass *p, candidate_fn fn)
 	struct oi_vector *list = &p->set->objects;
 	for (size_t i = 0; i < list->n && !p->failed; i++) {
 		struct oi_place at;
-		if (i + 8 < list->n)
-			__builtin_prefetch(list->data[i + 8]);
+		oi_vector_prefetch(list, i);
 		if (oi_place_of(list->data[i], &at) && oi_beside_open(&at))
 			fn(p, list->data[i], &at);
 		oi_pass_step(p, 16);

@@ -51,6 +51,7 @@ static void expire_weak_references(struct oi_pass *p)
 	struct oi_vector *list = &p->set->objects;
 	for (size_t i = p->n_seen; i < list->n; i++) {
 		struct oi_header *h = list->data[i];
+		oi_vector_prefetch(list, i);
 		if (oi_is_candidate(h) && (oi_flags(h) & OI_FLAG_WEAK))
 			oi_weak_expire(h);
 		if (p->t)
@@ -63,6 +64,7 @@ static void sift(struct oi_pass *p, bool (*fn)(struct oi_pass *p, struct oi_head
 {
 	struct oi_vector *list = &p->set->objects;
 	while (p->n_seen < list->n) {
+		oi_vector_prefetch(list, p->n_seen);
 		struct oi_header *h = list->data[p->n_seen++];
 		if (fn(p, h))
 			list->data[p->n_kept++] = h;

@@ -229,6 +229,7 @@ static bool clear_all(struct oi_thread *t, struct oi_set *s)
 	size_t end = quantum(s);
 	while (s->cursor < end) {
 		struct oi_header *h = s->objects.data[s->cursor];
+		oi_vector_prefetch(&s->objects, s->cursor);
 		const ouro_type *type = oi_type_of(h);
 		if (type->clear && s->called != s->cursor + 1) {
 			if (inside)
@@ -260,6 +261,7 @@ static void recycle_run(struct oi_thread *t, struct oi_set *s)
 	oi_gate_enter(t);
 	for (; s->cursor < s->objects.n && n < GATE_SLICE && !oi_heap_walked(); s->cursor++) {
 		struct oi_header *h = s->objects.data[s->cursor];
+		oi_vector_prefetch(&s->objects, s->cursor);
 		if (oi_page_of(h) != p || oi_has_callbacks(h))
 			break;
 		oi_death_count(t, h);

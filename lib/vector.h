@@ -4,6 +4,8 @@
 
 #include "compiler.h"
 
+#define OI_VECTOR_AHEAD 12
+
 struct oi_vector {
 	void **data;
 	size_t n, capacity;
@@ -20,6 +22,13 @@ OI_INLINE bool oi_vector_push(struct oi_vector *v, void *p)
 		return false;
 	v->data[v->n++] = p;
 	return true;
+}
+
+/* What the items point to comes from memory in order: before looking at item @i. */
+OI_INLINE void oi_vector_prefetch(const struct oi_vector *v, size_t i)
+{
+	if (likely(i + OI_VECTOR_AHEAD < v->n))
+		__builtin_prefetch(v->data[i + OI_VECTOR_AHEAD], 1);
 }
 
 #endif
