@@ -6,6 +6,7 @@
 #include "os.h"
 #include "vector.h"
 
+struct oi_beside_ring oi_beside_ring;
 static struct oi_page_beside *page_maps;
 
 struct oi_page_beside *oi_beside_of_page(struct oi_page *p)
@@ -39,6 +40,16 @@ void oi_beside_count_exactly(const struct oi_place *at)
 		return; /* it counts as held from outside, which is conservative */
 	uint32_t *d = &map->count[at->block];
 	*d = *d ? *d + 1 : OI_BESIDE_EXACT;
+}
+
+void oi_beside_count_rest(void)
+{
+	for (unsigned i = 0; i < OI_BESIDE_RING; i++) {
+		struct oi_place *at = &oi_beside_ring.at[i];
+		if (at->map)
+			oi_beside_count_one(at);
+		at->map = NULL;
+	}
 }
 
 int64_t oi_beside_internal(const struct oi_place *at)
@@ -82,34 +93,32 @@ static bool list_pages(struct oi_region *r, struct oi_vector *pages)
 {
 	bool ok = true;
 	oi_heap_lock();
-	for (size_t i = OI_FIRST_PAGE; i < OI_PAGES && ok; i += r->page[i].n_pages ? r->page[i].n_pages : 1)
-		if (oi_load_acquire(&r->page[i].state) != OI_PAGE_FREE && r->page[i].tracked) /* [H2] */
-			ok = oi_vector_push(pages, &r->page[i]);
+	for (size_t i = OI_FIRST_PAGE; i < OI_PAGES && ok; i += r->page[i].n_pages ? r->page[i].n_pages : 1) {
+		if (oi_load_acquire(&r->page[i].state) == OI_PAGE_FREE || !r->page[i].tracked) /* [H2] */
+			continue;
+		r->beside->reciprocal[i] = r->page[i].reciprocal;
+		ok = oi_vector_push(pages, &r->page[i]);
+	}
 	oi_heap_unlock();
 	return ok;
 }
 
-bool oi_beside_make(struct oi_vector *regions)
+bool oi_beside_make(struct oi_vector *regions, struct oi_vector *pages)
 {
 	bool ok = list_regions(regions);
 	for (size_t i = 0; i < regions->n && ok; i++) {
 		struct oi_region *r = regions->data[i];
 		ok = (r->beside = oi_os_map_list(sizeof *r->beside)) != NULL;
 		cover(r, true);
+		ok = ok && list_pages(r, pages);
 	}
-	return ok;
-}
-
-bool oi_beside_list_pages(const struct oi_vector *regions, struct oi_vector *pages)
-{
-	bool ok = true;
-	for (size_t i = 0; i < regions->n && ok; i++)
-		ok = list_pages(regions->data[i], pages);
 	return ok;
 }
 
 void oi_beside_drop(struct oi_thread *t, struct oi_vector *regions)
 {
+	for (unsigned i = 0; i < OI_BESIDE_RING; i++)
+		oi_beside_ring.at[i].map = NULL;
 	for (size_t i = 0; i < regions->n; i++) {
 		struct oi_region *r = regions->data[i];
 		if (t)

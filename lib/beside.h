@@ -3,7 +3,8 @@
  *
  * A byte counts the references from members, two bits say member and marked. Young collections run in the middle of such a
  * collection and use the side bytes of the region's head, so these lie elsewhere: a map for each region, made when the
- * collection begins and given back when it ends. Regions made meanwhile have none: what lies there is new, and no member.
+ * collection begins and given back when it ends. Regions made meanwhile have none, and pages made meanwhile are not in it: what
+ * lies there is new, and no member.
  * Only the collection writes here. What few pages need is mapped for those alone: exact counts from 255 on, and where notes are.
  */
 #ifndef OI_BESIDE_H
@@ -18,10 +19,11 @@ struct oi_thread;
 #define OI_BESIDE_EXACT 255
 
 struct oi_beside {
-	uint8_t count[OI_PAGES][OI_BLOCKS];
+	uint32_t reciprocal[OI_PAGES]; /* of the page's block size; 0: not looked at. Pages' heads would be two cold lines each */
 	struct oi_bits {
 		uint64_t member, mark; /* of 64 blocks; side by side, as they are read together */
 	} bits[OI_PAGES][OI_BITMAP];
+	uint8_t count[OI_PAGES][OI_BLOCKS];
 };
 
 struct oi_page_beside {
@@ -38,17 +40,16 @@ struct oi_place {
 	uint32_t page_index, block;
 };
 
-/* False: it has none, as objects that cannot be traversed, and those in new regions. Inside the gate. */
+/* False: it has none, as objects that cannot be traversed, and those in new regions and pages. Inside the gate. */
 OI_INLINE bool oi_place_of(const struct oi_header *h, struct oi_place *at)
 {
 	struct oi_region *r = oi_region_of(h);
 	at->map = r->beside;
 	at->page_index = (uint32_t)oi_page_number(h);
 	at->page = &r->page[at->page_index];
-	if (unlikely(!at->map) || !at->page->tracked)
-		return false;
-	at->block = (uint32_t)oi_block_index(at->page, h);
-	return true;
+	uint32_t reciprocal = likely(at->map) ? at->map->reciprocal[at->page_index] : 0;
+	at->block = (uint32_t)(((uintptr_t)h & (OI_PAGE - 1)) * reciprocal >> 32); /* as oi_block_index */
+	return reciprocal != 0;
 }
 
 /* May oi_place_of be asked? Of words that need not be an object's address, or no longer. */
@@ -89,18 +90,38 @@ OI_INLINE void oi_beside_count_one(const struct oi_place *at)
 		oi_beside_count_exactly(at);
 }
 
+/*
+ * The same, later: the entry is fetched while others are counted. 150 ns an object over a cold random graph without, 30 with.
+ * Before counts are read: oi_beside_count_rest.
+ */
+#define OI_BESIDE_RING 16
+extern struct oi_beside_ring {
+	struct oi_place at[OI_BESIDE_RING];
+	unsigned next;
+} oi_beside_ring;
+
+OI_INLINE void oi_beside_count_later(const struct oi_place *now)
+{
+	struct oi_place *at = &oi_beside_ring.at[oi_beside_ring.next++ % OI_BESIDE_RING];
+	__builtin_prefetch(oi_beside_count(now), 1);
+	if (at->map)
+		oi_beside_count_one(at);
+	*at = *now;
+}
+
+void oi_beside_count_rest(void);
+
 /* References from members; -1: too many to know, for want of memory. */
 int64_t oi_beside_internal(const struct oi_place *at);
 
 /*
- * Maps for all regions there are, whose list goes into @regions; of their pages, those of objects that can be traversed. Once
+ * Maps for all regions there are, whose list goes into @regions; into @pages those of objects that can be traversed. Once
  * oi_candidates.walking is set and a handshake over, so that none of them changes. False: no memory; drop what there is.
  */
-bool oi_beside_make(struct oi_vector *regions);
-bool oi_beside_list_pages(const struct oi_vector *regions, struct oi_vector *pages);
+bool oi_beside_make(struct oi_vector *regions, struct oi_vector *pages);
 /* Exact counts begin anew. Outside the gate of @t; NULL: in the child of a fork. */
 void oi_beside_forget_exact(struct oi_thread *t);
-/* Gives the maps back. Likewise. */
+/* Gives the maps back, and what is to be counted is not. Likewise. */
 void oi_beside_drop(struct oi_thread *t, struct oi_vector *regions);
 
 #endif

@@ -62,12 +62,12 @@ OI_INLINE const ouro_type *look(const struct oi_pass *p, const struct oi_header 
 
 /* ---- 2: counting ---- */
 
-static void count_child(void *child, void *arg)
+OI_INLINE void count_child(void *child, void *arg)
 {
 	struct oi_place at;
 	(void)arg;
-	if (oi_place_of(oi_header_of(child), &at) && oi_beside_open(&at))
-		oi_beside_count_one(&at);
+	if (oi_place_of(oi_header_of(child), &at)) /* also what is no candidate: nobody looks */
+		oi_beside_count_later(&at);
 }
 
 /* What traverse tells of: counted, and written down. */
@@ -260,6 +260,7 @@ bool oi_commit(struct oi_pass *p)
 	oi_gate_enter(p->t);
 	each_candidate(p, count_among_candidates);
 	note_opaque(p);
+	oi_beside_count_rest();
 	each_candidate(p, check);
 	drop_reached(p);
 	oi_gate_leave(p->t);

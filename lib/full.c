@@ -119,7 +119,7 @@ static void begin(struct oi_thread *t, struct oi_set *s, void (*between)(void), 
 	for (uint64_t i = 0; i < oi_candidates.n_rescued && i < OI_RESCUE_LOG; i++)
 		oi_candidates.rescued[i] = NULL;
 	oi_store_relaxed(&oi_candidates.n_rescued, UINT64_C(0)); /* recheck: no flag is anywhere */
-	if (!oi_beside_make(&pass.regions))
+	if (!oi_beside_make(&pass.regions, &pass.pages))
 		pass.failed = true;
 }
 
@@ -142,7 +142,6 @@ static void empty(struct oi_thread *t, struct oi_vector *v)
 /* Once the set is the pass's no more. */
 static void end(struct oi_thread *t)
 {
-	oi_suspect_forget();
 	oi_beside_forget_exact(t);
 	oi_beside_drop(t, &pass.regions);
 	struct oi_vector *lists[] = { &pass.regions, &pass.pages, &pass.stack, &pass.opaque, &pass.edges };

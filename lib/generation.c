@@ -126,7 +126,8 @@ bool oi_generation_grow_older(struct oi_header *h, bool straight)
 /* Only what is not zero already is written: the child of a fork shares these pages. */
 static void make_page_old(struct oi_page *p, bool members)
 {
-	struct oi_beside *map = members && p->state != OI_PAGE_FREE ? oi_region_of(p)->beside : NULL;
+	struct oi_beside *map = members ? oi_region_of(p)->beside : NULL; /* none, if it is new */
+	map = map && map->reciprocal[oi_page_index(p)] ? map : NULL;
 	uint64_t *age0 = oi_young_bits(p, 0), *age1 = oi_young_bits(p, 1);
 	for (size_t w = 0; w < OI_BITMAP; w++) {
 		if (map)

@@ -6,7 +6,5 @@
 
 /* Outside the gate. Puts what may be garbage onto p->set's list, flagged; p->failed if there is no memory. */
 void oi_suspect_find(struct oi_pass *p);
-/* Of a pass that is over, or whose thread vanished in a fork, nothing is left. */
-void oi_suspect_forget(void);
 
 #endif
