@@ -188,6 +188,7 @@ static void *reaper_main(void *arg)
 	oi_store_release(&reaper.running, true);
 	if (!attach("ouro-reaper"))
 		return NULL;
+	oi_self->thorough = true; /* nobody waits for it, and what a set's death entails is over when the set is */
 	uint32_t word;
 	while (go_on(&reaper, &word)) {
 		oi_exchange_seq_cst(&want_reap, 0u); /* [B1] */

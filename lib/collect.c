@@ -10,7 +10,8 @@
  *
  * Completeness: whatever was unreachable at the call has all its references inside the unreachable part, so trial deletion
  * of all generations finds all of it. Dead objects whose children are not yet released, condemned sets, and merges that wait
- * still hold references; a collection that was asked for therefore flushes first.
+ * still hold references; a full collection that was asked for therefore keeps automatic ones from beginning and flushes, before
+ * it begins itself.
  */
 #include "collect.h"
 
@@ -41,6 +42,8 @@
 
 static pthread_mutex_t collect_lock = PTHREAD_MUTEX_INITIALIZER;
 static __thread unsigned locked_by_me; /* times: it nests */
+static unsigned n_holding_off;  /* threads that ask for a full collection, and no automatic one may begin */
+static __thread unsigned holding_off;
 static struct oi_trial trial; /* under the lock; keeps its memory between young collections */
 static uint64_t n_collections[3], n_collected[3], duration_ns[3];
 
@@ -80,6 +83,41 @@ void oi_collect_reset_statistics(void)
 	for (int g = 0; g < 3; g++)
 		n_collections[g] = n_collected[g] = duration_ns[g] = 0;
 	oi_trial_free(&trial);
+}
+
+static void lock_both(void)
+{
+	oi_full_lock();
+	oi_collect_lock();
+}
+
+static void unlock_both(void)
+{
+	oi_collect_unlock();
+	oi_full_unlock();
+}
+
+/* ---- keeping automatic collections away ---- */
+
+bool oi_collect_held_off(void)
+{
+	return oi_load_relaxed(&n_holding_off) != 0; /* recheck: under the lock, which hold_off has held since */
+}
+
+/* Those that have begun are over when it returns; the sets they found are in the queue or in a thread's hands. */
+static void hold_off(void)
+{
+	holding_off++;
+	oi_add_relaxed(&n_holding_off, 1u);
+	lock_both();
+	unlock_both();
+}
+
+static void hold_off_no_more(void)
+{
+	holding_off--;
+	if (oi_add_relaxed(&n_holding_off, -1u) == 1)
+		oi_background_collect();
 }
 
 struct collection {
@@ -162,15 +200,16 @@ static void report(struct collection *c, struct oi_set *s, uint64_t ns)
 }
 
 /*
- * Of up to @cap objects; with @whole of none if there are more. The set of what was found, empty perhaps, in this thread's hand;
- * NULL: no memory to begin. In any case the thread counts as serving from when its members are in no queue.
+ * Of up to @cap objects; with @whole, by a call, of none if there are more. The set of what was found, empty perhaps, in this thread's hand;
+ * NULL: no memory to begin, or not now. In any case the thread counts as serving from when its members are in no queue.
  */
 static struct oi_set *collect_young(struct oi_thread *t, int generation, size_t cap, bool *whole)
 {
 	struct collection c = { .generation = generation, .cap = cap, .whole = whole != NULL };
+	bool automatic = !whole;
 	oi_collect_lock();
 	oi_serve_begin(t);
-	struct oi_set *s = oi_set_new(generation);
+	struct oi_set *s = automatic && oi_collect_held_off() ? NULL : oi_set_new(generation);
 	if (s) {
 		uint64_t began = oi_now_ns();
 		oi_event(OURO_GC_START, generation, 0, 0, 0);
@@ -188,27 +227,45 @@ static struct oi_set *collect_young(struct oi_thread *t, int generation, size_t 
 	return s;
 }
 
+/* Sets that automatic collections found and nobody has begun: unreachable now, so gone when this returns. */
+static void take_over_queued(struct oi_thread *t)
+{
+	size_t budget = SIZE_MAX;
+	if (oi_runtime.config.finalizers == OURO_FINALIZERS_THREAD)
+		while (oi_set_serve(t, &budget))
+			;
+}
+
 #define QUIET_NS 2000000
+#define ROUNDS 20
+
+/* Under the locks, which who is at a death may need: so not for long. */
+static bool await_quiet(struct oi_thread *t)
+{
+	uint64_t until = oi_now_ns() + QUIET_NS;
+	bool quiet;
+	while (!(quiet = oi_flush_all_quiet(t)) && oi_now_ns() < until)
+		oi_sleep_ns(20000);
+	return quiet;
+}
 
 /*
- * Takes both locks. For all there is: when no condemned set is being cleared that refers to what was garbage at the call; a
- * young collection that began just before may be at one. Who is at one may need the locks: so they are given back now and then.
+ * Takes both locks, when nothing dead is left that refers to what was garbage at the call: in no thread's hands and in no
+ * queue. What died of what was in hand may be in a queue again; running threads fill them too, so there is an end to looking.
  * Sets with finalizers that still run do hold what they refer to.
  */
-static void lock_both(struct oi_thread *t, enum oi_scope scope)
+static void lock_both_in_quiet(struct oi_thread *t)
 {
-	for (;;) {
-		oi_full_lock();
-		oi_collect_lock();
-		uint64_t until = oi_now_ns() + QUIET_NS;
-		bool quiet;
-		while (!(quiet = scope != OI_SCOPE_ALL || t->dying || oi_flush_all_quiet(t)) && oi_now_ns() < until)
-			oi_sleep_ns(20000);
-		if (quiet)
+	for (unsigned n = 0;; n++) {
+		lock_both();
+		bool quiet = t->dying || await_quiet(t);
+		if (quiet && (n >= ROUNDS || !oi_flush_any_waiting()))
 			return;
-		oi_collect_unlock();
-		oi_full_unlock();
-		oi_sleep_ns(100000);
+		unlock_both();
+		if (!quiet)
+			oi_sleep_ns(100000);
+		take_over_queued(t);
+		oi_flush_quick(t);
 	}
 }
 
@@ -222,11 +279,27 @@ static void pace_done(enum oi_scope scope, size_t survivors, size_t dead)
 	oi_collect_unlock();
 }
 
+/* No memory. */
+static void begin_nothing(struct oi_thread *t)
+{
+	oi_serve_begin(t);
+	oi_pace_full_freed();
+}
+
 /* Beside the mutators. The result as of collect_young. */
 static struct oi_set *collect_beside(struct oi_thread *t, int generation, enum oi_scope scope, void (*between)(void))
 {
 	struct collection c = { .generation = generation };
-	lock_both(t, scope);
+	bool automatic = scope == OI_SCOPE_OLD;
+	if (scope == OI_SCOPE_ALL)
+		lock_both_in_quiet(t);
+	else
+		lock_both();
+	if (automatic && oi_collect_held_off()) {
+		unlock_both();
+		oi_serve_begin(t);
+		return NULL;
+	}
 	uint64_t began = oi_now_ns();
 	oi_event(OURO_GC_START, c.generation, 0, 0, 0);
 	if (scope != OI_SCOPE_YOUNG)
@@ -240,7 +313,7 @@ static struct oi_set *collect_beside(struct oi_thread *t, int generation, enum o
 	if (s)
 		report(&c, s, oi_now_ns() - began);
 	else
-		oi_serve_begin(t);
+		begin_nothing(t);
 	oi_full_unlock();
 	return s;
 }
@@ -305,7 +378,7 @@ void oi_collect_automatic(int generation, void (*between)(void))
 		work_in_quanta(t, s, between);
 	}
 	oi_serve_end(t);
-	if (generation == 2) {
+	if (generation == 2 && s) {
 		oi_pace_full_freed();
 		oi_limbo_reclaim_idle();
 	}
@@ -323,15 +396,6 @@ static ssize_t work_or_queue(struct oi_thread *t, struct oi_set *s)
 	return (ssize_t)n_dead;
 }
 
-/* Sets that automatic collections found and nobody has begun: unreachable now, so gone when this returns. */
-static void take_over_queued(struct oi_thread *t)
-{
-	size_t budget = SIZE_MAX;
-	if (oi_runtime.config.finalizers == OURO_FINALIZERS_THREAD)
-		while (oi_set_serve(t, &budget))
-			;
-}
-
 /* What is free, as far as no other thread's gate keeps it. */
 static void give_back(struct oi_thread *t)
 {
@@ -344,15 +408,20 @@ static void give_back(struct oi_thread *t)
 	oi_heap_purge();
 }
 
+/* What condemned sets refer to looks held: there are none when it begins. */
+static struct oi_set *collect_all(struct oi_thread *t)
+{
+	hold_off();
+	struct oi_set *s = collect_beside(t, 2, OI_SCOPE_ALL, NULL);
+	hold_off_no_more();
+	return s;
+}
+
 static ssize_t collect_now(struct oi_thread *t, int generation)
 {
 	bool thorough = t->thorough;
 	oi_flush_quick(t);
-	if (generation == 2) { /* what condemned sets refer to looks held: see also lock_both */
-		take_over_queued(t);
-		oi_flush_quick(t);
-	}
-	struct oi_set *s = generation == 2 ? collect_beside(t, 2, OI_SCOPE_ALL, NULL) : collect_all_young(t, generation);
+	struct oi_set *s = generation == 2 ? collect_all(t) : collect_all_young(t, generation);
 	t->thorough = true; /* what dies with it is gone when this returns */
 	ssize_t n = s ? work_or_queue(t, s) : 0;
 	oi_serve_end(t);
@@ -387,6 +456,7 @@ void oi_collect_fork(int phase)
 		if (!had_it)
 			oi_collect_lock();
 	} else if (phase == OI_FORK_CHILD) {
+		n_holding_off = holding_off;
 		/* Forked inside a pinned region, without the lock: whoever else held it is gone. */
 		if (!locked_by_me)
 			collect_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;

@@ -12,6 +12,9 @@ void oi_collect_unlock(void);
 /* Does this thread hold it, or that of full collections (inside an event function)? */
 bool oi_collect_locked_by_me(void);
 
+/* May no automatic collection begin now? A full one that was asked for is about to. */
+bool oi_collect_held_off(void);
+
 /*
  * The collector thread: a collection that is due; the set goes to the queue if user code must run for it. @between, or NULL, is
  * called now and then by a full one, outside the gate; it may run a young one.

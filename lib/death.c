@@ -104,6 +104,14 @@ static void hand_over_frames(struct oi_thread *t)
 	pthread_mutex_unlock(&handed_lock);
 }
 
+bool oi_death_any_handed_over(void)
+{
+	pthread_mutex_lock(&handed_lock);
+	bool any = handed.n;
+	pthread_mutex_unlock(&handed_lock);
+	return any;
+}
+
 /* Frames are taken, and what is left of them handed over, under the lock while the thread counts as serving. */
 bool oi_death_all_served(void)
 {

@@ -36,6 +36,7 @@ void oi_death_hand_over(struct oi_header *h);
 bool oi_death_serve_handed_over(struct oi_thread *t);
 /* Nothing handed over waits or is being worked on by another thread. */
 bool oi_death_all_served(void);
+bool oi_death_any_handed_over(void);
 
 /*
  * The end of an object whose references are dropped, as part of a set: weak cells, watches, destroy, memory. Outside the gate.

@@ -71,6 +71,12 @@ static void merge_all(void)
 		oi_sleep_ns(20000); /* an owner in the middle of an operation, or pinned: it will do it itself */
 }
 
+bool oi_flush_any_waiting(void)
+{
+	bool sets = oi_set_any_queued() && oi_runtime.config.finalizers == OURO_FINALIZERS_THREAD;
+	return sets || oi_merge_any() || oi_stray_any() || oi_death_any_handed_over();
+}
+
 void oi_flush_quick(struct oi_thread *t)
 {
 	merge_all();

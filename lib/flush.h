@@ -11,6 +11,8 @@ struct oi_thread;
  * them up.
  */
 void oi_flush_quick(struct oi_thread *t);
+/* Does something dead wait in a queue? In manual mode the sets there do so for good. */
+bool oi_flush_any_waiting(void);
 /* The waiting alone. */
 void oi_flush_await(struct oi_thread *t);
 /* No other thread is carrying out deaths, but for those in a finalizer or a watch. */

@@ -25,6 +25,7 @@
 #include <errno.h>
 
 #include "background.h"
+#include "collect.h"
 #include "count.h"
 #include "gate.h"
 #include "heap.h"
@@ -194,7 +195,7 @@ void oi_pace_allocated_batch(struct oi_thread *t)
 int oi_pace_due(int max)
 {
 	int64_t threshold = oi_load_relaxed(&oi_pace.threshold), young = oi_load_relaxed(&oi_pace.young); /* recheck */
-	if (!oi_load_relaxed(&oi_pace.enabled) || !threshold)
+	if (!oi_load_relaxed(&oi_pace.enabled) || !threshold || oi_collect_held_off())
 		return -1;
 	if (max == 2 && large_lag())
 		return 2;
