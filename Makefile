@@ -62,8 +62,8 @@ BENCH_BINS   := $(patsubst %.cc,$(BUILD)/%,$(sort $(wildcard bench/bench_*.cc)))
 EXAMPLE_BINS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard examples/*.c)))
 DEPSERVER    := $(BUILD)/examples/depserver/depserver
 
-.PHONY: all check check-one tsan asan stress bench bench-pause demo deps deps-build deps-demo deps-bench deps-pause \
-	deps-sanitize deps-models models install uninstall clean help tests-build stress-build examples lint
+.PHONY: all check check-one tsan asan stress bench bench-peers bench-pause demo deps deps-build deps-demo deps-bench \
+	deps-cxx deps-peers deps-pause deps-sanitize deps-models models install uninstall clean help tests-build stress-build examples lint
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -189,6 +189,11 @@ bench: deps-bench
 	$(MAKE) $(BENCH_BINS)
 	bench/run.sh $(BUILD)/bench
 
+## bench-peers: every row beside every peer that Debian packages, build/bench/report.html and .json, the README's table
+bench-peers: deps-cxx deps-peers
+	$(MAKE) $(BENCH_BINS)
+	bench/report.sh $(BUILD)/bench build/bench
+
 ## bench-pause: pauses, worst operations, memory beside CPython, Boehm and malloc; pictures in build/bench (LIVE, SECONDS)
 LIVE  ?= 100000 1000000 10000000
 GRAPH ?= cycles
@@ -201,20 +206,27 @@ bench-pause: deps-build deps-pause
 # ---- Debian packages ----
 DEPS_BUILD    := gcc libc6-dev pkg-config liburcu-dev libcmocka-dev
 DEPS_DEMO     := gcc libc6-dev pkg-config liburcu-dev libuv1-dev redis-tools
-DEPS_BENCH    := $(DEPS_BUILD) g++ libbenchmark-dev libgc-dev libmimalloc-dev
+DEPS_CXX      := $(DEPS_BUILD) g++ libbenchmark-dev
+DEPS_BENCH    := $(DEPS_CXX) libgc-dev libmimalloc-dev
+DEPS_PEERS    := libgc-dev libmimalloc-dev gnuplot-nox
 DEPS_PAUSE    := libgc-dev python3 gnuplot-nox
 DEPS_SANITIZE := $(DEPS_BUILD) clang libclang-rt-14-dev
 DEPS_MODELS   := gcc libc6-dev spin
 ## deps: installs the Debian packages that are missing (or says which, where it may not)
 deps:
 	@tests/deps.sh $(sort $(DEPS_BUILD) $(DEPS_DEMO) $(DEPS_BENCH) $(DEPS_PAUSE) $(DEPS_SANITIZE) $(DEPS_MODELS))
+	@$(MAKE) --no-print-directory deps-peers
 deps-build:
 	@tests/deps.sh $(DEPS_BUILD)
 deps-demo:
 	@tests/deps.sh $(DEPS_DEMO)
+deps-cxx:
+	@tests/deps.sh $(DEPS_CXX)
 deps-bench:
 	@tests/deps.sh $(DEPS_BENCH)
-# Peers and pictures: what cannot be installed is skipped.
+# Peers and pictures: what cannot be installed is skipped, and the others are not.
+deps-peers:
+	-@status=0; for package in $(DEPS_PEERS); do tests/deps.sh $$package || status=1; done; exit $$status
 deps-pause:
 	-@tests/deps.sh $(DEPS_PAUSE)
 deps-sanitize:

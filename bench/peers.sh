@@ -1,30 +1,58 @@
 #!/bin/sh
-# peers.sh cflags|libs|list - which peers the benchmarks can be compared with on this machine.
-#   cflags  a macro for each peer that is there
-#   libs    what to link for them
-#   list    a line for each peer that is not, saying what is skipped
+# peers.sh cflags|libs|list|versions - which peers the benchmarks can be compared with on this machine.
+#   cflags    a macro for each peer that is there
+#   libs      what to link for them
+#   list      a line for each peer that is not, saying what is skipped
+#   versions  NAME <tab> VERSION for each, and for what the benchmarks themselves are made with
 #
 # mimalloc has neither macro nor library: it replaces malloc in every program linked with it, and so the rows
 # that measure the C library's malloc. peer_mimalloc.h loads it privately, at run time.
 set -u
 CXX=${CXX:-g++}
 
-header() { # header FILE: can the compiler find it?
+# Each of these answers whether something is there.
+header() { # header FILE: the compiler finds it
 	printf '#include <%s>\n' "$1" | $CXX -D_GNU_SOURCE -x c++ -E - >/dev/null 2>&1
 }
 
-each() { # each FUNCTION: calls it with name, header, Debian package, macro, libraries
-	$1 Boehm gc.h libgc-dev -DHAVE_GC=1 -lgc
-	$1 mimalloc mimalloc.h libmimalloc-dev '' ''
-	$1 liburcu-memb urcu/urcu-memb.h liburcu-dev -DHAVE_URCU_MEMB=1 '-lurcu-memb -lurcu-common'
+each() { # each FUNCTION: calls it with name, Debian package, macro, libraries, and the command that says whether it is there
+	$1 Boehm libgc-dev -DHAVE_GC=1 -lgc header gc.h
+	$1 mimalloc libmimalloc-dev '' '' header mimalloc.h
+	$1 liburcu-memb liburcu-dev -DHAVE_URCU_MEMB=1 '-lurcu-memb -lurcu-common' header urcu/urcu-memb.h
 }
 
-cflags() { header "$2" && printf -- '%s ' "$4"; }
-libs() { header "$2" && printf -- '%s ' "$5"; }
-list() { header "$2" || printf '%s is not installed (package %s): its rows are skipped\n' "$1" "$3"; }
+there() { # there NAME PACKAGE MACRO LIBRARIES COMMAND...
+	shift 4
+	"$@"
+}
+
+cflags() { there "$@" && printf -- '%s ' "$3"; }
+libs() { there "$@" && printf -- '%s ' "$4"; }
+list() { there "$@" || printf '%s is not installed (package %s): its rows are skipped\n' "$1" "$2"; }
+
+package() { # package NAME: its version, or nothing
+	dpkg-query -W -f '${db:Status-Status} ${Version}\n' "$1" 2>/dev/null | sed -n 's/^installed //p'
+}
+
+version() {
+	if there "$@"; then
+		found=$(package "$2")
+		printf '%s\t%s\n' "$1" "${found:-of unknown version}"
+	else
+		printf '%s\tnot installed (package %s): skipped\n' "$1" "$2"
+	fi
+}
+
+made_with() {
+	printf 'compiler version\t%s\n' "$($CXX --version | head -n 1)"
+	printf 'C library\t%s\n' "$(getconf GNU_LIBC_VERSION)"
+	printf 'Google Benchmark\t%s\n' "$(package libbenchmark-dev)"
+	printf 'liburcu\t%s\n' "$(package liburcu-dev)"
+}
 
 case ${1:-} in
 cflags | libs | list) each "$1" ;;
-*) echo "usage: $0 cflags|libs|list" >&2 && exit 2 ;;
+versions) made_with && each version ;;
+*) echo "usage: $0 cflags|libs|list|versions" >&2 && exit 2 ;;
 esac
 exit 0

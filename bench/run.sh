@@ -1,16 +1,21 @@
 #!/bin/sh
-# run.sh DIR - runs every benchmark of DIR several times and prints medians: the machine, the rows as Google
-# Benchmark prints them, and a table of ours beside each peer.
+# run.sh DIR [JSON [PROGRAM...]] - runs every benchmark of DIR several times, or only these, and prints medians: the
+# machine, the rows as Google Benchmark prints them, and a table of ours beside each peer.
+#   JSON               gets every repetition of every row (merge.awk)
 #   BENCH_FILTER       regular expression for the rows (all)
 #   BENCH_REPETITIONS  repetitions of each row (5)
 #   BENCH_MIN_TIME     seconds for each repetition (0.05)
 set -u
-dir=${1:?usage: run.sh DIR}
+dir=${1:?usage: run.sh DIR [JSON [PROGRAM...]]}
 here=$(dirname "$0")
 out=$(mktemp -d) || exit 1
 trap 'rm -rf "$out"' EXIT
+json=${2:-$out/all}
+shift
+[ $# -gt 0 ] && shift
 status=0
 . "$here/machine.sh"
+options="--benchmark_repetitions=${BENCH_REPETITIONS:-5} --benchmark_min_time=${BENCH_MIN_TIME:-0.05}"
 
 # What Google Benchmark says about the machine before every file is dropped; what ouro has to say is not.
 said() {
@@ -30,9 +35,9 @@ one() { # one PROGRAM
 	filter=--benchmark_filter=${BENCH_FILTER:-.}
 	"$1" "$filter" --benchmark_list_tests=true >"$out/$name.list" 2>"$out/err"
 	[ -s "$out/$name.list" ] || return
-	"$1" "$filter" --benchmark_repetitions="${BENCH_REPETITIONS:-5}" \
-		--benchmark_min_time="${BENCH_MIN_TIME:-0.05}" --benchmark_enable_random_interleaving=true \
-		--benchmark_report_aggregates_only=true --benchmark_color=false \
+	# shellcheck disable=SC2086 # several words
+	"$1" "$filter" $options --benchmark_enable_random_interleaving=true \
+		--benchmark_display_aggregates_only=true --benchmark_color=false \
 		--benchmark_out="$out/$name.json" --benchmark_out_format=json >"$out/rows" 2>"$out/err"
 	code=$?
 	printf '\n== %s\n' "$name"
@@ -44,17 +49,22 @@ one() { # one PROGRAM
 	status=1
 }
 
-found=
-for program in "$dir"/bench_*; do
-	case $program in *.d) continue ;; esac
-	[ -x "$program" ] || continue
-	[ -n "$found" ] || { machine "$program" && "$here/peers.sh" list; }
-	found=1
+programs() { # programs [PROGRAM...]: those, else all of DIR, that can be run
+	[ $# -gt 0 ] || set -- "$dir"/bench_*
+	for program; do
+		case $program in *.d) ;; *) [ -x "$program" ] && printf '%s\n' "$program" ;; esac
+	done
+}
+
+programs "$@" >"$out/programs"
+[ -s "$out/programs" ] || { echo "no benchmarks in $dir: make bench builds and runs them" >&2 && exit 1; }
+machine "$(head -n 1 "$out/programs")" && "$here/peers.sh" list
+while read -r program; do
 	one "$program"
-done
-[ -n "$found" ] || { echo "no benchmarks in $dir: make bench builds and runs them" >&2 && exit 1; }
+done <"$out/programs"
 ls "$out"/*.json >/dev/null 2>&1 || { echo "no row matches $BENCH_FILTER" >&2 && exit 1; }
-awk -f "$here/table.awk" "$out"/*.list "$out"/*.json
+awk -v options="$options" -f "$here/merge.awk" "$out"/*.list "$out"/*.json >"$json" || exit 1
+awk -f "$here/rows.awk" "$json" >"$out/all.rows" && awk -f "$here/table.awk" "$out/all.rows"
 echo
 field load "$(cut -d ' ' -f 1-3 /proc/loadavg) at the end"
 exit $status

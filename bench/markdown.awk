@@ -1,0 +1,51 @@
+# markdown.awk ROWS - from rows.awk's lines: the README's table, a line for each row, ours first
+
+# Three digits are what a figure is good for; thousands are set apart.
+function short(x, text, n) {
+	if (x < 20)
+		return sprintf(x < 0.1 ? "%.2f" : "%.1f", x)
+	text = sprintf("%.0f", x)
+	for (n = length(text) - 3; n > 0; n -= 3)
+		text = substr(text, 1, n) " " substr(text, n + 1)
+	return text
+}
+
+function ratio(x) {
+	return sprintf(x < 0.995 ? "%.2f" : x < 9.95 ? "%.1f" : "%.0f", x)
+}
+
+function add(row, kind) {
+	if (!(row in kinds)) {
+		rows[++n_rows] = row
+		unit[row] = $7
+		kinds[row] = ""
+	}
+	if (!((row, kind) in median))
+		kinds[row] = kinds[row] kind "\n"
+	median[row, kind] = $9
+}
+
+BEGIN { FS = "\t" }
+$6 != "elapsed" && $8 { add($2, $4) }
+
+function line(row, ours, list, n, i, peers, ratios, and) {
+	n = split(kinds[row], list, "\n") - 1
+	for (i = 1; i <= n; i++) {
+		if (list[i] == "ouro")
+			continue
+		peers = peers and list[i] " " short(median[row, list[i]])
+		if (ours != "" && median[row, list[i]] > 0)
+			ratios = ratios and ratio(ours / median[row, list[i]])
+		and = ", "
+	}
+	gsub(/_/, " ", row)
+	printf "| %s | %s | %s | %s | `make bench-peers` |\n", row, ours == "" ? "" : short(ours) " " unit_of, peers, ratios
+}
+
+END {
+	print "| work | ouro | peer | ratio | command |\n|---|---|---|---|---|"
+	for (i = 1; i <= n_rows; i++) {
+		unit_of = unit[rows[i]]
+		line(rows[i], median[rows[i], "ouro"])
+	}
+}
