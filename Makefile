@@ -62,8 +62,8 @@ BENCH_BINS   := $(patsubst %.cc,$(BUILD)/%,$(sort $(wildcard bench/bench_*.cc)))
 EXAMPLE_BINS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard examples/*.c)))
 DEPSERVER    := $(BUILD)/examples/depserver/depserver
 
-.PHONY: all check check-one tsan asan stress bench bench-peers bench-pause demo deps deps-build deps-demo deps-bench \
-	deps-cxx deps-peers deps-pause deps-sanitize deps-models models install uninstall clean help tests-build stress-build examples lint
+.PHONY: all check check-one tsan asan stress bench bench-peers bench-compare bench-pause demo deps deps-build deps-demo \
+	deps-bench deps-cxx deps-peers deps-pause deps-sanitize deps-models models install uninstall clean help tests-build stress-build examples lint
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -193,6 +193,13 @@ bench: deps-bench
 bench-peers: deps-cxx deps-peers
 	$(MAKE) $(BENCH_BINS)
 	bench/report.sh $(BUILD)/bench build/bench
+
+## bench-compare: each row of BASE, a git revision, beside the work tree's, and whether it has changed (BENCH_FILTER)
+BASE ?=
+bench-compare: deps-bench
+	@test -n '$(BASE)' || { echo 'usage: make bench-compare BASE=<git revision>' >&2; exit 2; }
+	$(MAKE) $(BENCH_BINS)
+	+MAKE='$(MAKE)' bench/compare.sh $(BUILD)/bench '$(BASE)'
 
 ## bench-pause: pauses, worst operations, memory beside CPython, Boehm and malloc; pictures in build/bench (LIVE, SECONDS)
 LIVE  ?= 100000 1000000 10000000

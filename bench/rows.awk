@@ -1,7 +1,7 @@
 # rows.awk JSON - what merge.awk wrote, as a line for each row and implementation, its repetitions reduced to their median,
 # least and greatest. Columns, separated by tabs:
 #   1 program  2 row, as shown  3 row without threads and clock  4 implementation  5 threads  6 clock  7 unit
-#   8 repetitions (0: skipped, and column 9 says why)  9 median  10 least  11 greatest  12 command
+#   8 repetitions (0: skipped, and column 9 says why)  9 median  10 least  11 greatest  12 command  13 all, in order of size
 #
 # Names are row/implementation[/number][/process_time][/real_time][/threads:N]. A row that measures real time is shown by
 # it, and once more by CPU time when it has that of the whole process; all others by CPU time. Rows with threads have one
@@ -50,7 +50,7 @@ function sorted(name, clock, i, j, x) {
 	return i - 1
 }
 
-function show(name, clock, count, label) {
+function show(name, clock, count, label, i) {
 	split_name(name)
 	label = row (threads > 1 ? " threads " threads : "") (clock != "elapsed" && wall && process ? ", " clock : "")
 	printf "%s\t%s\t%s\t%s\t%d\t%s\t%s\t", program[row], label, row, kind, threads ? threads : 1, clock, unit[name]
@@ -59,7 +59,10 @@ function show(name, clock, count, label) {
 		printf "%d\t%.10g\t%.10g\t%.10g", count, (v[int((count + 1) / 2)] + v[int(count / 2) + 1]) / 2, v[1], v[count]
 	else
 		printf "0\t%s\t\t", why[name]
-	printf "\t%s\n", command[name]
+	printf "\t%s\t", command[name]
+	for (i = 1; i <= count; i++)
+		printf("%s%.10g", i == 1 ? "" : " ", v[i])
+	printf "\n"
 }
 
 /^    \{/ { inside = 1; name = error = "" }
