@@ -43,6 +43,18 @@ inline ouro_type bench_type(const char *name, size_t size, ouro_fields slots = {
 	return type;
 }
 
+/*
+ * The most threads of the rows that show how it goes with their number: BENCH_THREADS, else @usual. At 8, on a machine
+ * with fewer processors, threads take turns, and whoever holds something up while it is off its processor is seen.
+ */
+inline int bench_threads(int usual = 2)
+{
+	const char *most = getenv("BENCH_THREADS");
+	int n = most ? atoi(most) : 0;
+
+	return n > 0 ? n : usual;
+}
+
 /* What was dropped has been found, destroyed and freed: in the timed region it makes the figure all in. */
 inline void bench_reclaim()
 {

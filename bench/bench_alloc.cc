@@ -9,7 +9,8 @@
  */
 #include "bench.h"
 #include "peer_boehm.h"
-#include "peer_mimalloc.h"
+#include "peer_glib.h"
+#include "peer_malloc.h"
 #include <memory>
 
 template <size_t N> struct payload {
@@ -44,6 +45,14 @@ template <class A, size_t N> struct of_malloc {
 	static bool ready(benchmark::State &state) { return A::load(state); }
 	static ref make() { return must(A::alloc(N)); }
 	static void drop(ref &p) { A::release(p); }
+	static const void *address(const ref &p) { return p; }
+};
+
+template <size_t N> struct of_gobject : glib {
+	typedef void *ref;
+	static bool ready(benchmark::State &state) { return glib::load(state); }
+	static ref make() { return must(gobject<N>::make()); }
+	static void drop(ref &p) { gobject<N>::unref(p); }
 	static const void *address(const ref &p) { return p; }
 };
 
@@ -105,12 +114,15 @@ static void publish(benchmark::State &state)
 	}
 }
 
-#define ROW(fn, row, kind, ...) BENCHMARK(fn<__VA_ARGS__>)->Name(row "/" kind)->ThreadRange(1, 2)
+#define ROW(fn, row, kind, ...) BENCHMARK(fn<__VA_ARGS__>)->Name(row "/" kind)->ThreadRange(1, bench_threads())
 #define ROWS(N) \
 	ROW(one_at_a_time, "new_release_" #N, "ouro", of_ouro<leaf_type<N>>); \
 	ROW(one_at_a_time, "new_release_" #N, "make_shared", of_shared<N>); \
 	ROW(one_at_a_time, "new_release_" #N, "malloc", of_malloc<libc, N>); \
 	ROW(one_at_a_time, "new_release_" #N, "mimalloc", of_malloc<mimalloc, N>); \
+	ROW(one_at_a_time, "new_release_" #N, "jemalloc", of_malloc<jemalloc, N>); \
+	ROW(one_at_a_time, "new_release_" #N, "g_slice", of_malloc<gslice<N>, N>); \
+	ROW(one_at_a_time, "new_release_" #N, "GObject", of_gobject<N>); \
 	ROW(one_at_a_time_registered, "new_release_" #N, "boehm", of_boehm<N, false>); \
 	ROW(one_at_a_time_registered, "new_release_" #N, "boehm free", of_boehm<N, true>); \
 	ROW(one_at_a_time, "new_release_cyclic_" #N, "ouro", of_ouro<node_type<N>>); \
@@ -124,6 +136,9 @@ BATCH("batch_32", "ouro", of_ouro<leaf_type<32>>);
 BATCH("batch_32", "make_shared", of_shared<32>);
 BATCH("batch_32", "malloc", of_malloc<libc, 32>);
 BATCH("batch_32", "mimalloc", of_malloc<mimalloc, 32>);
+BATCH("batch_32", "jemalloc", of_malloc<jemalloc, 32>);
+BATCH("batch_32", "g_slice", of_malloc<gslice<32>, 32>);
+BATCH("batch_32", "GObject", of_gobject<32>);
 BATCH("batch_cyclic_32", "ouro", of_ouro<node_type<32>>);
 BATCH("batch_cyclic_32", "make_shared", of_shared<32>);
 

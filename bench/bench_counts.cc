@@ -3,10 +3,12 @@
  *
  * owner: by the thread that made it; "in_turn": of 64 objects one after the other, so that no operation
  * waits for the one before. foreign: by one or two others, of the same object. mixed: by its owner and
- * one other. Peers: std::shared_ptr copied and destroyed, and a bare atomic add and subtract.
+ * one other. own: by each thread of an object that it made. Peers: std::shared_ptr copied and destroyed, g_object_ref
+ * and unref, and a bare atomic add and subtract.
  */
 #include "bench.h"
 #include "maker.h"
+#include "peer_glib.h"
 #include <atomic>
 #include <memory>
 
@@ -20,6 +22,7 @@ static item *object;
 static std::unique_ptr<maker> owner;
 static std::shared_ptr<item> shared;
 static std::atomic<uint32_t> bare;
+static void *gobj;
 
 /* Google Benchmark runs setup and thread 0 on the main thread: it owns what setup makes. */
 static void make_own(const benchmark::State &)
@@ -50,7 +53,7 @@ static void counts_ouro(benchmark::State &state)
 }
 BENCHMARK(counts_ouro)->Name("retain_release_owner/ouro")->Setup(make_own)->Teardown(drop);
 BENCHMARK(counts_ouro)->Name("retain_release_foreign/ouro")->Setup(make_foreign)->Teardown(drop)
-	->ThreadRange(1, 2);
+	->ThreadRange(1, bench_threads());
 BENCHMARK(counts_ouro)->Name("retain_release_mixed/ouro")->Setup(make_own)->Teardown(drop)->Threads(2);
 
 /* Many operations in one pinned region share one gate. */
@@ -74,6 +77,29 @@ static void counts_shared(benchmark::State &state)
 	for (auto _ : state) {
 		std::shared_ptr<item> copy(shared);
 		benchmark::DoNotOptimize(copy.get());
+	}
+}
+
+typedef gobject<sizeof(item)> gitem;
+
+static void make_gobject(const benchmark::State &)
+{
+	gobj = gitem::make();
+}
+
+static void drop_gobject(const benchmark::State &)
+{
+	if (gobj)
+		gitem::unref(gobj);
+}
+
+static void counts_gobject(benchmark::State &state)
+{
+	if (!gitem::load(state))
+		return;
+	for (auto _ : state) {
+		gitem::ref(gobj);
+		gitem::unref(gobj);
 	}
 }
 
@@ -121,12 +147,66 @@ static void counts_atomic(benchmark::State &state)
 	}
 }
 
+static void own_ouro(benchmark::State &state)
+{
+	void *p = bench_new<item>(item_type);
+
+	for (auto _ : state) {
+		benchmark::DoNotOptimize(ouro_retain(p));
+		ouro_release(p);
+	}
+	ouro_release(p);
+}
+
+static void own_shared(benchmark::State &state)
+{
+	std::shared_ptr<item> p = std::make_shared<item>();
+
+	for (auto _ : state) {
+		std::shared_ptr<item> copy(p);
+		benchmark::DoNotOptimize(copy.get());
+	}
+}
+
+static void own_gobject(benchmark::State &state)
+{
+	if (!gitem::load(state))
+		return;
+	void *p = gitem::make();
+	for (auto _ : state) {
+		gitem::ref(p);
+		gitem::unref(p);
+	}
+	gitem::unref(p);
+}
+
+/* A cache line of its own, as the others' objects have by their size or by who allocated them. */
+static void own_atomic(benchmark::State &state)
+{
+	struct alignas(64) {
+		std::atomic<uint32_t> count{0};
+	} mine;
+
+	for (auto _ : state) {
+		mine.count.fetch_add(1, std::memory_order_relaxed);
+		mine.count.fetch_sub(1, std::memory_order_acq_rel);
+	}
+}
+
+BENCHMARK(own_ouro)->Name("retain_release_own/ouro")->ThreadRange(1, bench_threads());
+BENCHMARK(own_shared)->Name("retain_release_own/shared_ptr")->ThreadRange(1, bench_threads());
+BENCHMARK(own_gobject)->Name("retain_release_own/GObject")->ThreadRange(1, bench_threads());
+BENCHMARK(own_atomic)->Name("retain_release_own/atomic")->ThreadRange(1, bench_threads());
 BENCHMARK(turn_ouro)->Name("retain_release_in_turn/ouro");
 BENCHMARK(turn_shared)->Name("retain_release_in_turn/shared_ptr");
 BENCHMARK(counts_shared)->Name("retain_release_owner/shared_ptr")->Setup(make_shared);
 BENCHMARK(counts_shared)->Name("retain_release_owner_pinned/shared_ptr")->Setup(make_shared);
-BENCHMARK(counts_shared)->Name("retain_release_foreign/shared_ptr")->Setup(make_shared)->ThreadRange(1, 2);
+BENCHMARK(counts_shared)->Name("retain_release_foreign/shared_ptr")->Setup(make_shared)->ThreadRange(1, bench_threads());
 BENCHMARK(counts_shared)->Name("retain_release_mixed/shared_ptr")->Setup(make_shared)->Threads(2);
+BENCHMARK(counts_gobject)->Name("retain_release_owner/GObject")->Setup(make_gobject)->Teardown(drop_gobject);
+BENCHMARK(counts_gobject)->Name("retain_release_foreign/GObject")->Setup(make_gobject)->Teardown(drop_gobject)
+	->ThreadRange(1, bench_threads());
+BENCHMARK(counts_gobject)->Name("retain_release_mixed/GObject")->Setup(make_gobject)->Teardown(drop_gobject)->Threads(2);
 BENCHMARK(counts_atomic)->Name("retain_release_owner/atomic");
-BENCHMARK(counts_atomic)->Name("retain_release_foreign/atomic")->ThreadRange(1, 2);
+BENCHMARK(counts_atomic)->Name("retain_release_foreign/atomic")->ThreadRange(1, bench_threads());
 BENCHMARK(counts_atomic)->Name("retain_release_mixed/atomic")->Threads(2);

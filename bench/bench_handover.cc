@@ -9,7 +9,8 @@
 #include "bench.h"
 #include "handover.h"
 #include "peer_boehm.h"
-#include "peer_mimalloc.h"
+#include "peer_glib.h"
+#include "peer_malloc.h"
 #include <memory>
 #include <thread>
 
@@ -44,6 +45,12 @@ template <class A> struct of_malloc {
 	static void drop(ref p) { A::release(p); }
 };
 
+struct of_gobject {
+	typedef void *ref;
+	static ref make() { return must(gobject<sizeof(payload)>::make()); }
+	static void drop(ref p) { gobject<sizeof(payload)>::unref(p); }
+};
+
 /* Who drops keeps nothing: it need not be registered with the collector to forget a pointer. */
 struct of_boehm {
 	typedef void *ref;
@@ -68,10 +75,16 @@ template <class K> static void hand_over(benchmark::State &state)
 	other.join();
 }
 
-static void hand_over_mimalloc(benchmark::State &state)
+template <class A> static void hand_over_loaded(benchmark::State &state)
 {
-	if (mimalloc::load(state))
-		hand_over<of_malloc<mimalloc>>(state);
+	if (A::load(state))
+		hand_over<of_malloc<A>>(state);
+}
+
+static void hand_over_gobject(benchmark::State &state)
+{
+	if (glib::load(state))
+		hand_over<of_gobject>(state);
 }
 
 static void hand_over_boehm(benchmark::State &state)
@@ -87,6 +100,9 @@ static void hand_over_boehm(benchmark::State &state)
 ROW("ouro", hand_over<of_ouro>);
 ROW("make_shared", hand_over<of_shared>);
 ROW("malloc", hand_over<of_malloc<libc>>);
-ROW("mimalloc", hand_over_mimalloc);
+ROW("mimalloc", hand_over_loaded<mimalloc>);
+ROW("jemalloc", hand_over_loaded<jemalloc>);
+ROW("g_slice", hand_over_loaded<gslice<sizeof(payload)>>);
+ROW("GObject", hand_over_gobject);
 ROW("boehm", hand_over_boehm);
 ROW("nothing", hand_over<of_nothing>);

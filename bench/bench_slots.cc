@@ -141,7 +141,8 @@ static void cas_shared(benchmark::State &state)
 	BENCHMARK(fn##_ouro)->Name(row "/ouro")->Setup(make)->Teardown(drop)->ThreadRange(1, 2); \
 	BENCHMARK(fn##_shared)->Name(row "/shared_ptr")->Setup(make_shared)->ThreadRange(1, 2)
 
-ROW(load, "load_release");
+BENCHMARK(load_ouro)->Name("load_release/ouro")->Setup(make)->Teardown(drop)->ThreadRange(1, bench_threads());
+BENCHMARK(load_shared)->Name("load_release/shared_ptr")->Setup(make_shared)->ThreadRange(1, bench_threads());
 BENCHMARK(load_ouro)->Name("load_release_foreign/ouro")->Setup(make_foreign)->Teardown(drop)
 	->ThreadRange(1, 2);
 BENCHMARK(load_shared)->Name("load_release_foreign/shared_ptr")->Setup(make_shared)->ThreadRange(1, 2);

@@ -1,6 +1,8 @@
 /*
- * bench_trees.cc - the binary trees program at depth 16: 15.1 million nodes made, counted and dropped,
- * time per node
+ * bench_trees.cc - the binary trees program: nodes made, counted and dropped, time per node
+ *
+ * At depth 16 they are 15.1 million, at depth 20 308 million; DEPTH, several with spaces between, asks for others
+ * than 16. With several threads each runs the whole program.
  *
  * "children": a node refers to its two children. "parents": and the children refer strongly to it, so
  * that every tree is one cycle; by hand, where that is only one more word; with std::shared_ptr the
@@ -9,20 +11,21 @@
  */
 #include "bench.h"
 #include "peer_boehm.h"
-#include "peer_mimalloc.h"
+#include "peer_malloc.h"
 #include <memory>
+#include <string>
 
-enum { MIN_DEPTH = 4, MAX_DEPTH = 16 };
+enum { MIN_DEPTH = 4 };
 
-static constexpr long tree_size(int depth) { return (2L << depth) - 1; }
-static constexpr long trees_of(int depth) { return 1L << (MAX_DEPTH - depth + MIN_DEPTH); }
+static long tree_size(int depth) { return (2L << depth) - 1; }
+static long trees_of(int depth, int max_depth) { return 1L << (max_depth - depth + MIN_DEPTH); }
 
-static constexpr long program_size()
+static long program_size(int max_depth)
 {
-	long n = tree_size(MAX_DEPTH + 1) + tree_size(MAX_DEPTH);
+	long n = tree_size(max_depth + 1) + tree_size(max_depth);
 
-	for (int depth = MIN_DEPTH; depth <= MAX_DEPTH; depth += 2)
-		n += trees_of(depth) * tree_size(depth);
+	for (int depth = MIN_DEPTH; depth <= max_depth; depth += 2)
+		n += trees_of(depth, max_depth) * tree_size(depth);
 	return n;
 }
 
@@ -164,13 +167,13 @@ template <class K> static long one_tree(int depth)
 	return found;
 }
 
-template <class K> static long program()
+template <class K> static long program(int max_depth)
 {
-	long found = one_tree<K>(MAX_DEPTH + 1);
-	typename K::ref long_lived = K::make(MAX_DEPTH);
+	long found = one_tree<K>(max_depth + 1);
+	typename K::ref long_lived = K::make(max_depth);
 
-	for (int depth = MIN_DEPTH; depth <= MAX_DEPTH; depth += 2)
-		for (long i = trees_of(depth); i > 0; i--)
+	for (int depth = MIN_DEPTH; depth <= max_depth; depth += 2)
+		for (long i = trees_of(depth, max_depth); i > 0; i--)
 			found += one_tree<K>(depth);
 	found += K::count(long_lived);
 	K::drop(long_lived);
@@ -180,15 +183,17 @@ template <class K> static long program()
 
 template <class K> static void trees(benchmark::State &state)
 {
-	while (state.KeepRunningBatch(program_size()))
-		if (program<K>() != program_size())
+	int depth = (int)state.range(0);
+
+	while (state.KeepRunningBatch(program_size(depth)))
+		if (program<K>(depth) != program_size(depth))
 			abort();
 }
 
-template <class N> static void trees_mimalloc(benchmark::State &state)
+template <class A, class N> static void trees_loaded(benchmark::State &state)
 {
-	if (mimalloc::load(state))
-		trees<by_hand<mimalloc, N>>(state);
+	if (A::load(state))
+		trees<by_hand<A, N>>(state);
 }
 
 template <class N> static void trees_boehm(benchmark::State &state)
@@ -199,11 +204,27 @@ template <class N> static void trees_boehm(benchmark::State &state)
 		trees<by_boehm<N>>(state);
 }
 
-#define ROW(row, kind, ...) BENCHMARK(__VA_ARGS__)->Name(row "/" kind)->MeasureProcessCPUTime()->UseRealTime()
+static void depths(benchmark::internal::Benchmark *row)
+{
+	const char *wanted = getenv("DEPTH");
+	std::string all(wanted ? wanted : "");
+	size_t used = 0;
+
+	row->ArgName("depth");
+	for (; all.find_first_of("0123456789") != all.npos; all.erase(0, used))
+		row->Arg(std::stoi(all, &used));
+	if (!used)
+		row->Arg(16);
+}
+
+#define ROW(row, kind, ...) \
+	BENCHMARK(__VA_ARGS__)->Name(row "/" kind)->Apply(depths)->MeasureProcessCPUTime()->UseRealTime() \
+		->ThreadRange(1, bench_threads(1))
 #define ROWS(row, N, shared_N) \
 	ROW(row, "ouro", trees<by_ouro<N>>); \
 	ROW(row, "malloc", trees<by_hand<libc, N>>); \
-	ROW(row, "mimalloc", trees_mimalloc<N>); \
+	ROW(row, "mimalloc", trees_loaded<mimalloc, N>); \
+	ROW(row, "jemalloc", trees_loaded<jemalloc, N>); \
 	ROW(row, "boehm", trees_boehm<N>); \
 	ROW(row, "shared_ptr", trees<by_shared<shared_N>>)
 

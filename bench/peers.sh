@@ -5,8 +5,8 @@
 #   list      a line for each peer that is not, saying what is skipped
 #   versions  NAME <tab> VERSION for each, and for what the benchmarks themselves are made with
 #
-# mimalloc has neither macro nor library: it replaces malloc in every program linked with it, and so the rows
-# that measure the C library's malloc. peer_mimalloc.h loads it privately, at run time.
+# mimalloc and jemalloc have neither macro nor library: they replace malloc in every program linked with them, and so
+# the rows that measure the C library's malloc. peer_malloc.h loads them privately, at run time.
 set -u
 CXX=${CXX:-g++}
 
@@ -15,9 +15,19 @@ header() { # header FILE: the compiler finds it
 	printf '#include <%s>\n' "$1" | $CXX -D_GNU_SOURCE -x c++ -E - >/dev/null 2>&1
 }
 
+library() { # library FILE: the dynamic linker finds it
+	PATH=$PATH:/usr/sbin:/sbin ldconfig -p | grep -q "^[[:space:]]*$1 "
+}
+module() { # module NAME: pkg-config finds it
+	pkg-config --exists "$1" 2>/dev/null
+}
+
 each() { # each FUNCTION: calls it with name, Debian package, macro, libraries, and the command that says whether it is there
 	$1 Boehm libgc-dev -DHAVE_GC=1 -lgc header gc.h
-	$1 mimalloc libmimalloc-dev '' '' header mimalloc.h
+	$1 mimalloc libmimalloc2.0 '' '' library libmimalloc.so.2
+	$1 jemalloc libjemalloc2 '' '' library libjemalloc.so.2
+	$1 glib libglib2.0-dev "-DHAVE_GOBJECT=1 $(pkg-config --cflags gobject-2.0 2>/dev/null)" \
+		"$(pkg-config --libs gobject-2.0 2>/dev/null)" module gobject-2.0
 	$1 liburcu-memb liburcu-dev -DHAVE_URCU_MEMB=1 '-lurcu-memb -lurcu-common' header urcu/urcu-memb.h
 }
 
@@ -51,7 +61,8 @@ made_with() {
 }
 
 case ${1:-} in
-cflags | libs | list) each "$1" ;;
+cflags | list) each "$1" ;;
+libs) printf -- '-Wl,--as-needed ' && each libs ;;
 versions) made_with && each version ;;
 *) echo "usage: $0 cflags|libs|list|versions" >&2 && exit 2 ;;
 esac

@@ -6,6 +6,8 @@
 #   BENCH_REPETITIONS  repetitions of each row (5)
 #   BENCH_MIN_TIME     seconds for each repetition (0.05)
 set -u
+# jemalloc wants it (peer_malloc.h).
+export GLIBC_TUNABLES="${GLIBC_TUNABLES:+$GLIBC_TUNABLES:}glibc.rtld.optional_static_tls=8192"
 dir=${1:?usage: run.sh DIR [JSON [PROGRAM...]]}
 here=$(dirname "$0")
 out=$(mktemp -d) || exit 1
