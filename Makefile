@@ -63,7 +63,8 @@ EXAMPLE_BINS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard examples/*.c)))
 DEPSERVER    := $(BUILD)/examples/depserver/depserver
 
 .PHONY: all check check-one tsan asan stress bench bench-peers bench-compare bench-pause demo deps deps-build deps-demo \
-	deps-bench deps-cxx deps-peers deps-pause deps-sanitize deps-models models install uninstall clean help tests-build stress-build examples lint
+	deps-bench deps-cxx deps-peers deps-pause deps-sanitize deps-models models install uninstall clean help tests-build stress-build peers-build \
+	examples lint
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -125,6 +126,12 @@ $(BUILD)/bench/pause: bench/pause.c $(STATIC)
 $(BUILD)/bench/peers/pause_%: bench/peers/pause_%.c
 	@mkdir -p $(@D)
 	$(PAUSE_CC) $(shell bench/peers.sh cflags) -o $@ $< $(PAUSE_PARTS) $(shell bench/peers.sh libs)
+
+# nim writes C and compiles that; its own flags say how.
+$(BUILD)/bench/peers/cycles_nim: bench/peers/cycles.nim
+	@mkdir -p $(@D)
+	nim c --mm:orc -d:release --hints:off --nimcache:$@.cache -o:$@ $<
+peers-build: $(if $(shell command -v nim),$(BUILD)/bench/peers/cycles_nim)
 
 $(BUILD)/examples/%: examples/%.c $(STATIC)
 	@mkdir -p $(@D)
@@ -191,7 +198,7 @@ bench: deps-bench
 
 ## bench-peers: every row beside every peer that Debian packages, build/bench/report.html and .json, the README's table
 bench-peers: deps-cxx deps-peers
-	$(MAKE) $(BENCH_BINS)
+	$(MAKE) $(BENCH_BINS) peers-build
 	bench/report.sh $(BUILD)/bench build/bench
 
 ## bench-compare: each row of BASE, a git revision, beside the work tree's, and whether it has changed (BENCH_FILTER)
@@ -215,7 +222,7 @@ DEPS_BUILD    := gcc libc6-dev pkg-config liburcu-dev libcmocka-dev
 DEPS_DEMO     := gcc libc6-dev pkg-config liburcu-dev libuv1-dev redis-tools
 DEPS_CXX      := $(DEPS_BUILD) g++ libbenchmark-dev
 DEPS_BENCH    := $(DEPS_CXX) libgc-dev libmimalloc-dev
-DEPS_PEERS    := libgc-dev libmimalloc-dev libjemalloc2 libglib2.0-dev gnuplot-nox
+DEPS_PEERS    := libgc-dev libmimalloc-dev libjemalloc2 libglib2.0-dev python3 php-cli nim gnuplot-nox
 DEPS_PAUSE    := libgc-dev python3 gnuplot-nox
 DEPS_SANITIZE := $(DEPS_BUILD) clang libclang-rt-14-dev
 DEPS_MODELS   := gcc libc6-dev spin

@@ -13,7 +13,7 @@ tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
 
 case ${FORMAT:-svg} in
-svg) terminal="svg noenhanced name '$program' background '#ffffff' font 'sans-serif,13'" ;;
+svg) terminal="svg noenhanced name '$(printf %s "$program" | tr -c '[:alnum:]' _)' background '#ffffff' font 'sans-serif,13'" ;;
 png) terminal="pngcairo noenhanced font 'sans,10'" ;;
 *) echo "chart.sh: no format $FORMAT" >&2 && exit 2 ;;
 esac
@@ -30,8 +30,8 @@ style() { # style KIND: the same colour in every chart
 	g_slice) echo 'pt 4 ps 0.9 lw 1.5 lc rgb "#806030"' ;;
 	GObject | GWeakRef) echo 'pt 15 ps 0.9 lw 1.5 lc rgb "#806030"' ;;
 	CPython) echo 'pt 5 ps 0.8 lw 1.5 lc rgb "#c8b000"' ;;
-	nim) echo 'pt 12 ps 0.9 lw 1.5 lc rgb "#303030"' ;;
-	php) echo 'pt 14 ps 0.9 lw 1.5 lc rgb "#7078c0"' ;;
+	nim*) echo 'pt 12 ps 0.9 lw 1.5 lc rgb "#303030"' ;;
+	PHP) echo 'pt 14 ps 0.9 lw 1.5 lc rgb "#7078c0"' ;;
 	*) echo 'pt 6 ps 0.9 lw 1.5 lc rgb "#909090"' ;;
 	esac
 }
@@ -100,11 +100,11 @@ curves() {
 panels() {
 	n=$(wc -l <"$tmp/panels")
 	lines=$(((n + 2) / 3))
-	frame 1200 $((310 * lines))
+	frame 1200 $((340 * lines))
 	printf 'set multiplot layout %d,3\nset logscale x 2\nset xrange [0.9:9]\nset xtics (1, 2, 4, 8)\nset yrange [0:*]\n' $lines
-	printf 'set xlabel "threads"\nset ylabel "million operations a second"\nset key tmargin center horizontal maxcols 3\n'
+	printf 'set ylabel "million operations a second"\nset key bmargin center horizontal maxcols 3\n'
 	while IFS="$(printf '\t')" read -r p row; do
-		printf 'set label 1 "%s" at graph 0.5, graph 0.95 center\nplot ' "$row"
+		printf 'set title "%s, by threads"\nplot ' "$row"
 		while IFS="$(printf '\t')" read -r k kind; do
 			printf "'%s/curve-%s' with yerrorlines %s title '%s', " "$tmp" "$k" "$(style "$kind")" "$kind"
 		done <"$tmp/panel-$p"

@@ -35,7 +35,7 @@ pictures() {
 	fi
 	cut -f 1,7 "$tmp/rows" | awk '!seen[$0]++' | awk -F '\t' '{ print $1 "\t" ++n[$1] "\t" $2 }' >"$tmp/units"
 	while IFS="$(printf '\t')" read -r program n unit; do
-		"$here/chart.sh" "$tmp/rows" "$program" "$unit" "$tmp/$program-$n.svg" || exit 1
+		"$here/chart.sh" "$tmp/rows" "$program" "$unit" "$tmp/$program-$n.svg" || return 1
 	done <"$tmp/units"
 	"$here/chart.sh" "$tmp/rows" scaling '' "$tmp/scaling.svg"
 }

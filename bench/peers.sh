@@ -21,6 +21,9 @@ library() { # library FILE: the dynamic linker finds it
 module() { # module NAME: pkg-config finds it
 	pkg-config --exists "$1" 2>/dev/null
 }
+program() { # program NAME
+	command -v "$1" >/dev/null
+}
 
 each() { # each FUNCTION: calls it with name, Debian package, macro, libraries, and the command that says whether it is there
 	$1 Boehm libgc-dev -DHAVE_GC=1 -lgc header gc.h
@@ -28,6 +31,9 @@ each() { # each FUNCTION: calls it with name, Debian package, macro, libraries, 
 	$1 jemalloc libjemalloc2 '' '' library libjemalloc.so.2
 	$1 glib libglib2.0-dev "-DHAVE_GOBJECT=1 $(pkg-config --cflags gobject-2.0 2>/dev/null)" \
 		"$(pkg-config --libs gobject-2.0 2>/dev/null)" module gobject-2.0
+	$1 CPython python3 '' '' program python3
+	$1 PHP php-cli '' '' program php
+	$1 nim nim '' '' program nim
 	$1 liburcu-memb liburcu-dev -DHAVE_URCU_MEMB=1 '-lurcu-memb -lurcu-common' header urcu/urcu-memb.h
 }
 

@@ -2,6 +2,9 @@
 # report.sh DIR OUT - every benchmark of DIR beside every peer that is there: OUT/report.json, all repetitions;
 # OUT/report.html, pictures and tables; and the README's table.
 #   BENCH_FILTER, BENCH_REPETITIONS, BENCH_MIN_TIME  as for run.sh
+#   BENCH_THREADS  most threads of the central rows (8)
+#   BENCH_SCALING_TIME  seconds for each repetition of these with more than one thread (0.5)
+#   DEEP           depths of trees beside 16 (20; none: "")
 set -u
 dir=${1:?usage: report.sh DIR OUT}
 out=${2:?usage: report.sh DIR OUT}
@@ -9,6 +12,7 @@ here=$(dirname "$0")
 tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
 status=0
+DEEP=${DEEP-20}
 . "$here/machine.sh"
 
 one() { # one COMMAND...: a program that fails is heard of, and the others still run
@@ -23,13 +27,37 @@ about() { # NAME <tab> VALUE: machine.sh's fields and the versions
 	"$here/peers.sh" versions
 }
 
-mkdir -p "$out" || exit 1
+# Google Benchmark adds up what passes in each thread from its own start to its own end. Threads that have to wait for a
+# processor must not be done within the one turn they are given, or nobody sees them wait: these rows run for longer.
+scaling() {
+	one env BENCH_THREADS="${BENCH_THREADS:-8}" BENCH_MIN_TIME="${BENCH_SCALING_TIME:-0.5}" \
+		BENCH_WITHIN='threads:([2468]|[1-9][0-9]+)$' "$here/run.sh" "$dir" "$tmp/scaling.json"
+}
+
+# The long ones: three repetitions at most, and no more than two threads.
+deep_trees() {
+	for depth in $DEEP; do
+		[ "${BENCH_REPETITIONS:-5}" -lt 3 ] || BENCH_REPETITIONS=3
+		one env DEPTH="$depth" BENCH_THREADS=2 BENCH_REPETITIONS="$BENCH_REPETITIONS" \
+			"$here/run.sh" "$dir" "$tmp/depth-$depth.json" "$dir/bench_trees"
+	done
+}
+
+mkdir -p "$out" "$tmp/peers" || exit 1
+# Lists of all rows, for their order: those with many threads are measured after all others.
 for program in "$dir"/bench_*; do
-	case $program in *.d) ;; *) [ -x "$program" ] && about "$program" >"$tmp/about.context" && break ;; esac
+	case $program in *.d | *'*'*) continue ;; esac
+	[ -s "$tmp/about.context" ] || about "$program" >"$tmp/about.context"
+	BENCH_THREADS=${BENCH_THREADS:-8} DEPTH="16 $DEEP" "$program" --benchmark_list_tests=true >"$tmp/$(basename "$program").list"
 done
-one "$here/run.sh" "$dir" "$tmp/1.json"
-ls "$tmp"/*.json >/dev/null 2>&1 || { echo 'nothing was measured' >&2 && exit 1; }
-awk -f "$here/merge.awk" "$tmp/about.context" "$tmp"/*.json >"$out/report.json" || exit 1
+one env BENCH_THREADS=2 "$here/run.sh" "$dir" "$tmp/all.json"
+[ "${BENCH_THREADS:-8}" -le 2 ] || scaling
+deep_trees
+one env DEPTH="16 $DEEP" "$here/languages.sh" "$dir" "$tmp/peers"
+json=$(ls -d "$tmp"/*.json "$tmp"/*/*.json 2>/dev/null)
+[ -n "$json" ] || { echo "nothing was measured" >&2 && exit 1; }
+# shellcheck disable=SC2086 # several files
+awk -f "$here/merge.awk" "$tmp/about.context" "$tmp"/*.list $json >"$out/report.json" || exit 1
 "$here/page.sh" "$out/report.json" "$out/report.html" || status=1
 echo
 awk -f "$here/rows.awk" "$out/report.json" | awk -f "$here/markdown.awk"

@@ -3,8 +3,11 @@
 # machine, the rows as Google Benchmark prints them, and a table of ours beside each peer.
 #   JSON               gets every repetition of every row (merge.awk)
 #   BENCH_FILTER       regular expression for the rows (all)
+#   BENCH_WITHIN       another that they have to match as well
 #   BENCH_REPETITIONS  repetitions of each row (5)
 #   BENCH_MIN_TIME     seconds for each repetition (0.05)
+#   BENCH_THREADS      most threads of the central rows (bench.h)
+#   DEPTH              of the trees (bench_trees.cc)
 set -u
 # jemalloc wants it (peer_malloc.h).
 export GLIBC_TUNABLES="${GLIBC_TUNABLES:+$GLIBC_TUNABLES:}glibc.rtld.optional_static_tls=8192"
@@ -35,8 +38,9 @@ in_order() {
 one() { # one PROGRAM
 	name=$(basename "$1")
 	filter=--benchmark_filter=${BENCH_FILTER:-.}
-	"$1" "$filter" --benchmark_list_tests=true >"$out/$name.list" 2>"$out/err"
+	"$1" "$filter" --benchmark_list_tests=true 2>"$out/err" | grep -E -e "${BENCH_WITHIN:-.}" >"$out/$name.list"
 	[ -s "$out/$name.list" ] || return
+	[ -z "${BENCH_WITHIN:-}" ] || filter="--benchmark_filter=^($(paste -sd '|' "$out/$name.list"))\$"
 	# shellcheck disable=SC2086 # several words
 	"$1" "$filter" $options --benchmark_enable_random_interleaving=true \
 		--benchmark_display_aggregates_only=true --benchmark_color=false \
@@ -64,8 +68,8 @@ machine "$(head -n 1 "$out/programs")" && "$here/peers.sh" list
 while read -r program; do
 	one "$program"
 done <"$out/programs"
-ls "$out"/*.json >/dev/null 2>&1 || { echo "no row matches $BENCH_FILTER" >&2 && exit 1; }
-awk -v options="$options" -f "$here/merge.awk" "$out"/*.list "$out"/*.json >"$json" || exit 1
+ls "$out"/*.json >/dev/null 2>&1 || { echo "no row of these programs matches $BENCH_FILTER" >&2 && exit 1; }
+awk -v environment="${BENCH_THREADS:+BENCH_THREADS=$BENCH_THREADS}${DEPTH:+ DEPTH='$DEPTH'}" -v options="$options" -f "$here/merge.awk" "$out"/*.list "$out"/*.json >"$json" || exit 1
 awk -f "$here/rows.awk" "$json" >"$out/all.rows" && awk -f "$here/table.awk" "$out/all.rows"
 echo
 field load "$(cut -d ' ' -f 1-3 /proc/loadavg) at the end"
