@@ -109,7 +109,7 @@ $(BUILD)/stress/stress_%: stress/stress_%.c $(STATIC)
 	@mkdir -p $(@D)
 	$(CC) $(OUR_CPPFLAGS) $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(STATIC) $(URCU_LIBS) -lm
 
-$(BUILD)/bench/bench_%: bench/bench_%.cc $(STATIC)
+$(BUILD)/bench/%: bench/%.cc $(STATIC)
 	@mkdir -p $(@D)
 	$(CXX) $(OUR_CPPFLAGS) $(CPPFLAGS) $(OUR_CXXFLAGS) $(CXXFLAGS) $(LDFLAGS) $(shell bench/peers.sh cflags) -o $@ $< \
 		$(STATIC) $(URCU_LIBS) -lbenchmark -lbenchmark_main $(shell bench/peers.sh libs)
@@ -131,7 +131,7 @@ $(BUILD)/bench/peers/pause_%: bench/peers/pause_%.c
 $(BUILD)/bench/peers/cycles_nim: bench/peers/cycles.nim
 	@mkdir -p $(@D)
 	nim c --mm:orc -d:release --hints:off --nimcache:$@.cache -o:$@ $<
-peers-build: $(if $(shell command -v nim),$(BUILD)/bench/peers/cycles_nim)
+peers-build: $(BUILD)/bench/memory $(if $(shell pkg-config --exists libuv && echo yes),$(DEPSERVER)) $(if $(shell command -v nim),$(BUILD)/bench/peers/cycles_nim)
 
 $(BUILD)/examples/%: examples/%.c $(STATIC)
 	@mkdir -p $(@D)
@@ -222,7 +222,7 @@ DEPS_BUILD    := gcc libc6-dev pkg-config liburcu-dev libcmocka-dev
 DEPS_DEMO     := gcc libc6-dev pkg-config liburcu-dev libuv1-dev redis-tools
 DEPS_CXX      := $(DEPS_BUILD) g++ libbenchmark-dev
 DEPS_BENCH    := $(DEPS_CXX) libgc-dev libmimalloc-dev
-DEPS_PEERS    := libgc-dev libmimalloc-dev libjemalloc2 libglib2.0-dev python3 php-cli nim gnuplot-nox
+DEPS_PEERS    := libgc-dev libmimalloc-dev libjemalloc2 libglib2.0-dev python3 php-cli nim gnuplot-nox libuv1-dev redis-tools
 DEPS_PAUSE    := libgc-dev python3 gnuplot-nox
 DEPS_SANITIZE := $(DEPS_BUILD) clang libclang-rt-14-dev
 DEPS_MODELS   := gcc libc6-dev spin
@@ -277,4 +277,4 @@ help:
 	@printf '\n  CC=%s CFLAGS="%s" PREFIX=%s DESTDIR=%s; variants CHECKED=1 TSAN=1 ASAN=1; WERROR=1\n' \
 		'$(CC)' '$(CFLAGS)' '$(PREFIX)' '$(DESTDIR)'
 
--include $(LIB_OBJS:.o=.d) $(TEST_BINS:=.d) $(STRESS_BINS:=.d) $(BENCH_BINS:=.d) $(EXAMPLE_BINS:=.d)
+-include $(LIB_OBJS:.o=.d) $(TEST_BINS:=.d) $(STRESS_BINS:=.d) $(BENCH_BINS:=.d) $(BUILD)/bench/memory.d $(EXAMPLE_BINS:=.d)

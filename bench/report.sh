@@ -31,7 +31,7 @@ about() { # NAME <tab> VALUE: machine.sh's fields and the versions
 # processor must not be done within the one turn they are given, or nobody sees them wait: these rows run for longer.
 scaling() {
 	one env BENCH_THREADS="${BENCH_THREADS:-8}" BENCH_MIN_TIME="${BENCH_SCALING_TIME:-0.5}" \
-		BENCH_WITHIN='threads:([2468]|[1-9][0-9]+)$' "$here/run.sh" "$dir" "$tmp/scaling.json"
+		BENCH_SCALING=1 "$here/run.sh" "$dir" "$tmp/scaling.json"
 }
 
 # The long ones: three repetitions at most, and no more than two threads.
@@ -53,7 +53,7 @@ done
 one env BENCH_THREADS=2 "$here/run.sh" "$dir" "$tmp/all.json"
 [ "${BENCH_THREADS:-8}" -le 2 ] || scaling
 deep_trees
-one env DEPTH="16 $DEEP" "$here/languages.sh" "$dir" "$tmp/peers"
+one env DEPTH="16 $DEEP" "$here/lines.sh" "$dir" "$tmp/peers"
 json=$(ls -d "$tmp"/*.json "$tmp"/*/*.json 2>/dev/null)
 [ -n "$json" ] || { echo "nothing was measured" >&2 && exit 1; }
 # shellcheck disable=SC2086 # several files

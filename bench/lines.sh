@@ -1,0 +1,90 @@
+#!/bin/sh
+# lines.sh DIR OUT - the rows of programs that are none of Google Benchmark's: memory, and other languages. OUT/NAME.json
+# for each that is there; a line for each that is not, or that fails: a peer that does is no fault of ours.
+#   DIR     where the Makefile put what had to be compiled
+#   PYTHON  the interpreter (Debian's, else the first in PATH)
+#   BENCH_FILTER, BENCH_REPETITIONS  as for run.sh
+set -u
+dir=${1:?usage: lines.sh DIR OUT}
+out=${2:?usage: lines.sh DIR OUT}
+peers=$(dirname "$0")/peers
+here=$(dirname "$0")
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+before=
+status=0
+# jemalloc wants it (peer_malloc.h).
+export GLIBC_TUNABLES="${GLIBC_TUNABLES:+$GLIBC_TUNABLES:}glibc.rtld.optional_static_tls=8192"
+python=${PYTHON:-$(command -v /usr/bin/python3 || command -v python3)}
+
+row() { # row GROUP NAME COMMAND...: all its repetitions, as one JSON
+	group=$1
+	name=$2
+	shift 2
+	if "$@" "$name" "${BENCH_REPETITIONS:-5}" >"$tmp/lines"; then
+		n=$((n + 1))
+		awk -v group="$group" -v command="$before$* '$name' ${BENCH_REPETITIONS:-5}" -f "$here/lines.awk" "$tmp/lines" \
+			>"$out/$group-$n.json"
+		cat "$tmp/lines"
+	else
+		printf 'skipped: %d is the status of %s %s\n' $? "$*" "$name"
+	fi
+}
+
+rows() { # rows GROUP COMMAND...
+	group=$1
+	shift
+	"$@" list | grep -E -e "${BENCH_FILTER:-.}" >"$tmp/list" || return
+	printf '\n== %s\n' "$group"
+	n=0
+	while read -r name; do
+		row "$group" "$name" "$@" </dev/null
+	done <"$tmp/list"
+}
+
+has() { # has COMMAND PACKAGE
+	[ -n "$1" ] && command -v "$1" >/dev/null && return
+	printf 'skipped: %s is not installed\n' "$2"
+	return 1
+}
+
+# depserver's lines come from its own script, all rows at once. Both are ouro: off, what dies by count still dies at once,
+# and old cyclic graphs, of which a server that does not reload makes none, would remain.
+depserver_lines() {
+	awk -v OFS='\t' '{
+		kind = $3 == "on" ? "ouro" : "ouro, collector off"
+		print "depserver_" $1 "_pipeline_" $2 "/" kind, $4, $4, "requests/s"
+		print "depserver_" $1 "_pipeline_" $2 "_cpu/" kind, $5 / $6, $5 / $6, "us a request"
+	}' "$tmp/figures"
+}
+
+depserver() { # depserver PROGRAM
+	for row in DEPS_pipeline_1 DEPS_pipeline_16 CLOSURE_pipeline_1 CLOSURE_pipeline_16; do
+		printf 'depserver_%s\n' "$row/ouro" "$row/ouro, collector off" "${row}_cpu/ouro" "${row}_cpu/ouro, collector off"
+	done | grep -E -e "${BENCH_FILTER:-.}" >"$tmp/wanted" || return
+	printf '\n== depserver\n'
+	set -- "$(dirname "$here")/examples/depserver/compare.sh" "$1" "${BENCH_REPETITIONS:-5}"
+	if ! FIGURES=$tmp/figures "$@"; then
+		printf 'FAILED with status %d: %s\n' $? "$*"
+		status=1
+		return
+	fi
+	depserver_lines | awk -F '\t' 'NR == FNR { wanted[$0]; next } $1 in wanted' "$tmp/wanted" - |
+		awk -v group=depserver -v command="$*" -f "$here/lines.awk" >"$out/depserver.json"
+}
+
+rows memory "$dir/memory"
+if has "$python" python3; then
+	rows memory.py "$python" "$peers/memory.py"
+	rows cycles.py "$python" "$peers/cycles.py"
+fi
+# Its collector recurses along a ring: a million nodes take more than the usual 8 MB of stack.
+has php php-cli && (
+	ulimit -s "$(ulimit -H -s)" && before='ulimit -s unlimited; '
+	rows cycles.php php "$peers/cycles.php"
+)
+has nim nim && rows cycles.nim "$dir/peers/cycles_nim"
+server=$(dirname "$dir")/examples/depserver/depserver
+[ -x "$server" ] || server=
+has "$server" libuv1-dev && has redis-benchmark redis-tools && depserver "$server"
+exit $status
