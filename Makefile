@@ -63,8 +63,8 @@ EXAMPLE_BINS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard examples/*.c)))
 DEPSERVER    := $(BUILD)/examples/depserver/depserver
 
 .PHONY: all check check-one tsan asan stress bench bench-peers bench-compare bench-pause demo deps deps-build deps-demo \
-	deps-bench deps-cxx deps-peers deps-pause deps-sanitize deps-models models install uninstall clean help tests-build stress-build peers-build \
-	examples lint
+	deps-bench deps-cxx deps-peers deps-pause deps-sanitize deps-models models install uninstall clean help tests-build \
+	stress-build peers-build examples lint
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -131,7 +131,9 @@ $(BUILD)/bench/peers/pause_%: bench/peers/pause_%.c
 $(BUILD)/bench/peers/cycles_nim: bench/peers/cycles.nim
 	@mkdir -p $(@D)
 	nim c --mm:orc -d:release --hints:off --nimcache:$@.cache -o:$@ $<
-peers-build: $(BUILD)/bench/memory $(if $(shell pkg-config --exists libuv && echo yes),$(DEPSERVER)) $(if $(shell command -v nim),$(BUILD)/bench/peers/cycles_nim)
+peers-build: $(BUILD)/bench/memory
+peers-build: $(if $(shell pkg-config --exists libuv && echo yes),$(DEPSERVER))
+peers-build: $(if $(shell command -v nim),$(BUILD)/bench/peers/cycles_nim)
 
 $(BUILD)/examples/%: examples/%.c $(STATIC)
 	@mkdir -p $(@D)

@@ -79,6 +79,20 @@ static void store_shared(benchmark::State &state)
 	}
 }
 
+static void give_ouro(benchmark::State &state)
+{
+	for (auto _ : state)
+		ouro_give(&slot, static_cast<item *>(ouro_retain(a)));
+}
+
+static void give_shared(benchmark::State &state)
+{
+	for (auto _ : state) {
+		std::shared_ptr<item> own(shared_a);
+		std::atomic_store(&shared_slot, std::move(own));
+	}
+}
+
 /* What the slot gives up is given back, so that there is always something to take. */
 static void take_give_ouro(benchmark::State &state)
 {
@@ -147,6 +161,7 @@ BENCHMARK(load_ouro)->Name("load_release_foreign/ouro")->Setup(make_foreign)->Te
 	->ThreadRange(1, 2);
 BENCHMARK(load_shared)->Name("load_release_foreign/shared_ptr")->Setup(make_shared)->ThreadRange(1, 2);
 ROW(store, "store_twice");
+ROW(give, "retain_give");
 ROW(take_give, "take_give");
 ROW(exchange, "exchange");
 ROW(cas, "compare_exchange_twice");

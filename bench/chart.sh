@@ -12,8 +12,9 @@ file=${4:?$usage}
 tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
 
+name=$(printf %s "$program$unit" | tr -c '[:alnum:]' _)
 case ${FORMAT:-svg} in
-svg) terminal="svg noenhanced name '$(printf %s "$program" | tr -c '[:alnum:]' _)' background '#ffffff' font 'sans-serif,13'" ;;
+svg) terminal="svg noenhanced name '$name' background '#ffffff' font 'sans-serif,13'" ;;
 png) terminal="pngcairo noenhanced font 'sans,10'" ;;
 *) echo "chart.sh: no format $FORMAT" >&2 && exit 2 ;;
 esac
@@ -57,16 +58,21 @@ frame() { # frame WIDTH HEIGHT
 
 bars() {
 	n=$(wc -l <"$tmp/labels")
-	frame 1000 $((110 + 24 * n))
+	height=$((110 + 24 * n))
+	keys=$((40 + 20 * $(wc -l <"$tmp/kinds")))
+	frame 1000 $((height > keys ? height : keys))
 	case $unit in
 	ns)
-		printf 'set logscale x\nset xtics ('
-		awk 'BEGIN { for (x = 0.01; x < 1e9; x *= 10)
-			for (i = 1; i <= 5; i += 1 + 2 * (i == 2))
-				printf("%s\"%g\" %g", n++ ? ", " : "", i * x, i * x) }'
-		printf ')\nset xlabel "ns for one operation"\n'
+		echo 'set logscale x; set xlabel "ns for one operation"'
 		awk '{ if (NR == 1 || $3 < low) low = $3; if ($4 > high) high = $4 }
-			END { printf("set xrange [%g:%g]\n", low / 1.4, high * 1.4) }' "$tmp"/kind-* ;;
+			END {
+				printf("set xrange [%g:%g]\nset xtics (1", low / 1.4, high * 1.4)
+				n = split(high / low < 30 ? "1 1.5 2 3 4 5 7" : high / low < 1000 ? "1 2 5" : "1", step, " ")
+				for (x = 0.01; x < 1e9; x *= 10)
+					for (i = 1; i <= n; i++)
+						printf(", \"%g\" %g", x * step[i], x * step[i])
+				print ")"
+			}' "$tmp"/kind-* ;;
 	*) printf 'set xrange [0:*]\nset xlabel "%s"\n' "$unit" ;;
 	esac
 	printf 'set yrange [%d.6:0.4]\nset key outside right top Left reverse\nset ytics (' "$n"

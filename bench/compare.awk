@@ -87,5 +87,6 @@ END {
 	for (i = 1; i <= n_olds; i++)
 		if (!(olds[i] in new))
 			printf "%-46s only in %s\n", olds[i], base
-	printf "%d rows: %d better, %d worse, %d not to be told from noise\n", n_rows, n_words["better"], n_words["worse"], n_words[""]
+	printf "%d rows: %d better, %d worse, %d not to be told from noise\n", n_rows, n_words["better"], n_words["worse"],
+		n_words[""]
 }

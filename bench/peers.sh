@@ -2,7 +2,7 @@
 # peers.sh cflags|libs|list|versions - which peers the benchmarks can be compared with on this machine.
 #   cflags    a macro for each peer that is there
 #   libs      what to link for them
-#   list      a line for each peer that is not, saying what is skipped
+#   list      a line for each that would be linked or loaded and is not there, saying what is skipped
 #   versions  NAME <tab> VERSION for each, and for what the benchmarks themselves are made with
 #
 # mimalloc and jemalloc have neither macro nor library: they replace malloc in every program linked with them, and so
@@ -44,7 +44,7 @@ there() { # there NAME PACKAGE MACRO LIBRARIES COMMAND...
 
 cflags() { there "$@" && printf -- '%s ' "$3"; }
 libs() { there "$@" && printf -- '%s ' "$4"; }
-list() { there "$@" || printf '%s is not installed (package %s): its rows are skipped\n' "$1" "$2"; }
+list() { [ "$5" = program ] || there "$@" || printf '%s is not installed (package %s): its rows are skipped\n' "$1" "$2"; }
 
 package() { # package NAME: its version, or nothing
 	dpkg-query -W -f '${db:Status-Status} ${Version}\n' "$1" 2>/dev/null | sed -n 's/^installed //p'

@@ -1,6 +1,6 @@
 #!/bin/sh
 # run.sh DIR [JSON [PROGRAM...]] - runs every benchmark of DIR several times, or only these, and prints medians: the
-# machine, the rows as Google Benchmark prints them, and a table of ours beside each peer.
+# machine, the rows as Google Benchmark prints them, and a table of ours beside each peer. Status 3: no row matches.
 #   JSON               gets every repetition of every row (merge.awk)
 #   BENCH_FILTER       regular expression for the rows (all)
 #   BENCH_SCALING      not empty: only rows that exist for more than two threads, with two and more
@@ -74,8 +74,9 @@ machine "$(head -n 1 "$out/programs")" && "$here/peers.sh" list
 while read -r program; do
 	one "$program"
 done <"$out/programs"
-ls "$out"/*.json >/dev/null 2>&1 || { echo "no row of these programs matches $BENCH_FILTER" >&2 && exit 1; }
-awk -v environment="${BENCH_THREADS:+BENCH_THREADS=$BENCH_THREADS}${DEPTH:+ DEPTH='$DEPTH'}" -v options="$options" -f "$here/merge.awk" "$out"/*.list "$out"/*.json >"$json" || exit 1
+ls "$out"/*.json >/dev/null 2>&1 || { echo "no row of these programs matches ${BENCH_FILTER:-.}" >&2 && exit 3; }
+environment="${BENCH_THREADS:+BENCH_THREADS=$BENCH_THREADS}${DEPTH:+ DEPTH='$DEPTH'}"
+awk -v environment="$environment" -v options="$options" -f "$here/merge.awk" "$out"/*.list "$out"/*.json >"$json" || exit 1
 awk -f "$here/rows.awk" "$json" >"$out/all.rows" && awk -f "$here/table.awk" "$out/all.rows"
 echo
 field load "$(cut -d ' ' -f 1-3 /proc/loadavg) at the end"
