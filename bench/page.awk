@@ -51,8 +51,10 @@ function add_row(program, row, kind) {
 function add_scaling(row, kind, threads) {
 	if (threads > 2)
 		scales[row] = 1
+	if (!(row in kinds_scaled))
+		scaled[++n_scaled] = row
 	if (!((row, kind) in of_all))
-		scaled[++n_scaled] = row SUBSEP kind
+		kinds_scaled[row] = kinds_scaled[row] kind "\n"
 	of_all[row, kind] = 1
 	rate[row, kind, threads] = 1000 / $9
 }
@@ -113,7 +115,7 @@ function scaling_row(row, kind, threads) {
 		sprintf("%.2f", rate[row, kind, 8] / rate[row, kind, 2]) : ""
 }
 
-function scaling(i, part, any) {
+function scaling(i, k, n, list, any) {
 	for (i in scales)
 		any = 1
 	if (!any)
@@ -123,9 +125,9 @@ function scaling(i, part, any) {
 	picture("scaling")
 	print "<table><tr><th>row</th><th>implementation</th><th>1 thread</th><th>2</th><th>4</th><th>8</th><th>8 / 2</th></tr>"
 	for (i = 1; i <= n_scaled; i++) {
-		split(scaled[i], part, SUBSEP)
-		if (part[1] in scales)
-			scaling_row(part[1], part[2])
+		n = scaled[i] in scales ? split(kinds_scaled[scaled[i]], list, "\n") - 1 : 0
+		for (k = 1; k <= n; k++)
+			scaling_row(scaled[i], list[k])
 	}
 	print "</table>"
 }
