@@ -154,7 +154,7 @@ demo: deps-demo
 	$(MAKE) $(DEPSERVER)
 	examples/depserver/demo.sh $(DEPSERVER)
 
-## check: every test, in the release and in the checked build; under 2 minutes
+## check: every test, in the release and in the checked build; 3 minutes
 check: deps-build
 	@rm -f build/tally
 	$(MAKE) check-one TALLY=build/tally
