@@ -381,6 +381,7 @@ void oi_collect_automatic(int generation, void (*between)(void))
 	if (generation == 2 && s) {
 		oi_pace_full_freed();
 		oi_limbo_reclaim_idle();
+		oi_heap_harvest_orphans(t);
 	}
 	oi_pace_turn();
 }

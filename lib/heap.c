@@ -155,21 +155,24 @@ static bool keep(struct oi_page *p)
 	return true;
 }
 
-/* An empty page goes back, unless it is its bin's only one. Owner. */
+/* An empty page goes back, unless it is its thread's only one of that size. Owner, or under the heap lock for orphans. */
 static void page_empty(struct oi_heap *heap, struct oi_page *p)
 {
-	if (p->current || (p->listed && !p->next && !p->previous && !heap->bin[p->bin].current))
+	bool orphan = heap == &oi_orphans;
+	if (p->current || (!orphan && p->listed && !p->next && !p->previous && !heap->bin[p->bin].current))
 		return;
 	if (oi_load_acquire(&p->remote_queued))
 		return; /* somebody's stack still links it; harvesting comes back here */
-	oi_heap_lock();
+	if (!orphan)
+		oi_heap_lock();
 	if (!keep(p)) {
 		if (p->listed)
 			bin_remove(heap, p);
 		heap_remove(heap, p);
 		oi_pages_free(p);
 	}
-	oi_heap_unlock();
+	if (!orphan)
+		oi_heap_unlock();
 }
 
 static void local_free(struct oi_heap *heap, struct oi_page *p, struct cds_lfs_node *first, struct cds_lfs_node *last,
@@ -256,8 +259,11 @@ static void harvest_page(struct oi_heap *heap, struct oi_page *p)
 		bin_add(heap, p);
 }
 
-/* Up to @max pages: each may mean walking a thousand cold blocks, and a thread that allocates is inside its gate. */
-static void harvest(struct oi_heap *heap, bool locked, unsigned max)
+/*
+ * Up to @max pages: each may mean walking a thousand cold blocks, and a thread that allocates is inside its gate. With
+ * @leaving the empty ones stay: somebody walks the pages.
+ */
+static void harvest(struct oi_heap *heap, bool leaving, unsigned max)
 {
 	for (struct cds_lfs_node *node; max && ((node = heap->pending) || (node = oi_stack_take_all(&heap->remote))); max--) {
 		oi_store_relaxed(&heap->pending, node->next); /* recheck: oi_heap_harvest_idle looks */
@@ -265,7 +271,7 @@ static void harvest(struct oi_heap *heap, bool locked, unsigned max)
 		struct oi_heap *owner = oi_load_acquire(&p->heap);
 		if (owner == heap) {
 			harvest_page(heap, p);
-			if (p->used == 0 && !locked)
+			if (p->used == 0 && !leaving)
 				page_empty(heap, p);
 		} else {
 			queue_page(p); /* it changed hands after somebody looked: to its new heap */
@@ -307,7 +313,7 @@ static struct oi_page *adopt(struct oi_heap *heap, unsigned bin)
 	if (!oi_load_relaxed(&oi_orphans.all)) /* recheck */
 		return NULL;
 	oi_heap_lock();
-	harvest(&oi_orphans, true, HARVEST);
+	harvest(&oi_orphans, false, HARVEST);
 	struct oi_page *p = oi_orphans.bin[bin].pages;
 	if (p) {
 		bin_remove(&oi_orphans, p);
@@ -439,19 +445,6 @@ void oi_heap_abandon(struct oi_thread *t)
 	oi_heap_unlock();
 }
 
-static void release_empty(struct oi_heap *heap)
-{
-	for (struct oi_page *p = heap->all, *next; p; p = next) {
-		next = p->heap_next;
-		if (p->used || p->current || oi_load_acquire(&p->remote_queued) || keep(p))
-			continue;
-		if (p->listed)
-			bin_remove(heap, p);
-		heap_remove(heap, p);
-		oi_pages_free(p);
-	}
-}
-
 #define KEPT_AT_A_TIME 64
 
 /* Under the heap lock. Large ones go back; empty ones are put before their owner, unless somebody's stack links them anyway. */
@@ -498,26 +491,32 @@ static void harvest_for(struct oi_thread *t, void *arg)
 }
 
 /* Foreign frees it has not looked at. */
-static bool has_remote(struct oi_thread *t)
+static bool has_remote(const struct oi_heap *heap)
 {
-	return oi_load_relaxed(&t->heap.remote.head) || oi_load_relaxed(&t->heap.pending); /* recheck */
+	return oi_load_relaxed(&heap->remote.head) || oi_load_relaxed(&heap->pending); /* recheck */
+}
+
+void oi_heap_harvest_orphans(struct oi_thread *self)
+{
+	while (has_remote(&oi_orphans)) {
+		oi_gate_enter(self); /* pages do not vanish during a stop */
+		oi_heap_lock();
+		harvest(&oi_orphans, false, HARVEST_FOR);
+		oi_heap_unlock();
+		oi_gate_leave(self);
+	}
 }
 
 void oi_heap_harvest_idle(struct oi_thread *self)
 {
 	struct oi_thread *t;
 	for (size_t i = 0; (t = oi_thread_record(i)); i++)
-		while (has_remote(t) && oi_world_seize(t, harvest_for, NULL))
+		while (has_remote(&t->heap) && oi_world_seize(t, harvest_for, NULL))
 			;
-	do {
+	while (has_remote(&self->heap)) {
 		oi_gate_enter(self);
 		harvest(&self->heap, false, HARVEST_FOR);
 		oi_gate_leave(self);
-	} while (has_remote(self));
-	oi_gate_enter(self); /* pages do not vanish during a stop */
-	oi_heap_lock();
-	harvest(&oi_orphans, true, UINT_MAX);
-	release_empty(&oi_orphans);
-	oi_heap_unlock();
-	oi_gate_leave(self);
+	}
+	oi_heap_harvest_orphans(self);
 }

@@ -137,6 +137,8 @@ void oi_heap_abandon(struct oi_thread *t);
  * pages go back. Outside the gate.
  */
 void oi_heap_harvest_idle(struct oi_thread *self);
+/* In pages of no thread alone. */
+void oi_heap_harvest_orphans(struct oi_thread *self);
 /* No collection walks the heap any more: what was kept for it goes back. Outside the gate of @t; NULL: in the child of a fork. */
 void oi_heap_end_walk(struct oi_thread *t);
 /* Purges what is free and cached. */
