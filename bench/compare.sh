@@ -9,11 +9,10 @@
 # build/compare gets BASE's tree, and old.json and new.json, all repetitions. Google Benchmark's own compare.py is run
 # on these too where it is found (package libbenchmark-tools; it wants python3-scipy).
 set -u
-# jemalloc wants it (peer_malloc.h).
-export GLIBC_TUNABLES="${GLIBC_TUNABLES:+$GLIBC_TUNABLES:}glibc.rtld.optional_static_tls=8192"
 dir=${1:?usage: compare.sh DIR BASE}
 base=${2:?usage: compare.sh DIR BASE}
 here=$(dirname "$0")
+. "$here/peer_env.sh"
 tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
 status=0

@@ -9,12 +9,11 @@ dir=${1:?usage: lines.sh DIR OUT}
 out=${2:?usage: lines.sh DIR OUT}
 peers=$(dirname "$0")/peers
 here=$(dirname "$0")
+. "$here/peer_env.sh"
 tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
 before=
 status=0
-# jemalloc wants it (peer_malloc.h).
-export GLIBC_TUNABLES="${GLIBC_TUNABLES:+$GLIBC_TUNABLES:}glibc.rtld.optional_static_tls=8192"
 python=${PYTHON:-$(command -v /usr/bin/python3 || command -v python3)}
 
 row() { # row GROUP NAME COMMAND...: all its repetitions, as one JSON

@@ -6,7 +6,7 @@
  * it see its own; load() checks that a plain malloc still comes from the C library.
  *
  * jemalloc asks for more thread-local memory than the dynamic linker keeps for libraries loaded later, unless the
- * environment says GLIBC_TUNABLES=glibc.rtld.optional_static_tls=8192, as run.sh does.
+ * environment says GLIBC_TUNABLES=glibc.rtld.optional_static_tls=8192, as peer_env.sh has it.
  */
 #ifndef OURO_BENCH_PEER_MALLOC_H
 #define OURO_BENCH_PEER_MALLOC_H

@@ -9,10 +9,9 @@
 #   BENCH_THREADS      most threads of the central rows (bench.h)
 #   DEPTH              of the trees (bench_trees.cc)
 set -u
-# jemalloc wants it (peer_malloc.h).
-export GLIBC_TUNABLES="${GLIBC_TUNABLES:+$GLIBC_TUNABLES:}glibc.rtld.optional_static_tls=8192"
 dir=${1:?usage: run.sh DIR [JSON [PROGRAM...]]}
 here=$(dirname "$0")
+. "$here/peer_env.sh"
 out=$(mktemp -d) || exit 1
 trap 'rm -rf "$out"' EXIT
 json=${2:-$out/all}

@@ -200,8 +200,8 @@ static void report(struct collection *c, struct oi_set *s, uint64_t ns)
 }
 
 /*
- * Of up to @cap objects; with @whole, by a call, of none if there are more. The set of what was found, empty perhaps, in this thread's hand;
- * NULL: no memory to begin, or not now. In any case the thread counts as serving from when its members are in no queue.
+ * Of up to @cap objects; with @whole, by a call, of none if there are more. The set of what was found, empty perhaps, in this
+ * thread's hand; NULL: no memory to begin, or not now. In any case the thread counts as serving from when its members are in no queue.
  */
 static struct oi_set *collect_young(struct oi_thread *t, int generation, size_t cap, bool *whole)
 {

@@ -241,4 +241,23 @@ static inline void assert_all_is_collected(size_t but)
 	assert_int_equal(objects_live(), but);
 }
 
+/* ---- a reference that only traverse knows ---- */
+
+struct link {
+	struct link *next; /* counted; nobody moves it */
+};
+
+static inline void link_traverse(void *obj, ouro_visitor *v)
+{
+	ouro_visit(v, ((struct link *)obj)->next);
+}
+
+static inline void link_clear(void *obj)
+{
+	struct link *l = obj, *next = l->next;
+
+	l->next = NULL;
+	ouro_release(next);
+}
+
 #endif

@@ -33,23 +33,6 @@ static const ouro_type rising_type = {
 	.finalize = rise, .destroy = counted_destroy,
 };
 
-struct link {
-	struct link *next;
-};
-
-static void link_traverse(void *obj, ouro_visitor *v)
-{
-	ouro_visit(v, ((struct link *)obj)->next);
-}
-
-static void link_clear(void *obj)
-{
-	struct link *l = obj, *next = l->next;
-
-	l->next = NULL;
-	ouro_release(next);
-}
-
 static const ouro_type link_type = {
 	.name = "link", .size = sizeof(struct link), .traverse = link_traverse, .clear = link_clear,
 };

@@ -239,24 +239,7 @@ static void resurrect_in_a_finalizer_that_collects(void **state)
 
 /* ---- references that only traverse knows ---- */
 
-struct link {
-	struct link *next; /* counted; nobody moves it */
-};
-
 static struct link *risen_link;
-
-static void link_traverse(void *obj, ouro_visitor *v)
-{
-	ouro_visit(v, ((struct link *)obj)->next);
-}
-
-static void link_clear(void *obj)
-{
-	struct link *l = obj, *next = l->next;
-
-	l->next = NULL;
-	ouro_release(next);
-}
 
 static void link_rise(void *obj)
 {
