@@ -388,8 +388,26 @@ static struct oi_header *take_new(struct oi_page *p, size_t bytes, bool tracked)
 	oi_store_release(&p->bump, (uint32_t)i + 1);
 	p->used++;
 	if (tracked)
-		oi_make_young(p, i);
+		oi_make_young(h, i);
 	return h;
+}
+
+#define EXTEND_BYTES 4096
+
+/* Puts the next so many new blocks into the free list, in order: the calls that take them are short (ouro_new). */
+static void extend(struct oi_page *p)
+{
+	size_t i = p->bump, n = EXTEND_BYTES / p->block_size, end = i + n < p->capacity ? i + n : p->capacity;
+	struct cds_lfs_node **link = &p->free;
+	for (; i < end; i++) {
+		struct oi_header *h = oi_block_at(p, i);
+		oi_unpoison(h, sizeof *h + sizeof **link);
+		h->own = OI_OWN_FREE;
+		*link = oi_link_of(h);
+		link = &(*link)->next;
+	}
+	*link = NULL;
+	oi_store_release(&p->bump, (uint32_t)end); /* [A1] */
 }
 
 struct oi_header *oi_block_alloc(struct oi_thread *t, size_t bytes, unsigned bin, bool tracked)
@@ -399,6 +417,8 @@ struct oi_header *oi_block_alloc(struct oi_thread *t, size_t bytes, unsigned bin
 	struct oi_page *p = t->heap.bin[bin].current;
 	if (unlikely(!p || !has_room(p)) && !(p = next_page(t, bin)))
 		return NULL;
+	if (!p->free && p->block_size <= EXTEND_BYTES / 4)
+		extend(p);
 	return p->free ? oi_block_take(p, bytes, tracked) : take_new(p, bytes, tracked);
 }
 

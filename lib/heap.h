@@ -77,9 +77,9 @@ OI_INLINE void oi_zero(void *p, size_t bytes)
 	}
 }
 
-OI_INLINE void oi_make_young(struct oi_page *p, size_t i)
+OI_INLINE void oi_make_young(const struct oi_header *h, size_t i)
 {
-	uint64_t *bits = &oi_young_bits(p, 0)[i / 64];
+	uint64_t *bits = &oi_region_of(h)->young[oi_page_number(h)][0][i / 64];
 	oi_store_relaxed(bits, oi_load_relaxed(bits) | UINT64_C(1) << (i % 64)); /* owner; full.c looks */
 }
 
@@ -89,10 +89,11 @@ OI_INLINE struct oi_header *oi_block_take(struct oi_page *p, size_t bytes, bool 
 	struct oi_header *h = oi_block_of(p->free);
 	oi_unpoison(h, p->block_size);
 	p->free = p->free->next;
+	__builtin_prefetch(p->free, 1); /* the next one: it died a while ago */
 	oi_zero(oi_object_of(h), bytes - sizeof *h);
 	p->used++;
 	if (tracked)
-		oi_make_young(p, oi_block_index(p, h));
+		oi_make_young(h, oi_block_index(p, h));
 	return h;
 }
 
