@@ -26,6 +26,7 @@
 #include "merge.h"
 #include "os.h"
 #include "pace.h"
+#include "pile.h"
 #include "runtime.h"
 #include "set.h"
 #include "stray.h"
@@ -99,8 +100,8 @@ static bool go_on(struct worker *w, uint32_t *word)
 static void tick(void)
 {
 	oi_exchange_seq_cst(&want_tick, 0u); /* [B1] */
-	bool again = oi_merge_drain_all();
-	if (oi_threads_reap_gone() || again)
+	bool merges = oi_merge_drain_all(), piles = oi_pile_collect(false);
+	if (oi_threads_reap_gone() || merges || piles)
 		oi_exchange_seq_cst(&want_tick, 1u); /* some owners were busy: again */
 }
 
@@ -161,7 +162,7 @@ static void *collector_main(void *arg)
 static bool serve(struct oi_thread *t)
 {
 	size_t budget = SIZE_MAX;
-	bool any = oi_death_serve_handed_over(t);
+	bool any = oi_pile_serve(t);
 	if (oi_runtime.config.finalizers == OURO_FINALIZERS_THREAD)
 		any |= oi_set_serve(t, &budget);
 	if (oi_stray_any())

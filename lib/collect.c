@@ -256,10 +256,10 @@ static bool await_quiet(struct oi_thread *t)
  */
 static void lock_both_in_quiet(struct oi_thread *t)
 {
-	for (unsigned n = 0;; n++) {
+	for (unsigned n = 0;;) {
 		lock_both();
 		bool quiet = t->dying || await_quiet(t);
-		if (quiet && (n >= ROUNDS || !oi_flush_any_waiting()))
+		if (quiet && (n++ >= ROUNDS || !oi_flush_any_waiting()))
 			return;
 		unlock_both();
 		if (!quiet)
@@ -426,10 +426,10 @@ static ssize_t collect_now(struct oi_thread *t, int generation)
 	t->thorough = true; /* what dies with it is gone when this returns */
 	ssize_t n = s ? work_or_queue(t, s) : 0;
 	oi_serve_end(t);
-	t->thorough = thorough;
 	if (generation == 2)
 		oi_pace_full_freed();
 	take_over_queued(t);
+	t->thorough = thorough;
 	oi_flush_await(t); /* sets that others are at, the collector's own included */
 	if (generation == 2)
 		give_back(t);

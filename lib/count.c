@@ -155,15 +155,10 @@ bool oi_release_foreign(struct oi_thread *t, struct oi_header *h)
 	return false;
 }
 
-bool oi_merge_zero(struct oi_thread *t, struct oi_header *h)
+/* The owner's last reference went, others have or had some. */
+static OI_NOINLINE bool merge_zero_shared(struct oi_thread *t, struct oi_header *h)
 {
 	uint32_t s = oi_load_acquire(&h->shared), next; /* [C1] */
-	if (s == 0 && !oi_load_relaxed(&h->published)) {
-		/* Nobody else has a reference or can find one: dies without an atomic. */
-		oi_store_relaxed(&h->own, OI_OWN_MERGED);
-		oi_store_relaxed(&h->shared, OI_MERGED | OI_DEAD);
-		return true;
-	}
 	do
 		next = s | OI_MERGED | (oi_shared_count(s) == 0 && !(s & OI_QUEUED) ? OI_DEAD : 0);
 	while (!oi_cas(&h->shared, &s, next)); /* [C1] */
@@ -176,6 +171,20 @@ bool oi_merge_zero(struct oi_thread *t, struct oi_header *h)
 	if (unlikely((next & OI_QUEUED) && oi_shared_count(next) == 1))
 		return oi_merge_recover(t, h); /* all that is left waits in this thread's own queue */
 	return false;
+}
+
+bool oi_merge_zero(struct oi_thread *t, struct oi_header *h)
+{
+	uint32_t s = oi_load_acquire(&h->shared); /* [C1] */
+	if (unlikely(s))
+		return merge_zero_shared(t, h);
+	/* Unless it was published, nobody else has a reference or can find one: it dies without an atomic. */
+	if (!oi_load_relaxed(&h->published))
+		oi_store_relaxed(&h->shared, OI_MERGED | OI_DEAD);
+	else if (unlikely(!oi_cas(&h->shared, &s, OI_MERGED | OI_DEAD))) /* [C1] */
+		return merge_zero_shared(t, h);
+	oi_store_relaxed(&h->own, OI_OWN_MERGED); /* owner: this thread's alone now */
+	return true;
 }
 
 enum oi_tried oi_try_undo(struct oi_header *h)

@@ -6,7 +6,7 @@
  * stack of dead objects, which the outermost death works off, so that stack use does not depend on the structure. An object
  * with many items is done in slices of 1024, its frame (object, next item) waiting below the children.
  *
- * Past release_batch objects the rest of the stack goes to the reaper as a pile, so that the delay of the caller is
+ * Past release_batch objects the rest of the stack waits (pile.c), so that the delay of the caller is
  * bounded. User code runs outside the gate, with no lock held; objects without callbacks are dismantled inside the gate,
  * which is left every 64 objects to let a stop pass.
  *
@@ -16,18 +16,15 @@
  */
 #include "death.h"
 
-#include <pthread.h>
-
-#include "background.h"
 #include "check.h"
 #include "count.h"
 #include "gate.h"
 #include "inspect.h"
 #include "limbo.h"
 #include "merge.h"
-#include "os.h"
 #include "pace.h"
 #include "pass.h"
+#include "pile.h"
 #include "runtime.h"
 #include "stray.h"
 #include "type.h"
@@ -39,19 +36,9 @@
 
 /* ---- the stack of the thread: pairs of object and cursor ---- */
 
-static bool push_frame(struct oi_vector *v, struct oi_header *h, size_t cursor)
-{
-	if (unlikely(v->n + 2 > v->capacity) && !oi_vector_grow(v))
-		return false;
-	v->data[v->n] = h;
-	v->data[v->n + 1] = (void *)cursor;
-	oi_store_release(&v->n, v->n + 2); /* whole or not at all, for the child of a fork */
-	return true;
-}
-
 static bool push(struct oi_thread *t, struct oi_header *h, size_t cursor)
 {
-	return push_frame(&t->deaths.frames, h, cursor);
+	return oi_pile_push(&t->deaths.frames, h, cursor);
 }
 
 static void push_or_stray(struct oi_thread *t, struct oi_header *h)
@@ -68,73 +55,10 @@ static void push_outside(struct oi_thread *t, struct oi_header *h)
 	oi_gate_leave(t);
 }
 
-/* ---- piles handed to the reaper ---- */
-
-static pthread_mutex_t handed_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct oi_vector handed; /* frames, as on a thread's stack */
-
-/* Under the lock. */
-static void hand_over_locked(struct oi_header *h, size_t cursor)
+/* Is there something to be done that does not wait in the thread's pile? */
+OI_INLINE bool any_frames(const struct oi_thread *t)
 {
-	if (unlikely(!push_frame(&handed, h, cursor)))
-		oi_stray_add(h, OI_STRAY_DEATH);
-}
-
-static void hand_over_frame(struct oi_header *h, size_t cursor)
-{
-	pthread_mutex_lock(&handed_lock);
-	hand_over_locked(h, cursor);
-	pthread_mutex_unlock(&handed_lock);
-}
-
-void oi_death_hand_over(struct oi_header *h)
-{
-	hand_over_frame(h, 0);
-	oi_background_reap();
-}
-
-/* All frames of the thread at once: the child of a fork finds each either there or here. */
-static void hand_over_frames(struct oi_thread *t)
-{
-	struct oi_vector *v = &t->deaths.frames;
-	pthread_mutex_lock(&handed_lock);
-	for (size_t i = 0; i < v->n; i += 2)
-		hand_over_locked(v->data[i], (size_t)v->data[i + 1]);
-	oi_vector_trim(v, 4096);
-	pthread_mutex_unlock(&handed_lock);
-}
-
-bool oi_death_any_handed_over(void)
-{
-	pthread_mutex_lock(&handed_lock);
-	bool any = handed.n;
-	pthread_mutex_unlock(&handed_lock);
-	return any;
-}
-
-/* Frames are taken, and what is left of them handed over, under the lock while the thread counts as serving. */
-bool oi_death_all_served(void)
-{
-	struct oi_thread *t;
-	pthread_mutex_lock(&handed_lock);
-	bool idle = !handed.n;
-	for (size_t i = 0; idle && (t = oi_thread_record(i)); i++)
-		if (t != oi_self && !oi_load_relaxed(&t->dead) && oi_load_acquire(&t->serving)) /* [D1] */
-			idle = false;
-	pthread_mutex_unlock(&handed_lock);
-	return idle;
-}
-
-static void hand_over_rest(struct oi_thread *t)
-{
-	struct oi_vector *v = &t->deaths.frames;
-	if (v->n) {
-		oi_gate_enter(t);
-		oi_merge_ahead(t, v->data[v->n - 2]);
-		oi_gate_leave(t);
-	}
-	hand_over_frames(t);
-	oi_background_reap();
+	return oi_load_relaxed(&t->deaths.frames.n) > oi_load_relaxed(&t->deaths.waiting); /* owner, or recheck inside the gate */
 }
 
 /* ---- user code ---- */
@@ -201,11 +125,6 @@ OI_INLINE void release_child(void *child, void *arg)
 		push_or_stray(t, h);
 }
 
-OI_INLINE void release_fields(struct oi_thread *t, struct oi_header *h, const ouro_type *type)
-{
-	oi_visit_fields(oi_object_of(h), &type->slots, release_child, t);
-}
-
 /*
  * Inside the gate. Releases a slice of the object's references. True: done. False: a frame for the rest was pushed, below the
  * children of this slice, so that they go first and the stack stays small.
@@ -213,7 +132,7 @@ OI_INLINE void release_fields(struct oi_thread *t, struct oi_header *h, const ou
 static bool release_children(struct oi_thread *t, struct oi_header *h, const ouro_type *type, size_t cursor)
 {
 	if (cursor == 0)
-		release_fields(t, h, type);
+		oi_visit_fixed(h, oi_described(h), release_child, t);
 	if (likely(!type->item_slots.n))
 		return true;
 	size_t n = oi_items(h, type), end = n;
@@ -241,13 +160,14 @@ void oi_death_count(struct oi_thread *t, struct oi_header *h)
 /* Inside the gate. */
 static void free_block(struct oi_thread *t, struct oi_header *h, bool recycle)
 {
+	const struct oi_page *p = oi_page_of(h);
 	count(t, h);
 	oi_store_relaxed(&h->own, OI_OWN_GONE);
 	oi_store_relaxed(&h->shared, OI_MERGED | OI_DEAD);
-	bool walked = oi_heap_walked() && oi_page_of(h)->tracked;
+	bool walked = oi_heap_walked() && p->tracked;
 	if (!OURO_CHECKED && !walked && (recycle || !oi_load_relaxed(&h->published)))
 		oi_block_free(t, h);
-	else
+	else if (unlikely(!oi_limbo_put(&t->limbo, h, p->block_size)))
 		oi_limbo_add(t, h);
 }
 
@@ -266,11 +186,7 @@ static bool begin(struct oi_thread *t, struct oi_header *h, const ouro_type *typ
 		oi_gate_enter(t);
 		oi_merge_ahead(t, h);
 		oi_gate_leave(t);
-		pthread_mutex_lock(&handed_lock);
-		hand_over_locked(h, 0);
-		t->hand = NULL; /* under the lock: a fork finds it in one place */
-		pthread_mutex_unlock(&handed_lock);
-		oi_background_reap();
+		oi_pile_hand_over_hand(t);
 		return false;
 	}
 	end_weak_references(t, h);
@@ -351,34 +267,78 @@ static bool is_simple(const struct oi_header *h)
 	return oi_types[oi_load_relaxed(&h->type)].simple && !(oi_flags(h) & OI_FLAG_WEAK);
 }
 
-/* Works the stack off, up to release_batch objects. */
-static void work(struct oi_thread *t)
+/* ---- releases of children, a few at a time: each is asked of memory before it is looked at ---- */
+
+#define AHEAD 8 /* a power of two */
+
+struct ahead {
+	struct oi_thread *t;
+	void *child[AHEAD];
+	unsigned first, end;
+};
+
+OI_INLINE void release_first(struct ahead *a)
+{
+	release_child(a->child[a->first++ % AHEAD], a->t);
+}
+
+OI_INLINE void release_soon(void *child, void *arg)
+{
+	struct ahead *a = arg;
+	__builtin_prefetch(oi_header_of(child), 1);
+	if (a->end - a->first == AHEAD)
+		release_first(a);
+	a->child[a->end++ % AHEAD] = child;
+}
+
+/* Inside the gate. Up to a slice of objects of the stack; one that must be dismantled outside is the result, with its cursor. */
+static struct oi_header *work_inside(struct oi_thread *t, size_t *left, size_t *cursor)
 {
 	struct oi_vector *v = &t->deaths.frames;
-	size_t left = t->restricted ? OI_BATCH : t->thorough ? SIZE_MAX : oi_runtime.config.release_batch;
-	while (v->n && left) {
-		oi_gate_enter(t);
-		struct oi_header *h = NULL;
-		size_t cursor = 0;
-		for (size_t slice = GATE_SLICE; v->n && left && slice; slice--, left--) {
-			cursor = (size_t)v->data[--v->n];
-			h = v->data[--v->n];
-			if (cursor || !is_simple(h)) {
-				take_in_hand(t, h, cursor);
-				break;
-			}
-			release_children(t, h, oi_type_of(h), 0);
-			free_counted(t, h);
-			h = NULL;
+	struct oi_header *special = NULL;
+	struct ahead ahead = { .t = t };
+	for (size_t slice = GATE_SLICE; any_frames(t) && *left && slice; slice--, --*left) {
+		struct oi_header *h = v->data[v->n - 2];
+		*cursor = (size_t)v->data[v->n - 1];
+		oi_store_relaxed(&v->n, v->n - 2); /* owner: any_frames */
+		if (*cursor || !is_simple(h)) {
+			take_in_hand(t, h, *cursor);
+			special = h;
+			break;
 		}
+		oi_visit_fixed(h, oi_described(h), release_soon, &ahead);
+		free_counted(t, h);
+		while (!any_frames(t) && ahead.first != ahead.end)
+			release_first(&ahead);
+	}
+	while (ahead.first != ahead.end)
+		release_first(&ahead);
+	return special;
+}
+
+/* Works the stack off, up to @left objects. What is left then waits: pile.c. */
+static void work(struct oi_thread *t, size_t left)
+{
+	while (any_frames(t) && left) {
+		size_t cursor;
+		oi_gate_enter(t);
+		struct oi_header *h = work_inside(t, &left, &cursor);
 		oi_gate_leave(t);
 		if (h) {
 			dismantle(t, h, oi_type_of(h), cursor);
 			left--;
 		}
 	}
-	if (unlikely(v->n))
-		hand_over_rest(t);
+	if (unlikely(any_frames(t)))
+		oi_pile_keep(t, is_simple(t->deaths.frames.data[t->deaths.frames.n - 2]));
+}
+
+static void work_restricted(struct oi_thread *t, size_t left)
+{
+	bool restricted = t->restricted;
+	t->restricted = true;
+	work(t, left);
+	t->restricted = restricted;
 }
 
 void oi_death_begin(struct oi_thread *t)
@@ -388,8 +348,8 @@ void oi_death_begin(struct oi_thread *t)
 
 void oi_death_settle(struct oi_thread *t)
 {
-	while (t->deaths.frames.n)
-		work(t);
+	if (any_frames(t))
+		work(t, t->restricted ? OI_BATCH : t->thorough ? SIZE_MAX : oi_runtime.config.release_batch);
 }
 
 void oi_death_end(struct oi_thread *t)
@@ -416,10 +376,8 @@ void oi_serve_end(struct oi_thread *t)
 
 void oi_death(struct oi_thread *t, struct oi_header *h)
 {
-	push_outside(t, h);
-	if (t->dying)
-		return;
 	oi_death_begin(t);
+	push_outside(t, h);
 	oi_death_end(t);
 }
 
@@ -428,7 +386,7 @@ void oi_death(struct oi_thread *t, struct oi_header *h)
 /* Its memory is given back. Leaves the gate, and goes on with the children that died of it. */
 OI_INLINE void leave(struct oi_thread *t)
 {
-	if (likely(!t->deaths.frames.n)) {
+	if (likely(!any_frames(t))) {
 		oi_gate_leave(t);
 		return;
 	}
@@ -440,7 +398,7 @@ OI_INLINE void leave(struct oi_thread *t)
 void oi_death_inside(struct oi_thread *t, struct oi_header *h)
 {
 	if (likely(is_simple(h) && !t->dying)) {
-		release_fields(t, h, oi_type_of(h));
+		oi_visit_fixed(h, oi_described(h), release_child, t);
 		free_counted(t, h);
 		leave(t);
 	} else {
@@ -452,7 +410,7 @@ void oi_death_inside(struct oi_thread *t, struct oi_header *h)
 void oi_death_private(struct oi_thread *t, struct oi_header *h)
 {
 	if (likely(is_simple(h) && !t->dying)) {
-		release_fields(t, h, oi_type_of(h));
+		oi_visit_fixed(h, oi_described(h), release_child, t);
 		if (oi_page_of(h)->tracked)
 			oi_pace_freed(t);
 		if (likely(oi_block_put(&t->heap, h)))
@@ -471,54 +429,20 @@ void oi_death_private(struct oi_thread *t, struct oi_header *h)
 
 void oi_death_restricted(struct oi_thread *t, void **h, size_t n)
 {
+	oi_death_begin(t);
 	for (size_t i = 0; i < n; i++)
 		push_outside(t, h[i]);
-	if (t->dying)
-		return;
-	oi_death_begin(t);
-	t->restricted = true;
-	work(t);
-	t->restricted = false;
+	if (t->dying == 1)
+		work_restricted(t, OI_BATCH);
 	oi_death_end(t);
 }
 
-bool oi_death_serve_handed_over(struct oi_thread *t)
+void oi_death_catch_up(struct oi_thread *t, size_t n)
 {
-	size_t n = 0;
-	pthread_mutex_lock(&handed_lock);
-	for (; n < 64 && handed.n; n++) {
-		if (!push(t, handed.data[handed.n - 2], (size_t)handed.data[handed.n - 1]))
-			break;
-		handed.n -= 2;
-	}
-	if (!handed.n)
-		oi_vector_trim(&handed, 4096);
-	if (n)
-		oi_serve_begin(t); /* under the lock */
-	pthread_mutex_unlock(&handed_lock);
-	if (n)
-		oi_serve_end(t);
-	return n != 0;
-}
-
-void oi_death_fork(int phase)
-{
-	if (phase == 0)
-		pthread_mutex_lock(&handed_lock);
-	else
-		pthread_mutex_unlock(&handed_lock);
-}
-
-void oi_death_inherit(struct oi_thread *t)
-{
-	if (t->hand)
-		hand_over_frame(t->hand, t->hand_cursor);
-	t->hand = NULL;
-	hand_over_frames(t);
-	oi_vector_free(&t->deaths.frames);
-}
-
-void oi_death_drop(void)
-{
-	oi_vector_free(&handed);
+	oi_serve_begin(t);
+	oi_pile_take_back(t);
+	oi_gate_leave(t);
+	work_restricted(t, n);
+	oi_serve_end(t);
+	oi_gate_enter(t);
 }

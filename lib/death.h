@@ -7,7 +7,7 @@
 
 /*
  * Outside the gate (or pinned by the program). @h is DEAD and the caller's: dismantles it and everything that dies with it,
- * up to release_batch objects; the rest goes to the reaper. Inside another death of this thread it only queues.
+ * up to release_batch objects; the rest waits (pile.h). Inside another death of this thread it only queues.
  */
 void oi_death(struct oi_thread *t, struct oi_header *h);
 /* The same from inside the gate, which it leaves: what runs no user code dies there and then. */
@@ -30,13 +30,11 @@ void oi_serve_begin(struct oi_thread *t);
 void oi_serve_end(struct oi_thread *t);
 /* The same for several, in the middle of some other operation: no user code runs, such objects go to the reaper. */
 void oi_death_restricted(struct oi_thread *t, void **h, size_t n);
-/* To the reaper; from anywhere. */
-void oi_death_hand_over(struct oi_header *h);
-/* The reaper, or a thread that flushes: one handed-over object or pile; false if there was none. */
-bool oi_death_serve_handed_over(struct oi_thread *t);
-/* Nothing handed over waits or is being worked on by another thread. */
-bool oi_death_all_served(void);
-bool oi_death_any_handed_over(void);
+/*
+ * Inside the gate, which it leaves and enters again; outside any death. Up to @n objects of what waits in the thread's own pile
+ * (pile.h); no user code runs.
+ */
+void oi_death_catch_up(struct oi_thread *t, size_t n);
 
 /*
  * The end of an object whose references are dropped, as part of a set: weak cells, watches, destroy, memory. Outside the gate.
@@ -50,10 +48,5 @@ void oi_call(struct oi_thread *t, void (*fn)(void *obj), struct oi_header *h);
 void oi_last_call(struct oi_thread *t, void (*fn)(void *obj), struct oi_header *h);
 /* Statistics of one object that is gone. */
 void oi_death_count(struct oi_thread *t, struct oi_header *h);
-
-void oi_death_fork(int phase);
-/* A thread that vanished in a fork: what it had not dismantled yet goes to the reaper. */
-void oi_death_inherit(struct oi_thread *t);
-void oi_death_drop(void);
 
 #endif

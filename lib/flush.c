@@ -1,7 +1,7 @@
 /*
  * flush.c - waiting until what is dead is gone
  *
- * What is dead and not yet destroyed can be: in a merge queue; handed over to the reaper; in a set that waits; or in the
+ * What is dead and not yet destroyed can be: in a merge queue; in a pile, its thread's or the reaper's; in a set that waits; or in the
  * hands of a thread, whose dying counter is then not zero, and whose serving counter too if it came from a queue, raised before
  * the object left that [D1]. The first three are worked off here; the last is waited for: per thread until its outermost loop has
  * ended once, and until nobody serves a queue.
@@ -14,6 +14,7 @@
 #include "gate.h"
 #include "merge.h"
 #include "os.h"
+#include "pile.h"
 #include "runtime.h"
 #include "set.h"
 #include "stray.h"
@@ -62,27 +63,42 @@ static uint32_t served_by_others(struct oi_thread *self)
 static bool quiet(struct oi_thread *self)
 {
 	uint32_t n = served_by_others(self);
-	return !oi_merge_any() && !oi_stray_any() && oi_death_all_served() && served_by_others(self) == n;
+	return !oi_merge_any() && !oi_stray_any() && oi_pile_all_served() && served_by_others(self) == n;
 }
 
-static void merge_all(void)
+static bool some_left(void)
 {
-	for (unsigned n = 0; oi_merge_drain_all() && n < 100; n++)
+	bool merges = oi_merge_drain_all(), piles = oi_pile_collect(true);
+	return merges || piles;
+}
+
+static void collect_all(void)
+{
+	for (unsigned n = 0; some_left() && n < 100; n++)
 		oi_sleep_ns(20000); /* an owner in the middle of an operation, or pinned: it will do it itself */
+}
+
+/* To the end: nothing of it is left waiting in this thread's own pile. */
+static void serve_piles(struct oi_thread *t)
+{
+	bool thorough = t->thorough;
+	t->thorough = true;
+	while (oi_pile_serve(t))
+		;
+	t->thorough = thorough;
 }
 
 bool oi_flush_any_waiting(void)
 {
 	bool sets = oi_set_any_queued() && oi_runtime.config.finalizers == OURO_FINALIZERS_THREAD;
-	return sets || oi_merge_any() || oi_stray_any() || oi_death_any_handed_over();
+	return sets || oi_merge_any() || oi_stray_any() || oi_pile_any();
 }
 
 void oi_flush_quick(struct oi_thread *t)
 {
-	merge_all();
+	collect_all();
 	oi_stray_serve();
-	while (oi_death_serve_handed_over(t))
-		;
+	serve_piles(t);
 	oi_flush_await(t);
 }
 
@@ -96,10 +112,9 @@ void oi_flush(struct oi_thread *t)
 {
 	size_t budget = SIZE_MAX;
 	do {
-		merge_all();
+		collect_all();
 		oi_stray_serve();
-		while (oi_death_serve_handed_over(t))
-			;
+		serve_piles(t);
 		if (oi_runtime.config.finalizers == OURO_FINALIZERS_THREAD)
 			while (oi_set_serve(t, &budget))
 				;

@@ -22,7 +22,6 @@
 
 #include "background.h"
 #include "collect.h"
-#include "death.h"
 #include "debug.h"
 #include "events.h"
 #include "full.h"
@@ -32,6 +31,7 @@
 #include "log.h"
 #include "merge.h"
 #include "os.h"
+#include "pile.h"
 #include "runtime.h"
 #include "set.h"
 #include "thread.h"
@@ -43,7 +43,7 @@ static __thread struct oi_stop stop;
 static __thread bool prepared, pinned;
 
 /* Innermost last; the other way round afterwards. */
-static void (*const locks[])(int phase) = { oi_events_fork, oi_set_fork, oi_debug_fork, oi_death_fork, oi_watch_fork,
+static void (*const locks[])(int phase) = { oi_events_fork, oi_set_fork, oi_debug_fork, oi_pile_fork, oi_watch_fork,
 					    oi_weak_fork, oi_limbo_fork, oi_log_fork };
 #define N_LOCKS (sizeof locks / sizeof *locks)
 
@@ -91,7 +91,7 @@ static void inherit(void)
 			continue;
 		t->inherited = true;
 		oi_set_inherit(t);
-		oi_death_inherit(t);
+		oi_pile_inherit(t);
 		oi_merge_inherit(t);
 		oi_limbo_abandon(t);
 		oi_weak_leave(t);

@@ -33,6 +33,7 @@
 #include "death.h"
 #include "log.h"
 #include "os.h"
+#include "pile.h"
 #include "stray.h"
 #include "type.h"
 
@@ -110,7 +111,7 @@ static void merge_child(void *child, void *arg)
 		return;
 	a->budget--;
 	if (unlikely(merge(h, 0)))
-		oi_death_hand_over(h); /* between a foreign release and its queueing: count.c, release_published */
+		oi_pile_hand_over(h); /* between a foreign release and its queueing: count.c, release_published */
 	else if (oi_shared_count(oi_load_relaxed(&h->shared)) == 1 && a->n < AHEAD) /* recheck: a guess at what dies */
 		a->todo[a->n++] = h;
 }
@@ -167,7 +168,7 @@ bool oi_merge_queue(struct oi_thread *t, struct oi_header *h)
 void oi_merge_stray(struct oi_header *h)
 {
 	if (merge(h, 1))
-		oi_death_hand_over(h);
+		oi_pile_hand_over(h);
 }
 
 /* Takes up to @max objects out of a queue. */
@@ -214,7 +215,7 @@ bool oi_merge_recover(struct oi_thread *t, struct oi_header *h)
 			if (queued[i] == h)
 				dead = true;
 			else
-				oi_death_hand_over(queued[i]);
+				oi_pile_hand_over(queued[i]);
 		}
 	return dead;
 }
@@ -229,7 +230,7 @@ static void drain_for(struct oi_thread *t, void *arg)
 		for (size_t i = 0; i < n; i++)
 			if (merge(h[i], 1)) {
 				oi_merge_ahead(t, h[i]);
-				oi_death_hand_over(h[i]);
+				oi_pile_hand_over(h[i]);
 			}
 }
 
@@ -274,7 +275,7 @@ static void merge_page(struct oi_thread *t, struct oi_page *p)
 	for (uint32_t i = 0; i < p->bump; i++) {
 		struct oi_header *h = oi_block_at(p, i);
 		if (oi_owner_of(h) == t->key && merge(h, 0)) /* owner */
-			oi_death_hand_over(h); /* as in merge_child */
+			oi_pile_hand_over(h); /* as in merge_child */
 	}
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "collect.h"
+#include "death.h"
 #include "gate.h"
 #include "heap.h"
 #include "os.h"
@@ -86,6 +87,8 @@ static OI_NOINLINE void *make(struct oi_thread *t, const ouro_type *type, size_t
 {
 	struct order o = { .d = oi_type_find(t, type), .n_items = n_items };
 	struct oi_header *h = NULL;
+	if (unlikely(t->deaths.waiting) && !t->dying)
+		oi_death_catch_up(t, OI_BLOCKS);
 	if (o.d && measure(&o) && !(h = try_new(t, &o)))
 		h = new_after_collection(t, &o);
 	if (h) {

@@ -54,8 +54,11 @@ struct oi_type {
 	uint8_t bin;    /* OI_BIN_LARGE or an index into oi_heap.bin */
 	bool tracked;   /* instances are traversable */
 	bool simple;    /* no callbacks, no weak cells, no slots in items: dies without leaving the gate */
+	uint8_t n_slots; /* of the fixed part; OI_SLOTS_MANY: look at the type */
+	uint16_t slot[6]; /* their offsets, in words */
 } __attribute__((aligned(32)));
 #define OI_TYPES_MAX 65536
+#define OI_SLOTS_MANY 255
 extern struct oi_type oi_types[OI_TYPES_MAX] OI_HIDDEN; /* 0: none */
 
 enum {
@@ -97,9 +100,14 @@ OI_INLINE void *oi_object_of(struct oi_header *h)
 	return h + 1;
 }
 
+OI_INLINE const struct oi_type *oi_described(const struct oi_header *h)
+{
+	return &oi_types[oi_load_relaxed(&h->type)]; /* elsewhere: however h was got */
+}
+
 OI_INLINE const ouro_type *oi_type_of(const struct oi_header *h)
 {
-	return oi_types[oi_load_relaxed(&h->type)].type; /* elsewhere: however h was got */
+	return oi_described(h)->type;
 }
 
 OI_INLINE int32_t oi_shared_count(uint32_t shared)

@@ -30,6 +30,7 @@
 #include "os.h"
 #include "pace.h"
 #include "perturb.h"
+#include "pile.h"
 #include "report.h"
 #include "set.h"
 #include "threads.h"
@@ -178,7 +179,7 @@ static void drop_everything(void)
 	oi_threads_shut_down();
 	oi_heap_shutdown();
 	oi_limbo_drop_abandoned();
-	oi_death_drop();
+	oi_pile_drop();
 	oi_regions_unmap();
 	oi_set_shutdown();
 	oi_full_shutdown();

@@ -24,6 +24,7 @@
 #include "object.h"
 #include "os.h"
 #include "pace.h"
+#include "pile.h"
 #include "runtime.h"
 #include "threads.h"
 #include "weak.h"
@@ -227,6 +228,7 @@ void oi_thread_detach(struct oi_thread *t)
 	if (!(oi_load_acquire(&t->request) & OI_REQUEST_ATTACH)) {
 		oi_merge_leave(t);
 		oi_gate_enter(t);
+		oi_pile_leave(t);
 		oi_pace_flush(t);
 		oi_limbo_abandon(t);
 		oi_weak_leave(t);
@@ -285,6 +287,7 @@ void oi_threads_shut_down(void)
 		t = record[i];
 		oi_limbo_drop(t);
 		oi_vector_free(&t->deaths.frames);
+		oi_store_relaxed(&t->deaths.waiting, (size_t)0); /* nobody looks */
 		oi_vector_free(&t->merges.objects);
 		t->n_weak_cache = 0;
 		memset(&t->heap, 0, sizeof t->heap);

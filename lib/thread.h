@@ -21,7 +21,8 @@ enum {
 	OI_REQUEST_SEIZE = 2,  /* somebody works on this thread's behalf */
 	OI_REQUEST_DRAIN = 4,  /* the merge queue wants draining */
 	OI_REQUEST_FENCE = 8,  /* no membarrier on this system: entering needs a full fence; permanent */
-	OI_REQUEST_ATTACH = 16 /* the heap this record belonged to was shut down */
+	OI_REQUEST_ATTACH = 16, /* the heap this record belonged to was shut down */
+	OI_REQUEST_PILE = 32   /* the reaper wants its dead objects */
 };
 
 /* Where this thread last found a type's number: type.c. */
@@ -37,6 +38,8 @@ struct oi_type_cache {
 /* A dead object that waits for its dismantling, or is half done: death.c. */
 struct oi_death_stack {
 	struct oi_vector frames; /* pairs: object, cursor */
+	size_t waiting;          /* so many words of it, from the bottom, are not worked off now: pile.c */
+	uint32_t n_served;       /* the collector's note: how far the thread was at the last tick */
 };
 
 /* Objects that foreign threads released below their shared count: merge.c. */

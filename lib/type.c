@@ -49,6 +49,22 @@ static uint32_t *chain_of(const ouro_type *type)
 	return &chain[((uintptr_t)type >> 4) * UINT64_C(0x9e3779b97f4a7c15) >> 54];
 }
 
+/* The offsets of the slots one by one, if they are few. */
+static void describe_slots(struct oi_type *d)
+{
+	const ouro_fields *f = &d->type->slots;
+	size_t n = 0, most = sizeof d->slot / sizeof *d->slot;
+	for (uint32_t i = 0; i < f->n && n <= most; i++)
+		for (uint32_t k = 0; k < f->field[i].count && n <= most; k++, n++) {
+			size_t word = f->field[i].offset / sizeof(void *) + k;
+			if (n < most && word <= UINT16_MAX)
+				d->slot[n] = (uint16_t)word;
+			else
+				n = most;
+		}
+	d->n_slots = n <= most ? (uint8_t)n : OI_SLOTS_MANY;
+}
+
 static struct oi_type describe(const ouro_type *type)
 {
 	struct oi_type d = { .type = type, .tracked = oi_type_tracked(type), .bin = OI_BIN_LARGE };
@@ -60,6 +76,7 @@ static struct oi_type describe(const ouro_type *type)
 	}
 	d.simple = !oi_type_has_callbacks(type) && !type->weaks.n && !type->item_slots.n &&
 		   !type->item_weaks.n;
+	describe_slots(&d);
 	return d;
 }
 
@@ -67,7 +84,7 @@ static struct oi_type describe(const ouro_type *type)
 static bool same(const struct oi_type *a, const struct oi_type *b)
 {
 	return a->type == b->type && a->bytes == b->bytes && a->bin == b->bin && a->tracked == b->tracked &&
-	       a->simple == b->simple;
+	       a->simple == b->simple && a->n_slots == b->n_slots && !memcmp(a->slot, b->slot, sizeof a->slot);
 }
 
 /* Two threads that come with a new type at the same time give it two numbers, which is harmless: no lock to fork under. */
@@ -122,6 +139,11 @@ size_t ouro_items(const void *obj)
 		return 0;
 	const struct oi_header *h = oi_header_of(obj);
 	return oi_items(h, oi_type_of(h));
+}
+
+void oi_visit_many(char *obj, const ouro_fields *f, oi_child_fn fn, void *arg)
+{
+	oi_visit_fields(obj, f, fn, arg);
 }
 
 static void clear_cells(char *base, const ouro_fields *f)

@@ -28,6 +28,7 @@
 #include "log.h"
 #include "merge.h"
 #include "os.h"
+#include "pile.h"
 #include "runtime.h"
 #include "thread.h"
 
@@ -77,9 +78,13 @@ void oi_gate_slow(struct oi_thread *t)
 		}
 		if (!(r & ~(uint32_t)OI_REQUEST_FENCE))
 			break;
-		if ((r & OI_REQUEST_DRAIN) && !(r & (OI_REQUEST_STOP | OI_REQUEST_SEIZE | OI_REQUEST_ATTACH))) {
-			oi_and_acq_rel(&t->request, ~(uint32_t)OI_REQUEST_DRAIN);
-			oi_merge_drain_own(t); /* inside the gate; leaves it and comes back for the deaths */
+		uint32_t own = r & (OI_REQUEST_DRAIN | OI_REQUEST_PILE);
+		if (own && !(r & (OI_REQUEST_STOP | OI_REQUEST_SEIZE | OI_REQUEST_ATTACH))) {
+			oi_and_acq_rel(&t->request, ~own);
+			if (own & OI_REQUEST_DRAIN)
+				oi_merge_drain_own(t); /* inside the gate; leaves it and comes back for the deaths */
+			if (own & OI_REQUEST_PILE)
+				oi_pile_leave(t);
 			continue;
 		}
 		oi_store_release(&t->gate, (uint64_t)0); /* [G1] */

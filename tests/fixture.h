@@ -588,6 +588,12 @@ static inline int child_status(int (*fn)(void *), void *arg, char *text, size_t 
 	return status;
 }
 
+static inline void needs_threads_in_the_child(void)
+{
+	if (TSAN_BUILD)
+		skip(); /* test_fork.c */
+}
+
 /* The child must return 0. */
 static inline void child_run(int (*fn)(void *), void *arg)
 {

@@ -5,18 +5,6 @@
  */
 #include "fixture.h"
 
-/*
- * ThreadSanitizer (of gcc 12 and clang 14) does not support threads in the child of one that had several. It
- * keeps the vanished ones in its registry and ends the process ("dup thread with used id") when the child
- * starts one with the stack, and hence the pthread_t, of a vanished one, as glibc does at once. The library
- * starts its threads in the child, so only the case that forks without a heap is left there.
- */
-static void needs_threads_in_the_child(void)
-{
-	if (TSAN_BUILD)
-		skip();
-}
-
 /* What any child must be able to do. */
 static void child_works(void)
 {

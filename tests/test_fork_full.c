@@ -15,12 +15,6 @@ enum { LIVE = 8000, FORKS = LOAD(20) + 4 };
 static struct node *live, *risen;
 static ouro_weak live_cell, dead_cell;
 
-static void needs_threads_in_the_child(void)
-{
-	if (TSAN_BUILD)
-		skip(); /* test_fork.c */
-}
-
 /* ---- garbage of all kinds, large enough for a fork to come in the middle of it ---- */
 
 static void rise(void *obj)

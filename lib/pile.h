@@ -1,0 +1,53 @@
+/* pile.h - dead objects that wait for their dismantling: in their thread's own pile, and in the reaper's. */
+#ifndef OI_PILE_H
+#define OI_PILE_H
+
+#include "object.h"
+#include "thread.h"
+
+/* A frame: a dead object, and how far it is. Whole or not at all, for the child of a fork. False: no memory. */
+OI_INLINE bool oi_pile_push(struct oi_vector *v, struct oi_header *h, size_t cursor)
+{
+	if (unlikely(v->n + 2 > v->capacity) && !oi_vector_grow(v))
+		return false;
+	v->data[v->n] = h;
+	v->data[v->n + 1] = (void *)cursor;
+	oi_store_release(&v->n, v->n + 2);
+	return true;
+}
+
+/* ---- a thread's own ---- */
+
+/*
+ * Outside the gate, dying. Past release_batch: all that is on the thread's stack waits, on it if @simple, what is next runs no
+ * user code; else in the reaper's pile.
+ */
+void oi_pile_keep(struct oi_thread *t, bool simple);
+/* Inside the gate, dying. What waited is to be worked off now. */
+void oi_pile_take_back(struct oi_thread *t);
+/* Inside the gate. What waits goes to the reaper, unless the thread is at a death, or waits in this very moment for that. */
+void oi_pile_leave(struct oi_thread *t);
+/*
+ * The reaper gets the piles of other threads that are not getting on with them; with @all, of all. True: again later, since a thread is
+ * getting on, or in the middle of an operation: it is asked to do it at its next.
+ */
+bool oi_pile_collect(bool all);
+
+/* ---- the reaper's ---- */
+
+/* From anywhere. */
+void oi_pile_hand_over(struct oi_header *h);
+/* What the thread has in hand, from its beginning. */
+void oi_pile_hand_over_hand(struct oi_thread *t);
+/* The reaper, or a thread that flushes: what waits in its own pile, and some of this; false if there was nothing. */
+bool oi_pile_serve(struct oi_thread *t);
+/* Nothing is in any pile, or taken out of one and being worked on by another thread. */
+bool oi_pile_all_served(void);
+bool oi_pile_any(void);
+
+void oi_pile_fork(int phase);
+/* A thread that vanished in a fork: what it had not dismantled yet goes to the reaper. */
+void oi_pile_inherit(struct oi_thread *t);
+void oi_pile_drop(void);
+
+#endif

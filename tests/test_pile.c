@@ -1,0 +1,308 @@
+/*
+ * Goal: dead objects that a release leaves for later are gone soon, whatever their thread does meanwhile, and stay few if it goes on
+ * making objects.
+ * Method: lists of objects without callbacks, release batches of 10; the owner sleeps, allocates, leaves, pins, collects, forks.
+ * A failure would mean: memory that stays with a sleeping thread, a heap that grows with every structure dropped, user code in
+ * the middle of ouro_new, a flush or a collection that misses objects.
+ */
+#include "fixture.h"
+
+#define LENGTH LOAD(20000)
+
+/* Nothing has to be called when it dies. */
+struct plain {
+	struct plain *left, *right;
+	struct node *tail; /* of counted_type */
+};
+
+static const ouro_type plain_type = {
+	.name = "plain", .size = sizeof(struct plain), .slots = OURO_SLOTS(struct plain, left, right, tail),
+};
+
+static struct plain *plain_new(void)
+{
+	struct plain *p = ouro_new(&plain_type);
+
+	if (p == NULL)
+		abort();
+	return p;
+}
+
+/* Its last member holds @tail, which is given. */
+static struct plain *plain_list(struct node *tail)
+{
+	struct plain *head = plain_new();
+
+	ouro_give(&head->tail, tail);
+	for (size_t i = 1; i < LENGTH; i++) {
+		struct plain *next = plain_new();
+
+		ouro_give(&next->right, head);
+		head = next;
+	}
+	return head;
+}
+
+/* More than one object waits on the stack. */
+static struct plain *plain_tree(int depth)
+{
+	struct plain *p = plain_new();
+
+	if (depth > 0) {
+		ouro_give(&p->left, plain_tree(depth - 1));
+		ouro_give(&p->right, plain_tree(depth - 1));
+	}
+	return p;
+}
+
+static int small_batches(void **state)
+{
+	ouro_config cfg = test_config();
+
+	bare_setup(state);
+	cfg.release_batch = 10;
+	heap_start(&cfg);
+	counters_clear();
+	return 0;
+}
+
+#define PILE_CASE(f) cmocka_unit_test_setup_teardown(f, small_batches, heap_teardown)
+
+static void drop_list(void *arg)
+{
+	(void)arg;
+	ouro_release(plain_list(make_of(&counted_type, 1)));
+}
+
+/* ---- who gets on with it ---- */
+
+static void pile_of_a_sleeping_thread_is_taken_over(void **state)
+{
+	struct sleeper owner;
+
+	(void)state;
+	sleeper_start(&owner, drop_list, NULL);
+	assert_true(EVENTUALLY(objects_live() == 0));
+	assert_int_equal(n_destroyed, 1);
+	sleeper_stop(&owner);
+}
+
+/* Without a flush, and more each time than is worked off at once. */
+static void pile_stays_small_while_its_thread_allocates(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 200; i++) {
+		ouro_release(plain_list(NULL));
+		assert_true(objects_live() < 10 * LENGTH);
+	}
+}
+
+static void pile_of_trees_stays_small_while_its_thread_allocates(void **state)
+{
+	const int depth = 12;
+
+	(void)state;
+	for (int i = 0; i < LOAD(400); i++) {
+		ouro_release(plain_tree(depth));
+		assert_true(objects_live() < 10u << (depth + 1));
+	}
+}
+
+/* What has a destroy is left to the background: here, inside ouro_new, it would find its thread in the middle of something. */
+static void pile_runs_no_user_code_in_new(void **state)
+{
+	(void)state;
+	for (int i = 1; i <= 20; i++) {
+		ouro_release(plain_list(make_of(&counted_type, i)));
+		here = true;
+		for (size_t n = 0; n < 4 * LENGTH; n++)
+			ouro_release(plain_new());
+		here = false;
+	}
+	assert_true(EVENTUALLY(n_destroyed == 20));
+	assert_int_equal(n_destroyed_here, 0);
+}
+
+/* A later death is over when its release returns, whatever waits below it. */
+static void pile_does_not_hold_up_other_deaths(void **state)
+{
+	(void)state;
+	for (size_t i = 1; i <= 100; i++) {
+		if (i % 10 == 1)
+			ouro_release(plain_list(NULL));
+		ouro_release(make_of(&counted_type, 1));
+		assert_int_equal(n_destroyed, i);
+	}
+}
+
+static void *drop_and_leave(void *arg)
+{
+	drop_list(arg);
+	return NULL;
+}
+
+static void pile_of_a_thread_that_leaves_is_taken_over(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 20; i++)
+		thread_run(drop_and_leave, NULL);
+	assert_true(EVENTUALLY(objects_live() == 0));
+}
+
+/* ---- who waits for it ---- */
+
+static void pile_is_flushed_by_its_thread(void **state)
+{
+	(void)state;
+	for (size_t i = 1; i <= 20; i++) {
+		drop_list(NULL);
+		assert_int_equal(ouro_flush(), 0);
+		assert_int_equal(objects_live(), 0);
+		assert_int_equal(n_destroyed, i);
+	}
+}
+
+static void pile_is_flushed_by_another_thread(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 50; i++) {
+		struct sleeper owner;
+
+		sleeper_start(&owner, drop_list, NULL);
+		assert_int_equal(ouro_flush(), 0);
+		assert_int_equal(objects_live(), 0);
+		sleeper_stop(&owner);
+	}
+}
+
+static atomic_bool over;
+
+static void *drop_lists(void *arg)
+{
+	while (!atomic_load(&over))
+		drop_list(arg);
+	return NULL;
+}
+
+/* The others' objects come and go; this thread's are gone. */
+static void pile_is_flushed_while_others_are_filled(void **state)
+{
+	pthread_t t[2];
+
+	(void)state;
+	atomic_store(&over, false);
+	for (int i = 0; i < 2; i++)
+		t[i] = thread_start(drop_lists, NULL);
+	for (int i = 0; i < LOAD(100); i++) {
+		ouro_release(plain_list(NULL));
+		assert_int_equal(ouro_flush(), 0);
+	}
+	atomic_store(&over, true);
+	for (int i = 0; i < 2; i++)
+		pthread_join(t[i], NULL);
+	assert_int_equal(ouro_flush(), 0);
+	assert_int_equal(objects_live(), 0);
+}
+
+static void drop_list_and_pin(void *arg)
+{
+	drop_list(arg);
+	ouro_pin();
+	sleep_ms(20);
+	ouro_unpin();
+}
+
+static void pile_of_a_pinned_thread_is_flushed_after_the_unpin(void **state)
+{
+	struct sleeper owner;
+
+	(void)state;
+	sleeper_start(&owner, drop_list_and_pin, NULL);
+	assert_int_equal(ouro_flush(), 0);
+	assert_int_equal(objects_live(), 0);
+	sleeper_stop(&owner);
+}
+
+/* It refers to a cycle, which is garbage when the collection is called, and would live on for the sake of what waits. */
+static void pile_does_not_keep_garbage_from_a_collection(void **state)
+{
+	(void)state;
+	for (size_t i = 1; i <= 20; i++) {
+		ouro_release(plain_list(make_pair(&counted_type, 1)));
+		assert_true(ouro_gc_collect(2) >= 0);
+		assert_int_equal(n_destroyed, 2 * i);
+		assert_int_equal(objects_live(), 0);
+	}
+}
+
+static void pile_is_empty_after_shutdown(void **state)
+{
+	(void)state;
+	drop_list(NULL);
+	assert_int_equal(heap_stop().objects, 0);
+	assert_int_equal(n_destroyed, 1);
+}
+
+/* ---- forks ---- */
+
+static int child_flushes(void *arg)
+{
+	(void)arg;
+	REQUIRE(ouro_flush() == 0);
+	REQUIRE(objects_live() == 0);
+	return ouro_shutdown(NULL);
+}
+
+static void pile_of_a_vanished_thread_is_flushed_in_the_child(void **state)
+{
+	(void)state;
+	needs_threads_in_the_child();
+	for (int i = 0; i < 20; i++) {
+		struct sleeper owner;
+
+		sleeper_start(&owner, drop_list, NULL);
+		child_run(child_flushes, NULL);
+		sleeper_stop(&owner);
+	}
+}
+
+/* The library's threads start when they are asked for. */
+static int child_goes_on(void *arg)
+{
+	drop_list(arg);
+	REQUIRE(EVENTUALLY(objects_live() == 0));
+	return ouro_shutdown(NULL);
+}
+
+static void pile_of_the_forking_thread_is_in_both(void **state)
+{
+	(void)state;
+	needs_threads_in_the_child();
+	for (int i = 0; i < 10; i++) {
+		drop_list(NULL);
+		child_run(child_goes_on, NULL);
+	}
+	assert_true(EVENTUALLY(objects_live() == 0));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		PILE_CASE(pile_of_a_sleeping_thread_is_taken_over),
+		PILE_CASE(pile_stays_small_while_its_thread_allocates),
+		PILE_CASE(pile_of_trees_stays_small_while_its_thread_allocates),
+		PILE_CASE(pile_runs_no_user_code_in_new),
+		PILE_CASE(pile_does_not_hold_up_other_deaths),
+		PILE_CASE(pile_of_a_thread_that_leaves_is_taken_over),
+		PILE_CASE(pile_is_flushed_by_its_thread),
+		PILE_CASE(pile_is_flushed_by_another_thread),
+		PILE_CASE(pile_is_flushed_while_others_are_filled),
+		PILE_CASE(pile_of_a_pinned_thread_is_flushed_after_the_unpin),
+		PILE_CASE(pile_does_not_keep_garbage_from_a_collection),
+		cmocka_unit_test_setup(pile_is_empty_after_shutdown, small_batches),
+		PILE_CASE(pile_of_a_vanished_thread_is_flushed_in_the_child),
+		PILE_CASE(pile_of_the_forking_thread_is_in_both),
+	};
+
+	return cmocka_run_group_tests_name("pile", tests, NULL, NULL);
+}
