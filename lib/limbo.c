@@ -21,8 +21,8 @@
 #include "stray.h"
 #include "weak.h"
 
-#define SEAL_BYTES (64 * 1024)
-#define SEAL_ITEMS 128 /* but not for so few, unless they are large: a grace period costs 1 to 2 us */
+#define AHEAD 8
+#define SEAL_ITEMS 128 /* a grace period costs 1 to 2 us */
 
 static pthread_mutex_t abandoned_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct oi_batch *abandoned; /* sealed; under the lock, but peeked at without */
@@ -62,7 +62,7 @@ static bool add(struct oi_thread *t, void *item, size_t bytes)
 		return false;
 	l->filling->item[l->filling->n++] = item;
 	l->bytes += bytes;
-	if (l->filling->n == OI_BATCH || (l->bytes >= SEAL_BYTES && l->filling->n >= SEAL_ITEMS) || l->bytes >= 16 * SEAL_BYTES) {
+	if (l->filling->n == OI_BATCH || (l->bytes >= OI_LIMBO_BYTES && l->filling->n >= SEAL_ITEMS) || l->bytes >= 16 * OI_LIMBO_BYTES) {
 		seal(l);
 		oi_limbo_reclaim(t, false);
 	}
@@ -81,14 +81,31 @@ void oi_limbo_add_weak(struct oi_thread *t, uint32_t index)
 	add(t, (void *)((uintptr_t)index << 1 | 1), 0);
 }
 
+/* The blocks from item @i on that lie in one page, of which there is one, at once. What comes after them. */
+static size_t free_run(struct oi_thread *t, const struct oi_batch *b, size_t i)
+{
+	struct oi_page *p = oi_page_of(b->item[i]);
+	struct cds_lfs_node *last = oi_block_retire(b->item[i]), *first = last;
+	uint32_t n = 1;
+	for (i++; i < b->n && !((uintptr_t)b->item[i] & 1) && oi_page_of(b->item[i]) == p; i++, n++) {
+		if (i + AHEAD < b->n)
+			__builtin_prefetch(b->item[i + AHEAD], 1);
+		struct cds_lfs_node *link = oi_block_retire(b->item[i]);
+		link->next = first;
+		first = link;
+	}
+	oi_chain_free(t, p, first, last, n);
+	return i;
+}
+
 static void free_batch(struct oi_thread *t, struct oi_batch *b)
 {
-	for (size_t i = 0; i < b->n; i++) {
+	for (size_t i = 0; i < b->n;) {
 		uintptr_t item = (uintptr_t)b->item[i];
 		if (item & 1)
-			oi_weak_recycle(t, (uint32_t)(item >> 1));
+			oi_weak_recycle(t, (uint32_t)(item >> 1)), i++;
 		else
-			oi_block_free(t, (struct oi_header *)item);
+			i = free_run(t, b, i);
 	}
 	if (t->limbo.spare && t->limbo.spare->next) {
 		oi_os_unmap(b, sizeof *b);

@@ -7,6 +7,7 @@
 struct oi_thread;
 
 #define OI_BATCH 508
+#define OI_LIMBO_BYTES (64 * 1024) /* of a batch, but not for so few, unless they are large: limbo.c */
 struct oi_batch {
 	struct oi_batch *next;
 	uint64_t epoch; /* when it was sealed */
@@ -25,6 +26,16 @@ struct oi_header;
 
 /* Inside the gate. The block of a dead object, dismantled; it is freed after a grace period. */
 void oi_limbo_add(struct oi_thread *t, struct oi_header *h);
+/* The same of @bytes where there is room without more ado. False: not done. */
+OI_INLINE bool oi_limbo_put(struct oi_limbo *l, struct oi_header *h, size_t bytes)
+{
+	struct oi_batch *b = l->filling;
+	if (unlikely(!b) || unlikely(b->n >= OI_BATCH - 1) || unlikely(l->bytes + bytes >= OI_LIMBO_BYTES))
+		return false;
+	b->item[b->n++] = h;
+	l->bytes += bytes;
+	return true;
+}
 void oi_limbo_add_weak(struct oi_thread *t, uint32_t index);
 /* Inside the gate. Frees what may be freed; @force seals the filling batch too. */
 void oi_limbo_reclaim(struct oi_thread *t, bool force);
