@@ -62,7 +62,7 @@ BENCH_BINS   := $(patsubst %.cc,$(BUILD)/%,$(sort $(wildcard bench/bench_*.cc)))
 EXAMPLE_BINS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard examples/*.c)))
 DEPSERVER    := $(BUILD)/examples/depserver/depserver
 
-.PHONY: all check check-one tsan asan stress bench bench-peers bench-compare bench-pause demo deps deps-build deps-demo \
+.PHONY: all check check-one tsan asan stress bench bench-peers bench-compare bench-pause demo deps deps-build deps-check deps-demo \
 	deps-bench deps-cxx deps-peers deps-pause deps-sanitize deps-models models install uninstall clean help tests-build \
 	stress-build peers-build examples lint
 .DELETE_ON_ERROR:
@@ -155,7 +155,7 @@ demo: deps-demo
 	examples/depserver/demo.sh $(DEPSERVER)
 
 ## check: every test, in the release and in the checked build; 3 minutes
-check: deps-build
+check: deps-check
 	@rm -f build/tally
 	$(MAKE) check-one TALLY=build/tally
 	$(MAKE) check-one TALLY=build/tally CHECKED=1
@@ -221,6 +221,7 @@ bench-pause: deps-build deps-pause
 
 # ---- Debian packages ----
 DEPS_BUILD    := gcc libc6-dev pkg-config liburcu-dev libcmocka-dev
+DEPS_CHECK    := valgrind
 DEPS_DEMO     := gcc libc6-dev pkg-config liburcu-dev libuv1-dev redis-tools
 DEPS_CXX      := $(DEPS_BUILD) g++ libbenchmark-dev
 DEPS_BENCH    := $(DEPS_CXX) libgc-dev libmimalloc-dev
@@ -231,9 +232,12 @@ DEPS_MODELS   := gcc libc6-dev spin
 ## deps: installs the Debian packages that are missing (or says which, where it may not)
 deps:
 	@tests/deps.sh $(sort $(DEPS_BUILD) $(DEPS_DEMO) $(DEPS_BENCH) $(DEPS_PAUSE) $(DEPS_SANITIZE) $(DEPS_MODELS))
-	@$(MAKE) --no-print-directory deps-peers
+	@$(MAKE) --no-print-directory deps-check deps-peers
 deps-build:
 	@tests/deps.sh $(DEPS_BUILD)
+# Without it a test is skipped, and says so.
+deps-check: deps-build
+	-@tests/deps.sh $(DEPS_CHECK)
 deps-demo:
 	@tests/deps.sh $(DEPS_DEMO)
 deps-cxx:

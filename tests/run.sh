@@ -24,6 +24,7 @@ one() { # one NAME COMMAND...: runs it and counts the cmocka cases, or the comma
 	failed=$((failed + bad))
 	if [ "$bad" = 0 ]; then
 		printf 'ok    %-28s %3d cases %3d s\n' "$name" "$ok" "$(($(date +%s) - start))"
+		sed -n 's/^skipped: /      skipped: /p' "$log/$name.log"
 	else
 		printf 'FAIL  %-28s (status %d)\n' "$name" $status
 		cat "$log/$name.log"
