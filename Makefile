@@ -61,6 +61,7 @@ STRESS_BINS  := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard stress/stress_*.c)))
 BENCH_BINS   := $(patsubst %.cc,$(BUILD)/%,$(sort $(wildcard bench/bench_*.cc)))
 EXAMPLE_BINS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard examples/*.c)))
 DEPSERVER    := $(BUILD)/examples/depserver/depserver
+DEPSERVER_PEER := $(BUILD)/bench/peers/depserver_malloc
 
 .PHONY: all check check-one tsan asan stress bench bench-peers bench-compare bench-pause demo deps deps-build deps-check deps-demo \
 	deps-bench deps-cxx deps-peers deps-pause deps-sanitize deps-models models install uninstall clean help tests-build \
@@ -132,17 +133,24 @@ $(BUILD)/bench/peers/cycles_nim: bench/peers/cycles.nim
 	@mkdir -p $(@D)
 	nim c --mm:orc -d:release --hints:off --nimcache:$@.cache -o:$@ $<
 peers-build: $(BUILD)/bench/memory
-peers-build: $(if $(shell pkg-config --exists libuv && echo yes),$(DEPSERVER))
+peers-build: $(if $(shell pkg-config --exists libuv && echo yes),$(DEPSERVER) $(DEPSERVER_PEER))
 peers-build: $(if $(shell command -v nim),$(BUILD)/bench/peers/cycles_nim)
 
 $(BUILD)/examples/%: examples/%.c $(STATIC)
 	@mkdir -p $(@D)
 	$(CC) $(OUR_CPPFLAGS) $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(STATIC) $(URCU_LIBS)
 
-$(DEPSERVER): $(wildcard examples/depserver/*.c examples/depserver/*.h) $(STATIC)
+# The peer is the same server on malloc: it sees the library's headers, and is not linked with it.
+DEPSERVER_PARTS := $(sort $(wildcard examples/depserver/*.c))
+DEPSERVER_CC    = $(CC) $(filter-out -MMD -MP,$(OUR_CPPFLAGS)) $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) $(LDFLAGS)
+
+$(DEPSERVER) $(DEPSERVER_PEER): $(DEPSERVER_PARTS) $(wildcard examples/depserver/*.h)
+$(DEPSERVER): $(STATIC)
 	@mkdir -p $(@D)
-	$(CC) $(filter-out -MMD -MP,$(OUR_CPPFLAGS)) $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ \
-		$(wildcard examples/depserver/*.c) $(STATIC) $(URCU_LIBS) -luv -lm
+	$(DEPSERVER_CC) -o $@ $(DEPSERVER_PARTS) $(STATIC) $(URCU_LIBS) -luv -lm
+$(DEPSERVER_PEER): bench/peers/ouro_malloc.c $(wildcard include/*.h include/ouro/*.h) $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(DEPSERVER_CC) -o $@ $(DEPSERVER_PARTS) $< -luv -lm
 
 tests-build: $(TEST_BINS)
 stress-build: $(STRESS_BINS)

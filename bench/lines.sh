@@ -47,22 +47,36 @@ has() { # has COMMAND PACKAGE
 	return 1
 }
 
-# depserver's lines come from its own script, all rows at once. Both are ouro: off, what dies by count still dies at once,
-# and old cyclic graphs, of which a server that does not reload makes none, would remain.
+# depserver's lines come from its own script, all rows at once. With the collector off, what dies by count still dies at
+# once, and old graphs remain; with malloc (peers/ouro_malloc.c) everything does.
 depserver_lines() {
-	awk -v OFS='\t' '{
-		kind = $3 == "on" ? "ouro" : "ouro, collector off"
-		print "depserver_" $1 "_pipeline_" $2 "/" kind, $4, $4, "requests/s"
-		print "depserver_" $1 "_pipeline_" $2 "_cpu/" kind, $5 / $6, $5 / $6, "us a request"
-	}' "$tmp/figures"
+	awk -v OFS='\t' '
+		BEGIN { kinds["on"] = "ouro"; kinds["off"] = "ouro, collector off"; kinds["peer"] = "malloc, nothing reclaimed" }
+		{ kind = "/" kinds[$4] }
+		$1 == "server" {
+			print "depserver_peak_memory" kind, $5 / 1e6, $5 / 1e6, "MB"
+			next
+		}
+		{
+			row = "depserver_" $1 "_pipeline_" $2 ($3 == "plain" ? "" : "_" $3)
+			print row kind, $5, $5, "requests/s"
+			print row "_cpu" kind, $6 / $7, $6 / $7, "us a request"
+		}' "$tmp/figures"
 }
 
-depserver() { # depserver PROGRAM
-	for row in DEPS_pipeline_1 DEPS_pipeline_16 CLOSURE_pipeline_1 CLOSURE_pipeline_16; do
-		printf 'depserver_%s\n' "$row/ouro" "$row/ouro, collector off" "${row}_cpu/ouro" "${row}_cpu/ouro, collector off"
-	done | grep -E -e "${BENCH_FILTER:-.}" >"$tmp/wanted" || return
+depserver_names() { # all rows there are
+	for kind in 'ouro' 'ouro, collector off' 'malloc, nothing reclaimed'; do
+		for row in DEPS_pipeline_1 DEPS_pipeline_16 CLOSURE_pipeline_1 CLOSURE_pipeline_16; do
+			printf 'depserver_%s\n' "$row/$kind" "${row}_cpu/$kind" "${row}_reloads/$kind" "${row}_reloads_cpu/$kind"
+		done
+		printf 'depserver_peak_memory/%s\n' "$kind"
+	done
+}
+
+depserver() { # depserver PROGRAM [PEER]
+	depserver_names | grep -E -e "${BENCH_FILTER:-.}" >"$tmp/wanted" || return
 	printf '\n== depserver\n'
-	set -- "$(dirname "$here")/examples/depserver/compare.sh" "$1" "${BENCH_REPETITIONS:-5}"
+	set -- "$(dirname "$here")/examples/depserver/compare.sh" "$1" "${BENCH_REPETITIONS:-5}" ${2:+"$2"}
 	if ! FIGURES=$tmp/figures "$@"; then
 		printf 'FAILED with status %d: %s\n' $? "$*"
 		status=1
@@ -85,5 +99,7 @@ has php php-cli && (
 has nim nim && rows cycles.nim "$dir/peers/cycles_nim"
 server=$(dirname "$dir")/examples/depserver/depserver
 [ -x "$server" ] || server=
-has "$server" libuv1-dev && has redis-benchmark redis-tools && depserver "$server"
+peer=$dir/peers/depserver_malloc
+[ -x "$peer" ] || peer=
+has "$server" libuv1-dev && has redis-benchmark redis-tools && depserver "$server" "$peer"
 exit $status

@@ -140,7 +140,7 @@ function head() {
 	print "td.n { text-align: right; font-variant-numeric: tabular-nums } td.s { color: #606060; white-space: nowrap }"
 	print "svg { max-width: 100%; height: auto } pre { overflow-x: auto; background: #f4f4f4; padding: 0.6em }"
 	print "</style></head><body><h1>ouro beside its peers</h1>"
-	print "<p>Medians; ours divided by the peer's, below 1: ours is less. Times are those of one operation; cpu is that of all"
+	print "<p>Medians; ours divided by the peer's, below 1: ours is less, which for a rate is worse. Times are those of one operation; cpu is that of all"
 	print "threads, wall what passes until it is done, of which several threads do several. bench/README.md says what is"
 	print "measured in each row, and what is not the same work. Bars in the pictures are from the least to the greatest.</p>"
 }

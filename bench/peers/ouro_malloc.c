@@ -1,0 +1,144 @@
+/*
+ * ouro_malloc.c - the functions of ouro that examples/depserver calls, with plain malloc and nothing reclaimed
+ *
+ * The same sources of the server linked with this instead of the library are its peer: no counts, no collector, no
+ * stops. It is no server that anybody could run, but what the library's share in a request is measured against: memory
+ * grows with every request, every closure and every graph that was replaced. Left out with reclamation: finalizers,
+ * destroy, limits, statistics (zeros), and the checks of types and sizes. The server frees its buffers as ever.
+ *
+ * To never free is not free of cost either: each page is one that the system has to clear first.
+ */
+#include "../../examples/depserver/graph.h"
+
+#include <ouro.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- objects: as malloc gives them, without a header ---- */
+
+void *ouro_new(const ouro_type *type)
+{
+	return calloc(1, type->size);
+}
+
+void *ouro_new_items(const ouro_type *type, size_t n)
+{
+	return calloc(1, type->size + n * type->item_size);
+}
+
+void *ouro_try_retain(void *obj)
+{
+	return obj;
+}
+
+void ouro_release(void *obj)
+{
+	(void)obj;
+}
+
+/* ---- slots: pointers; release and acquire, so that whoever finds an object finds it filled ---- */
+
+void *ouro_slot_load(void *slot)
+{
+	return atomic_load_explicit((void *_Atomic *)slot, memory_order_acquire);
+}
+
+void *ouro_slot_peek(const void *slot)
+{
+	return atomic_load_explicit((void *_Atomic *)slot, memory_order_acquire);
+}
+
+void ouro_slot_store(void *slot, void *obj)
+{
+	atomic_store_explicit((void *_Atomic *)slot, obj, memory_order_release);
+}
+
+void ouro_slot_give(void *slot, void *obj)
+{
+	ouro_slot_store(slot, obj);
+}
+
+/* ---- weak cells: pointers too ---- */
+
+/*
+ * A closure dies when it is pushed out of the ring of the last GRAPH_RECENT, and must then be computed again. Here none
+ * does: without anything that expires, the cells would make a cache of all packages, and most requests another and far
+ * shorter work. So the cells themselves are kept in such a ring, and emptied when they leave it.
+ */
+static ouro_weak *_Atomic recent[GRAPH_RECENT];
+static _Atomic size_t recent_next;
+
+static void weak_set(ouro_weak *cell, void *obj)
+{
+	__atomic_store_n(&cell->word, (uint64_t)(uintptr_t)obj, __ATOMIC_RELEASE);
+}
+
+int ouro_weak_store(ouro_weak *cell, void *obj)
+{
+	size_t i = atomic_fetch_add_explicit(&recent_next, 1, memory_order_relaxed) % GRAPH_RECENT;
+	ouro_weak *old = atomic_exchange_explicit(&recent[i], cell, memory_order_relaxed);
+
+	if (old)
+		weak_set(old, NULL);
+	weak_set(cell, obj);
+	return 0;
+}
+
+void *ouro_weak_load(ouro_weak *cell)
+{
+	return (void *)(uintptr_t)__atomic_load_n(&cell->word, __ATOMIC_ACQUIRE);
+}
+
+/* ---- the rest has nothing to do ---- */
+
+void ouro_pin(void)
+{
+}
+
+void ouro_unpin(void)
+{
+}
+
+void ouro_safepoint(void)
+{
+}
+
+ssize_t ouro_gc_collect(int generation)
+{
+	(void)generation;
+	return 0;
+}
+
+bool ouro_gc_disable(void)
+{
+	return false;
+}
+
+bool ouro_gc_is_enabled(void)
+{
+	return false;
+}
+
+int ouro_init(const ouro_config *config)
+{
+	(void)config;
+	return 0;
+}
+
+int ouro_shutdown(ouro_report *report)
+{
+	if (report)
+		*report = (ouro_report){ 0, 0 };
+	return 0;
+}
+
+void ouro_stats_get(ouro_stats *out)
+{
+	memset(out, 0, sizeof *out);
+}
+
+const char *ouro_version(void)
+{
+	return "none, malloc";
+}
