@@ -5,17 +5,21 @@
  * the package. What keeps it for a while is the ring index->recent; when it is pushed out of there
  * and no query holds it, it dies by count and the cell is empty again. Two threads may compute the
  * same closure at once; the later one stays in the cell.
+ *
+ * Each thread has a ring of its own, its share of index->recent: so it is the maker of a closure that
+ * pushes it out, and counts are biased towards the maker.
  */
 #include "closure.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const ouro_type closure_type = {
 	.name = "closure",
 	.size = offsetof(struct closure, member),
-	.item_size = sizeof(struct package *),
-	.item_slots = OURO_ITEM_REFS,
+	.slots = OURO_SLOTS(struct closure, index),
+	.item_size = sizeof(uint32_t),
 };
 
 static bool scratch_ready(struct closure_scratch *s, uint32_t n)
@@ -40,7 +44,8 @@ void closure_scratch_free(struct closure_scratch *scratch)
 {
 	free(scratch->seen);
 	free(scratch->queue);
-	*scratch = (struct closure_scratch){ 0 };
+	scratch->seen = scratch->queue = NULL;
+	scratch->size = scratch->round = 0;
 }
 
 /* Pinned: queues what @p depends on and was not seen. Return: the queue's new length. */
@@ -87,17 +92,18 @@ static struct closure *closure_build(struct index *x, const uint32_t *numbers, u
 	struct closure *c = ouro_new_items(&closure_type, n);
 	if (!c)
 		return NULL;
+	ouro_store(&c->index, x);
 	c->n = n;
-	for (uint32_t i = 0; i < n; i++)
-		ouro_give(&c->member[i], ouro_load(&x->package[numbers[i]]));
+	memcpy(c->member, numbers, n * sizeof *numbers);
 	return c;
 }
 
 /* Without memory for the cell the closure is merely not cached. */
-static void closure_keep(struct index *x, struct package *p, struct closure *c)
+static void closure_keep(struct index *x, struct package *p, struct closure *c,
+			 struct closure_scratch *s)
 {
-	uint32_t i = __atomic_fetch_add(&x->recent_next, 1, __ATOMIC_RELAXED) % GRAPH_RECENT;
-	ouro_store(&x->recent[i], c);
+	uint32_t i = s->kept++ % (GRAPH_RECENT / s->threads);
+	ouro_store(&x->recent[i * s->threads + s->thread], c);
 	(void)ouro_weak_store(&p->closure, c);
 }
 
@@ -113,6 +119,6 @@ struct closure *closure_of(struct package *p, struct closure_scratch *scratch, b
 	uint32_t n = walk(x, p->number, scratch);
 	c = closure_build(x, scratch->queue + 1, n - 1);
 	if (c)
-		closure_keep(x, p, c);
+		closure_keep(x, p, c, scratch);
 	return c;
 }

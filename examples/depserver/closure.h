@@ -7,11 +7,13 @@
 
 #include "graph.h"
 
-/* Working memory of one thread; zero bytes to begin with. */
+/* Working memory of one thread. Zero bytes to begin with, but for the number of the thread. */
 struct closure_scratch {
 	uint32_t *seen; /* by package number: the round it was last seen in */
 	uint32_t *queue;
 	uint32_t size, round;
+	uint32_t thread, threads; /* this one's number, of how many */
+	uint32_t kept;            /* closures it entered among the recent ones */
 };
 
 /*

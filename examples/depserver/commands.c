@@ -46,6 +46,11 @@ static struct package *call_package(struct call *c)
 	return p;
 }
 
+static void reply_name(struct buffer *out, const struct package *p)
+{
+	resp_bulk(out, p->text, p->name_len);
+}
+
 /* The names of the packages in @n slots at @slot, which lie in an object that the caller holds. */
 static void reply_names(struct buffer *out, struct package *const *slot, size_t n)
 {
@@ -53,10 +58,22 @@ static void reply_names(struct buffer *out, struct package *const *slot, size_t 
 	for (size_t i = 0; i < n;) {
 		size_t end = n - i > GRAPH_PINNED_STEPS ? i + GRAPH_PINNED_STEPS : n;
 		ouro_pin();
-		for (; i < end; i++) {
-			const struct package *p = ouro_peek(&slot[i]);
-			resp_bulk(out, p->text, p->name_len);
-		}
+		for (; i < end; i++)
+			reply_name(out, ouro_peek(&slot[i]));
+		ouro_unpin();
+	}
+}
+
+/* The same for the members of a closure, which its index leads to. */
+static void reply_members(struct buffer *out, const struct closure *c)
+{
+	resp_array(out, c->n);
+	for (size_t i = 0; i < c->n;) {
+		size_t end = c->n - i > GRAPH_PINNED_STEPS ? i + GRAPH_PINNED_STEPS : c->n;
+		ouro_pin();
+		const struct index *x = ouro_peek(&c->index);
+		for (; i < end; i++)
+			reply_name(out, ouro_peek(&x->package[c->member[i]]));
 		ouro_unpin();
 	}
 }
@@ -110,7 +127,7 @@ static void run_closure(struct call *c)
 	if (!closure)
 		reply_oom(c->out);
 	else if (names)
-		reply_names(c->out, closure->member, closure->n);
+		reply_members(c->out, closure);
 	else
 		resp_integer(c->out, (long long)closure->n);
 }

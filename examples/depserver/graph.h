@@ -3,7 +3,7 @@
  *
  *   root (static slot) -> index -> packages, by number
  *                         index -> table -> packages, by hash of the name
- *                         index -> recently computed closures -> packages
+ *                         index -> recently computed closures -> the index
  *   package -> its index
  *   package -> edge arrays -> packages, in both directions
  *
@@ -32,10 +32,14 @@ struct edges {
 	struct package *to[];
 };
 
-/* All that a package needs, directly or not, without itself. */
+/*
+ * All that a package needs, directly or not, without itself: by number, since the one reference to
+ * the index holds them all.
+ */
 struct closure {
+	struct index *index;
 	size_t n;
-	struct package *member[];
+	uint32_t member[];
 };
 
 struct package {
@@ -58,7 +62,6 @@ struct table {
 struct index {
 	struct table *table;
 	struct closure *recent[GRAPH_RECENT]; /* keeps the last few closures from dying at once */
-	uint32_t recent_next;                 /* atomic */
 	uint32_t n_packages;
 	uint32_t n_depends, n_related; /* edges */
 	uint32_t n_names;              /* ever mentioned, also of virtual and missing packages */

@@ -14,6 +14,8 @@
 
 enum { BACKLOG = 511, CLOCK_MS = 250 };
 
+_Static_assert((int)GRAPH_RECENT >= (int)THREADS_MAX, "each thread has a ring of recent closures");
+
 static void on_connection(uv_stream_t *listener, int status)
 {
 	if (status == 0)
@@ -99,6 +101,8 @@ int worker_open(struct worker *w, struct server *server, unsigned number, int *p
 {
 	w->server = server;
 	w->number = number;
+	w->scratch.thread = number;
+	w->scratch.threads = server->options.threads;
 	int error = uv_loop_init(&w->loop);
 	if (error)
 		return error;
