@@ -129,7 +129,7 @@ row() { # row COMMAND PIPELINE LOAD
 
 heading() {
 	width=$((11 * $(echo "$kinds" | wc -w)))
-	printf "%26s%${width}s%${width}s\n%-8s %8s %8s" '' 'requests/s' 'server CPU, us a request' command pipeline load
+	printf "%26s%${width}s%${width}s\n%-8s %8s %8s" '' 'requests/s' 'CPU, us a request' command pipeline load
 	for _ in 1 2; do
 		printf ' %10s' "gc on" off ${peer:+peer}
 	done
