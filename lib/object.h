@@ -52,8 +52,9 @@ struct oi_type {
 	uint32_t next;  /* in its hash chain: type.c */
 	uint32_t bytes; /* of the block without items */
 	uint8_t bin;    /* OI_BIN_LARGE or an index into oi_heap.bin */
-	bool tracked;   /* instances are traversable */
-	bool simple;    /* no callbacks, no weak cells, no slots in items: dies without leaving the gate */
+	bool tracked : 1; /* instances are traversable */
+	bool silent : 1;  /* no callbacks, no weak cells: nothing to be called or emptied when one dies */
+	bool simple : 1;  /* nor slots in items: dies without leaving the gate */
 	uint8_t n_slots; /* of the fixed part; OI_SLOTS_MANY: look at the type */
 	uint16_t slot[6]; /* their offsets, in words */
 } __attribute__((aligned(32)));
@@ -143,10 +144,17 @@ OI_INLINE bool oi_type_has_callbacks(const ouro_type *t)
 	return t->finalize || t->clear || t->destroy;
 }
 
-/* Whether user code must run when it dies. */
+/* Whether user code may have to run when it dies. */
 OI_INLINE bool oi_has_callbacks(const struct oi_header *h)
 {
-	return oi_type_has_callbacks(oi_type_of(h)) || (oi_flags(h) & OI_FLAG_WEAK);
+	const struct oi_type *d = oi_described(h);
+	return (!d->silent && oi_type_has_callbacks(d->type)) || (oi_flags(h) & OI_FLAG_WEAK);
+}
+
+/* Whether anything but its references has to be seen to when it dies. */
+OI_INLINE bool oi_is_silent(const struct oi_header *h)
+{
+	return oi_described(h)->silent && !(oi_flags(h) & OI_FLAG_WEAK);
 }
 
 size_t oi_items(const struct oi_header *h, const ouro_type *t);

@@ -38,34 +38,51 @@
 
 #define GATE_SLICE 256
 
-static struct oi_set *spare; /* with its list, or NULL: young collections come often */
+/*
+ * With their lists: young collections come often, one in the middle of what follows another, and to map memory and give it back
+ * interrupts all threads.
+ */
+#define SPARES 4
+#define SPARE_WORDS (1 << 16) /* more than a young collection looks at */
+static struct oi_set *spare[SPARES];
+
+static struct oi_set *take_spare(void)
+{
+	struct oi_set *s = NULL;
+	for (size_t i = 0; i < SPARES && !s; i++)
+		s = oi_exchange(&spare[i], NULL);
+	return s;
+}
 
 struct oi_set *oi_set_new(int generation)
 {
-	struct oi_set *s = oi_exchange(&spare, NULL);
+	struct oi_set *s = take_spare();
 	if (!s && !(s = oi_os_map_list(sizeof *s)))
 		return NULL;
 	*s = (struct oi_set){ .objects = s->objects, .generation = generation };
 	return s;
 }
 
-void oi_set_free(struct oi_set *s)
+static void unmap(struct oi_set *s)
 {
-	oi_vector_trim(&s->objects, 4096);
-	s = oi_exchange(&spare, s);
-	if (!s)
-		return;
 	oi_vector_free(&s->objects);
 	oi_os_unmap_list(s, sizeof *s);
 }
 
+void oi_set_free(struct oi_set *s)
+{
+	oi_vector_trim(&s->objects, SPARE_WORDS);
+	for (size_t i = 0; i < SPARES && s; i++)
+		s = oi_exchange(&spare[i], s);
+	if (s)
+		unmap(s);
+}
+
 void oi_set_shutdown(void)
 {
-	struct oi_set *s = oi_exchange(&spare, NULL);
-	if (!s)
-		return;
-	oi_vector_free(&s->objects);
-	oi_os_unmap_list(s, sizeof *s);
+	struct oi_set *s;
+	while ((s = take_spare()))
+		unmap(s);
 }
 
 void oi_set_take_in_hand(struct oi_thread *t, struct oi_set *s)
@@ -97,6 +114,16 @@ void oi_set_condemn(struct oi_set *s, struct oi_header *h)
 	while (!oi_cas(&h->shared, &shared, (shared + (local + 1) * OI_ONE) | OI_MERGED)); /* [C1]: one is the hold */
 	oi_or_acq_rel(&h->flags, (uint8_t)(OI_FLAG_GARBAGE | OI_FLAG_SEALED));
 	oi_store_release(&h->own, (uint16_t)OI_OWN_MERGED); /* [K2] */
+	if (oi_has_callbacks(h))
+		s->has_callbacks = true;
+}
+
+void oi_set_condemn_stopped(struct oi_set *s, struct oi_header *h)
+{
+	uint32_t shared = oi_load_relaxed(&h->shared), local = shared & OI_MERGED ? 0 : oi_load_relaxed(&h->local); /* stopped */
+	oi_store_relaxed(&h->shared, (shared + (local + 1) * OI_ONE) | OI_MERGED); /* stopped */
+	oi_store_relaxed(&h->flags, (uint8_t)(oi_flags(h) | OI_FLAG_GARBAGE | OI_FLAG_SEALED));
+	oi_store_relaxed(&h->own, (uint16_t)OI_OWN_MERGED);
 	if (oi_has_callbacks(h))
 		s->has_callbacks = true;
 }
@@ -262,7 +289,7 @@ static void recycle_run(struct oi_thread *t, struct oi_set *s)
 	for (; s->cursor < s->objects.n && n < GATE_SLICE && !oi_heap_walked(); s->cursor++) {
 		struct oi_header *h = s->objects.data[s->cursor];
 		oi_vector_prefetch(&s->objects, s->cursor);
-		if (oi_page_of(h) != p || oi_has_callbacks(h))
+		if (oi_page_of(h) != p || !oi_is_silent(h))
 			break;
 		oi_death_count(t, h);
 		oi_store_relaxed(&h->shared, OI_MERGED | OI_DEAD);
@@ -285,8 +312,7 @@ static bool destroy_all(struct oi_thread *t, struct oi_set *s)
 	size_t end = quantum(s);
 	while (s->cursor < end) {
 		struct oi_header *h = s->objects.data[s->cursor];
-		const ouro_type *type = oi_type_of(h);
-		if (!OURO_CHECKED && recycle && !oi_heap_walked() && !oi_has_callbacks(h) && !type->weaks.n && !type->item_weaks.n) {
+		if (!OURO_CHECKED && recycle && !oi_heap_walked() && oi_is_silent(h)) {
 			recycle_run(t, s);
 			continue;
 		}

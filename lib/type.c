@@ -74,8 +74,8 @@ static struct oi_type describe(const ouro_type *type)
 		d.bin = (uint8_t)oi_bin_of(bytes, d.tracked);
 		d.bytes = (uint32_t)bytes;
 	}
-	d.simple = !oi_type_has_callbacks(type) && !type->weaks.n && !type->item_slots.n &&
-		   !type->item_weaks.n;
+	d.silent = !oi_type_has_callbacks(type) && !type->weaks.n && !type->item_weaks.n;
+	d.simple = d.silent && !type->item_slots.n;
 	describe_slots(&d);
 	return d;
 }
@@ -84,7 +84,7 @@ static struct oi_type describe(const ouro_type *type)
 static bool same(const struct oi_type *a, const struct oi_type *b)
 {
 	return a->type == b->type && a->bytes == b->bytes && a->bin == b->bin && a->tracked == b->tracked &&
-	       a->simple == b->simple && a->n_slots == b->n_slots && !memcmp(a->slot, b->slot, sizeof a->slot);
+	       a->silent == b->silent && a->simple == b->simple && a->n_slots == b->n_slots && !memcmp(a->slot, b->slot, sizeof a->slot);
 }
 
 /* Two threads that come with a new type at the same time give it two numbers, which is harmless: no lock to fork under. */
