@@ -13,6 +13,7 @@
 #include "limbo.h"
 
 #include <pthread.h>
+#include <sched.h>
 
 #include "gate.h"
 #include "heap.h"
@@ -22,6 +23,7 @@
 #include "weak.h"
 
 #define AHEAD 8
+#define SPARES 64 /* empty batches a thread keeps: with more threads than processors a grace period takes a turn of one */
 #define SEAL_ITEMS 128 /* a grace period costs 1 to 2 us */
 
 static pthread_mutex_t abandoned_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -30,10 +32,12 @@ static struct oi_batch *abandoned; /* sealed; under the lock, but peeked at with
 static struct oi_batch *new_batch(struct oi_thread *t)
 {
 	struct oi_batch *b = t->limbo.spare;
-	if (b)
+	if (b) {
 		t->limbo.spare = b->next;
-	else
+		t->limbo.n_spare--;
+	} else {
 		b = oi_os_map(sizeof *b);
+	}
 	if (b) {
 		b->next = NULL;
 		b->n = 0;
@@ -51,6 +55,7 @@ static void seal(struct oi_limbo *l)
 	else
 		oi_store_relaxed(&l->oldest, b); /* recheck: oi_limbo_reclaim_idle */
 	l->newest = b;
+	l->n_sealed++;
 	l->filling = NULL;
 	l->bytes = 0;
 }
@@ -107,12 +112,13 @@ static void free_batch(struct oi_thread *t, struct oi_batch *b)
 		else
 			i = free_run(t, b, i);
 	}
-	if (t->limbo.spare && t->limbo.spare->next) {
+	if (t->limbo.n_spare >= SPARES) {
 		oi_os_unmap(b, sizeof *b);
 		return;
 	}
 	b->next = t->limbo.spare;
 	t->limbo.spare = b;
+	t->limbo.n_spare++;
 }
 
 static bool ripe(const struct oi_batch *b)
@@ -157,9 +163,18 @@ void oi_limbo_reclaim(struct oi_thread *t, bool force)
 		oi_store_relaxed(&l->oldest, b->next); /* recheck: as above */
 		if (!l->oldest)
 			l->newest = NULL;
+		l->n_sealed--;
 		free_batch(t, b);
 	}
 	reclaim_abandoned(t);
+}
+
+void oi_limbo_catch_up(struct oi_thread *t)
+{
+	oi_gate_leave(t);
+	sched_yield();
+	oi_gate_enter(t);
+	oi_limbo_reclaim(t, false);
 }
 
 /* A batch, as this keeps @t out of its gate. A thread that leaves walks its pages: they must stay. */
@@ -174,6 +189,7 @@ static void reclaim_for(struct oi_thread *t, void *arg)
 	oi_store_relaxed(&l->oldest, b->next); /* recheck: oi_limbo_reclaim_idle looks */
 	if (!b->next)
 		l->newest = NULL;
+	l->n_sealed--;
 	free_batch(t, b);
 }
 
@@ -219,6 +235,7 @@ void oi_limbo_drop(struct oi_thread *t)
 	unmap_list(l->spare);
 	oi_store_relaxed(&l->oldest, NULL); /* recheck: oi_limbo_reclaim_idle */
 	l->filling = l->newest = l->spare = NULL;
+	l->n_sealed = l->n_spare = 0;
 	l->bytes = 0;
 }
 

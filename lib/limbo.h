@@ -19,6 +19,7 @@ struct oi_limbo {
 	struct oi_batch *filling;
 	struct oi_batch *oldest, *newest; /* sealed, in order */
 	struct oi_batch *spare;
+	uint32_t n_sealed, n_spare;
 	size_t bytes; /* of blocks in the filling batch */
 };
 
@@ -39,6 +40,12 @@ OI_INLINE bool oi_limbo_put(struct oi_limbo *l, struct oi_header *h, size_t byte
 void oi_limbo_add_weak(struct oi_thread *t, uint32_t index);
 /* Inside the gate. Frees what may be freed; @force seals the filling batch too. */
 void oi_limbo_reclaim(struct oi_thread *t, bool force);
+/*
+ * Inside the gate, which it leaves and enters again. If much waits, for a thread that stands in its gate without a processor perhaps:
+ * lets others run, then reclaims.
+ */
+void oi_limbo_catch_up(struct oi_thread *t);
+#define OI_LIMBO_MUCH 8 /* batches */
 /* On behalf of threads that are outside: what piled up while a collection walked. Outside the gate. */
 void oi_limbo_reclaim_idle(void);
 /* A thread leaves: its batches go to whoever reclaims next. Inside the gate. */
