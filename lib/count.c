@@ -117,10 +117,12 @@ static OI_NOINLINE bool queue_negative(struct oi_thread *t, struct oi_header *h)
 	return oi_merge_queue(t, h);
 }
 
-/* One subtraction, and a look at what it found: this thread may look again, since the memory waits for a grace period. */
-static bool release_published(struct oi_thread *t, struct oi_header *h)
+/*
+ * A published object takes one subtraction, and a look at what it found: this thread may look again, since the memory waits for
+ * a grace period.
+ */
+static bool after_published(struct oi_thread *t, struct oi_header *h, uint32_t old)
 {
-	uint32_t old = oi_sub_acq_rel(&h->shared, OI_ONE); /* [C1] */
 	int32_t n = oi_shared_count(old);
 	if (likely(n > 1))
 		return false;
@@ -139,7 +141,7 @@ bool oi_release_foreign(struct oi_thread *t, struct oi_header *h)
 			return oi_release(t, h);
 	}
 	if (oi_load_relaxed(&h->published)) /* recheck: a stale 0 takes the longer way */
-		return release_published(t, h);
+		return after_published(t, h, oi_sub_acq_rel(&h->shared, OI_ONE)); /* [C1] */
 	uint32_t s = oi_load_acquire(&h->shared), next; /* [C1] */
 	do {
 		if (s & OI_MERGED)
@@ -187,8 +189,12 @@ bool oi_merge_zero(struct oi_thread *t, struct oi_header *h)
 	return true;
 }
 
-enum oi_tried oi_try_undo(struct oi_header *h)
+enum oi_tried oi_try_odd(struct oi_header *h, uint32_t added_to)
 {
+	if (!(added_to & OI_DEAD)) {
+		oi_saturate(h);
+		return OI_TRIED_OK;
+	}
 	oi_perturb();
 	uint32_t old = oi_sub_acq_rel(&h->shared, OI_ONE); /* [C1] */
 	/* It may have been resurrected between the two, and this may have become its last reference. */
@@ -219,112 +225,225 @@ int64_t oi_references_beside(const struct oi_header *h)
 /* ---- public ---- */
 
 /*
- * Retain and release by the owner are a handful of instructions around one add, and need no stack frame: whatever else may
- * have to be done is a tail call (6.5 -> 4 ns for the two). Likewise for a pinned thread, which passes no gate.
+ * Retain and release are a handful of instructions around one add, and need no stack frame: whatever else may have to be done
+ * is a tail call (6.5 -> 4 ns for the two by the owner). Likewise for a pinned thread, which passes no gate.
  */
-OI_INLINE bool retain_quickly(struct oi_thread *t, struct oi_header *h)
+
+/* Not counted at all. A candidate is rescued before that is looked at: special. */
+OI_INLINE bool is_immortal(const struct oi_header *h)
 {
-	uint32_t local = oi_load_relaxed(&h->local); /* owner */
-	if (unlikely(oi_load_relaxed(&h->own) != t->key) || unlikely(local == OI_LOCAL_MAX - 1)) /* owner */
-		return false;
-	oi_store_relaxed(&h->local, local + 1); /* owner */
-	return true;
+	return oi_load_relaxed(&h->own) == OI_OWN_IMMORTAL; /* count */
 }
 
-static OI_NOINLINE void *retain_otherwise(struct oi_thread *t, struct oi_header *h)
+/* Inside the gate, which these leave. */
+static OI_NOINLINE void *retain_any(struct oi_thread *t, struct oi_header *h)
 {
 	oi_retain(t, h);
 	oi_gate_leave(t);
 	return oi_object_of(h);
 }
 
-static OI_NOINLINE void *retain_slow(void *obj)
+static OI_NOINLINE void *retain_saturated(struct oi_thread *t, struct oi_header *h)
 {
-	struct oi_thread *t = oi_self;
+	oi_saturate(h);
+	oi_gate_leave(t);
+	return oi_object_of(h);
+}
+
+static OI_NOINLINE void *retain_special(struct oi_thread *t, struct oi_header *h)
+{
+	if (!is_immortal(h))
+		return retain_any(t, h);
+	oi_gate_leave(t);
+	return oi_object_of(h);
+}
+
+static OI_NOINLINE void *retain_others(struct oi_thread *t, struct oi_header *h)
+{
+	uint16_t own = oi_load_relaxed(&h->own); /* count */
+	if (unlikely(own > OI_OWN_KEY_MAX) || unlikely(own == t->key))
+		return retain_special(t, h);
+	uint32_t old = oi_add_relaxed(&h->shared, OI_ONE); /* the caller holds a reference */
+	if (unlikely(oi_shared_count(old) > OI_COUNT_MAX))
+		return retain_saturated(t, h);
+	oi_gate_leave(t);
+	return oi_object_of(h);
+}
+
+static OI_NOINLINE void *retain_entering(void *obj)
+{
 	if (!obj)
 		return NULL;
-	if (!t || !t->pin_depth)
-		t = oi_enter();
+	struct oi_thread *t = oi_enter();
 	oi_check_live(oi_header_of(obj), "ouro_retain");
-	if (t->pin_depth && retain_quickly(t, oi_header_of(obj)))
-		return obj;
-	return retain_otherwise(t, oi_header_of(obj));
+	return retain_any(t, oi_header_of(obj));
+}
+
+static OI_NOINLINE void *retain_slow(struct oi_thread *t, void *obj)
+{
+	if (unlikely(!obj) || unlikely(!t) || unlikely(!t->pin_depth))
+		return retain_entering(obj);
+	struct oi_header *h = oi_header_of(obj);
+	oi_check_live(h, "ouro_retain");
+	return likely(oi_retain_quickly(t, h)) ? obj : retain_others(t, h);
 }
 
 void *ouro_retain(void *obj)
 {
 	struct oi_thread *t = oi_self;
 	if (unlikely(!obj) || unlikely(!oi_gate_try_enter(t)))
-		return retain_slow(obj);
+		return retain_slow(t, obj);
 	struct oi_header *h = oi_header_of(obj);
 	oi_check_live(h, "ouro_retain");
-	if (unlikely(!retain_quickly(t, h)))
-		return retain_otherwise(t, h);
+	if (unlikely(!oi_retain_quickly(t, h)))
+		return retain_others(t, h);
 	oi_gate_leave_again(t);
 	return obj;
 }
 
-OI_INLINE bool release_quickly(struct oi_thread *t, struct oi_header *h)
+OI_NOINLINE void oi_release_any(struct oi_thread *t, struct oi_header *h)
 {
-	uint32_t local = oi_load_relaxed(&h->local) - 1; /* owner */
-	if (unlikely(oi_load_relaxed(&h->own) != t->key) || unlikely(!local) || /* owner */
-	    unlikely(oi_load_relaxed(&h->shared) & OI_QUEUED)) /* recheck */
-		return false;
-	oi_store_relaxed(&h->local, local); /* owner */
-	return true;
-}
-
-static OI_NOINLINE void release_otherwise(struct oi_thread *t, struct oi_header *h)
-{
-	if (oi_load_relaxed(&h->own) == t->key && oi_load_relaxed(&h->local) == 1 && !oi_load_acquire(&h->shared) && /* [C1] */
-	    !oi_load_relaxed(&h->published))
-		oi_death_private(t, h); /* nobody else has a reference or can find one */
-	else if (oi_release(t, h))
+	if (oi_release(t, h))
 		oi_death_inside(t, h);
 	else
 		oi_gate_leave(t);
 }
 
-static OI_NOINLINE void release_slow(void *obj)
+OI_NOINLINE void oi_release_last(struct oi_thread *t, struct oi_header *h)
 {
-	struct oi_thread *t = oi_self;
+	if (likely(!oi_load_acquire(&h->shared)) && likely(!oi_load_relaxed(&h->published))) /* [C1] */
+		oi_death_private(t, h); /* nobody else has a reference or can find one */
+	else
+		oi_release_any(t, h);
+}
+
+static OI_NOINLINE void release_low(struct oi_thread *t, struct oi_header *h, uint32_t old)
+{
+	if (after_published(t, h, old))
+		oi_death_inside(t, h);
+	else
+		oi_gate_leave(t);
+}
+
+static OI_NOINLINE void release_special(struct oi_thread *t, struct oi_header *h)
+{
+	if (is_immortal(h))
+		oi_gate_leave(t);
+	else
+		oi_release_any(t, h);
+}
+
+/* Never in a slot. One attempt, where there is nothing to it. */
+static OI_NOINLINE void release_unpublished(struct oi_thread *t, struct oi_header *h)
+{
+	uint32_t s = oi_load_acquire(&h->shared); /* [C1] */
+	if ((s & OI_MERGED) && release_merged(h, s))
+		oi_death_inside(t, h);
+	else if ((s & OI_MERGED) || (oi_shared_count(s) > 0 && oi_cas(&h->shared, &s, s - OI_ONE))) /* [C1] */
+		oi_gate_leave(t);
+	else
+		oi_release_any(t, h);
+}
+
+OI_NOINLINE void oi_release_others(struct oi_thread *t, struct oi_header *h)
+{
+	if (unlikely(oi_load_relaxed(&h->own) > OI_OWN_KEY_MAX)) { /* count */
+		release_special(t, h);
+		return;
+	}
+	if (!oi_load_relaxed(&h->published)) { /* recheck */
+		release_unpublished(t, h);
+		return;
+	}
+	uint32_t old = oi_sub_acq_rel(&h->shared, OI_ONE); /* [C1] */
+	if (likely(oi_shared_count(old) > 1))
+		oi_gate_leave(t);
+	else
+		release_low(t, h, old);
+}
+
+static OI_NOINLINE void release_entering(void *obj)
+{
 	if (!obj)
 		return;
-	if (!t || !t->pin_depth)
-		t = oi_enter();
+	struct oi_thread *t = oi_enter();
 	oi_check_release(oi_header_of(obj), "ouro_release");
-	if (!t->pin_depth || !release_quickly(t, oi_header_of(obj)))
-		release_otherwise(t, oi_header_of(obj));
+	oi_release_leaving(t, oi_header_of(obj), false);
+}
+
+static OI_NOINLINE void release_slow(struct oi_thread *t, void *obj)
+{
+	if (unlikely(!obj) || unlikely(!t) || unlikely(!t->pin_depth)) {
+		release_entering(obj);
+		return;
+	}
+	oi_check_release(oi_header_of(obj), "ouro_release");
+	oi_release_leaving(t, oi_header_of(obj), true);
 }
 
 void ouro_release(void *obj)
 {
 	struct oi_thread *t = oi_self;
 	if (unlikely(!obj) || unlikely(!oi_gate_try_enter(t))) {
-		release_slow(obj);
+		release_slow(t, obj);
 		return;
 	}
-	struct oi_header *h = oi_header_of(obj);
-	oi_check_release(h, "ouro_release");
-	if (likely(release_quickly(t, h)))
-		oi_gate_leave_again(t);
-	else
-		release_otherwise(t, h);
+	oi_check_release(oi_header_of(obj), "ouro_release");
+	oi_release_leaving(t, oi_header_of(obj), false);
 }
 
-void *ouro_try_retain(void *obj)
+/* Inside the gate, which these leave. What an attempt came to. */
+static OI_NOINLINE void *tried(struct oi_thread *t, struct oi_header *h, enum oi_tried how)
+{
+	oi_gate_leave(t);
+	if (unlikely(how == OI_TRIED_LAST))
+		oi_death(t, h);
+	return how == OI_TRIED_OK ? oi_object_of(h) : NULL;
+}
+
+static OI_NOINLINE void *try_any(struct oi_thread *t, struct oi_header *h)
+{
+	return tried(t, h, oi_try_retain(t, h));
+}
+
+static OI_NOINLINE void *try_odd(struct oi_thread *t, struct oi_header *h, uint32_t old)
+{
+	return tried(t, h, oi_try_odd(h, old));
+}
+
+OI_NOINLINE void *oi_try_others(struct oi_thread *t, struct oi_header *h)
+{
+	uint16_t own = oi_load_relaxed(&h->own); /* count */
+	if (unlikely(own > OI_OWN_KEY_MAX) || unlikely(own == t->key))
+		return try_any(t, h);
+	uint32_t old = oi_add_acq_rel(&h->shared, OI_ONE);
+	if (oi_is_odd(old))
+		return try_odd(t, h, old);
+	oi_gate_leave(t);
+	return oi_object_of(h);
+}
+
+static OI_NOINLINE void *try_entering(void *obj)
 {
 	if (!obj)
 		return NULL;
 	struct oi_thread *t = oi_enter();
 	struct oi_header *h = oi_header_of(obj);
 	oi_check_object(h, "ouro_try_retain");
-	bool condemned = oi_flags(h) & OI_FLAG_GARBAGE;
-	enum oi_tried tried = condemned ? OI_TRIED_DYING : oi_try_retain(t, h);
-	oi_gate_leave(t);
-	if (unlikely(tried == OI_TRIED_LAST))
-		oi_death(t, h);
-	return tried == OI_TRIED_OK ? obj : NULL;
+	return oi_flags(h) & OI_FLAG_GARBAGE ? tried(t, h, OI_TRIED_DYING) : try_any(t, h);
+}
+
+/* The address is one to trust only as long as the thread is pinned. */
+void *ouro_try_retain(void *obj)
+{
+	struct oi_thread *t = oi_self;
+	if (unlikely(!obj) || unlikely(!t) || unlikely(!t->pin_depth))
+		return try_entering(obj);
+	struct oi_header *h = oi_header_of(obj);
+	oi_check_object(h, "ouro_try_retain");
+	if (unlikely(oi_flags(h) & OI_FLAG_GARBAGE))
+		return NULL;
+	return likely(oi_retain_quickly(t, h)) ? obj : oi_try_others(t, h);
 }
 
 size_t ouro_refcount(const void *obj)

@@ -47,12 +47,52 @@ OI_INLINE bool oi_release(struct oi_thread *t, struct oi_header *h)
 }
 
 /*
+ * The same where it is a plain add and nothing else, for functions that do without a stack frame: what is rarer is a tail call
+ * out of them. False: nothing is done.
+ */
+OI_INLINE bool oi_retain_quickly(struct oi_thread *t, struct oi_header *h)
+{
+	uint32_t local = oi_load_relaxed(&h->local); /* owner */
+	if (unlikely(oi_load_acquire(&h->own) != t->key) || unlikely(local == OI_LOCAL_MAX - 1)) /* owner: hence not dead */
+		return false;
+	oi_store_relaxed(&h->local, local + 1); /* owner */
+	return true;
+}
+
+/* Releases that leave the gate, and carry out the death if that was the last reference. */
+void oi_release_others(struct oi_thread *t, struct oi_header *h); /* not this thread's */
+void oi_release_last(struct oi_thread *t, struct oi_header *h); /* local is 1 */
+void oi_release_any(struct oi_thread *t, struct oi_header *h);
+
+/* The same, the quick one inline. */
+OI_INLINE void oi_release_leaving(struct oi_thread *t, struct oi_header *h, bool pinned)
+{
+	uint32_t local = oi_load_relaxed(&h->local) - 1; /* owner */
+	if (unlikely(oi_load_relaxed(&h->own) != t->key)) { /* owner */
+		oi_release_others(t, h);
+	} else if (unlikely(!local)) {
+		oi_release_last(t, h);
+	} else if (unlikely(oi_load_relaxed(&h->shared) & OI_QUEUED)) { /* recheck */
+		oi_release_any(t, h);
+	} else {
+		oi_store_relaxed(&h->local, local); /* owner */
+		if (!pinned)
+			oi_gate_leave_again(t);
+	}
+}
+
+/*
  * Of an uncounted pointer. OI_TRIED_DYING: no reference was got, the object is dying. OI_TRIED_LAST: likewise, and in
  * taking the attempt back this thread dropped the last reference: it must carry out the death.
  */
 enum oi_tried { OI_TRIED_OK, OI_TRIED_DYING, OI_TRIED_LAST };
-/* It was DEAD when this thread added one: takes that back. */
-OI_COLD enum oi_tried oi_try_undo(struct oi_header *h);
+/* What shared was when this thread added one: more is to be done. */
+OI_INLINE bool oi_is_odd(uint32_t old)
+{
+	return unlikely(old & OI_DEAD) || unlikely(oi_shared_count(old) > OI_COUNT_MAX);
+}
+/* Does it: it was DEAD, and that one is taken back; or the count saturates. */
+OI_COLD enum oi_tried oi_try_odd(struct oi_header *h, uint32_t old);
 
 /* Of an object that is neither merged nor a thread's: true if that settles the attempt, *tried says how. */
 OI_COLD bool oi_try_special(struct oi_header *h, enum oi_tried *tried);
@@ -63,12 +103,11 @@ OI_INLINE enum oi_tried oi_try_retain_foreign(struct oi_header *h)
 	if (unlikely(oi_load_relaxed(&h->own) > OI_OWN_KEY_MAX) && oi_try_special(h, &tried)) /* count */
 		return tried;
 	uint32_t old = oi_add_acq_rel(&h->shared, OI_ONE);
-	if (unlikely(old & OI_DEAD))
-		return oi_try_undo(h);
-	if (unlikely(oi_shared_count(old) > OI_COUNT_MAX))
-		oi_saturate(h);
-	return OI_TRIED_OK;
+	return oi_is_odd(old) ? oi_try_odd(h, old) : OI_TRIED_OK;
 }
+
+/* Inside the gate, which it leaves: of an object that is hardly this thread's. NULL: it is dying. */
+void *oi_try_others(struct oi_thread *t, struct oi_header *h);
 
 OI_INLINE enum oi_tried oi_try_retain(struct oi_thread *t, struct oi_header *h)
 {

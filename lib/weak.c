@@ -236,31 +236,23 @@ OI_INLINE struct oi_header *object_of(uint64_t word)
 	return oi_load_acquire(&e->generation) == (uint32_t)(word >> 32) ? h : NULL;
 }
 
-/* Inside the gate, which these leave. */
-static OI_NOINLINE void *load_of_another(struct oi_thread *t, struct oi_header *h)
-{
-	enum oi_tried tried = oi_try_retain_foreign(h);
-	oi_gate_leave(t);
-	if (unlikely(tried == OI_TRIED_LAST))
-		oi_death(t, h);
-	return likely(tried == OI_TRIED_OK) ? oi_object_of(h) : NULL;
-}
-
-OI_INLINE void *load(struct oi_thread *t, ouro_weak *cell)
+/* Inside the gate, which it leaves; @pinned: perhaps. */
+OI_INLINE void *load(struct oi_thread *t, ouro_weak *cell, bool pinned)
 {
 	uint64_t word = oi_load_acquire(&cell->word); /* [W4] */
-	struct oi_header *h = word ? object_of(word) : NULL;
-	if (h && oi_load_acquire(&h->own) != t->key) /* owner: not merged, hence not dead */
-		return load_of_another(t, h);
-	if (h)
-		oi_retain_owned(h);
-	oi_gate_leave(t);
+	struct oi_header *h = likely(word != 0) ? object_of(word) : NULL;
+	if (likely(h != NULL) && unlikely(!oi_retain_quickly(t, h)))
+		return oi_try_others(t, h);
+	if (pinned)
+		oi_gate_leave(t);
+	else
+		oi_gate_leave_again(t);
 	return h ? oi_object_of(h) : NULL;
 }
 
 static OI_NOINLINE void *load_slow(ouro_weak *cell)
 {
-	return load(oi_enter(), cell);
+	return load(oi_enter(), cell, true);
 }
 
 void *ouro_weak_load(ouro_weak *cell)
@@ -268,7 +260,7 @@ void *ouro_weak_load(ouro_weak *cell)
 	struct oi_thread *t = oi_self;
 	if (unlikely(!oi_gate_try_enter(t)))
 		return load_slow(cell);
-	return load(t, cell);
+	return load(t, cell, false);
 }
 
 void ouro_weak_clear(ouro_weak *cell)
