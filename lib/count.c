@@ -368,7 +368,8 @@ static OI_NOINLINE void release_entering(void *obj)
 		return;
 	struct oi_thread *t = oi_enter();
 	oi_check_release(oi_header_of(obj), "ouro_release");
-	oi_release_leaving(t, oi_header_of(obj), false);
+	if (oi_release_quickly(t, oi_header_of(obj)))
+		oi_gate_leave_again(t);
 }
 
 static OI_NOINLINE void release_slow(struct oi_thread *t, void *obj)
@@ -378,7 +379,7 @@ static OI_NOINLINE void release_slow(struct oi_thread *t, void *obj)
 		return;
 	}
 	oi_check_release(oi_header_of(obj), "ouro_release");
-	oi_release_leaving(t, oi_header_of(obj), true);
+	oi_release_quickly(t, oi_header_of(obj));
 }
 
 void ouro_release(void *obj)
@@ -389,7 +390,8 @@ void ouro_release(void *obj)
 		return;
 	}
 	oi_check_release(oi_header_of(obj), "ouro_release");
-	oi_release_leaving(t, oi_header_of(obj), false);
+	if (oi_release_quickly(t, oi_header_of(obj)))
+		oi_gate_leave_again(t);
 }
 
 /* Inside the gate, which these leave. What an attempt came to. */

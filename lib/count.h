@@ -59,26 +59,33 @@ OI_INLINE bool oi_retain_quickly(struct oi_thread *t, struct oi_header *h)
 	return true;
 }
 
+OI_INLINE bool oi_release_own(struct oi_thread *t, struct oi_header *h)
+{
+	uint32_t local = oi_load_relaxed(&h->local) - 1; /* owner */
+	if (unlikely(oi_load_relaxed(&h->own) != t->key) || unlikely(!local) || /* owner */
+	    unlikely(oi_load_relaxed(&h->shared) & OI_QUEUED)) /* recheck */
+		return false;
+	oi_store_relaxed(&h->local, local); /* owner */
+	return true;
+}
+
 /* Releases that leave the gate, and carry out the death if that was the last reference. */
 void oi_release_others(struct oi_thread *t, struct oi_header *h); /* not this thread's */
 void oi_release_last(struct oi_thread *t, struct oi_header *h); /* local is 1 */
 void oi_release_any(struct oi_thread *t, struct oi_header *h);
 
-/* The same, the quick one inline. */
-OI_INLINE void oi_release_leaving(struct oi_thread *t, struct oi_header *h, bool pinned)
+/* True: as oi_release_own, and the gate is left to the caller. False: one of the above did it. */
+OI_INLINE bool oi_release_quickly(struct oi_thread *t, struct oi_header *h)
 {
 	uint32_t local = oi_load_relaxed(&h->local) - 1; /* owner */
-	if (unlikely(oi_load_relaxed(&h->own) != t->key)) { /* owner */
-		oi_release_others(t, h);
-	} else if (unlikely(!local)) {
-		oi_release_last(t, h);
-	} else if (unlikely(oi_load_relaxed(&h->shared) & OI_QUEUED)) { /* recheck */
-		oi_release_any(t, h);
-	} else {
-		oi_store_relaxed(&h->local, local); /* owner */
-		if (!pinned)
-			oi_gate_leave_again(t);
-	}
+	if (unlikely(oi_load_relaxed(&h->own) != t->key)) /* owner */
+		return oi_release_others(t, h), false;
+	if (unlikely(!local))
+		return oi_release_last(t, h), false;
+	if (unlikely(oi_load_relaxed(&h->shared) & OI_QUEUED)) /* recheck */
+		return oi_release_any(t, h), false;
+	oi_store_relaxed(&h->local, local); /* owner */
+	return true;
 }
 
 /*

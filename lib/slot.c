@@ -12,14 +12,10 @@
 #include "count.h"
 #include "death.h"
 
-/* Drops a reference, and leaves the gate. */
-OI_INLINE void release(struct oi_thread *t, void *obj)
-{
-	if (unlikely(oi_release(t, oi_header_of(obj))))
-		oi_death_inside(t, oi_header_of(obj));
-	else
-		oi_gate_leave(t);
-}
+/*
+ * Each operation is written for a thread that is not pinned and for objects of its own, and then has no stack frame: whatever
+ * else it meets is a tail call (as in count.c), to functions that leave the gate.
+ */
 
 static void bury(struct oi_thread *t, struct oi_header *h)
 {
@@ -45,7 +41,7 @@ static bool retain_finalizing(struct oi_thread *t, void **slot, struct oi_header
 	return false;
 }
 
-static OI_NOINLINE void *load_again(struct oi_thread *t, void **slot, void *obj, enum oi_tried tried)
+static void *load_again(struct oi_thread *t, void **slot, void *obj, enum oi_tried tried)
 {
 	for (;;) {
 		struct oi_header *h = oi_header_of(obj);
@@ -64,95 +60,235 @@ static OI_NOINLINE void *load_again(struct oi_thread *t, void **slot, void *obj,
 	}
 }
 
-void *ouro_slot_load(void *slot)
+/* ---- loading ---- */
+
+static OI_NOINLINE void *load_tried(struct oi_thread *t, void **slot, void *obj, enum oi_tried tried)
 {
-	struct oi_thread *t = oi_enter();
-	oi_check_slot(slot, "ouro_load");
-	void *obj = oi_load_acquire((void **)slot); /* [S1] */
-	if (obj) {
-		enum oi_tried tried = oi_try_retain(t, oi_header_of(obj));
-		if (unlikely(tried != OI_TRIED_OK))
-			obj = load_again(t, slot, obj, tried);
-	}
+	if (tried != OI_TRIED_OK)
+		obj = load_again(t, slot, obj, tried);
 	oi_gate_leave(t);
 	return obj;
 }
 
-static void replace(struct oi_thread *t, void *slot, void *obj)
+static OI_NOINLINE void *load_any(struct oi_thread *t, void **slot, void *obj)
 {
-	void *old = oi_exchange((void **)slot, obj); /* [S1] */
-	if (old)
-		release(t, old);
-	else
+	return load_tried(t, slot, obj, oi_try_retain(t, oi_header_of(obj)));
+}
+
+static OI_NOINLINE void *load_odd(struct oi_thread *t, void **slot, void *obj, uint32_t old)
+{
+	return load_tried(t, slot, obj, oi_try_odd(oi_header_of(obj), old));
+}
+
+static OI_NOINLINE void *load_others(struct oi_thread *t, void **slot, void *obj)
+{
+	struct oi_header *h = oi_header_of(obj);
+	uint16_t own = oi_load_relaxed(&h->own); /* count */
+	if (unlikely(own > OI_OWN_KEY_MAX) || unlikely(own == t->key))
+		return load_any(t, slot, obj);
+	uint32_t old = oi_add_acq_rel(&h->shared, OI_ONE);
+	if (oi_is_odd(old))
+		return load_odd(t, slot, obj, old);
+	oi_gate_leave(t);
+	return obj;
+}
+
+static OI_NOINLINE void *load_slow(void **slot)
+{
+	struct oi_thread *t = oi_enter();
+	oi_check_slot(slot, "ouro_load");
+	void *obj = oi_load_acquire(slot); /* [S1] */
+	return obj ? load_any(t, slot, obj) : load_tried(t, slot, NULL, OI_TRIED_OK);
+}
+
+void *ouro_slot_load(void *slot)
+{
+	struct oi_thread *t = oi_self;
+	if (unlikely(!oi_gate_try_enter(t)))
+		return load_slow(slot);
+	oi_check_slot(slot, "ouro_load");
+	void *obj = oi_load_acquire((void **)slot); /* [S1] */
+	if (likely(obj != NULL) && unlikely(!oi_retain_quickly(t, oi_header_of(obj))))
+		return load_others(t, slot, obj);
+	oi_gate_leave_again(t);
+	return obj;
+}
+
+/* ---- storing ---- */
+
+/* Before a reference goes into a slot. */
+OI_INLINE void show(void *obj, const char *operation)
+{
+	(void)operation;
+	oi_check_live(oi_header_of(obj), operation);
+	oi_publish(oi_header_of(obj));
+}
+
+/* Drops a reference, if it is one, and leaves the gate; @pinned: perhaps. */
+OI_INLINE void drop(struct oi_thread *t, void *obj, bool pinned)
+{
+	if (obj && !oi_release_quickly(t, oi_header_of(obj)))
+		return;
+	if (pinned)
 		oi_gate_leave(t);
+	else
+		oi_gate_leave_again(t);
+}
+
+OI_INLINE void replace(struct oi_thread *t, void *slot, void *obj, bool pinned)
+{
+	drop(t, oi_exchange((void **)slot, obj), pinned); /* [S1] */
+}
+
+static OI_NOINLINE void store_retained(struct oi_thread *t, void *slot, void *obj)
+{
+	oi_retain(t, oi_header_of(obj));
+	replace(t, slot, obj, true);
+}
+
+static OI_NOINLINE void put_slow(void *slot, void *obj, bool retain)
+{
+	struct oi_thread *t = oi_enter();
+	oi_check_slot_write(slot, retain ? "ouro_store" : "ouro_give");
+	if (obj) {
+		show(obj, retain ? "ouro_store" : "ouro_give");
+		if (retain)
+			oi_retain(t, oi_header_of(obj));
+	}
+	replace(t, slot, obj, true);
 }
 
 void ouro_slot_store(void *slot, void *obj)
 {
-	struct oi_thread *t = oi_enter();
+	struct oi_thread *t = oi_self;
+	if (unlikely(!oi_gate_try_enter(t))) {
+		put_slow(slot, obj, true);
+		return;
+	}
 	oi_check_slot_write(slot, "ouro_store");
 	if (obj) {
-		oi_check_live(oi_header_of(obj), "ouro_store");
-		oi_publish(oi_header_of(obj));
-		oi_retain(t, oi_header_of(obj));
+		show(obj, "ouro_store");
+		if (unlikely(!oi_retain_quickly(t, oi_header_of(obj)))) {
+			store_retained(t, slot, obj);
+			return;
+		}
 	}
-	replace(t, slot, obj);
+	replace(t, slot, obj, false);
 }
 
 void ouro_slot_give(void *slot, void *obj)
 {
-	struct oi_thread *t = oi_enter();
-	oi_check_slot_write(slot, "ouro_give");
-	if (obj) {
-		oi_check_live(oi_header_of(obj), "ouro_give");
-		oi_publish(oi_header_of(obj));
+	struct oi_thread *t = oi_self;
+	if (unlikely(!oi_gate_try_enter(t))) {
+		put_slow(slot, obj, false);
+		return;
 	}
-	replace(t, slot, obj);
+	oi_check_slot_write(slot, "ouro_give");
+	if (obj)
+		show(obj, "ouro_give");
+	replace(t, slot, obj, false);
 }
 
+/* ---- taking ---- */
+
 /* A reference has left a slot, uncounted: a collection that counted it there must hear of it. Leaves the gate. */
-OI_INLINE void *taken(struct oi_thread *t, void *obj)
+static OI_NOINLINE void *taken_candidate(struct oi_thread *t, void *obj)
 {
-	if (obj)
-		oi_event_on(oi_header_of(obj));
+	oi_event_on(oi_header_of(obj));
 	oi_gate_leave(t);
 	return obj;
 }
 
-void *ouro_slot_take(void *slot)
+OI_INLINE void *taken(struct oi_thread *t, void *obj, bool pinned)
+{
+	if (obj && unlikely(oi_is_candidate(oi_header_of(obj))))
+		return taken_candidate(t, obj);
+	if (pinned)
+		oi_gate_leave(t);
+	else
+		oi_gate_leave_again(t);
+	return obj;
+}
+
+static OI_NOINLINE void *exchange_slow(void *slot, void *obj, const char *operation)
 {
 	struct oi_thread *t = oi_enter();
+	oi_check_slot_write(slot, operation);
+	if (obj)
+		show(obj, operation);
+	return taken(t, oi_exchange((void **)slot, obj), true); /* [S1] */
+}
+
+void *ouro_slot_take(void *slot)
+{
+	struct oi_thread *t = oi_self;
+	if (unlikely(!oi_gate_try_enter(t)))
+		return exchange_slow(slot, NULL, "ouro_take");
 	oi_check_slot_write(slot, "ouro_take");
-	return taken(t, oi_exchange((void **)slot, NULL)); /* [S1] */
+	return taken(t, oi_exchange((void **)slot, NULL), false); /* [S1] */
 }
 
 void *ouro_slot_exchange(void *slot, void *obj)
 {
-	struct oi_thread *t = oi_enter();
+	struct oi_thread *t = oi_self;
+	if (unlikely(!oi_gate_try_enter(t)))
+		return exchange_slow(slot, obj, "ouro_exchange");
 	oi_check_slot_write(slot, "ouro_exchange");
-	if (obj) {
-		oi_check_live(oi_header_of(obj), "ouro_exchange");
-		oi_publish(oi_header_of(obj));
-	}
-	return taken(t, oi_exchange((void **)slot, obj)); /* [S1] */
+	if (obj)
+		show(obj, "ouro_exchange");
+	return taken(t, oi_exchange((void **)slot, obj), false); /* [S1] */
+}
+
+/* ---- comparing ---- */
+
+/* @obj is counted for the slot. What is to be dropped then. */
+OI_INLINE void *put_if(void *slot, const void *expected, void *obj, bool *done)
+{
+	void *old = (void *)expected;
+	*done = oi_cas((void **)slot, &old, obj); /* [S1] */
+	return *done ? (void *)expected : obj;
+}
+
+static OI_NOINLINE bool compared(struct oi_thread *t, void *dropped, bool done)
+{
+	drop(t, dropped, true);
+	return done;
+}
+
+static OI_NOINLINE bool put_if_retained(struct oi_thread *t, void *slot, const void *expected, void *obj)
+{
+	bool done;
+	if (obj)
+		oi_retain(t, oi_header_of(obj));
+	void *dropped = put_if(slot, expected, obj, &done);
+	return compared(t, dropped, done);
+}
+
+static OI_NOINLINE bool compare_slow(void *slot, const void *expected, void *obj)
+{
+	struct oi_thread *t = oi_enter();
+	oi_check_slot_write(slot, "ouro_compare_exchange");
+	if (obj)
+		show(obj, "ouro_compare_exchange");
+	return put_if_retained(t, slot, expected, obj);
 }
 
 bool ouro_slot_compare_exchange(void *slot, const void *expected, void *obj)
 {
-	struct oi_thread *t = oi_enter();
+	struct oi_thread *t = oi_self;
+	bool done;
+	if (unlikely(!oi_gate_try_enter(t)))
+		return compare_slow(slot, expected, obj);
 	oi_check_slot_write(slot, "ouro_compare_exchange");
 	if (obj) {
-		oi_check_live(oi_header_of(obj), "ouro_compare_exchange");
-		oi_publish(oi_header_of(obj));
-		oi_retain(t, oi_header_of(obj));
+		show(obj, "ouro_compare_exchange");
+		if (unlikely(!oi_retain_quickly(t, oi_header_of(obj))))
+			return put_if_retained(t, slot, expected, obj);
 	}
-	void *old = (void *)expected;
-	bool done = oi_cas((void **)slot, &old, obj); /* [S1] */
-	void *drop = done ? (void *)expected : obj;
-	if (drop)
-		release(t, drop);
-	else
-		oi_gate_leave(t);
+	void *dropped = put_if(slot, expected, obj, &done);
+	if (dropped && unlikely(!oi_release_own(t, oi_header_of(dropped))))
+		return compared(t, dropped, done);
+	oi_gate_leave_again(t);
 	return done;
 }
 
