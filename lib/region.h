@@ -25,6 +25,10 @@ struct oi_heap;
 
 enum oi_page_state { OI_PAGE_FREE, OI_PAGE_SMALL, OI_PAGE_LARGE };
 
+/*
+ * The first line is what making and freeing an object look at, and the owner alone writes there most of the time; the last is
+ * where other threads free.
+ */
 struct oi_page {
 	/* ---- owner of the page (its heap's thread), or whoever holds the heap lock for pages without one ---- */
 	struct cds_lfs_node *free; /* blocks freed by the owner: the links are the first words of their payloads */
@@ -33,8 +37,8 @@ struct oi_page {
 	uint32_t capacity;
 	uint32_t reciprocal;    /* ceil(2^32 / block_size) */
 	uint64_t block_size;
-	struct oi_page *next, *previous;         /* in its bin's list of pages with room */
-	struct oi_page *heap_next, *heap_previous; /* in its heap's list of all pages */
+	struct oi_heap *heap;   /* any thread: whose page it is; changes under the heap lock */
+	uint32_t *weak_index;   /* any thread: block -> entry of the side table; made when first needed */
 	uint32_t n_pages;       /* of the run; > 1 only for large ones */
 	uint8_t state;          /* enum oi_page_state; changes under the heap lock */
 	uint8_t bin;
@@ -45,19 +49,21 @@ struct oi_page {
 	bool committed;         /* counted in bytes reserved */
 	bool on_young;          /* linked below */
 	bool kept;              /* empty, or large and dead, but kept while a collection walks: heap.c; under the heap lock */
-	struct oi_page *young_next, *kept_next;
 
-	/* ---- any thread ---- */
-	struct __cds_lfs_stack remote;   /* blocks freed by others, linked through their payload */
-	uint32_t remote_queued;          /* 1: on some heap's remote stack */
-	struct cds_lfs_node remote_link;
-	struct oi_heap *heap;            /* whose page it is; changes under the heap lock */
-	uint32_t *weak_index;            /* block -> entry of the side table; made when first needed */
+	struct oi_page *next __attribute__((aligned(OI_LINE))), *previous; /* in its bin's list of pages with room */
+	struct oi_page *heap_next, *heap_previous; /* in its heap's list of all pages */
+	struct oi_page *young_next, *kept_next;
 
 	/* ---- collector ---- */
 	uint32_t *degree; /* exact internal counts of this page's blocks, once one of them overflows its side byte */
 	struct oi_page_beside *beside; /* the same of a collection beside the mutators, and more: beside.h */
+
+	/* ---- any thread ---- */
+	struct __cds_lfs_stack remote __attribute__((aligned(OI_LINE))); /* blocks freed by others, linked through their payload */
+	uint32_t remote_queued;          /* 1: on some heap's remote stack */
+	struct cds_lfs_node remote_link;
 } __attribute__((aligned(OI_LINE)));
+_Static_assert(offsetof(struct oi_page, next) == OI_LINE && sizeof(struct oi_page) == 3 * OI_LINE, "three lines");
 
 struct oi_region {
 	struct oi_region *next;
