@@ -60,7 +60,7 @@ struct oi_type {
 } __attribute__((aligned(32)));
 #define OI_TYPES_MAX 65536
 #define OI_SLOTS_MANY 255
-extern struct oi_type oi_types[OI_TYPES_MAX] OI_HIDDEN; /* 0: none */
+extern struct oi_type oi_types[OI_TYPES_MAX] __attribute__((aligned(OI_LINE))) OI_HIDDEN; /* 0: none */
 
 enum {
 	OI_OWN_MERGED = 0,

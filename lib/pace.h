@@ -6,9 +6,13 @@
 #include "runtime.h"
 
 struct oi_pace {
-	int64_t young;          /* allocations minus deaths of tracked objects since the last collection */
+	/* ---- written rarely, and batch read by every allocation: a line of its own ---- */
 	int64_t batch;          /* how many a thread keeps to itself */
 	int64_t threshold;      /* effective g0: given, or sized by the pause budget; 0: never */
+	bool enabled;
+	/* ---- added to by every thread, a batch at a time ---- */
+	int64_t young __attribute__((aligned(OI_LINE))); /* allocations minus deaths of tracked objects since the last collection */
+	/* ---- by collections ---- */
 	int threshold_set[3];   /* as ouro_gc_set_threshold */
 	int count[3];           /* [1]: collections of 0 since the last of 1; [2]: of 1 since the last of 2 */
 	uint64_t middle;        /* objects of age 1, about */
@@ -20,8 +24,7 @@ struct oi_pace {
 	uint32_t survival;      /* of objects in young collections, in 1/256; moving average */
 	uint32_t yield;         /* dead for what had become old before the last full collection, in 1/256, at most 256 */
 	uint32_t turn;          /* futex: counts collections; what delayed threads sleep on */
-	bool enabled;
-};
+} __attribute__((aligned(OI_LINE)));
 extern struct oi_pace oi_pace OI_HIDDEN;
 
 void oi_pace_init(void);

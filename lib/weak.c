@@ -35,7 +35,8 @@
 #define CHUNKS (1u << 18)
 #define CACHE_MAX 32
 
-static struct oi_weak_entry *chunk[CHUNKS];
+/* Read by every upgrade: not in the line of what every new entry writes. */
+static struct oi_weak_entry *chunk[CHUNKS] __attribute__((aligned(OI_LINE)));
 static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
 static uint32_t n_entries = 1, first_free; /* under the lock; index 0 is no entry */
 static int64_t n_used;

@@ -8,16 +8,18 @@
 struct oi_thread;
 
 struct oi_world {
+	/* ---- written rarely, and read by nearly every call: a line of its own ---- */
 	uint64_t epoch;      /* number of the newest grace period asked for; starts at 1 */
-	uint64_t epoch_done; /* newest one that is over */
+	bool membarrier;     /* the kernel has it */
+	/* ---- written by every stop ---- */
+	uint64_t epoch_done __attribute__((aligned(OI_LINE))); /* newest one that is over */
 	uint32_t generation; /* futex: counts restarts; what waiting threads sleep on */
 	uint32_t n_waiting;  /* threads asleep on it, or on their way in */
-	bool membarrier;     /* the kernel has it */
 	bool stopped;        /* under the registry lock */
 	/* under the registry lock, read by statistics */
 	struct oi_histogram pauses;
 	uint64_t stop_max_ns;
-};
+} __attribute__((aligned(OI_LINE)));
 
 extern struct oi_world oi_world OI_HIDDEN;
 
