@@ -66,14 +66,27 @@ OI_INLINE struct oi_header *oi_block_of(struct cds_lfs_node *link)
 	return (struct oi_header *)link - 1;
 }
 
+#define OI_ZERO_MAX 128 /* bytes that are zeroed without a call */
+
+/*
+ * @bytes > 0, up to the next multiple of 16. From both ends, which meet or overlap: no loop, for which clang would call memset.
+ */
 OI_INLINE void oi_zero(void *p, size_t bytes)
 {
-	if (bytes <= 128) {
-		uint64_t *q = p;
-		for (size_t i = 0; i < (bytes + 15) / 16; i++)
-			q[2 * i] = q[2 * i + 1] = 0;
-	} else {
+	char *first = p, *last = first + (bytes - 1) / 16 * 16;
+	if (unlikely(bytes > OI_ZERO_MAX)) {
 		memset(p, 0, bytes);
+		return;
+	}
+	memset(first, 0, 16);
+	memset(last, 0, 16);
+	if (bytes > 32) {
+		memset(first + 16, 0, 16);
+		memset(last - 16, 0, 16);
+	}
+	if (bytes > 64) {
+		memset(first + 32, 0, 32);
+		memset(last - 48, 0, 32);
 	}
 }
 
