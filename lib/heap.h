@@ -40,9 +40,18 @@ struct oi_heap {
 	struct __cds_lfs_stack remote __attribute__((aligned(OI_LINE)));
 };
 
+#define OI_ZERO_MAX 128  /* bytes that are zeroed without a call */
+#define OI_SMALL_MAX 128 /* bytes; up to there blocks are multiples of 16 */
+_Static_assert(OI_SMALL_MAX <= OI_ZERO_MAX, "small blocks are zeroed without a call");
+
+OI_INLINE size_t oi_small_block(size_t bytes)
+{
+	return bytes <= OI_BLOCK_MIN ? OI_BLOCK_MIN : (bytes + 15) / 16 * 16;
+}
+
 OI_INLINE unsigned oi_class_of(size_t bytes)
 {
-	if (bytes <= 128)
+	if (bytes <= OI_SMALL_MAX)
 		return bytes <= 32 ? 0 : (unsigned)((bytes + 15) / 16 - 2);
 	unsigned b = 63 - (unsigned)__builtin_clzll(bytes - 1);
 	return 7 + (b - 7) * 4 + (unsigned)((bytes - 1) >> (b - 2)) - 4;
@@ -65,8 +74,6 @@ OI_INLINE struct oi_header *oi_block_of(struct cds_lfs_node *link)
 {
 	return (struct oi_header *)link - 1;
 }
-
-#define OI_ZERO_MAX 128 /* bytes that are zeroed without a call */
 
 /*
  * @bytes > 0, up to the next multiple of 16. From both ends, which meet or overlap: no loop, for which clang would call memset.
@@ -99,6 +106,8 @@ OI_INLINE void oi_make_young(const struct oi_header *h, size_t i)
 /* The first of the page's free blocks, of which there is one; as oi_block_alloc. */
 OI_INLINE struct oi_header *oi_block_take(struct oi_page *p, size_t bytes, bool tracked)
 {
+	if (bytes <= sizeof(struct oi_header))
+		__builtin_unreachable(); /* no object is empty */
 	struct oi_header *h = oi_block_of(p->free);
 	oi_unpoison(h, p->block_size);
 	p->free = p->free->next;

@@ -27,11 +27,19 @@ OI_INLINE void write_header(struct oi_thread *t, struct oi_header *h, uint32_t t
 	oi_store_release(&h->word, (uint64_t)type | (uint64_t)own << 48); /* [A1] pairs with walkers */
 }
 
+/* The number of items is the last word of the block. */
+OI_INLINE void write_items(struct oi_header *h, size_t block_size, size_t n)
+{
+	*(size_t *)((char *)h + block_size - sizeof(size_t)) = n; /* [A1] */
+}
+
 static struct oi_header *try_new(struct oi_thread *t, const struct order *o)
 {
 	struct oi_header *h = oi_block_alloc(t, o->bytes, o->bin, o->d->tracked);
 	if (unlikely(!h))
 		return NULL;
+	if (o->d->type->item_size)
+		write_items(h, oi_page_of(h)->block_size, o->n_items);
 	write_header(t, h, (uint32_t)(o->d - oi_types), o->bin == OI_BIN_LARGE);
 	oi_tally_add(&t->allocated, oi_page_of(h));
 	return h;
@@ -76,12 +84,6 @@ static bool measure(struct order *o)
 	return true;
 }
 
-/* The number of items is the last word of the block. */
-static void write_items(struct oi_header *h, size_t n)
-{
-	*(size_t *)((char *)h + oi_page_of(h)->block_size - sizeof(size_t)) = n;
-}
-
 /* Inside the gate, which it leaves. NULL: errno says why. */
 static OI_NOINLINE void *make(struct oi_thread *t, const ouro_type *type, size_t n_items)
 {
@@ -94,8 +96,6 @@ static OI_NOINLINE void *make(struct oi_thread *t, const ouro_type *type, size_t
 	if (o.d && measure(&o) && !(h = try_new(t, &o)))
 		h = new_after_collection(t, &o);
 	if (h) {
-		if (type->item_size)
-			write_items(h, n_items);
 		if (o.d->tracked && o.bin == OI_BIN_LARGE)
 			oi_pace_allocated_large(t);
 		else if (o.d->tracked)
@@ -116,7 +116,38 @@ static OI_NOINLINE void *make_slow(const ouro_type *type, size_t n_items)
 	return make(t, type, n_items);
 }
 
-/* What most calls are: a type of one size that this thread has made before, and a free block at hand. */
+/*
+ * What most calls are: a type that this thread has made before, and a free block at hand. Without a stack frame; what is rarer
+ * is a tail call.
+ */
+#define QUICK_MAX (OI_ZERO_MAX + sizeof(struct oi_header))
+
+/* The last steps of it, inside the gate, which they leave. */
+static OI_NOINLINE void *paced(struct oi_thread *t, struct oi_header *h)
+{
+	oi_pace_allocated_batch(t);
+	oi_gate_leave(t);
+	return oi_object_of(h);
+}
+
+OI_INLINE void *made(struct oi_thread *t, const struct oi_type_cache *c, struct oi_header *h, unsigned bin)
+{
+	write_header(t, h, c->number, false);
+	oi_own_add(&t->allocated.n[bin], 1);
+	if (c->tracked && oi_pace_count_allocated(t))
+		return paced(t, h);
+	oi_gate_leave_again(t);
+	return oi_object_of(h);
+}
+
+static OI_NOINLINE void *make_larger(struct oi_thread *t, const struct oi_type_cache *c, struct oi_page *p)
+{
+	if (unlikely(!c->bytes)) /* not of one size */
+		return make(t, c->type, 0);
+	struct oi_header *h = oi_block_take(p, c->bytes, c->tracked);
+	return made(t, c, h, c->bin);
+}
+
 void *ouro_new(const ouro_type *type)
 {
 	struct oi_thread *t = oi_self;
@@ -124,21 +155,31 @@ void *ouro_new(const ouro_type *type)
 		return make_slow(type, 0);
 	const struct oi_type_cache *c = oi_type_cached(t, type);
 	struct oi_page *p = t->heap.bin[c->bin].current;
-	if (unlikely(c->type != type) || unlikely(!c->bytes) || unlikely(!p) || unlikely(!p->free))
+	size_t bytes = c->bytes;
+	if (unlikely(c->type != type) || unlikely(!p) || unlikely(!p->free))
 		return make(t, type, 0);
-	struct oi_header *h = oi_block_take(p, c->bytes, c->tracked);
-	write_header(t, h, c->number, false);
-	oi_own_add(&t->allocated.n[c->bin], 1);
-	if (c->tracked)
-		oi_pace_allocated(t);
-	oi_gate_leave_again(t);
-	return oi_object_of(h);
+	if (bytes - 1 >= QUICK_MAX)
+		return make_larger(t, c, p);
+	return made(t, c, oi_block_take(p, bytes, c->tracked), c->bin);
 }
 
+/* Of a type with items, all of which are zeroed without a call. */
 void *ouro_new_items(const ouro_type *type, size_t n)
 {
 	struct oi_thread *t = oi_self;
 	if (unlikely(!oi_gate_try_enter(t)))
 		return make_slow(type, n);
-	return make(t, type, n);
+	const struct oi_type_cache *c = oi_type_cached(t, type);
+	if (unlikely(c->type != type) || unlikely(!c->number) || !type->item_size || n > QUICK_MAX || type->item_size > QUICK_MAX)
+		return make(t, type, n);
+	size_t fixed = oi_types[c->number].bytes, bytes = fixed + n * type->item_size;
+	if (unlikely(!fixed) || bytes > OI_SMALL_MAX) /* the former: large */
+		return make(t, type, n);
+	unsigned bin = oi_bin_of(bytes, c->tracked);
+	struct oi_page *p = t->heap.bin[bin].current;
+	if (unlikely(!p) || unlikely(!p->free))
+		return make(t, type, n);
+	struct oi_header *h = oi_block_take(p, bytes, c->tracked);
+	write_items(h, oi_small_block(bytes), n);
+	return made(t, c, h, bin);
 }

@@ -35,20 +35,32 @@ OI_COLD void oi_pace_allocated_batch(struct oi_thread *t);
 /* The same for a large object. */
 OI_COLD void oi_pace_allocated_large(struct oi_thread *t);
 
-/* Inside the gate, which it may leave and enter again; last in an allocation. */
-OI_INLINE void oi_pace_allocated(struct oi_thread *t)
+/* An object more. True: oi_pace_allocated_batch is due. */
+OI_INLINE bool oi_pace_count_allocated(struct oi_thread *t)
 {
 	int64_t n = t->tracked_delta + 1;
 	oi_store_relaxed(&t->tracked_delta, n); /* owner; a stop takes it in */
-	if (unlikely(n >= oi_load_relaxed(&oi_pace.batch)) || oi_perturb_collect())
+	return unlikely(n >= oi_load_relaxed(&oi_pace.batch)) || oi_perturb_collect();
+}
+
+/* Inside the gate, which it may leave and enter again; last in an allocation. */
+OI_INLINE void oi_pace_allocated(struct oi_thread *t)
+{
+	if (oi_pace_count_allocated(t))
 		oi_pace_allocated_batch(t);
+}
+
+/* An object less. True: oi_pace_flush is due. */
+OI_INLINE bool oi_pace_count_freed(struct oi_thread *t)
+{
+	int64_t n = t->tracked_delta - 1;
+	oi_store_relaxed(&t->tracked_delta, n);
+	return unlikely(n <= -oi_load_relaxed(&oi_pace.batch));
 }
 
 OI_INLINE void oi_pace_freed(struct oi_thread *t)
 {
-	int64_t n = t->tracked_delta - 1;
-	oi_store_relaxed(&t->tracked_delta, n);
-	if (unlikely(n <= -oi_load_relaxed(&oi_pace.batch)))
+	if (oi_pace_count_freed(t))
 		oi_pace_flush(t);
 }
 
