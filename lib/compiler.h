@@ -66,6 +66,9 @@
 	__atomic_compare_exchange_n((p), (expected), (desired), false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
 #define oi_compiler_barrier() __asm__ volatile("" ::: "memory")
 
+/* The compiler forgets how it got the variable: gcc else computes addresses of pages again and again from their parts. */
+#define oi_keep(p) __asm__("" : "+r"(p))
+
 /* A counter with one writer: an add without a read-modify-write that readers on other threads may look at. */
 #define oi_own_add(p, v) oi_store_relaxed((p), oi_load_relaxed(p) + (v))
 

@@ -144,9 +144,8 @@ static bool release_children(struct oi_thread *t, struct oi_header *h, const our
 
 /* ---- the end ---- */
 
-OI_INLINE void count(struct oi_thread *t, struct oi_header *h)
+OI_INLINE void count(struct oi_thread *t, struct oi_header *h, const struct oi_page *p)
 {
-	const struct oi_page *p = oi_page_of(h);
 	oi_tally_add(&t->freed, p);
 	if (unlikely(oi_flags(h) & OI_FLAG_FROZEN))
 		oi_inspect_frozen_died();
@@ -154,16 +153,20 @@ OI_INLINE void count(struct oi_thread *t, struct oi_header *h)
 
 void oi_death_count(struct oi_thread *t, struct oi_header *h)
 {
-	count(t, h);
+	count(t, h, oi_page_of(h));
 }
 
-/* Inside the gate. */
-static void free_block(struct oi_thread *t, struct oi_header *h, bool recycle)
+OI_INLINE void mark_gone(struct oi_header *h)
 {
-	const struct oi_page *p = oi_page_of(h);
-	count(t, h);
 	oi_store_relaxed(&h->own, OI_OWN_GONE);
 	oi_store_relaxed(&h->shared, OI_MERGED | OI_DEAD);
+}
+
+/* Inside the gate; @p: its page. */
+static void free_block(struct oi_thread *t, struct oi_header *h, const struct oi_page *p, bool recycle)
+{
+	count(t, h, p);
+	mark_gone(h);
 	bool walked = oi_heap_walked() && p->tracked;
 	if (!OURO_CHECKED && !walked && (recycle || !oi_load_relaxed(&h->published)))
 		oi_block_free(t, h);
@@ -174,9 +177,11 @@ static void free_block(struct oi_thread *t, struct oi_header *h, bool recycle)
 /* Inside the gate: the end of a death by count. Members of a set do not come here: the pacing has done with them. */
 OI_INLINE void free_counted(struct oi_thread *t, struct oi_header *h)
 {
-	if (oi_page_of(h)->tracked)
+	const struct oi_page *p = oi_page_of(h);
+	oi_keep(p);
+	if (p->tracked)
 		oi_pace_freed(t);
-	free_block(t, h, false);
+	free_block(t, h, p, false);
 }
 
 /* Outside the gate. False: resurrected, or not this thread's to do. */
@@ -257,7 +262,7 @@ void oi_death_destroy(struct oi_thread *t, struct oi_header *h, bool recycle, bo
 {
 	last_calls(t, h, oi_type_of(h), destroy);
 	oi_gate_enter(t);
-	free_block(t, h, recycle);
+	free_block(t, h, oi_page_of(h), recycle);
 	++*next;
 	oi_gate_leave(t);
 }
@@ -395,36 +400,115 @@ OI_INLINE void leave(struct oi_thread *t)
 	oi_death_end(t);
 }
 
+/* Whether it refers to nothing: no slots, or all NULL. */
+OI_INLINE bool is_leaf(struct oi_header *h, const struct oi_type *d)
+{
+	void **obj = oi_object_of(h);
+	unsigned n = d->n_slots;
+	if (unlikely(n == OI_SLOTS_MANY))
+		return false;
+	for (unsigned i = 0; i < n; i++)
+		if (oi_load_acquire(&obj[d->slot[i]])) /* [S1] */
+			return false;
+	return true;
+}
+
+static OI_NOINLINE void flush_and_leave(struct oi_thread *t)
+{
+	oi_pace_flush(t);
+	oi_gate_leave(t);
+}
+
+/* An object that refers to nothing is gone: outside any death the stack has nothing but what waits. */
+OI_INLINE void leave_leaf(struct oi_thread *t, bool tracked)
+{
+	if (tracked && oi_pace_count_freed(t))
+		flush_and_leave(t);
+	else
+		oi_gate_leave(t);
+}
+
+static OI_NOINLINE void inside_special(struct oi_thread *t, struct oi_header *h)
+{
+	oi_gate_leave(t);
+	oi_death(t, h);
+}
+
+static OI_NOINLINE void inside_any(struct oi_thread *t, struct oi_header *h)
+{
+	oi_visit_fixed(h, oi_described(h), release_child, t);
+	free_counted(t, h);
+	leave(t);
+}
+
+static OI_NOINLINE void inside_leaf(struct oi_thread *t, struct oi_header *h, const struct oi_page *p)
+{
+	bool tracked = p->tracked; /* before the page goes, perhaps */
+	free_block(t, h, p, false);
+	leave_leaf(t, tracked);
+}
+
+/* What refers to nothing leaves nothing behind but its block: these have no stack frame for it, as in count.c. */
 void oi_death_inside(struct oi_thread *t, struct oi_header *h)
 {
-	if (likely(is_simple(h) && !t->dying)) {
-		oi_visit_fixed(h, oi_described(h), release_child, t);
-		free_counted(t, h);
-		leave(t);
-	} else {
-		oi_gate_leave(t);
-		oi_death(t, h);
+	const struct oi_type *d = oi_described(h);
+	uint8_t flags = oi_flags(h);
+	if (unlikely(!d->simple) || unlikely(flags & OI_FLAG_WEAK) || unlikely(t->dying)) {
+		inside_special(t, h);
+		return;
 	}
+	struct oi_page *p = oi_page_of(h);
+	oi_keep(p);
+	if (!is_leaf(h, d) || unlikely(flags & OI_FLAG_FROZEN)) {
+		inside_any(t, h);
+	} else if (!oi_load_relaxed(&h->published) || unlikely(!oi_limbo_put(&t->limbo, h, p->block_size))) {
+		inside_leaf(t, h, p);
+	} else {
+		mark_gone(h);
+		oi_tally_add(&t->freed, p);
+		leave_leaf(t, p->tracked);
+	}
+}
+
+static OI_NOINLINE void private_special(struct oi_thread *t, struct oi_header *h)
+{
+	oi_store_relaxed(&h->local, 0u); /* owner */
+	oi_store_relaxed(&h->own, OI_OWN_MERGED);
+	oi_store_relaxed(&h->shared, OI_MERGED | OI_DEAD);
+	oi_gate_leave(t);
+	oi_death(t, h);
+}
+
+static OI_NOINLINE void private_any(struct oi_thread *t, struct oi_header *h)
+{
+	struct oi_page *p = oi_page_of(h);
+	oi_keep(p);
+	oi_visit_fixed(h, oi_described(h), release_child, t);
+	if (p->tracked)
+		oi_pace_freed(t);
+	if (likely(oi_block_put(p, h)))
+		count(t, h, p);
+	else
+		free_block(t, h, p, false);
+	leave(t);
 }
 
 void oi_death_private(struct oi_thread *t, struct oi_header *h)
 {
-	if (likely(is_simple(h) && !t->dying)) {
-		oi_visit_fixed(h, oi_described(h), release_child, t);
-		if (oi_page_of(h)->tracked)
-			oi_pace_freed(t);
-		if (likely(oi_block_put(&t->heap, h)))
-			count(t, h);
-		else
-			free_block(t, h, false);
-		leave(t);
-	} else {
-		oi_store_relaxed(&h->local, 0u); /* owner */
-		oi_store_relaxed(&h->own, OI_OWN_MERGED);
-		oi_store_relaxed(&h->shared, OI_MERGED | OI_DEAD);
-		oi_gate_leave(t);
-		oi_death(t, h);
+	const struct oi_type *d = oi_described(h);
+	uint8_t flags = oi_flags(h);
+	if (unlikely(!d->simple) || unlikely(flags & OI_FLAG_WEAK) || unlikely(t->dying)) {
+		private_special(t, h);
+		return;
 	}
+	struct oi_page *p = oi_page_of(h);
+	oi_keep(p);
+	if (!is_leaf(h, d) || unlikely(flags & OI_FLAG_FROZEN) || unlikely(!oi_block_put(p, h))) {
+		private_any(t, h);
+		return;
+	}
+	oi_own_add(&t->freed.n[p->bin], 1); /* not large: those are nobody's own */
+	leave_leaf(t, p->tracked);
 }
 
 void oi_death_restricted(struct oi_thread *t, void **h, size_t n)

@@ -125,15 +125,12 @@ OI_INLINE struct oi_header *oi_block_take(struct oi_page *p, size_t bytes, bool 
  */
 struct oi_header *oi_block_alloc(struct oi_thread *t, size_t bytes, unsigned bin, bool tracked);
 /*
- * Frees a block where that is nothing but linking it into its page: one of this thread's that allocates or is listed, and
- * does not become empty in a list. False: not done.
+ * Frees a block of @p, a page of this thread (INV-H2), where that is nothing but linking it there: the page allocates or is
+ * listed, and does not become empty in a list. False: not done.
  */
-OI_INLINE bool oi_block_put(struct oi_heap *heap, struct oi_header *h)
+OI_INLINE bool oi_block_put(struct oi_page *p, struct oi_header *h)
 {
-	struct oi_page *p = oi_page_of(h);
-	if (OURO_CHECKED || unlikely(oi_load_relaxed(&p->heap) != heap) || unlikely(p->state == OI_PAGE_LARGE)) /* owner */
-		return false;
-	if (unlikely(!p->current) && (!p->listed || p->used == 1))
+	if (OURO_CHECKED || (unlikely(!p->current) && (!p->listed || p->used == 1)))
 		return false;
 	if (p->tracked && oi_heap_walked())
 		return false;
