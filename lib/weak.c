@@ -202,30 +202,70 @@ static bool is_dying(const struct oi_header *h)
 	return oi_is_committed(h) || oi_is_dead(h) || (oi_flags(h) & OI_FLAG_GARBAGE);
 }
 
-int ouro_weak_store(ouro_weak *cell, void *obj)
+/* Inside the gate. A word for a cell; 0: expired from the beginning, or (*error) no memory. */
+static OI_NOINLINE uint64_t word_of(struct oi_thread *t, struct oi_header *h, int *error)
 {
-	if (!cell)
-		return EINVAL;
-	struct oi_thread *t = oi_enter();
-	uint64_t word = 0;
-	int error = 0;
-	if (obj) {
-		struct oi_header *h = oi_header_of(obj);
-		oi_check_usable(h, "ouro_weak_store");
-		if (!is_dying(h)) {
-			struct oi_weak_entry *e = oi_weak_entry_of(t, h);
-			if (!e)
-				error = ENOMEM;
-			else
-				word = (uint64_t)oi_load_relaxed(&e->generation) << 32 | index_of(h); /* elsewhere: cannot change */
-			if (e && !oi_load_relaxed(&e->object)) /* recheck: made by a watch while it was being finalized */
-				oi_store_release(&e->object, (void *)h); /* [W1] */
-		}
+	if (is_dying(h))
+		return 0;
+	struct oi_weak_entry *e = oi_weak_entry_of(t, h);
+	if (!e) {
+		*error = ENOMEM;
+		return 0;
 	}
+	if (!oi_load_relaxed(&e->object)) /* recheck: made by a watch while it was being finalized */
+		oi_store_release(&e->object, (void *)h); /* [W1] */
+	return (uint64_t)oi_load_relaxed(&e->generation) << 32 | index_of(h); /* elsewhere: cannot change */
+}
+
+/* Inside the gate, which these leave. */
+static OI_NOINLINE int store_any(struct oi_thread *t, ouro_weak *cell, void *obj)
+{
+	int error = 0;
+	uint64_t word = obj ? word_of(t, oi_header_of(obj), &error) : 0;
 	if (!error)
 		oi_store_release(&cell->word, word); /* [W4] pairs with the acquire in ouro_weak_load */
 	oi_gate_leave(t);
 	return error;
+}
+
+static OI_NOINLINE int store_slow(ouro_weak *cell, void *obj)
+{
+	if (!cell)
+		return EINVAL;
+	struct oi_thread *t = oi_enter();
+	if (obj)
+		oi_check_usable(oi_header_of(obj), "ouro_weak_store");
+	return store_any(t, cell, obj);
+}
+
+/* The index of the object's entry, if it has one and does not die; else 0. */
+OI_INLINE uint32_t index_quickly(const struct oi_header *h)
+{
+	if (unlikely(!(oi_flags(h) & OI_FLAG_WEAK)) || unlikely(is_dying(h)))
+		return 0;
+	struct oi_page *p = oi_page_of(h);
+	oi_keep(p);
+	uint32_t *array = oi_load_acquire(&p->weak_index); /* [W3] */
+	return likely(array != NULL) ? oi_load_acquire(&array[oi_block_index(p, h)]) : 0; /* [W3] */
+}
+
+int ouro_weak_store(ouro_weak *cell, void *obj)
+{
+	struct oi_thread *t = oi_self;
+	if (unlikely(!cell) || unlikely(!oi_gate_try_enter(t)))
+		return store_slow(cell, obj);
+	if (unlikely(!obj))
+		return store_any(t, cell, obj);
+	struct oi_header *h = oi_header_of(obj);
+	oi_check_usable(h, "ouro_weak_store");
+	uint32_t index = index_quickly(h);
+	struct oi_weak_entry *e;
+	if (unlikely(!index) || unlikely(!oi_load_relaxed(&(e = entry_at(index))->object))) /* recheck: word_of */
+		return store_any(t, cell, obj);
+	uint64_t word = (uint64_t)oi_load_relaxed(&e->generation) << 32 | index; /* elsewhere: cannot change */
+	oi_store_release(&cell->word, word); /* [W4] */
+	oi_gate_leave_again(t);
+	return 0;
 }
 
 /* What a cell refers to, dying perhaps; NULL: expired. Inside the gate. */
