@@ -1,4 +1,4 @@
-# markdown.awk ROWS - from rows.awk's lines: the README's table, a line for each row, ours first
+# markdown.awk README.TSV ROWS - from rows.awk's lines: the README's table, a line for each row that README.TSV names, ours first
 
 # Three digits are what a figure is good for; thousands are set apart.
 function short(x, text, n) {
@@ -15,18 +15,22 @@ function ratio(x) {
 }
 
 function add(row, kind) {
-	if (!(row in kinds)) {
-		rows[++n_rows] = row
-		unit[row] = $7
-		kinds[row] = ""
-	}
+	unit[row] = $7
 	if (!((row, kind) in median))
 		kinds[row] = kinds[row] kind "\n"
 	median[row, kind] = $9
 }
 
 BEGIN { FS = "\t" }
-$6 != "elapsed" && $8 { add($2, $4) }
+NR == FNR {
+	rows[++n_rows] = $1
+	wording[$1] = $2
+	next
+}
+$6 != "elapsed" && $8 {
+	gsub(/_/, " ", $2)
+	add($2, $4)
+}
 
 function line(row, ours, list, n, i, peers, ratios, and) {
 	n = split(kinds[row], list, "\n") - 1
@@ -38,14 +42,12 @@ function line(row, ours, list, n, i, peers, ratios, and) {
 			ratios = ratios and ratio(ours / median[row, list[i]])
 		and = ", "
 	}
-	gsub(/_/, " ", row)
-	printf "| %s | %s | %s | %s | `make bench-peers` |\n", row, ours == "" ? "" : short(ours) " " unit_of, peers, ratios
+	printf "| %s | %s | %s | %s |\n", wording[row], ours == "" ? "" : short(ours) " " unit[row], peers, ratios
 }
 
 END {
-	print "| work | ouro | peer | ratio | command |\n|---|---|---|---|---|"
-	for (i = 1; i <= n_rows; i++) {
-		unit_of = unit[rows[i]]
-		line(rows[i], median[rows[i], "ouro"])
-	}
+	print "| work | ouro | peers | ratio to each |\n|---|---|---|---|"
+	for (i = 1; i <= n_rows; i++)
+		if (rows[i] in kinds)
+			line(rows[i], median[rows[i], "ouro"])
 }

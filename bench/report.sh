@@ -3,7 +3,7 @@
 # OUT/report.html, pictures and tables; and the README's table.
 #   BENCH_FILTER, BENCH_REPETITIONS, BENCH_MIN_TIME  as for run.sh
 #   BENCH_THREADS  most threads of the central rows (8)
-#   BENCH_SCALING_TIME  seconds for each repetition of these with more than one thread (0.5)
+#   BENCH_SCALING_TIME  seconds for each repetition of rows with more than one thread (0.5)
 #   DEEP           depths of trees beside 16 (20; none: "")
 set -u
 dir=${1:?usage: report.sh DIR OUT}
@@ -29,11 +29,11 @@ about() { # NAME <tab> VALUE: machine.sh's fields and the versions
 	"$here/peers.sh" versions
 }
 
-# Google Benchmark adds up what passes in each thread from its own start to its own end. Threads that have to wait for a
-# processor must not be done within the one turn they are given, or nobody sees them wait: these rows run for longer.
-scaling() {
+# Google Benchmark adds up what passes in each thread from its own start to its own end. Threads that take a while to start, or
+# have to wait for a processor, must not be done before they meet, or nobody sees them contend: these rows run for longer.
+rows_of_threads() {
 	one env BENCH_THREADS="${BENCH_THREADS:-8}" BENCH_MIN_TIME="${BENCH_SCALING_TIME:-0.5}" \
-		BENCH_SCALING=1 "$here/run.sh" "$dir" "$tmp/scaling.json"
+		BENCH_ROWS=threads "$here/run.sh" "$dir" "$tmp/threads.json"
 }
 
 # The long ones: three repetitions at most, and no more than two threads.
@@ -54,8 +54,8 @@ for program in "$dir"/bench_*; do
 	BENCH_THREADS=${BENCH_THREADS:-8} DEPTH="16 $DEEP" "$program" --benchmark_list_tests=true \
 		>"$tmp/$(basename "$program").list"
 done
-one env BENCH_THREADS=2 "$here/run.sh" "$dir" "$tmp/all.json"
-[ "${BENCH_THREADS:-8}" -le 2 ] || scaling
+one env BENCH_ROWS=single "$here/run.sh" "$dir" "$tmp/single.json"
+rows_of_threads
 deep_trees
 one env DEPTH="16 $DEEP" "$here/lines.sh" "$dir" "$tmp/peers"
 json=$(ls -d "$tmp"/*.json "$tmp"/*/*.json 2>/dev/null)
@@ -64,5 +64,5 @@ json=$(ls -d "$tmp"/*.json "$tmp"/*/*.json 2>/dev/null)
 awk -f "$here/merge.awk" "$tmp/about.context" "$tmp"/*.list $json >"$out/report.json" || exit 1
 "$here/page.sh" "$out/report.json" "$out/report.html" || status=1
 echo
-awk -f "$here/rows.awk" "$out/report.json" | awk -f "$here/markdown.awk"
+awk -f "$here/rows.awk" "$out/report.json" | awk -f "$here/markdown.awk" "$here/readme.tsv" -
 exit $status

@@ -3,7 +3,7 @@
 # machine, the rows as Google Benchmark prints them, and a table of ours beside each peer. Status 3: no row matches.
 #   JSON               gets every repetition of every row (merge.awk)
 #   BENCH_FILTER       regular expression for the rows (all)
-#   BENCH_SCALING      not empty: only rows that exist for more than two threads, with two and more
+#   BENCH_ROWS         single: only rows of one thread; threads: only those of more
 #   BENCH_REPETITIONS  repetitions of each row (5)
 #   BENCH_MIN_TIME     seconds for each repetition (0.05)
 #   BENCH_THREADS      most threads of the central rows (bench.h)
@@ -34,18 +34,18 @@ in_order() {
 		sort -s -n | cut -f 2- | uniq
 }
 
-many_threads() { # many_threads LIST: leaves there what BENCH_SCALING says
-	awk -F '/threads:' 'NR == FNR { if ($2 > 2) many[$1]; next } $1 in many && $2 > 1' "$1" "$1" >"$out/many" &&
-		mv "$out/many" "$1"
+choose() { # choose LIST: leaves there what BENCH_ROWS says
+	awk -F '/threads:' -v threads="$([ "$BENCH_ROWS" = threads ] && echo 1)" '($2 > 1) == threads + 0' "$1" >"$out/chosen" &&
+		mv "$out/chosen" "$1"
 }
 
 one() { # one PROGRAM
 	name=$(basename "$1")
 	filter=--benchmark_filter=${BENCH_FILTER:-.}
 	"$1" "$filter" --benchmark_list_tests=true 2>"$out/err" >"$out/$name.list"
-	[ -z "${BENCH_SCALING:-}" ] || many_threads "$out/$name.list"
+	[ -z "${BENCH_ROWS:-}" ] || choose "$out/$name.list"
 	[ -s "$out/$name.list" ] || return
-	[ -z "${BENCH_SCALING:-}" ] || filter="--benchmark_filter=^($(paste -sd '|' "$out/$name.list"))\$"
+	[ -z "${BENCH_ROWS:-}" ] || filter="--benchmark_filter=^($(paste -sd '|' "$out/$name.list"))\$"
 	# shellcheck disable=SC2086 # several words
 	"$1" "$filter" $options --benchmark_enable_random_interleaving=true \
 		--benchmark_display_aggregates_only=true --benchmark_color=false \

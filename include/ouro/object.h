@@ -6,7 +6,9 @@
  *
  * Death. The release that drops the last reference carries out the death before it returns: weak references and watches,
  * finalizer, children, clear, destroy. Releases made on the way are queued to the outermost one, so the stack stays
- * small however deep the structure, and past ouro_config.release_batch objects the rest goes to a background thread.
+ * small however deep the structure. Past ouro_config.release_batch objects the rest is left for later: if the next of them has
+ * no callbacks, to this thread, which gets on with it as it makes objects, and to a background thread if it has not for
+ * 4 to 8 ms; else to the background thread at once. ouro_flush and ouro_gc_collect wait for it.
  * Where another thread's last release needs the maker's part of the count, the death follows within 10 ms, whatever the
  * maker is doing (asleep in a system call included).
  *
