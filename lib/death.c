@@ -188,9 +188,6 @@ OI_INLINE void free_counted(struct oi_thread *t, struct oi_header *h)
 static bool begin(struct oi_thread *t, struct oi_header *h, const ouro_type *type)
 {
 	if (unlikely(t->restricted)) {
-		oi_gate_enter(t);
-		oi_merge_ahead(t, h);
-		oi_gate_leave(t);
 		oi_pile_hand_over_hand(t);
 		return false;
 	}
@@ -267,9 +264,15 @@ void oi_death_destroy(struct oi_thread *t, struct oi_header *h, bool recycle, bo
 	oi_gate_leave(t);
 }
 
+/* No user code, and nothing else that would have to leave the gate. */
+OI_INLINE bool dies_inside(const struct oi_type *d, uint8_t flags)
+{
+	return likely(d->simple) && likely(!(flags & OI_FLAG_WEAK));
+}
+
 static bool is_simple(const struct oi_header *h)
 {
-	return oi_types[oi_load_relaxed(&h->type)].simple && !(oi_flags(h) & OI_FLAG_WEAK);
+	return dies_inside(oi_described(h), oi_flags(h));
 }
 
 /* ---- releases of children, a few at a time: each is asked of memory before it is looked at ---- */
@@ -453,7 +456,7 @@ void oi_death_inside(struct oi_thread *t, struct oi_header *h)
 {
 	const struct oi_type *d = oi_described(h);
 	uint8_t flags = oi_flags(h);
-	if (unlikely(!d->simple) || unlikely(flags & OI_FLAG_WEAK) || unlikely(t->dying)) {
+	if (!dies_inside(d, flags) || unlikely(t->dying)) {
 		inside_special(t, h);
 		return;
 	}
@@ -497,7 +500,7 @@ void oi_death_private(struct oi_thread *t, struct oi_header *h)
 {
 	const struct oi_type *d = oi_described(h);
 	uint8_t flags = oi_flags(h);
-	if (unlikely(!d->simple) || unlikely(flags & OI_FLAG_WEAK) || unlikely(t->dying)) {
+	if (!dies_inside(d, flags) || unlikely(t->dying)) {
 		private_special(t, h);
 		return;
 	}
