@@ -88,6 +88,15 @@ OI_INLINE void oi_gate_leave_again(struct oi_thread *t)
 	oi_store_release(&t->gate, (uint64_t)0); /* [G1] */
 }
 
+/* For what either of the two may have entered; @pinned, a constant: the thread may be. */
+OI_INLINE void oi_gate_leave_either(struct oi_thread *t, bool pinned)
+{
+	if (pinned)
+		oi_gate_leave(t);
+	else
+		oi_gate_leave_again(t);
+}
+
 /* The same without the gate: for calls that go in and out themselves. */
 OI_INLINE struct oi_thread *oi_current(void)
 {

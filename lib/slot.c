@@ -129,10 +129,7 @@ OI_INLINE void drop(struct oi_thread *t, void *obj, bool pinned)
 {
 	if (obj && !oi_release_quickly(t, oi_header_of(obj)))
 		return;
-	if (pinned)
-		oi_gate_leave(t);
-	else
-		oi_gate_leave_again(t);
+	oi_gate_leave_either(t, pinned);
 }
 
 OI_INLINE void replace(struct oi_thread *t, void *slot, void *obj, bool pinned)
@@ -149,9 +146,10 @@ static OI_NOINLINE void store_retained(struct oi_thread *t, void *slot, void *ob
 static OI_NOINLINE void put_slow(void *slot, void *obj, bool retain)
 {
 	struct oi_thread *t = oi_enter();
-	oi_check_slot_write(slot, retain ? "ouro_store" : "ouro_give");
+	const char *operation = retain ? "ouro_store" : "ouro_give";
+	oi_check_slot_write(slot, operation);
 	if (obj) {
-		show(obj, retain ? "ouro_store" : "ouro_give");
+		show(obj, operation);
 		if (retain)
 			oi_retain(t, oi_header_of(obj));
 	}
@@ -203,10 +201,7 @@ OI_INLINE void *taken(struct oi_thread *t, void *obj, bool pinned)
 {
 	if (obj && unlikely(oi_is_candidate(oi_header_of(obj))))
 		return taken_candidate(t, obj);
-	if (pinned)
-		oi_gate_leave(t);
-	else
-		oi_gate_leave_again(t);
+	oi_gate_leave_either(t, pinned);
 	return obj;
 }
 

@@ -120,25 +120,38 @@ uint64_t oi_weak_count(void)
 
 /* ---- from an object to its entry ---- */
 
-static uint32_t *index_cell(struct oi_header *h, bool make)
+/* NULL: no object of its page has had an entry. */
+OI_INLINE uint32_t *index_cell(const struct oi_header *h)
 {
 	struct oi_page *p = oi_page_of(h);
+	oi_keep(p);
 	uint32_t *array = oi_load_acquire(&p->weak_index); /* [W3] */
-	if (!array) {
-		if (!make || !(array = oi_os_map(OI_WEAK_INDEX_BYTES)))
+	return likely(array != NULL) ? &array[oi_block_index(p, h)] : NULL;
+}
+
+/* NULL: no memory. */
+static uint32_t *make_index_cell(const struct oi_header *h)
+{
+	struct oi_page *p = oi_page_of(h);
+	uint32_t *array, *other = NULL;
+	if (!oi_load_acquire(&p->weak_index)) { /* [W3] */
+		if (!(array = oi_os_map(OI_WEAK_INDEX_BYTES)))
 			return NULL;
-		uint32_t *other = NULL;
-		if (!oi_cas(&p->weak_index, &other, array)) { /* [W3] */
+		if (!oi_cas(&p->weak_index, &other, array)) /* [W3] */
 			oi_os_unmap(array, OI_WEAK_INDEX_BYTES);
-			array = other;
-		}
 	}
-	return &array[oi_block_index(p, h)];
+	return index_cell(h);
+}
+
+OI_INLINE uint32_t index_of(const struct oi_header *h)
+{
+	uint32_t *cell = index_cell(h);
+	return cell ? oi_load_acquire(cell) : 0; /* [W3] */
 }
 
 struct oi_weak_entry *oi_weak_entry_of(struct oi_thread *t, struct oi_header *h)
 {
-	uint32_t *cell = index_cell(h, true);
+	uint32_t *cell = make_index_cell(h);
 	if (!cell)
 		return NULL;
 	uint32_t index = oi_load_acquire(cell); /* [W3] */
@@ -164,12 +177,6 @@ struct oi_weak_entry *oi_weak_entry_of(struct oi_thread *t, struct oi_header *h)
 	return entry_at(index);
 }
 
-static uint32_t index_of(struct oi_header *h)
-{
-	uint32_t *cell = index_cell(h, false);
-	return cell ? oi_load_acquire(cell) : 0; /* [W3] */
-}
-
 struct oi_watch *oi_weak_sever(struct oi_thread *t, struct oi_header *h)
 {
 	uint32_t index = index_of(h);
@@ -178,7 +185,7 @@ struct oi_watch *oi_weak_sever(struct oi_thread *t, struct oi_header *h)
 	oi_gate_enter(t);
 	struct oi_weak_entry *e = entry_at(index);
 	oi_store_release(&e->object, NULL);
-	oi_store_relaxed(index_cell(h, false), 0); /* owner: nobody else has a reference */
+	oi_store_relaxed(index_cell(h), 0); /* owner: nobody else has a reference */
 	oi_and_acq_rel(&h->flags, (uint8_t)~OI_FLAG_WEAK);
 	struct oi_watch *watches = oi_watch_take(e);
 	oi_add_relaxed(&n_used, -1); /* count */
@@ -241,12 +248,7 @@ static OI_NOINLINE int store_slow(ouro_weak *cell, void *obj)
 /* The index of the object's entry, if it has one and does not die; else 0. */
 OI_INLINE uint32_t index_quickly(const struct oi_header *h)
 {
-	if (unlikely(!(oi_flags(h) & OI_FLAG_WEAK)) || unlikely(is_dying(h)))
-		return 0;
-	struct oi_page *p = oi_page_of(h);
-	oi_keep(p);
-	uint32_t *array = oi_load_acquire(&p->weak_index); /* [W3] */
-	return likely(array != NULL) ? oi_load_acquire(&array[oi_block_index(p, h)]) : 0; /* [W3] */
+	return likely(oi_flags(h) & OI_FLAG_WEAK) && likely(!is_dying(h)) ? index_of(h) : 0;
 }
 
 int ouro_weak_store(ouro_weak *cell, void *obj)
@@ -284,10 +286,7 @@ OI_INLINE void *load(struct oi_thread *t, ouro_weak *cell, bool pinned)
 	struct oi_header *h = likely(word != 0) ? object_of(word) : NULL;
 	if (likely(h != NULL) && unlikely(!oi_retain_quickly(t, h)))
 		return oi_try_others(t, h);
-	if (pinned)
-		oi_gate_leave(t);
-	else
-		oi_gate_leave_again(t);
+	oi_gate_leave_either(t, pinned);
 	return h ? oi_object_of(h) : NULL;
 }
 
