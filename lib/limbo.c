@@ -107,10 +107,12 @@ static void free_batch(struct oi_thread *t, struct oi_batch *b)
 {
 	for (size_t i = 0; i < b->n;) {
 		uintptr_t item = (uintptr_t)b->item[i];
-		if (item & 1)
-			oi_weak_recycle(t, (uint32_t)(item >> 1)), i++;
-		else
+		if (item & 1) {
+			oi_weak_recycle(t, (uint32_t)(item >> 1));
+			i++;
+		} else {
 			i = free_run(t, b, i);
+		}
 	}
 	if (t->limbo.n_spare >= SPARES) {
 		oi_os_unmap(b, sizeof *b);
@@ -150,6 +152,17 @@ bool oi_limbo_has_abandoned(void)
 	return oi_load_relaxed(&abandoned) != NULL; /* recheck */
 }
 
+static void free_oldest(struct oi_thread *t)
+{
+	struct oi_limbo *l = &t->limbo;
+	struct oi_batch *b = l->oldest;
+	oi_store_relaxed(&l->oldest, b->next); /* recheck: oi_limbo_reclaim_idle looks */
+	if (!b->next)
+		l->newest = NULL;
+	l->n_sealed--;
+	free_batch(t, b);
+}
+
 void oi_limbo_reclaim(struct oi_thread *t, bool force)
 {
 	struct oi_limbo *l = &t->limbo;
@@ -158,14 +171,8 @@ void oi_limbo_reclaim(struct oi_thread *t, bool force)
 	/* The first may end a grace period that began before the batch was sealed. */
 	for (int i = 0; i < 2 && l->oldest && !ripe(l->oldest); i++)
 		oi_grace_try();
-	while (l->oldest && ripe(l->oldest)) {
-		struct oi_batch *b = l->oldest;
-		oi_store_relaxed(&l->oldest, b->next); /* recheck: as above */
-		if (!l->oldest)
-			l->newest = NULL;
-		l->n_sealed--;
-		free_batch(t, b);
-	}
+	while (l->oldest && ripe(l->oldest))
+		free_oldest(t);
 	reclaim_abandoned(t);
 }
 
@@ -180,17 +187,10 @@ void oi_limbo_catch_up(struct oi_thread *t)
 /* A batch, as this keeps @t out of its gate. A thread that leaves walks its pages: they must stay. */
 static void reclaim_for(struct oi_thread *t, void *arg)
 {
-	struct oi_limbo *l = &t->limbo;
-	struct oi_batch *b = l->oldest;
 	bool *more = arg;
-	*more = b && ripe(b) && !t->leaving;
-	if (!*more)
-		return;
-	oi_store_relaxed(&l->oldest, b->next); /* recheck: oi_limbo_reclaim_idle looks */
-	if (!b->next)
-		l->newest = NULL;
-	l->n_sealed--;
-	free_batch(t, b);
+	*more = t->limbo.oldest && ripe(t->limbo.oldest) && !t->leaving;
+	if (*more)
+		free_oldest(t);
 }
 
 void oi_limbo_reclaim_idle(void)

@@ -2,6 +2,7 @@
 #include "type.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "heap.h"
 
@@ -49,20 +50,19 @@ static uint32_t *chain_of(const ouro_type *type)
 	return &chain[((uintptr_t)type >> 4) * UINT64_C(0x9e3779b97f4a7c15) >> 54];
 }
 
-/* The offsets of the slots one by one, if they are few. */
+/* The offsets of the slots one by one, if they are few and not far apart. */
 static void describe_slots(struct oi_type *d)
 {
 	const ouro_fields *f = &d->type->slots;
-	size_t n = 0, most = sizeof d->slot / sizeof *d->slot;
-	for (uint32_t i = 0; i < f->n && n <= most; i++)
-		for (uint32_t k = 0; k < f->field[i].count && n <= most; k++, n++) {
+	for (uint32_t i = 0; i < f->n; i++)
+		for (uint32_t k = 0; k < f->field[i].count; k++) {
 			size_t word = f->field[i].offset / sizeof(void *) + k;
-			if (n < most && word <= UINT16_MAX)
-				d->slot[n] = (uint16_t)word;
-			else
-				n = most;
+			if (d->n_slots == sizeof d->slot / sizeof *d->slot || word > UINT16_MAX) {
+				d->n_slots = OI_SLOTS_MANY;
+				return;
+			}
+			d->slot[d->n_slots++] = (uint16_t)word;
 		}
-	d->n_slots = n <= most ? (uint8_t)n : OI_SLOTS_MANY;
 }
 
 static struct oi_type describe(const ouro_type *type)
@@ -84,7 +84,8 @@ static struct oi_type describe(const ouro_type *type)
 static bool same(const struct oi_type *a, const struct oi_type *b)
 {
 	return a->type == b->type && a->bytes == b->bytes && a->bin == b->bin && a->tracked == b->tracked &&
-	       a->silent == b->silent && a->simple == b->simple && a->n_slots == b->n_slots && !memcmp(a->slot, b->slot, sizeof a->slot);
+	       a->silent == b->silent && a->simple == b->simple && a->n_slots == b->n_slots &&
+	       !memcmp(a->slot, b->slot, sizeof a->slot);
 }
 
 /* Two threads that come with a new type at the same time give it two numbers, which is harmless: no lock to fork under. */
