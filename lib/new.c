@@ -89,7 +89,7 @@ static OI_NOINLINE void *make(struct oi_thread *t, const ouro_type *type, size_t
 {
 	struct order o = { .d = oi_type_find(t, type), .n_items = n_items };
 	struct oi_header *h = NULL;
-	if (unlikely(t->limbo.n_sealed >= OI_LIMBO_MUCH))
+	if (unlikely(t->limbo.n_sealed >= OI_LIMBO_MUCH) && !t->pin_depth) /* pinned, it waits for this very thread */
 		oi_limbo_catch_up(t);
 	if (unlikely(t->deaths.waiting) && !t->dying)
 		oi_death_catch_up(t, OI_BLOCKS);
