@@ -144,18 +144,6 @@ static bool release_children(struct oi_thread *t, struct oi_header *h, const our
 
 /* ---- the end ---- */
 
-OI_INLINE void count(struct oi_thread *t, struct oi_header *h, const struct oi_page *p)
-{
-	oi_tally_add(&t->freed, p);
-	if (unlikely(oi_flags(h) & OI_FLAG_FROZEN))
-		oi_inspect_frozen_died();
-}
-
-void oi_death_count(struct oi_thread *t, struct oi_header *h)
-{
-	count(t, h, oi_page_of(h));
-}
-
 OI_INLINE void mark_gone(struct oi_header *h)
 {
 	oi_store_relaxed(&h->own, OI_OWN_GONE);
@@ -165,7 +153,7 @@ OI_INLINE void mark_gone(struct oi_header *h)
 /* Inside the gate; @p: its page. */
 static void free_block(struct oi_thread *t, struct oi_header *h, const struct oi_page *p, bool recycle)
 {
-	count(t, h, p);
+	oi_death_count(t, h, p);
 	mark_gone(h);
 	bool walked = oi_heap_walked() && p->tracked;
 	if (!OURO_CHECKED && !walked && (recycle || !oi_load_relaxed(&h->published)))
@@ -490,7 +478,7 @@ static OI_NOINLINE void private_any(struct oi_thread *t, struct oi_header *h)
 	if (p->tracked)
 		oi_pace_freed(t);
 	if (likely(oi_block_put(p, h)))
-		count(t, h, p);
+		oi_death_count(t, h, p);
 	else
 		free_block(t, h, p, false);
 	leave(t);

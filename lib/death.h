@@ -2,6 +2,7 @@
 #ifndef OI_DEATH_H
 #define OI_DEATH_H
 
+#include "inspect.h"
 #include "object.h"
 #include "thread.h"
 
@@ -47,6 +48,11 @@ void oi_call(struct oi_thread *t, void (*fn)(void *obj), struct oi_header *h);
 /* The same for clear and destroy, which are waited for where finalizers are not. */
 void oi_last_call(struct oi_thread *t, void (*fn)(void *obj), struct oi_header *h);
 /* Statistics of one object that is gone. */
-void oi_death_count(struct oi_thread *t, struct oi_header *h);
+OI_INLINE void oi_death_count(struct oi_thread *t, const struct oi_header *h, const struct oi_page *p)
+{
+	oi_tally_add(&t->freed, p);
+	if (unlikely(oi_flags(h) & OI_FLAG_FROZEN))
+		oi_inspect_frozen_died();
+}
 
 #endif

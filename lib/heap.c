@@ -127,16 +127,14 @@ static void add_young(struct oi_heap *heap, struct oi_page *p)
 
 /* ---- freeing ---- */
 
-
-struct cds_lfs_node *oi_block_retire(struct oi_header *h)
+void oi_block_spoil(struct oi_header *h, const struct oi_page *p)
 {
-	struct oi_page *p = oi_page_of(h);
-	oi_store_relaxed(&h->own, OI_OWN_FREE); /* elsewhere: nobody can reach the object */
-	if (OURO_CHECKED && p->state == OI_PAGE_SMALL)
-		memset(oi_link_of(h) + 1, 0xdb, p->block_size - sizeof *h - sizeof(void *));
-	if (p->state == OI_PAGE_SMALL)
-		oi_poison(oi_link_of(h) + 1, p->block_size - sizeof *h - sizeof(void *));
-	return oi_link_of(h);
+	size_t n = p->block_size - sizeof *h - sizeof(void *);
+	if (p->state != OI_PAGE_SMALL)
+		return;
+	if (OURO_CHECKED)
+		memset(oi_link_of(h) + 1, 0xdb, n);
+	oi_poison(oi_link_of(h) + 1, n);
 }
 
 /*
@@ -175,12 +173,11 @@ static void page_empty(struct oi_heap *heap, struct oi_page *p)
 		oi_heap_unlock();
 }
 
-static void local_free(struct oi_heap *heap, struct oi_page *p, struct cds_lfs_node *first, struct cds_lfs_node *last,
-		       uint32_t n)
+static void local_free(struct oi_heap *heap, struct oi_page *p, const struct oi_chain *c)
 {
-	last->next = p->free;
-	p->free = first;
-	p->used -= n;
+	c->last->next = p->free;
+	p->free = c->first;
+	p->used -= c->n;
 	if (unlikely(!p->listed) && !p->current)
 		bin_add(heap, p);
 	if (unlikely(p->used == 0))
@@ -203,9 +200,9 @@ static void queue_page(struct oi_page *p)
 }
 
 /* [H1] */
-static void remote_free(struct oi_page *p, struct cds_lfs_node *first, struct cds_lfs_node *last)
+static void remote_free(struct oi_page *p, const struct oi_chain *c)
 {
-	oi_stack_push_chain(&p->remote, first, last);
+	oi_stack_push_chain(&p->remote, c->first, c->last);
 	if (__atomic_load_n(&p->remote_queued, __ATOMIC_SEQ_CST) == 0 && oi_exchange_seq_cst(&p->remote_queued, 1u) == 0)
 		queue_page(p);
 }
@@ -221,21 +218,24 @@ static void large_free(struct oi_page *p)
 	oi_heap_unlock();
 }
 
-void oi_chain_free(struct oi_thread *t, struct oi_page *p, struct cds_lfs_node *first, struct cds_lfs_node *last, uint32_t n)
+void oi_chain_free(struct oi_thread *t, struct oi_page *p, const struct oi_chain *c)
 {
+	if (unlikely(!c->n))
+		return;
 	if (unlikely(p->state == OI_PAGE_LARGE))
 		large_free(p);
 	else if (oi_load_relaxed(&p->heap) == &t->heap) /* owner: only this thread makes it so */
-		local_free(&t->heap, p, first, last, n);
+		local_free(&t->heap, p, c);
 	else
-		remote_free(p, first, last);
+		remote_free(p, c);
 }
 
 void oi_block_free(struct oi_thread *t, struct oi_header *h)
 {
 	struct oi_page *p = oi_page_of(h);
-	struct cds_lfs_node *link = oi_block_retire(h);
-	oi_chain_free(t, p, link, link, 1);
+	struct oi_chain c = { .n = 0 };
+	oi_chain_add(&c, h, p);
+	oi_chain_free(t, p, &c);
 }
 
 /*

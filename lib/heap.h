@@ -17,6 +17,7 @@
 #define oi_poison(p, n) ((void)(p))
 #define oi_unpoison(p, n) ((void)(p))
 #endif
+#define OI_SPOILS (OURO_CHECKED || OI_ASAN) /* what is freed is made unusable */
 
 struct oi_thread;
 struct ouro_type;
@@ -142,10 +143,29 @@ OI_INLINE bool oi_block_put(struct oi_page *p, struct oi_header *h)
 }
 /* Inside the gate, or world stopped. */
 void oi_block_free(struct oi_thread *t, struct oi_header *h);
-/* Several retired blocks of one page, linked from first to last. */
-void oi_chain_free(struct oi_thread *t, struct oi_page *p, struct cds_lfs_node *first, struct cds_lfs_node *last, uint32_t n);
-/* Marks a dead block free; its link, for a chain. */
-struct cds_lfs_node *oi_block_retire(struct oi_header *h);
+/* Dead blocks of one page that are freed at once. */
+struct oi_chain {
+	struct cds_lfs_node *first, *last;
+	uint32_t n;
+};
+
+/* What a freed block contains, in checked builds and for AddressSanitizer. */
+void oi_block_spoil(struct oi_header *h, const struct oi_page *p);
+
+OI_INLINE void oi_chain_add(struct oi_chain *c, struct oi_header *h, const struct oi_page *p)
+{
+	struct cds_lfs_node *link = oi_link_of(h);
+	oi_store_relaxed(&h->own, OI_OWN_FREE); /* elsewhere: nobody can reach the object */
+	if (OI_SPOILS)
+		oi_block_spoil(h, p);
+	link->next = c->first;
+	if (!c->n++)
+		c->last = link;
+	c->first = link;
+}
+
+/* If there are any. */
+void oi_chain_free(struct oi_thread *t, struct oi_page *p, const struct oi_chain *c);
 
 void oi_heap_init(struct oi_heap *heap);
 /* Nobody is left: the pages without a thread are forgotten. */

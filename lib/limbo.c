@@ -90,16 +90,13 @@ void oi_limbo_add_weak(struct oi_thread *t, uint32_t index)
 static size_t free_run(struct oi_thread *t, const struct oi_batch *b, size_t i)
 {
 	struct oi_page *p = oi_page_of(b->item[i]);
-	struct cds_lfs_node *last = oi_block_retire(b->item[i]), *first = last;
-	uint32_t n = 1;
-	for (i++; i < b->n && !((uintptr_t)b->item[i] & 1) && oi_page_of(b->item[i]) == p; i++, n++) {
+	struct oi_chain c = { .n = 0 };
+	for (; i < b->n && !((uintptr_t)b->item[i] & 1) && oi_page_of(b->item[i]) == p; i++) {
 		if (i + AHEAD < b->n)
 			__builtin_prefetch(b->item[i + AHEAD], 1);
-		struct cds_lfs_node *link = oi_block_retire(b->item[i]);
-		link->next = first;
-		first = link;
+		oi_chain_add(&c, b->item[i], p);
 	}
-	oi_chain_free(t, p, first, last, n);
+	oi_chain_free(t, p, &c);
 	return i;
 }
 

@@ -283,25 +283,21 @@ static bool clear_all(struct oi_thread *t, struct oi_set *s)
 static void recycle_run(struct oi_thread *t, struct oi_set *s)
 {
 	struct oi_page *p = oi_page_of(s->objects.data[s->cursor]);
-	struct cds_lfs_node *first = NULL, *last = NULL;
-	uint32_t n = 0;
+	struct oi_chain c = { .n = 0 };
 	oi_gate_enter(t);
-	for (; s->cursor < s->objects.n && n < GATE_SLICE && !oi_heap_walked(); s->cursor++) {
+	size_t end = s->objects.n - s->cursor < GATE_SLICE ? s->objects.n : s->cursor + GATE_SLICE;
+	if (oi_heap_walked())
+		end = s->cursor;
+	for (; s->cursor < end; s->cursor++) {
 		struct oi_header *h = s->objects.data[s->cursor];
 		oi_vector_prefetch(&s->objects, s->cursor);
 		if (oi_page_of(h) != p || !oi_is_silent(h))
 			break;
-		oi_death_count(t, h);
+		oi_death_count(t, h, p);
 		oi_store_relaxed(&h->shared, OI_MERGED | OI_DEAD);
-		struct cds_lfs_node *link = oi_block_retire(h);
-		link->next = first;
-		first = link;
-		if (!last)
-			last = link;
-		n++;
+		oi_chain_add(&c, h, p);
 	}
-	if (n)
-		oi_chain_free(t, p, first, last, n);
+	oi_chain_free(t, p, &c);
 	oi_gate_leave(t);
 }
 
