@@ -33,30 +33,30 @@ void oi_beside_forget_exact(struct oi_thread *t)
 		oi_gate_leave(t);
 }
 
-void oi_beside_count_exactly(const struct oi_place *at)
+void oi_beside_count_exactly(const struct oi_header *h)
 {
-	struct oi_page_beside *map = oi_beside_of_page(at->page);
+	struct oi_place at;
+	if (!oi_place_of(h, &at))
+		return;
+	*oi_beside_count(&at) = OI_BESIDE_EXACT;
+	struct oi_page_beside *map = oi_beside_of_page(at.page);
 	if (!map)
 		return; /* it counts as held from outside, which is conservative */
-	uint32_t *d = &map->count[at->block];
+	uint32_t *d = &map->count[at.block];
 	*d = *d ? *d + 1 : OI_BESIDE_EXACT;
 }
 
 void oi_beside_count_rest(void)
 {
 	for (unsigned i = 0; i < OI_BESIDE_RING; i++) {
-		struct oi_place *at = &oi_beside_ring.at[i];
-		if (at->map)
-			oi_beside_count_one(at);
-		at->map = NULL;
+		if (oi_beside_ring.entry[i].count)
+			oi_beside_count_one(oi_beside_ring.entry[i].count, oi_beside_ring.entry[i].h);
+		oi_beside_ring.entry[i].count = NULL;
 	}
 }
 
-int64_t oi_beside_internal(const struct oi_place *at)
+int64_t oi_beside_exactly(const struct oi_place *at)
 {
-	uint8_t n = *oi_beside_count(at);
-	if (likely(n < OI_BESIDE_EXACT))
-		return n;
 	return at->page->beside ? (int64_t)at->page->beside->count[at->block] : -1;
 }
 
@@ -118,7 +118,7 @@ bool oi_beside_make(struct oi_vector *regions, struct oi_vector *pages)
 void oi_beside_drop(struct oi_thread *t, struct oi_vector *regions)
 {
 	for (unsigned i = 0; i < OI_BESIDE_RING; i++)
-		oi_beside_ring.at[i].map = NULL;
+		oi_beside_ring.entry[i].count = NULL;
 	for (size_t i = 0; i < regions->n; i++) {
 		struct oi_region *r = regions->data[i];
 		if (t)

@@ -79,15 +79,15 @@ OI_INLINE bool oi_beside_open(const struct oi_place *at)
 
 /* The page's own, made if there is none; NULL: no memory. */
 struct oi_page_beside *oi_beside_of_page(struct oi_page *p);
-OI_COLD void oi_beside_count_exactly(const struct oi_place *at);
+/* As many as fit into a byte are counted: from now on in the map of its page. @h: any address that has a place. */
+OI_COLD void oi_beside_count_exactly(const struct oi_header *h);
 
-OI_INLINE void oi_beside_count_one(const struct oi_place *at)
+OI_INLINE void oi_beside_count_one(uint8_t *count, const struct oi_header *h)
 {
-	uint8_t *count = oi_beside_count(at);
-	if (likely(*count < OI_BESIDE_EXACT))
+	if (likely(*count < OI_BESIDE_EXACT - 1))
 		++*count;
-	if (unlikely(*count == OI_BESIDE_EXACT))
-		oi_beside_count_exactly(at);
+	else
+		oi_beside_count_exactly(h);
 }
 
 /*
@@ -96,23 +96,36 @@ OI_INLINE void oi_beside_count_one(const struct oi_place *at)
  */
 #define OI_BESIDE_RING 16
 extern struct oi_beside_ring {
-	struct oi_place at[OI_BESIDE_RING];
+	struct {
+		uint8_t *count; /* NULL: empty */
+		const struct oi_header *h;
+	} entry[OI_BESIDE_RING];
 	unsigned next;
-} oi_beside_ring;
+} oi_beside_ring OI_HIDDEN;
 
-OI_INLINE void oi_beside_count_later(const struct oi_place *now)
+OI_INLINE void oi_beside_count_later(const struct oi_header *h)
 {
-	struct oi_place *at = &oi_beside_ring.at[oi_beside_ring.next++ % OI_BESIDE_RING];
-	__builtin_prefetch(oi_beside_count(now), 1);
-	if (at->map)
-		oi_beside_count_one(at);
-	*at = *now;
+	struct oi_place at;
+	if (!oi_place_of(h, &at))
+		return;
+	uint8_t *count = oi_beside_count(&at);
+	unsigned i = oi_beside_ring.next++ % OI_BESIDE_RING;
+	__builtin_prefetch(count, 1);
+	if (likely(oi_beside_ring.entry[i].count))
+		oi_beside_count_one(oi_beside_ring.entry[i].count, oi_beside_ring.entry[i].h);
+	oi_beside_ring.entry[i].count = count;
+	oi_beside_ring.entry[i].h = h;
 }
 
 void oi_beside_count_rest(void);
 
 /* References from members; -1: too many to know, for want of memory. */
-int64_t oi_beside_internal(const struct oi_place *at);
+int64_t oi_beside_exactly(const struct oi_place *at);
+OI_INLINE int64_t oi_beside_internal(const struct oi_place *at)
+{
+	uint8_t n = *oi_beside_count(at);
+	return likely(n < OI_BESIDE_EXACT) ? n : oi_beside_exactly(at);
+}
 
 /*
  * Maps for all regions there are, whose list goes into @regions; into @pages those of objects that can be traversed. Once

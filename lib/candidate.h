@@ -11,7 +11,7 @@
  *   OPEN  -> DEAD    the collection [K1]: whatever bears the flag is dead from here on
  *   DEAD  -> IDLE    the collection, when nobody can find the dead any more
  * No events: reading a slot; putting a reference one has into a slot; merging the two halves of a count, which the collection
- * reads so that it cannot miss one (oi_references_beside). The reference that a merge queue gives back then was none from a
+ * reads so that it cannot miss one (oi_references). The reference that a merge queue gives back then was none from a
  * candidate; what dies of that the check finds dying.
  * An operation looks at the flag inside its gate. Flags are set before a handshake, oi_grace_wait, that waits for every gate
  * that was entered earlier [G3] [G4]; every operation after it sees them. Who loses a flag by storing over it began

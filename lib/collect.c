@@ -136,7 +136,7 @@ static void condemn(struct oi_set *s, struct oi_header *h)
 	oi_generation_make_old(h);
 	if (oi_flags(h) & OI_FLAG_WEAK)
 		oi_weak_expire(h);
-	oi_set_condemn_stopped(s, h);
+	oi_set_condemn(s, h);
 	s->objects.data[s->objects.n++] = h;
 }
 

@@ -41,21 +41,14 @@ bool oi_commit_flag(struct oi_pass *p, struct oi_header *h, const struct oi_plac
 }
 
 /* fn(p, h, at) for each candidate not dropped yet. Inside the gate. */
-typedef void (*candidate_fn)(struct oi_pass *p, struct oi_header *h, const struct oi_place *at);
-OI_INLINE void each_candidate(struct oi_pass *p, candidate_fn fn)
+OI_INLINE void each_candidate(struct oi_pass *p, oi_member_fn fn)
 {
-	struct oi_vector *list = &p->set->objects;
-	for (size_t i = 0; i < list->n && !p->failed; i++) {
-		struct oi_place at;
-		oi_vector_prefetch(list, i);
-		if (oi_place_of(list->data[i], &at) && oi_beside_open(&at))
-			fn(p, list->data[i], &at);
-		oi_pass_step(p, 16);
-	}
+	for (size_t i = 0; i < p->pages.n && !p->failed; i++)
+		oi_pass_each_open(p, p->pages.data[i], fn);
 }
 
 /* As oi_pass_look; the members of a set that is looked through for the resurrected are condemned all of them. */
-OI_INLINE const ouro_type *look(const struct oi_pass *p, const struct oi_header *h)
+OI_INLINE const struct oi_type *look(const struct oi_pass *p, const struct oi_header *h)
 {
 	return oi_pass_look(h, p->hold ? 0 : OI_FLAG_GARBAGE);
 }
@@ -64,10 +57,8 @@ OI_INLINE const ouro_type *look(const struct oi_pass *p, const struct oi_header 
 
 OI_INLINE void count_child(void *child, void *arg)
 {
-	struct oi_place at;
 	(void)arg;
-	if (oi_place_of(oi_header_of(child), &at)) /* also what is no candidate: nobody looks */
-		oi_beside_count_later(&at);
+	oi_beside_count_later(oi_header_of(child)); /* also what is no candidate: nobody looks */
 }
 
 /* What traverse tells of: counted, and written down. */
@@ -77,7 +68,7 @@ static void note_child(void *child, void *arg)
 	struct oi_place at;
 	if (!oi_place_of(oi_header_of(child), &at) || !oi_beside_open(&at) || oi_block_at(at.page, at.block) != oi_header_of(child))
 		return;
-	oi_beside_count_one(&at);
+	oi_beside_count_one(oi_beside_count(&at), oi_header_of(child));
 	oi_pass_push(p, &p->edges, oi_header_of(child));
 }
 
@@ -100,22 +91,31 @@ static void note_references(struct oi_pass *p, struct oi_header *h, const ouro_t
 
 static void note_candidate(struct oi_pass *p, struct oi_header *h)
 {
-	const ouro_type *type = oi_is_candidate(h) ? look(p, h) : NULL;
-	if (type)
-		note_references(p, h, type);
+	const struct oi_type *d = oi_is_candidate(h) ? look(p, h) : NULL;
+	if (d)
+		note_references(p, h, d->type);
+}
+
+/* There may have been safepoints since it was looked at. */
+static void count_rest(struct oi_pass *p, struct oi_header *h, const ouro_type *type)
+{
+	if (type->item_slots.n)
+		oi_pass_visit_items(p, h, type, count_child, NULL);
+	if (oi_type_opaque(type))
+		oi_pass_push(p, &p->opaque, h);
+	else if (type->traverse)
+		note_candidate(p, h);
 }
 
 static void count_among_candidates(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
 {
-	const ouro_type *type = oi_is_candidate(h) ? look(p, h) : NULL;
+	const struct oi_type *d = oi_is_candidate(h) ? look(p, h) : NULL;
 	(void)at;
-	if (!type)
+	if (!d)
 		return;
-	oi_pass_visit_slots(p, h, type, count_child, NULL);
-	if (oi_type_opaque(type))
-		oi_pass_push(p, &p->opaque, h);
-	else if (type->traverse)
-		note_candidate(p, h); /* there may have been safepoints since it was looked at */
+	oi_visit_fixed(h, d, count_child, NULL);
+	if (unlikely(!d->flat))
+		count_rest(p, h, d->type);
 }
 
 static void note_opaque(struct oi_pass *p)
@@ -176,8 +176,12 @@ static void drop_children(struct oi_pass *p, struct oi_header *h)
 {
 	uint64_t word = oi_load_acquire(&h->word); /* [A1] */
 	uint16_t own = (uint16_t)(word >> 48);
-	if (own != OI_OWN_FREE && own != OI_OWN_GONE)
-		oi_pass_visit_slots(p, h, oi_types[(uint32_t)word].type, drop_child, p);
+	if (own != OI_OWN_FREE && own != OI_OWN_GONE) {
+		const struct oi_type *d = &oi_types[(uint32_t)word];
+		oi_visit_fixed(h, d, drop_child, p);
+		if (unlikely(d->type->item_slots.n))
+			oi_pass_visit_items(p, h, d->type, drop_child, p);
+	}
 	drop_noted(p, h);
 	oi_pass_step(p, 16);
 }
@@ -194,7 +198,7 @@ static bool is_closed(struct oi_pass *p, struct oi_header *h, const struct oi_pl
 {
 	if (!oi_is_candidate(h) || !look(p, h))
 		return false;
-	int64_t references = oi_references_beside(h) - p->hold, internal = oi_beside_internal(at);
+	int64_t references = oi_references(h) - p->hold, internal = oi_beside_internal(at);
 	return references == internal && (references || p->hold);
 }
 

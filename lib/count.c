@@ -203,25 +203,6 @@ enum oi_tried oi_try_odd(struct oi_header *h, uint32_t added_to)
 	return OI_TRIED_DYING;
 }
 
-/* After a merge local is not looked at. */
-static int64_t sum(uint32_t shared, uint32_t local)
-{
-	return (int64_t)oi_shared_count(shared) + (shared & OI_MERGED ? 0 : local);
-}
-
-int64_t oi_references(const struct oi_header *h)
-{
-	return sum(oi_load_relaxed(&h->shared), oi_load_relaxed(&h->local)); /* stopped or count */
-}
-
-int64_t oi_references_beside(const struct oi_header *h)
-{
-	uint32_t s = oi_load_acquire(&h->shared), again, local; /* [C1] */
-	while (local = oi_load_acquire(&h->local), (again = oi_load_acquire(&h->shared)) != s)
-		s = again;
-	return sum(s, local);
-}
-
 /* ---- public ---- */
 
 /*

@@ -13,10 +13,16 @@ bool oi_release_foreign(struct oi_thread *t, struct oi_header *h);
 bool oi_merge_zero(struct oi_thread *t, struct oi_header *h);
 OI_COLD void oi_saturate(struct oi_header *h);
 void oi_make_immortal(struct oi_header *h);
-/* All references: local and shared. Exact when nobody changes them. */
-int64_t oi_references(const struct oi_header *h);
-/* The same beside mutators: exact for an object on which there is no event meanwhile, merges included. */
-int64_t oi_references_beside(const struct oi_header *h);
+
+/*
+ * All references, in both halves. Exact when nobody changes them; beside mutators, for an object on which there is no event
+ * meanwhile: a merge leaves local as it is, so what is read before it or after it is the sum (model halves).
+ */
+OI_INLINE int64_t oi_references(const struct oi_header *h)
+{
+	uint32_t s = oi_load_acquire(&h->shared); /* [C1] */
+	return oi_shared_count(s) + (s & OI_MERGED ? INT64_C(0) : (int64_t)oi_load_acquire(&h->local));
+}
 
 /* The owner adds to local; only it, and whoever keeps it outside its gate, writes there. */
 OI_INLINE void oi_retain_owned(struct oi_header *h)

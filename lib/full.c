@@ -112,7 +112,7 @@ static void begin(struct oi_thread *t, struct oi_set *s, void (*between)(void), 
 	pass.any_word = NULL;
 	pass.odd = pass.failed = pass.stopped = false;
 	pass.work = 0;
-	pass.n_members = pass.n_open = pass.n_seen = pass.n_kept = 0;
+	pass.n_members = pass.n_open = pass.n_suspected = pass.n_seen = pass.n_kept = 0;
 	pass.set = s;
 	oi_store_relaxed(&oi_candidates.walking, 1u); /* [G3] */
 	oi_grace_wait();

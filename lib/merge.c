@@ -65,7 +65,7 @@ void oi_merge_disown(struct oi_header *h, uint16_t key)
  * out of it, or anyone if the owner vanished in a fork and the object was QUEUED by the caller: one at a time, so that nobody
  * else makes it MERGED meanwhile. True: now DEAD. After the exchange others may free it, and in the child of a fork even use the
  * block again: the only write that comes later, to own, looks for the key that was there. local stays as it is, so that the two
- * halves become one in one instant, also for a collection that reads them meanwhile (oi_references_beside), which can have
+ * halves become one in one instant, also for a collection that reads them meanwhile (oi_references), which can have
  * condemned and merged an object that a thread merges as it leaves.
  */
 static bool merge(struct oi_header *h, uint32_t drop)

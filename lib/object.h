@@ -55,6 +55,7 @@ struct oi_type {
 	bool tracked : 1; /* instances are traversable */
 	bool silent : 1;  /* no callbacks, no weak cells: nothing to be called or emptied when one dies */
 	bool simple : 1;  /* nor slots in items: dies without leaving the gate */
+	bool flat : 1;    /* all its references are in the slots of the fixed part */
 	uint8_t n_slots; /* of the fixed part; OI_SLOTS_MANY: look at the type */
 	uint16_t slot[6]; /* their offsets, in words */
 } __attribute__((aligned(32)));

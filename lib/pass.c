@@ -38,8 +38,12 @@ void oi_pass_visit_items(struct oi_pass *p, struct oi_header *h, const ouro_type
 	}
 }
 
-void oi_pass_traverse(struct oi_pass *p, struct oi_header *h, const ouro_type *type, oi_child_fn fn, void *arg)
+void oi_pass_visit_rest(struct oi_pass *p, struct oi_header *h, const ouro_type *type, oi_child_fn fn, void *arg)
 {
+	if (type->item_slots.n)
+		oi_pass_visit_items(p, h, type, fn, arg);
+	if (!type->traverse)
+		return;
 	if (oi_type_opaque(type))
 		oi_pass_push(p, &p->opaque, h);
 	else if (oi_pass_look(h, OI_FLAG_GARBAGE)) /* again: there may have been safepoints since */
@@ -99,9 +103,9 @@ static void traverse_some(struct oi_pass *p, oi_child_fn fn, void *arg, void (*f
 	do {
 		for (unsigned i = 0; i < BATCH && p->opaque.n; i++) {
 			struct oi_header *h = p->opaque.data[--p->opaque.n];
-			const ouro_type *type = oi_pass_look(h, OI_FLAG_GARBAGE);
-			if (type && type->traverse)
-				oi_pass_call_traverse(h, type, fn, arg);
+			const struct oi_type *d = oi_pass_look(h, OI_FLAG_GARBAGE);
+			if (d && d->type->traverse)
+				oi_pass_call_traverse(h, d->type, fn, arg);
 		}
 		if (follow)
 			follow(p);

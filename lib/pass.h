@@ -38,6 +38,7 @@ struct oi_pass {
 	bool failed;              /* no memory for a list: nothing is found */
 	size_t n_members;         /* the result: objects looked at */
 	size_t n_open;            /* candidates not dropped */
+	size_t n_suspected;       /* pages that have candidates: the first of the list */
 	size_t n_seen, n_kept;    /* candidates dealt with, and still on the list, after the commit */
 };
 
@@ -60,7 +61,7 @@ OI_INLINE void oi_pass_push(struct oi_pass *p, struct oi_vector *v, void *item)
  * collection's, and their slots are no guide.) [A1]: who sees the word sees the rest of the header; the block of an object that
  * was not gone when this thread entered its gate is not used again while it is inside.
  */
-OI_INLINE const ouro_type *oi_pass_look(const struct oi_header *h, uint8_t not_with)
+OI_INLINE const struct oi_type *oi_pass_look(const struct oi_header *h, uint8_t not_with)
 {
 	uint64_t word = oi_load_acquire(&h->word); /* [A1] */
 	uint16_t own = (uint16_t)(word >> 48);
@@ -68,7 +69,7 @@ OI_INLINE const ouro_type *oi_pass_look(const struct oi_header *h, uint8_t not_w
 	if (unlikely(own == OI_OWN_FREE) || unlikely(own == OI_OWN_GONE) ||
 	    unlikely(flags & not_with) || unlikely(oi_load_acquire(&h->shared) & OI_DEAD)) /* [C1] */
 		return NULL;
-	return oi_types[(uint32_t)word].type;
+	return &oi_types[(uint32_t)word];
 }
 
 /* May its traverse run beside mutators? */
@@ -79,21 +80,40 @@ OI_INLINE bool oi_type_opaque(const ouro_type *type)
 
 /* Slots in items, and what traverse tells of, if it may run now; else the object goes to p->opaque. */
 void oi_pass_visit_items(struct oi_pass *p, struct oi_header *h, const ouro_type *type, oi_child_fn fn, void *arg);
-void oi_pass_traverse(struct oi_pass *p, struct oi_header *h, const ouro_type *type, oi_child_fn fn, void *arg);
+void oi_pass_visit_rest(struct oi_pass *p, struct oi_header *h, const ouro_type *type, oi_child_fn fn, void *arg);
 
 /* Inside the gate, with safepoints in large objects. */
-OI_INLINE void oi_pass_visit_slots(struct oi_pass *p, struct oi_header *h, const ouro_type *type, oi_child_fn fn, void *arg)
+OI_INLINE void oi_pass_visit(struct oi_pass *p, struct oi_header *h, const struct oi_type *d, oi_child_fn fn, void *arg)
 {
-	oi_visit_fields(oi_object_of(h), &type->slots, fn, arg);
-	if (unlikely(type->item_slots.n))
-		oi_pass_visit_items(p, h, type, fn, arg);
+	oi_visit_fixed(h, d, fn, arg);
+	if (unlikely(!d->flat))
+		oi_pass_visit_rest(p, h, d->type, fn, arg);
 }
 
-OI_INLINE void oi_pass_visit(struct oi_pass *p, struct oi_header *h, const ouro_type *type, oi_child_fn fn, void *arg)
+/*
+ * fn(p, h, at) for each member of the page that is not marked, with safepoints between, after which what is marked by then is
+ * left out. Inside the gate.
+ */
+typedef void (*oi_member_fn)(struct oi_pass *p, struct oi_header *h, const struct oi_place *at);
+OI_INLINE void oi_pass_each_open(struct oi_pass *p, struct oi_page *page, oi_member_fn fn)
 {
-	oi_pass_visit_slots(p, h, type, fn, arg);
-	if (unlikely(type->traverse != NULL))
-		oi_pass_traverse(p, h, type, fn, arg);
+	struct oi_place at = { .map = oi_region_of(page)->beside, .page = page, .page_index = (uint32_t)oi_page_index(page) };
+	char *start = oi_page_start(page);
+	size_t size = page->block_size;
+	uint32_t n_words = (oi_load_acquire(&page->bump) + 63) / 64;
+	for (uint32_t w = 0; w < n_words; w++) {
+		struct oi_bits *bits = &at.map->bits[at.page_index][w];
+		uint64_t todo = bits->member;
+		unsigned n = 1;
+		for (; (todo &= ~bits->mark) && !p->failed; n += 16) {
+			at.block = w * 64 + (uint32_t)__builtin_ctzll(todo);
+			todo &= todo - 1;
+			char *h = start + at.block * size;
+			__builtin_prefetch(h + 8 * size);
+			fn(p, (struct oi_header *)h, &at);
+		}
+		oi_pass_step(p, n);
+	}
 }
 
 /*

@@ -105,25 +105,13 @@ bool oi_set_reserve(struct oi_set *s, size_t n)
 	return true;
 }
 
-/* A thread that leaves may be merging it at the same time. own is last: the flag of a candidate stands for GARBAGE until then. */
 void oi_set_condemn(struct oi_set *s, struct oi_header *h)
 {
-	uint32_t shared = oi_load_acquire(&h->shared), local; /* [C1] */
-	do
-		local = shared & OI_MERGED ? 0 : oi_load_relaxed(&h->local); /* elsewhere: its owner does not touch it */
-	while (!oi_cas(&h->shared, &shared, (shared + (local + 1) * OI_ONE) | OI_MERGED)); /* [C1]: one is the hold */
-	oi_or_acq_rel(&h->flags, (uint8_t)(OI_FLAG_GARBAGE | OI_FLAG_SEALED));
+	uint32_t shared = oi_load_acquire(&h->shared); /* [C1] */
+	uint32_t local = shared & OI_MERGED ? 0 : oi_load_relaxed(&h->local); /* elsewhere: its owner does not touch it */
+	oi_store_relaxed(&h->shared, (shared + (local + 1) * OI_ONE) | OI_MERGED); /* elsewhere: one is the hold */
+	oi_store_relaxed(&h->flags, (uint8_t)(oi_flags(h) | OI_FLAG_GARBAGE | OI_FLAG_SEALED)); /* elsewhere */
 	oi_store_release(&h->own, (uint16_t)OI_OWN_MERGED); /* [K2] */
-	if (oi_has_callbacks(h))
-		s->has_callbacks = true;
-}
-
-void oi_set_condemn_stopped(struct oi_set *s, struct oi_header *h)
-{
-	uint32_t shared = oi_load_relaxed(&h->shared), local = shared & OI_MERGED ? 0 : oi_load_relaxed(&h->local); /* stopped */
-	oi_store_relaxed(&h->shared, (shared + (local + 1) * OI_ONE) | OI_MERGED); /* stopped */
-	oi_store_relaxed(&h->flags, (uint8_t)(oi_flags(h) | OI_FLAG_GARBAGE | OI_FLAG_SEALED));
-	oi_store_relaxed(&h->own, (uint16_t)OI_OWN_MERGED);
 	if (oi_has_callbacks(h))
 		s->has_callbacks = true;
 }
@@ -257,17 +245,19 @@ static bool clear_all(struct oi_thread *t, struct oi_set *s)
 	while (s->cursor < end) {
 		struct oi_header *h = s->objects.data[s->cursor];
 		oi_vector_prefetch(&s->objects, s->cursor);
-		const ouro_type *type = oi_type_of(h);
-		if (type->clear && s->called != s->cursor + 1) {
+		const struct oi_type *d = oi_described(h);
+		if (unlikely(!d->silent) && d->type->clear && s->called != s->cursor + 1) {
 			if (inside)
 				oi_gate_leave(t);
 			inside = 0;
 			s->called = s->cursor + 1;
-			oi_last_call(t, type->clear, h);
+			oi_last_call(t, d->type->clear, h);
 		}
 		if (!inside)
 			oi_gate_enter(t);
-		oi_visit_slots(h, type, drop_child, t);
+		oi_visit_fixed(h, d, drop_child, t);
+		if (unlikely(!d->flat))
+			oi_visit_items_of(h, d->type, drop_child, t);
 		s->cursor++;
 		if (++inside == GATE_SLICE) {
 			oi_gate_leave(t);

@@ -36,10 +36,12 @@ void oi_set_shutdown(void);
  */
 void oi_set_take_in_hand(struct oi_thread *t, struct oi_set *s);
 void oi_set_put_away(struct oi_thread *t, struct oi_set *s);
-/* @h, which is or will be on the list, is dead, and its weak references have expired: it is committed (candidate.h). */
+/*
+ * @h, which is or will be on the list, is dead, and its weak references have expired: the world is stopped, or it is committed
+ * (candidate.h), and this thread inside its gate. Only a thread that leaves may be merging it at the same time, to the same sum.
+ * own is last: the flag of a candidate stands for GARBAGE until then. Model: halves.pml.
+ */
 void oi_set_condemn(struct oi_set *s, struct oi_header *h);
-/* The same while the world is stopped. */
-void oi_set_condemn_stopped(struct oi_set *s, struct oi_header *h);
 bool oi_set_reserve(struct oi_set *s, size_t n);
 /*
  * Works on a set, on this thread, outside the gate: at most *budget finalizers and watches, which it counts down, or a quantum of

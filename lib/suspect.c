@@ -20,11 +20,11 @@
 #define OPAQUE 256 /* so many wait for a stop before there is one */
 
 /* Old, and nobody else's concern. @i: number of the block in the page. */
-OI_INLINE const ouro_type *look_at_old(const struct oi_page *p, const struct oi_header *h, size_t i)
+OI_INLINE const struct oi_type *look_at_old(const struct oi_page *p, const struct oi_header *h, size_t i)
 {
-	const ouro_type *type = oi_pass_look(h, OI_FLAG_GARBAGE | OI_FLAG_FROZEN);
+	const struct oi_type *d = oi_pass_look(h, OI_FLAG_GARBAGE | OI_FLAG_FROZEN);
 	uint64_t young = oi_load_relaxed(&oi_young_bits(p, 0)[i / 64]) | oi_load_relaxed(&oi_young_bits(p, 1)[i / 64]); /* owner */
-	return young >> (i % 64) & 1 ? NULL : type;
+	return young >> (i % 64) & 1 ? NULL : d;
 }
 
 /* Small objects lie in two lines as often as not. */
@@ -38,33 +38,36 @@ OI_INLINE void fetch(const struct oi_header *h)
 
 OI_INLINE void count_child(void *child, void *arg)
 {
-	struct oi_place at;
 	(void)arg;
-	if (oi_place_of(oi_header_of(child), &at))
-		oi_beside_count_later(&at);
+	oi_beside_count_later(oi_header_of(child));
 }
 
-static void count_references(struct oi_pass *p, struct oi_header *h, const ouro_type *type)
+/* 64 blocks. */
+OI_INLINE uint64_t count_word(struct oi_pass *p, struct oi_page *page, struct oi_header *h, uint32_t from, uint32_t to)
 {
-	p->n_members++;
-	oi_pass_visit(p, h, type, count_child, p);
-	oi_pass_step(p, 16 + 4 * type->slots.n);
+	uint64_t member = 0;
+	size_t size = page->block_size;
+	for (uint32_t i = from; i < to && !p->failed; i++, h = (struct oi_header *)((char *)h + size)) {
+		__builtin_prefetch((char *)h + 8 * size);
+		const struct oi_type *d = look_at_old(page, h, i);
+		if (!d)
+			continue;
+		member |= UINT64_C(1) << (i % 64);
+		oi_pass_visit(p, h, d, count_child, p);
+	}
+	return member;
 }
 
 static void count_page(struct oi_pass *p, struct oi_page *page)
 {
 	uint32_t n = oi_load_acquire(&page->bump);
 	struct oi_bits *bits = oi_region_of(page)->beside->bits[oi_page_index(page)];
-	for (uint32_t i = 0; i < n && !p->failed; i++) {
-		struct oi_header *h = oi_block_at(page, i);
-		__builtin_prefetch((char *)h + 8 * page->block_size);
-		const ouro_type *type = look_at_old(page, h, i);
-		if (!type)
-			continue;
-		bits[i / 64].member |= UINT64_C(1) << (i % 64);
-		count_references(p, h, type);
+	for (uint32_t i = 0; i < n && !p->failed; i += 64) {
+		uint64_t member = count_word(p, page, oi_block_at(page, i), i, n - i < 64 ? n : i + 64);
+		bits[i / 64].member |= member;
+		p->n_members += (unsigned)__builtin_popcountll(member);
+		oi_pass_step(p, 8 + 24 * (unsigned)__builtin_popcountll(member));
 	}
-	oi_pass_step(p, n / 8);
 }
 
 /* ---- marking ---- */
@@ -83,11 +86,11 @@ OI_INLINE void mark_child(void *child, void *arg)
 
 static void visit_marked(struct oi_pass *p, struct oi_header *h)
 {
-	const ouro_type *type = oi_pass_look(h, OI_FLAG_GARBAGE);
-	if (!type)
+	const struct oi_type *d = oi_pass_look(h, OI_FLAG_GARBAGE);
+	if (!d)
 		return;
-	oi_pass_visit(p, h, type, mark_child, p);
-	oi_pass_step(p, 16 + 4 * type->slots.n);
+	oi_pass_visit(p, h, d, mark_child, p);
+	oi_pass_step(p, 24);
 }
 
 static void mark_from_stack(struct oi_pass *p)
@@ -122,26 +125,7 @@ static bool held_from_outside(const struct oi_header *h, const struct oi_place *
 {
 	if (oi_flags(h) & OI_FLAG_IMMORTAL)
 		return true;
-	return oi_references_beside(h) != oi_beside_internal(at);
-}
-
-/* fn(p, h, at) for each member of the page that is not marked. */
-typedef void (*member_fn)(struct oi_pass *p, struct oi_header *h, const struct oi_place *at);
-OI_INLINE void each_open(struct oi_pass *p, struct oi_page *page, member_fn fn)
-{
-	struct oi_place at = { .map = oi_region_of(page)->beside, .page = page, .page_index = (uint32_t)oi_page_index(page) };
-	for (uint32_t w = 0; w < OI_BITMAP; w++) {
-		struct oi_bits *bits = &at.map->bits[at.page_index][w];
-		uint64_t todo = bits->member;
-		while ((todo &= ~bits->mark) && !p->failed) {
-			at.block = w * 64 + (uint32_t)__builtin_ctzll(todo);
-			todo &= todo - 1;
-			struct oi_header *h = oi_block_at(page, at.block);
-			__builtin_prefetch((char *)h + 8 * page->block_size);
-			fn(p, h, &at);
-			oi_pass_step(p, 16);
-		}
-	}
+	return oi_references(h) != oi_beside_internal(at);
 }
 
 static void mark(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
@@ -156,21 +140,23 @@ static void mark(struct oi_pass *p, struct oi_header *h, const struct oi_place *
 /* The members are known: what was young. */
 static void count_member(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
 {
-	const ouro_type *type = look_at_old(at->page, h, at->block);
-	if (type)
-		count_references(p, h, type);
-	else
+	const struct oi_type *d = look_at_old(at->page, h, at->block);
+	if (!d) {
 		oi_beside_bits(at)->member &= ~oi_beside_bit(at);
+		return;
+	}
+	p->n_members++;
+	oi_pass_visit(p, h, d, count_child, p);
 }
 
 static void count_members(struct oi_pass *p, struct oi_page *page)
 {
-	each_open(p, page, count_member);
+	oi_pass_each_open(p, page, count_member);
 }
 
 static void mark_page(struct oi_pass *p, struct oi_page *page)
 {
-	each_open(p, page, mark);
+	oi_pass_each_open(p, page, mark);
 }
 
 /* ---- flagging ---- */
@@ -186,9 +172,13 @@ static void flag(struct oi_pass *p, struct oi_header *h, const struct oi_place *
 		oi_unflag(h);
 }
 
+/* Pages without candidates leave the list. */
 static void flag_page(struct oi_pass *p, struct oi_page *page)
 {
-	each_open(p, page, flag);
+	size_t before = p->n_open;
+	oi_pass_each_open(p, page, flag);
+	if (p->n_open != before)
+		p->pages.data[p->n_suspected++] = page;
 }
 
 /* ---- pages ---- */
@@ -216,12 +206,12 @@ static void each_page(struct oi_pass *p, void (*fn)(struct oi_pass *p, struct oi
 /* Fewer references than members have to it: looked at too early, or a lie of a traverse's, which the oracle tells apart. */
 static void note_odd(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
 {
-	p->odd |= !(oi_flags(h) & OI_FLAG_IMMORTAL) && oi_beside_internal(at) > oi_references_beside(h);
+	p->odd |= !(oi_flags(h) & OI_FLAG_IMMORTAL) && oi_beside_internal(at) > oi_references(h);
 }
 
 static void find_lies_on(struct oi_pass *p, struct oi_page *page)
 {
-	each_open(p, page, note_odd);
+	oi_pass_each_open(p, page, note_odd);
 }
 
 static void find_lies(struct oi_pass *p)
@@ -245,4 +235,5 @@ void oi_suspect_find(struct oi_pass *p)
 	each_page(p, mark_page, mark_child);
 	oi_beside_forget_exact(p->t);
 	each_page(p, flag_page, NULL);
+	p->pages.n = p->n_suspected;
 }

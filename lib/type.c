@@ -76,6 +76,7 @@ static struct oi_type describe(const ouro_type *type)
 	}
 	d.silent = !oi_type_has_callbacks(type) && !type->weaks.n && !type->item_weaks.n;
 	d.simple = d.silent && !type->item_slots.n;
+	d.flat = !type->item_slots.n && !type->traverse;
 	describe_slots(&d);
 	return d;
 }
@@ -84,7 +85,7 @@ static struct oi_type describe(const ouro_type *type)
 static bool same(const struct oi_type *a, const struct oi_type *b)
 {
 	return a->type == b->type && a->bytes == b->bytes && a->bin == b->bin && a->tracked == b->tracked &&
-	       a->silent == b->silent && a->simple == b->simple && a->n_slots == b->n_slots &&
+	       a->silent == b->silent && a->simple == b->simple && a->flat == b->flat && a->n_slots == b->n_slots &&
 	       !memcmp(a->slot, b->slot, sizeof a->slot);
 }
 

@@ -51,11 +51,12 @@ void oi_visit_many(char *obj, const ouro_fields *f, oi_child_fn fn, void *arg);
 OI_INLINE void oi_visit_fixed(struct oi_header *h, const struct oi_type *d, oi_child_fn fn, void *arg)
 {
 	void **obj = oi_object_of(h);
-	if (unlikely(d->n_slots == OI_SLOTS_MANY)) {
+	unsigned n = d->n_slots;
+	if (unlikely(n == OI_SLOTS_MANY)) {
 		oi_visit_many((char *)obj, &d->type->slots, fn, arg);
 		return;
 	}
-	for (unsigned i = 0; i < d->n_slots; i++) {
+	for (unsigned i = 0; i < n; i++) {
 		void *child = oi_load_acquire(&obj[d->slot[i]]); /* [S1] */
 		if (child)
 			fn(child, arg);
@@ -68,12 +69,17 @@ OI_INLINE void oi_visit_items(char *items, size_t from, size_t to, const ouro_ty
 		oi_visit_fields(items + i * t->item_size, &t->item_slots, fn, arg);
 }
 
+OI_INLINE void oi_visit_items_of(struct oi_header *h, const ouro_type *t, oi_child_fn fn, void *arg)
+{
+	if (unlikely(t->item_slots.n))
+		oi_visit_items((char *)oi_object_of(h) + t->size, 0, oi_items(h, t), t, fn, arg);
+}
+
 /* All slots: the fixed part's, then the items'. */
 OI_INLINE void oi_visit_slots(struct oi_header *h, const ouro_type *t, oi_child_fn fn, void *arg)
 {
 	oi_visit_fixed(h, oi_described(h), fn, arg);
-	if (unlikely(t->item_slots.n))
-		oi_visit_items((char *)oi_object_of(h) + t->size, 0, oi_items(h, t), t, fn, arg);
+	oi_visit_items_of(h, t, fn, arg);
 }
 
 /* Slots and what traverse reports; only while the world is stopped, or for an object nobody else can reach. */

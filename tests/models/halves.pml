@@ -1,7 +1,7 @@
 /*
  * halves.pml - the two halves of a count beside a collection, which reads, flags and condemns while others merge
  *
- * Models lib/count.c (oi_references_beside), lib/merge.c (merge, oi_merge_disown, oi_merge_leave, drain_for), lib/set.c
+ * Models lib/count.c (oi_references), lib/merge.c (merge, oi_merge_disown, oi_merge_leave, drain_for), lib/set.c
  * (oi_set_condemn), and the writers of own: oi_commit_flag, take_flag, oi_merge_disown and oi_set_condemn. commit.pml rests
  * on this: there a count is one number, and merging is nothing.
  *
@@ -24,18 +24,19 @@
  * its gate is seen by whoever saw it outside, or its merge [G1] [C1]. The gate is a lock here: merge.pml has it whole.
  * The commit is one step with the end of the rescues: commit.pml.
  *
- * What condemns could as well load shared and store it, -DCONDEMN_STORES: of a committed object nothing but the owner's merge
- * is left, which it overwrites with the same sum, and which is not done again, as it finds MERGED.
- * As local stays when the halves are merged, one look at shared and then one at local would do, for an object without
- * events: -DREAD_ONCE. That shared is read again is what a merge needs that clears local afterwards, -DCLEARED_LATE; with one
- * that clears it before, nothing helps.
+ * What condemns loads shared and stores it: of a committed object nothing but the owner's merge is left, which it overwrites
+ * with the same sum, and which is not done again, as it finds MERGED. As local stays when the halves are merged, one look at
+ * shared and then one at local will do, for an object without events.
+ * A merge that clears local afterwards, -DCLEARED_LATE, would need a reader that reads shared again, -DREAD_AGAIN, and an
+ * exchange to condemn, -DCONDEMN_EXCHANGES; with one that clears it before, nothing helps.
  *
  * RUN:
- * RUN: -DREAD_ONCE
- * RUN: -DCLEARED_LATE
- * RUN: -DCONDEMN_STORES
+ * RUN: -DREAD_AGAIN -DCONDEMN_EXCHANGES
+ * RUN: -DREAD_AGAIN -DCONDEMN_EXCHANGES -DCLEARED_LATE
  * MUT_LOCAL_CLEARED -DONLY_READS: merging clears local before the exchange that makes it MERGED
- * MUT_READ_ONCE -DCLEARED_LATE: shared is not read again
+ * MUT_CLEARED_LATE: merging clears local after the exchange
+ * MUT_READ_ONCE -DCLEARED_LATE -DCONDEMN_EXCHANGES: the same, and shared is not read again
+ * MUT_CONDEMN_STORES -DCLEARED_LATE -DREAD_AGAIN: the same, and what condemns loads and stores
  * MUT_MERGED_LOCAL: whoever reads or merges adds local though it is MERGED
  * MUT_DRAIN_UNSEIZED: the queue is drained on behalf of an owner that is not kept out
  * MUT_CONDEMN_ADDS: what condemns adds local though it is MERGED
@@ -43,8 +44,8 @@
  * MUT_FLAG_STORES: the collector loads own and stores it with the flag
  * MUT_UNFLAG_STORES: a rescue loads own and stores it without the flag
  */
-#if defined(MUT_READ_ONCE)
-#define READ_ONCE
+#if defined(MUT_CLEARED_LATE)
+#define CLEARED_LATE
 #endif
 
 #define OWN_MERGED 0
@@ -219,14 +220,14 @@ inline read_halves()
 	s = shared;
 	do
 	:: l = own_count;
-#ifdef READ_ONCE
-		break
-#else
+#ifdef READ_AGAIN
 		again = shared;
 		if
 		:: again == s -> break
 		:: else -> s = again
 		fi
+#else
+		break
 #endif
 	od;
 	atomic {
@@ -261,10 +262,7 @@ inline condemn()
 		:: else -> l = own_count
 #endif
 		fi;
-#ifdef CONDEMN_STORES
-		shared = (s + (l + 1) * ONE) | MERGED;
-		break
-#else
+#ifdef CONDEMN_EXCHANGES
 		atomic {
 			if
 			:: shared == s -> shared = (s + (l + 1) * ONE) | MERGED; done = true
@@ -275,6 +273,9 @@ inline condemn()
 		:: done -> break
 		:: else
 		fi
+#else
+		shared = (s + (l + 1) * ONE) | MERGED;
+		break
 #endif
 	od;
 	done = false;
