@@ -103,6 +103,19 @@ static bool list_pages(struct oi_region *r, struct oi_vector *pages)
 	return ok;
 }
 
+/* What will be written, at once: else a fault that reads, and one that writes and interrupts all threads, for each 4 KiB. */
+static void populate(struct oi_beside *map)
+{
+	for (size_t i = OI_FIRST_PAGE, n; i < OI_PAGES; i += n + 1) {
+		for (n = 0; i + n < OI_PAGES && map->reciprocal[i + n]; n++)
+			;
+		if (n < 4)
+			continue;
+		oi_os_populate(map->bits[i], n * sizeof *map->bits);
+		oi_os_populate(map->count[i], n * sizeof *map->count);
+	}
+}
+
 bool oi_beside_make(struct oi_vector *regions, struct oi_vector *pages)
 {
 	bool ok = list_regions(regions);
@@ -111,6 +124,8 @@ bool oi_beside_make(struct oi_vector *regions, struct oi_vector *pages)
 		ok = (r->beside = oi_os_map_list(sizeof *r->beside)) != NULL;
 		cover(r, true);
 		ok = ok && list_pages(r, pages);
+		if (ok)
+			populate(r->beside);
 	}
 	return ok;
 }

@@ -394,11 +394,25 @@ static struct oi_header *take_new(struct oi_page *p, size_t bytes, bool tracked)
 
 #define EXTEND_BYTES 4096
 
+/*
+ * Has the system map as much again as has been used, whenever that is used up: one call for what would be a page fault for each
+ * 4 KiB (35 against 28 ns an object, in a heap that grows).
+ */
+static void populate(struct oi_page *p, size_t from, size_t to)
+{
+	size_t used = (from + OI_OS_PAGE - 1) / OI_OS_PAGE, mapped = 2 * OI_OS_PAGE;
+	while (mapped < used * OI_OS_PAGE)
+		mapped *= 2;
+	if (p->zeroed && used >= 2 && to > mapped && mapped < OI_PAGE)
+		oi_os_populate(oi_page_start(p) + mapped, mapped);
+}
+
 /* Puts the next so many new blocks into the free list, in order: the calls that take them are short (ouro_new). */
 static void extend(struct oi_page *p)
 {
 	size_t i = p->bump, n = EXTEND_BYTES / p->block_size, end = i + n < p->capacity ? i + n : p->capacity;
 	struct cds_lfs_node **link = &p->free;
+	populate(p, i * p->block_size, end * p->block_size);
 	for (; i < end; i++) {
 		struct oi_header *h = oi_block_at(p, i);
 		oi_unpoison(h, sizeof *h + sizeof **link);

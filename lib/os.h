@@ -20,6 +20,9 @@ void *oi_os_reserve(size_t bytes, size_t alignment);
 void oi_os_unreserve(void *p, size_t bytes);
 /* Gives the memory back, keeps the address range, which reads as zero afterwards. */
 void oi_os_purge(void *p, size_t bytes);
+/* Maps memory there, at once and for writing; no more than a help: it may fail. */
+#define OI_OS_PAGE ((size_t)4096) /* or more: then it has no effect on less */
+void oi_os_populate(void *p, size_t bytes);
 void oi_os_charge(int64_t bytes);
 uint64_t oi_os_reserved(void);
 
