@@ -35,6 +35,7 @@ OI_INLINE void oi_retain_owned(struct oi_header *h)
 
 OI_INLINE void oi_retain(struct oi_thread *t, struct oi_header *h)
 {
+	oi_gate_check(t);
 	if (likely(oi_load_relaxed(&h->own) == t->key)) /* owner: equal only if this thread wrote it */
 		oi_retain_owned(h);
 	else
@@ -43,6 +44,7 @@ OI_INLINE void oi_retain(struct oi_thread *t, struct oi_header *h)
 
 OI_INLINE bool oi_release(struct oi_thread *t, struct oi_header *h)
 {
+	oi_gate_check(t);
 	if (unlikely(oi_load_relaxed(&h->own) != t->key)) /* owner */
 		return oi_release_foreign(t, h);
 	uint32_t local = oi_load_relaxed(&h->local) - 1; /* owner */

@@ -41,7 +41,7 @@ static bool push(struct oi_thread *t, struct oi_header *h, size_t cursor)
 	return oi_pile_push(&t->deaths.frames, h, cursor);
 }
 
-static void push_or_stray(struct oi_thread *t, struct oi_header *h)
+void oi_death_later(struct oi_thread *t, struct oi_header *h)
 {
 	if (unlikely(!push(t, h, 0)))
 		oi_stray_add(h, OI_STRAY_DEATH);
@@ -51,7 +51,7 @@ static void push_or_stray(struct oi_thread *t, struct oi_header *h)
 static void push_outside(struct oi_thread *t, struct oi_header *h)
 {
 	oi_gate_enter(t);
-	push_or_stray(t, h);
+	oi_death_later(t, h);
 	oi_gate_leave(t);
 }
 
@@ -122,7 +122,7 @@ OI_INLINE void release_child(void *child, void *arg)
 	struct oi_header *h = oi_header_of(child);
 	oi_check_release(h, "death of its referrer");
 	if (oi_release(t, h))
-		push_or_stray(t, h);
+		oi_death_later(t, h);
 }
 
 /*

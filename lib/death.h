@@ -11,6 +11,8 @@
  * up to release_batch objects; the rest waits (pile.h). Inside another death of this thread it only queues.
  */
 void oi_death(struct oi_thread *t, struct oi_header *h);
+/* Inside the gate, which it does not leave, and inside a death of this thread's, at whose end that of @h is carried out. */
+void oi_death_later(struct oi_thread *t, struct oi_header *h);
 /* The same from inside the gate, which it leaves: what runs no user code dies there and then. */
 void oi_death_inside(struct oi_thread *t, struct oi_header *h);
 /*

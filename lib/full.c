@@ -243,7 +243,7 @@ static bool decide(struct oi_pass *p, struct oi_header *h)
 	}
 	oi_and_acq_rel(&h->flags, (uint8_t)~OI_FLAG_GARBAGE);
 	if (oi_release(p->t, h))
-		oi_death(p->t, h);
+		oi_death_later(p->t, h);
 	return false;
 }
 

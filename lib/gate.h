@@ -27,6 +27,7 @@
 #ifndef OI_GATE_H
 #define OI_GATE_H
 
+#include "log.h"
 #include "perturb.h"
 #include "thread.h"
 #include "world.h"
@@ -52,6 +53,13 @@ OI_INLINE void oi_gate_leave(struct oi_thread *t)
 	oi_perturb();
 	if (likely(!t->pin_depth))
 		oi_store_release(&t->gate, (uint64_t)0); /* [G1] */
+}
+
+/* Checked builds: a count may only change where no stop can be. */
+OI_INLINE void oi_gate_check(const struct oi_thread *t)
+{
+	if (OURO_CHECKED && unlikely(!oi_load_relaxed(&t->gate))) /* owner */
+		oi_abort("a count was to be changed outside the gate");
 }
 
 /* The way into every public call: the calling thread's record, inside the gate. */

@@ -224,10 +224,8 @@ static void drop_child(void *child, void *arg)
 {
 	struct oi_thread *t = arg;
 	struct oi_header *h = oi_header_of(child);
-	if (oi_flags(h) & OI_FLAG_SEALED)
-		return;
-	if (oi_release(t, h))
-		oi_death(t, h);
+	if (!(oi_flags(h) & OI_FLAG_SEALED) && oi_release(t, h))
+		oi_death_later(t, h);
 }
 
 /* How far to go in one call. */

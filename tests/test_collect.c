@@ -279,6 +279,21 @@ static void collect_releases_acyclic_leaves(void **state)
 	assert_journal("l1 l2 ");
 }
 
+/* More of them than die in one gate. */
+static void collect_releases_a_leaf_of_each(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 1000; i++) {
+		struct owner *o = ouro_new(&owner_type);
+		ouro_give(&o->own, leaf_new(i));
+		ouro_store(&o->self, o);
+		ouro_release(o);
+	}
+	assert_int_equal(objects_live(), 2000);
+	assert_int_equal(ouro_gc_collect(2), 1000);
+	assert_int_equal(objects_live(), 0);
+}
+
 /* A live object that a dead cycle refers to is released by it, once for each reference. */
 static void collect_releases_references_to_live_objects(void **state)
 {
@@ -587,6 +602,7 @@ int main(void)
 		HEAP_CASE(collect_chain_of_cycles),
 		HEAP_CASE(collect_counts_what_hangs_off),
 		HEAP_CASE(collect_releases_acyclic_leaves),
+		HEAP_CASE(collect_releases_a_leaf_of_each),
 		HEAP_CASE(collect_releases_references_to_live_objects),
 		HEAP_CASE(collect_traverse_types),
 		HEAP_CASE(collect_traverse_hub),
