@@ -130,10 +130,9 @@ struct collection {
 	size_t survivors;
 };
 
-/* It leaves the young, its weak references expire, and it goes onto the list, which has room. */
+/* Its weak references expire, and it goes onto the list, which has room. */
 static void condemn(struct oi_set *s, struct oi_header *h)
 {
-	oi_generation_make_old(h);
 	if (oi_flags(h) & OI_FLAG_WEAK)
 		oi_weak_expire(h);
 	oi_set_condemn(s, h);
@@ -144,12 +143,16 @@ static void condemn(struct oi_set *s, struct oi_header *h)
 static void judge(struct collection *c, struct oi_set *s, bool room)
 {
 	bool straight = c->generation == 0 && oi_pace_middle_full();
+	struct oi_spot at = { 0 };
 	for (size_t i = 0; i < trial.set.n; i++) {
 		struct oi_header *h = trial.set.data[i];
-		if (!oi_trial_result(h) && room)
+		size_t block = oi_spot_block(&at, h);
+		if (!oi_trial_result_at(h, &at.side[block]) && room) {
+			oi_generation_make_old_at(at.young, block);
 			condemn(s, h);
-		else
-			c->promoted += oi_generation_grow_older(h, straight);
+		} else {
+			c->promoted += oi_generation_grow_older(at.young, block, straight);
+		}
 	}
 	oi_trial_end(&trial);
 }

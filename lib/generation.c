@@ -5,9 +5,14 @@
 #include "pass.h"
 #include "thread.h"
 
-bool oi_generation_member(const struct oi_header *h)
+OI_INLINE bool is_member(const struct oi_header *h)
 {
 	return oi_load_relaxed(&h->own) != OI_OWN_FREE && !oi_is_dead(h) && !(oi_flags(h) & (OI_FLAG_GARBAGE | OI_FLAG_FROZEN));
+}
+
+bool oi_generation_member(const struct oi_header *h)
+{
+	return is_member(h);
 }
 
 int oi_generation_of(struct oi_header *h)
@@ -22,24 +27,22 @@ int oi_generation_of(struct oi_header *h)
 
 void oi_generation_make_old(struct oi_header *h)
 {
-	struct oi_page *p = oi_page_of(h);
-	size_t i = oi_block_index(p, h);
-	uint64_t bit = UINT64_C(1) << (i % 64);
-	oi_young_bits(p, 0)[i / 64] &= ~bit;
-	oi_young_bits(p, 1)[i / 64] &= ~bit;
+	struct oi_spot at = { 0 };
+	size_t i = oi_spot_block(&at, h);
+	oi_generation_make_old_at(at.young, i);
 }
 
 /* The members among the blocks whose bits are set; the bits of the others are cleared. 1: fine, 0: cap, -1: no memory. */
-static int select_word(struct oi_trial *tr, struct oi_page *p, size_t w, uint64_t bits, size_t cap)
+static int select_word(struct oi_trial *tr, const struct oi_spot *at, char *first, size_t size, uint64_t bits, size_t w, size_t cap)
 {
 	for (; bits; bits &= bits - 1) {
 		size_t i = w * 64 + (size_t)__builtin_ctzll(bits);
-		struct oi_header *h = oi_block_at(p, i);
+		struct oi_header *h = (struct oi_header *)(first + i * size);
 		if (tr->set.n >= cap)
 			return 0;
-		if (!oi_generation_member(h))
-			oi_generation_make_old(h);
-		else if (!oi_trial_add(tr, h))
+		if (!is_member(h))
+			oi_generation_make_old_at(at->young, i);
+		else if (!oi_trial_add_at(tr, h, &at->side[i]))
 			return -1;
 	}
 	return 1;
@@ -48,10 +51,13 @@ static int select_word(struct oi_trial *tr, struct oi_page *p, size_t w, uint64_
 /* As select_word; *empty: no young object is left here. */
 static int select_page(struct oi_trial *tr, struct oi_page *p, int generation, size_t cap, bool *empty)
 {
-	uint64_t *age0 = oi_young_bits(p, 0), *age1 = oi_young_bits(p, 1), left = 0;
+	struct oi_spot at = { 0 };
+	char *first = oi_page_start(p);
+	oi_spot_block(&at, first);
+	uint64_t *age0 = at.young[0], *age1 = at.young[1], left = 0;
 	for (size_t w = 0; w < (p->bump + 63) / 64; w++) {
 		uint64_t bits = generation ? age0[w] | age1[w] : age0[w];
-		int result = bits ? select_word(tr, p, w, bits, cap) : 1;
+		int result = bits ? select_word(tr, &at, first, p->block_size, bits, w, cap) : 1;
 		if (result != 1) {
 			*empty = false;
 			return result;
@@ -103,20 +109,18 @@ bool oi_generation_select(struct oi_trial *tr, int generation, size_t cap, bool 
 	return result != -1;
 }
 
-bool oi_generation_grow_older(struct oi_header *h, bool straight)
+bool oi_generation_grow_older(uint64_t (*young)[OI_BITMAP], size_t i, bool straight)
 {
-	struct oi_page *p = oi_page_of(h);
-	size_t i = oi_block_index(p, h);
-	uint64_t bit = UINT64_C(1) << (i % 64), *age0 = &oi_young_bits(p, 0)[i / 64], *age1 = &oi_young_bits(p, 1)[i / 64];
+	uint64_t bit = UINT64_C(1) << (i % 64), *age0 = &young[0][i / 64], *age1 = &young[1][i / 64];
 	if (*age0 & bit) {
 		*age0 &= ~bit;
 		if (!straight)
 			*age1 |= bit;
 		return straight;
 	}
-	bool young = *age1 & bit;
+	bool was_young = *age1 & bit;
 	*age1 &= ~bit;
-	return young;
+	return was_young;
 }
 
 /* ---- all that is young becomes old, a stop for every so many pages ---- */

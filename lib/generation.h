@@ -3,6 +3,7 @@
 #define OI_GENERATION_H
 
 #include "object.h"
+#include "region.h"
 #include "trial.h"
 
 /*
@@ -17,8 +18,15 @@ void oi_generation_make_old(struct oi_header *h);
  * *more: some were left for want of room under the cap.
  */
 bool oi_generation_select(struct oi_trial *tr, int generation, size_t cap, bool *more);
+/* The same for block @i of a page. */
+OI_INLINE void oi_generation_make_old_at(uint64_t (*young)[OI_BITMAP], size_t i)
+{
+	uint64_t others = ~(UINT64_C(1) << (i % 64));
+	young[0][i / 64] &= others;
+	young[1][i / 64] &= others;
+}
 /* A survivor of a young collection; true: it became old, as it does from age 0 already if @straight. */
-bool oi_generation_grow_older(struct oi_header *h, bool straight);
+bool oi_generation_grow_older(uint64_t (*young)[OI_BITMAP], size_t i, bool straight);
 /*
  * All that is young becomes old, in stops of their own. @lists: of pages still to do, empty before and after. @members: and
  * members of the pass that runs (beside.h). Outside the gate.

@@ -121,7 +121,7 @@ static void merge_below(struct ahead *a, struct oi_header *h)
 {
 	const ouro_type *type = oi_type_of(h);
 	if (!type->item_slots.n || oi_items(h, type) <= AHEAD / 8)
-		oi_visit_slots(h, type, merge_child, a);
+		oi_visit_slots(h, merge_child, a);
 	else
 		oi_visit_fields(oi_object_of(h), &type->slots, merge_child, a);
 }

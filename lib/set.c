@@ -105,17 +105,6 @@ bool oi_set_reserve(struct oi_set *s, size_t n)
 	return true;
 }
 
-void oi_set_condemn(struct oi_set *s, struct oi_header *h)
-{
-	uint32_t shared = oi_load_acquire(&h->shared); /* [C1] */
-	uint32_t local = shared & OI_MERGED ? 0 : oi_load_relaxed(&h->local); /* elsewhere: its owner does not touch it */
-	oi_store_relaxed(&h->shared, (shared + (local + 1) * OI_ONE) | OI_MERGED); /* elsewhere: one is the hold */
-	oi_store_relaxed(&h->flags, (uint8_t)(oi_flags(h) | OI_FLAG_GARBAGE | OI_FLAG_SEALED)); /* elsewhere */
-	oi_store_release(&h->own, (uint16_t)OI_OWN_MERGED); /* [K2] */
-	if (oi_has_callbacks(h))
-		s->has_callbacks = true;
-}
-
 /* ---- phases ---- */
 
 /* True: the phase is over; false: the budget is. */
@@ -220,7 +209,7 @@ static void await_resurrection_check(struct oi_thread *t, struct oi_set *s)
  * The reference of a condemned object to something: only those that leave the set count. A member of another set, not sealed
  * yet, is outside: a finalizer there has shown it to the world, and what refers to it now counts.
  */
-static void drop_child(void *child, void *arg)
+OI_INLINE void drop_child(void *child, void *arg)
 {
 	struct oi_thread *t = arg;
 	struct oi_header *h = oi_header_of(child);
@@ -235,35 +224,36 @@ static size_t quantum(const struct oi_set *s)
 	return s->quantum && left > s->quantum ? s->cursor + s->quantum : s->objects.n;
 }
 
+/* The objects whose clear has run, or that have none, up to a slice; in one gate, so that a fork finds the cursor right. */
+static void clear_run(struct oi_thread *t, struct oi_set *s, size_t end)
+{
+	oi_gate_enter(t);
+	size_t i = s->cursor;
+	end = end - i < GATE_SLICE ? end : i + GATE_SLICE;
+	for (; i < end; i++) {
+		struct oi_header *h = s->objects.data[i];
+		const struct oi_type *d = oi_described(h);
+		if (unlikely(!d->silent) && d->type->clear && s->called != i + 1)
+			break;
+		oi_vector_prefetch(&s->objects, i);
+		oi_visit_slots(h, drop_child, t);
+	}
+	s->cursor = i;
+	oi_gate_leave(t);
+}
+
 /* True: all is done; false: a quantum. */
 static bool clear_all(struct oi_thread *t, struct oi_set *s)
 {
-	size_t inside = 0; /* objects since the gate was entered */
 	size_t end = quantum(s);
-	while (s->cursor < end) {
+	while (clear_run(t, s, end), s->cursor < end) {
 		struct oi_header *h = s->objects.data[s->cursor];
-		oi_vector_prefetch(&s->objects, s->cursor);
-		const struct oi_type *d = oi_described(h);
-		if (unlikely(!d->silent) && d->type->clear && s->called != s->cursor + 1) {
-			if (inside)
-				oi_gate_leave(t);
-			inside = 0;
+		const ouro_type *type = oi_type_of(h);
+		if (type->clear && s->called != s->cursor + 1) {
 			s->called = s->cursor + 1;
-			oi_last_call(t, d->type->clear, h);
-		}
-		if (!inside)
-			oi_gate_enter(t);
-		oi_visit_fixed(h, d, drop_child, t);
-		if (unlikely(!d->flat))
-			oi_visit_items_of(h, d->type, drop_child, t);
-		s->cursor++;
-		if (++inside == GATE_SLICE) {
-			oi_gate_leave(t);
-			inside = 0;
+			oi_last_call(t, type->clear, h);
 		}
 	}
-	if (inside)
-		oi_gate_leave(t);
 	return end == s->objects.n;
 }
 
@@ -273,18 +263,19 @@ static void recycle_run(struct oi_thread *t, struct oi_set *s)
 	struct oi_page *p = oi_page_of(s->objects.data[s->cursor]);
 	struct oi_chain c = { .n = 0 };
 	oi_gate_enter(t);
-	size_t end = s->objects.n - s->cursor < GATE_SLICE ? s->objects.n : s->cursor + GATE_SLICE;
+	size_t i = s->cursor, end = s->objects.n - i < GATE_SLICE ? s->objects.n : i + GATE_SLICE;
 	if (oi_heap_walked())
-		end = s->cursor;
-	for (; s->cursor < end; s->cursor++) {
-		struct oi_header *h = s->objects.data[s->cursor];
-		oi_vector_prefetch(&s->objects, s->cursor);
-		if (oi_page_of(h) != p || !oi_is_silent(h))
+		end = i;
+	for (; i < end; i++) {
+		struct oi_header *h = s->objects.data[i];
+		if ((uintptr_t)h >> OI_PAGE_SHIFT != (uintptr_t)s->objects.data[s->cursor] >> OI_PAGE_SHIFT || !oi_is_silent(h))
 			break;
+		oi_vector_prefetch(&s->objects, i);
 		oi_death_count(t, h, p);
 		oi_store_relaxed(&h->shared, OI_MERGED | OI_DEAD);
 		oi_chain_add(&c, h, p);
 	}
+	s->cursor = i;
 	oi_chain_free(t, p, &c);
 	oi_gate_leave(t);
 }

@@ -41,7 +41,16 @@ void oi_set_put_away(struct oi_thread *t, struct oi_set *s);
  * (candidate.h), and this thread inside its gate. Only a thread that leaves may be merging it at the same time, to the same sum.
  * own is last: the flag of a candidate stands for GARBAGE until then. Model: halves.pml.
  */
-void oi_set_condemn(struct oi_set *s, struct oi_header *h);
+OI_INLINE void oi_set_condemn(struct oi_set *s, struct oi_header *h)
+{
+	uint32_t shared = oi_load_acquire(&h->shared); /* [C1] */
+	uint32_t local = shared & OI_MERGED ? 0 : oi_load_relaxed(&h->local); /* elsewhere: its owner does not touch it */
+	oi_store_relaxed(&h->shared, (shared + (local + 1) * OI_ONE) | OI_MERGED); /* elsewhere: one is the hold */
+	oi_store_relaxed(&h->flags, (uint8_t)(oi_flags(h) | OI_FLAG_GARBAGE | OI_FLAG_SEALED)); /* elsewhere */
+	oi_store_release(&h->own, (uint16_t)OI_OWN_MERGED); /* [K2] */
+	if (oi_has_callbacks(h))
+		s->has_callbacks = true;
+}
 bool oi_set_reserve(struct oi_set *s, size_t n);
 /*
  * Works on a set, on this thread, outside the gate: at most *budget finalizers and watches, which it counts down, or a quantum of

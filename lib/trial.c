@@ -20,19 +20,13 @@
 #include "region.h"
 #include "type.h"
 
-#define MARK 0x80
-#define EXACT 127 /* the count is in page->degree */
+#define MARK OI_TRIAL_MARK
+#define EXACT OI_TRIAL_EXACT
 #define RING 16
 
 bool oi_trial_add(struct oi_trial *tr, struct oi_header *h)
 {
-	uint8_t *side = oi_side_of(h);
-	if (*side)
-		return true;
-	if (!oi_vector_push(&tr->set, h))
-		return false;
-	*side = 1;
-	return true;
+	return oi_trial_add_at(tr, h, oi_side_of(h));
 }
 
 /* ---- counting ---- */
@@ -180,10 +174,12 @@ static void mark_again(struct oi_trial *tr)
 static void mark(struct oi_trial *tr)
 {
 	void **set = tr->set.data;
+	struct oi_spot at = { 0 };
 	for (size_t i = 0, n = tr->set.n; i < n; i++) {
 		if (i + 8 < n)
 			__builtin_prefetch(set[i + 8]);
-		uint8_t *side = oi_side_of(set[i]);
+		size_t block = oi_spot_block(&at, set[i]);
+		uint8_t *side = &at.side[block];
 		if ((*side & MARK) || !held_from_outside(tr, set[i], *side))
 			continue;
 		*side |= MARK;
@@ -201,17 +197,17 @@ void oi_trial_run(struct oi_trial *tr)
 	mark(tr);
 }
 
+void oi_trial_forget_exact(struct oi_header *h)
+{
+	struct oi_page *p = oi_page_of(h);
+	if (p->degree)
+		oi_os_unmap(p->degree, OI_BLOCKS * sizeof(uint32_t));
+	p->degree = NULL;
+}
+
 bool oi_trial_result(struct oi_header *h)
 {
-	uint8_t *side = oi_side_of(h), v = *side;
-	if (unlikely((v & ~MARK) == EXACT)) {
-		struct oi_page *p = oi_page_of(h);
-		if (p->degree)
-			oi_os_unmap(p->degree, OI_BLOCKS * sizeof(uint32_t));
-		p->degree = NULL;
-	}
-	*side = 0;
-	return v & MARK;
+	return oi_trial_result_at(h, oi_side_of(h));
 }
 
 void oi_trial_end(struct oi_trial *tr)

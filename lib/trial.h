@@ -14,11 +14,31 @@ struct oi_trial {
 	size_t n_reached;       /* the result: members of the set that something outside it holds */
 };
 
-/* Puts an object into the set, once; false: no memory. */
+/* Puts an object, whose side byte is @side, into the set, once; false: no memory. */
+OI_INLINE bool oi_trial_add_at(struct oi_trial *tr, struct oi_header *h, uint8_t *side)
+{
+	if (*side)
+		return true;
+	if (unlikely(!oi_vector_push(&tr->set, h)))
+		return false;
+	*side = 1;
+	return true;
+}
 bool oi_trial_add(struct oi_trial *tr, struct oi_header *h);
 /* Counts, marks; afterwards oi_trial_result tells the set's members apart. */
 void oi_trial_run(struct oi_trial *tr);
+#define OI_TRIAL_MARK 0x80
+#define OI_TRIAL_EXACT 127 /* the count is in page->degree */
+OI_COLD void oi_trial_forget_exact(struct oi_header *h);
 /* Was it reached? Clears its side byte, which must be done for each member, once. */
+OI_INLINE bool oi_trial_result_at(struct oi_header *h, uint8_t *side)
+{
+	uint8_t v = *side;
+	if (unlikely((v & ~OI_TRIAL_MARK) == OI_TRIAL_EXACT))
+		oi_trial_forget_exact(h);
+	*side = 0;
+	return v & OI_TRIAL_MARK;
+}
 bool oi_trial_result(struct oi_header *h);
 /* Forgets the set, whose side bytes are cleared. */
 void oi_trial_end(struct oi_trial *tr);

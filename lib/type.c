@@ -148,6 +148,21 @@ void oi_visit_many(char *obj, const ouro_fields *f, oi_child_fn fn, void *arg)
 	oi_visit_fields(obj, f, fn, arg);
 }
 
+void oi_visit_items_of(struct oi_header *h, const ouro_type *t, oi_child_fn fn, void *arg)
+{
+	if (t->item_slots.n)
+		oi_visit_items((char *)oi_object_of(h) + t->size, 0, oi_items(h, t), t, fn, arg);
+}
+
+void oi_visit_rest(struct oi_header *h, const ouro_type *t, oi_child_fn fn, void *arg)
+{
+	oi_visit_items_of(h, t, fn, arg);
+	if (t->traverse) {
+		ouro_visitor v = { fn, arg };
+		t->traverse(oi_object_of(h), &v);
+	}
+}
+
 static void clear_cells(char *base, const ouro_fields *f)
 {
 	for (uint32_t i = 0; i < f->n; i++)

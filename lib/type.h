@@ -69,28 +69,26 @@ OI_INLINE void oi_visit_items(char *items, size_t from, size_t to, const ouro_ty
 		oi_visit_fields(items + i * t->item_size, &t->item_slots, fn, arg);
 }
 
-OI_INLINE void oi_visit_items_of(struct oi_header *h, const ouro_type *t, oi_child_fn fn, void *arg)
-{
-	if (unlikely(t->item_slots.n))
-		oi_visit_items((char *)oi_object_of(h) + t->size, 0, oi_items(h, t), t, fn, arg);
-}
+/* What is not in the slots of the fixed part: the items' slots; and what traverse reports. */
+void oi_visit_items_of(struct oi_header *h, const ouro_type *t, oi_child_fn fn, void *arg);
+void oi_visit_rest(struct oi_header *h, const ouro_type *t, oi_child_fn fn, void *arg);
 
 /* All slots: the fixed part's, then the items'. */
-OI_INLINE void oi_visit_slots(struct oi_header *h, const ouro_type *t, oi_child_fn fn, void *arg)
+OI_INLINE void oi_visit_slots(struct oi_header *h, oi_child_fn fn, void *arg)
 {
-	oi_visit_fixed(h, oi_described(h), fn, arg);
-	oi_visit_items_of(h, t, fn, arg);
+	const struct oi_type *d = oi_described(h);
+	oi_visit_fixed(h, d, fn, arg);
+	if (unlikely(!d->flat))
+		oi_visit_items_of(h, d->type, fn, arg);
 }
 
 /* Slots and what traverse reports; only while the world is stopped, or for an object nobody else can reach. */
 OI_INLINE void oi_visit_all(struct oi_header *h, oi_child_fn fn, void *arg)
 {
-	const ouro_type *t = oi_type_of(h);
-	oi_visit_slots(h, t, fn, arg);
-	if (unlikely(t->traverse != NULL)) {
-		ouro_visitor v = { fn, arg };
-		t->traverse(oi_object_of(h), &v);
-	}
+	const struct oi_type *d = oi_described(h);
+	oi_visit_fixed(h, d, fn, arg);
+	if (unlikely(!d->flat))
+		oi_visit_rest(h, d->type, fn, arg);
 }
 
 /* Empties the weak cells of a dying object. */
