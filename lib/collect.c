@@ -352,12 +352,12 @@ static void work_in_quanta(struct oi_thread *t, struct oi_set *s, void (*between
 }
 
 /* Unseen: of a burst of allocation nearly all lives. False: a collection that was asked for is at the young objects. */
-static bool promote_all(void)
+static bool promote_all(int generation)
 {
 	if (!oi_full_promote())
 		return false;
 	oi_collect_lock();
-	oi_pace_burst_done();
+	oi_pace_burst_done(generation);
 	oi_collect_unlock();
 	oi_pace_turn();
 	return true;
@@ -369,7 +369,7 @@ static bool promote_all(void)
  */
 void oi_collect_automatic(int generation, void (*between)(void))
 {
-	if (generation < 2 && oi_pace_burst() && promote_all())
+	if (generation < 2 && oi_pace_burst() && promote_all(generation))
 		return;
 	struct oi_thread *t = oi_self;
 	struct oi_set *s = generation == 2 ? collect_beside(t, 2, OI_SCOPE_OLD, between) :

@@ -22,6 +22,7 @@ struct oi_pace {
 	bool full;                  /* one runs, or its garbage is being freed */
 	uint32_t cost;          /* of an object in a young stop, in 1/64 ns; moving average */
 	uint32_t survival;      /* of objects in young collections, in 1/256; moving average */
+	uint32_t unseen;        /* young collections left out since the last that looked */
 	uint32_t yield;         /* dead for what had become old before the last full collection, in 1/256, at most 256 */
 	uint32_t turn;          /* futex: counts collections; what delayed threads sleep on */
 } __attribute__((aligned(OI_LINE)));
@@ -75,9 +76,9 @@ void oi_pace_young_done(int generation, size_t n, uint64_t ns, size_t survivors,
 /* A full collection; @all: what is young becomes old. It found @old to live, @dead not. */
 void oi_pace_full_begins(bool all);
 void oi_pace_full_done(size_t old, size_t dead);
-/* More is young than the collector gets round to, and nearly all of it will live: it may as well become old unseen. */
+/* What is young will live, and a young collection would find nothing: it may as well become old unseen. */
 bool oi_pace_burst(void);
-void oi_pace_burst_done(void);
+void oi_pace_burst_done(int generation);
 /* What it found is freed, or the reaper's. */
 void oi_pace_full_freed(void);
 /* An automatic collection is over, and what it found dead is reclaimed: threads that were delayed go on. */

@@ -132,6 +132,41 @@ static void pace_garbage_of_large_objects_is_bounded(void **state)
 	assert_in_range(left, 0, SANITIZED ? N * 9 / 10 : N / 2); /* delays are bounded: a slow collector falls behind more */
 }
 
+/* ---- what nearly all survives ---- */
+
+static atomic_size_t n_looked, n_found; /* by young collections */
+
+static void count_young(const ouro_gc_event *event, void *arg)
+{
+	(void)arg;
+	if (event->phase != OURO_GC_STOP || event->generation == 2)
+		return;
+	atomic_fetch_add(&n_looked, event->candidates);
+	atomic_fetch_add(&n_found, event->collected);
+}
+
+/* While a program builds what it will live with, young collections look at a sample; as soon as there is garbage, at all. */
+static void pace_looks_at_little_of_what_survives(void **state)
+{
+	size_t n = (size_t)LOAD(1000000);
+
+	(void)state;
+	atomic_store(&n_looked, 0);
+	atomic_store(&n_found, 0);
+	assert_int_equal(ouro_gc_on_event(count_young, NULL), 0);
+	assert_int_equal(ouro_gc_set_threshold(-1, 10, 10), 0);
+	ouro_gc_enable();
+	struct node *list = make_list(&node_type, n);
+	assert_in_range(atomic_load(&n_looked), 1, n / 2);
+	for (size_t i = 0; i < n / 2; i++)
+		ouro_release(make_pair(&node_type, 1));
+	assert_in_range(atomic_load(&n_found), n / 10, n);
+	assert_int_equal(ouro_gc_off_event(count_young, NULL), 0);
+	ouro_release(list);
+	ouro_gc_collect(2);
+	assert_int_equal(objects_live(), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -140,6 +175,7 @@ int main(void)
 		HEAP_CASE(pace_never_delays_a_pinned_thread),
 		HEAP_CASE(pace_never_delays_while_disabled),
 		HEAP_CASE(pace_garbage_of_large_objects_is_bounded),
+		HEAP_CASE(pace_looks_at_little_of_what_survives),
 	};
 
 	return cmocka_run_group_tests_name("pace", tests, NULL, NULL);
