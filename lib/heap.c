@@ -20,6 +20,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "background.h"
 #include "gate.h"
 #include "object.h"
 #include "os.h"
@@ -153,6 +154,15 @@ static bool keep(struct oi_page *p)
 	return true;
 }
 
+/* Leaves the heap lock, after something was freed. */
+static void unlock_freed(void)
+{
+	bool excess = oi_pages_excess();
+	oi_heap_unlock();
+	if (unlikely(excess))
+		oi_background_trim();
+}
+
 /* An empty page goes back, unless it is its thread's only one of that size. Owner, or under the heap lock for orphans. */
 static void page_empty(struct oi_heap *heap, struct oi_page *p)
 {
@@ -170,7 +180,7 @@ static void page_empty(struct oi_heap *heap, struct oi_page *p)
 		oi_pages_free(p);
 	}
 	if (!orphan)
-		oi_heap_unlock();
+		unlock_freed();
 }
 
 static void local_free(struct oi_heap *heap, struct oi_page *p, const struct oi_chain *c)
@@ -215,7 +225,7 @@ static void large_free(struct oi_page *p)
 	oi_heap_lock();
 	if (!keep(p))
 		oi_pages_free(p);
-	oi_heap_unlock();
+	unlock_freed();
 }
 
 void oi_chain_free(struct oi_thread *t, struct oi_page *p, const struct oi_chain *c)
@@ -476,7 +486,7 @@ void oi_heap_abandon(struct oi_thread *t)
 		orphan_page(heap, heap->all);
 	memset(heap->bin, 0, sizeof heap->bin);
 	harvest(heap, true, UINT_MAX); /* what was queued meanwhile goes on to the orphans */
-	oi_heap_unlock();
+	unlock_freed();
 }
 
 #define KEPT_AT_A_TIME 64
@@ -505,10 +515,24 @@ void oi_heap_end_walk(struct oi_thread *t)
 			release_kept(p);
 		}
 		more = kept;
-		oi_heap_unlock();
+		unlock_freed();
 		if (t)
 			oi_gate_leave(t);
 	}
+}
+
+#define TRIM_TIMES 16 /* the lock is taken, in one tick */
+
+bool oi_heap_trim(void)
+{
+	bool excess = true;
+	for (size_t i = 0, n = 1; i < TRIM_TIMES && n; i++) {
+		oi_heap_lock();
+		n = oi_pages_trim();
+		excess = oi_pages_excess();
+		oi_heap_unlock();
+	}
+	return excess;
 }
 
 void oi_heap_purge(void)
@@ -536,7 +560,7 @@ void oi_heap_harvest_orphans(struct oi_thread *self)
 		oi_gate_enter(self); /* pages do not vanish during a stop */
 		oi_heap_lock();
 		harvest(&oi_orphans, false, HARVEST_FOR);
-		oi_heap_unlock();
+		unlock_freed();
 		oi_gate_leave(self);
 	}
 }

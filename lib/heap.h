@@ -183,6 +183,8 @@ void oi_heap_harvest_orphans(struct oi_thread *self);
 void oi_heap_end_walk(struct oi_thread *t);
 /* Purges what is free and cached. */
 void oi_heap_purge(void);
+/* The tick: gives back memory that has been cached for long. True: there is more. */
+bool oi_heap_trim(void);
 /* The list of pages with young objects of heaps without a thread. */
 extern struct oi_heap oi_orphans;
 

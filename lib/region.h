@@ -166,6 +166,10 @@ void oi_pages_free(struct oi_page *p);
 struct oi_page *oi_huge_alloc(size_t bytes);
 /* Gives the memory of cached free pages back to the system. Under the heap lock. */
 void oi_pages_purge(void);
+/* Is so much cached that oi_pages_trim must be called every few ms? Under the heap lock. */
+bool oi_pages_excess(void);
+/* Gives a little of what has been cached for long back. Pages; 0: that is all for now. Under the heap lock. */
+size_t oi_pages_trim(void);
 /* At shutdown. */
 void oi_regions_unmap(void);
 

@@ -265,6 +265,22 @@ static void heap_gives_memory_back_after_a_collection(void **state)
 	assert_true(EVENTUALLY(bytes_reserved() < peak / 2));
 }
 
+/* Nobody calls anything any more. */
+static void heap_gives_memory_back_unasked(void **state)
+{
+	size_t n = LOAD(100000);
+	void **made = calloc(n, sizeof *made);
+
+	(void)state;
+	for (size_t i = 0; i < n; i++)
+		made[i] = ouro_new(&kilo_type);
+	uint64_t peak = bytes_reserved();
+	for (size_t i = 0; i < n; i++)
+		ouro_release(made[i]);
+	free(made);
+	assert_true(EVENTUALLY(bytes_reserved() < peak / 4));
+}
+
 static void heap_gives_large_objects_back(void **state)
 {
 	struct blob *b = ouro_new_items(&blob_type, 200 * MB);
@@ -400,6 +416,7 @@ int main(void)
 		LIMITED_CASE(heap_limit_holds_for_several_threads),
 		HEAP_CASE(heap_gives_memory_back_after_a_mass_release),
 		HEAP_CASE(heap_gives_memory_back_after_a_collection),
+		HEAP_CASE(heap_gives_memory_back_unasked),
 		HEAP_CASE(heap_gives_large_objects_back),
 		HEAP_CASE(heap_does_not_grow_over_rounds),
 		HEAP_CASE(heap_uses_pages_of_exited_threads),
