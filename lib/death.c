@@ -31,6 +31,7 @@
 #include "watch.h"
 #include "weak.h"
 
+#define RESTRICTED_BATCH 512 /* objects */
 #define ITEM_SLICE 1024
 #define GATE_SLICE 64
 
@@ -345,7 +346,7 @@ void oi_death_begin(struct oi_thread *t)
 void oi_death_settle(struct oi_thread *t)
 {
 	if (any_frames(t))
-		work(t, t->restricted ? OI_BATCH : t->thorough ? SIZE_MAX : oi_runtime.config.release_batch);
+		work(t, t->restricted ? RESTRICTED_BATCH : t->thorough ? SIZE_MAX : oi_runtime.config.release_batch);
 }
 
 void oi_death_end(struct oi_thread *t)
@@ -508,7 +509,7 @@ void oi_death_restricted(struct oi_thread *t, void **h, size_t n)
 	for (size_t i = 0; i < n; i++)
 		push_outside(t, h[i]);
 	if (t->dying == 1)
-		work_restricted(t, OI_BATCH);
+		work_restricted(t, RESTRICTED_BATCH);
 	oi_death_end(t);
 }
 

@@ -23,8 +23,8 @@
 #include "weak.h"
 
 #define AHEAD 8
-#define SPARES 64 /* empty batches a thread keeps: with more threads than processors a grace period takes a turn of one */
-#define SEAL_ITEMS 128 /* a grace period costs 1 to 2 us */
+#define SPARES 24 /* empty batches a thread keeps: with more threads than processors a grace period takes a turn of one */
+#define SEAL_ITEMS 128 /* a grace period costs 1 to 2 us, 5 to 10 if it must interrupt another processor */
 
 static pthread_mutex_t abandoned_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct oi_batch *abandoned; /* sealed; under the lock, but peeked at without */
