@@ -16,7 +16,7 @@
 #include "generation.h"
 #include "oracle.h"
 
-#define RING 16
+#define RING 32
 #define OPAQUE 256 /* so many wait for a stop before there is one */
 
 /* Old, and nobody else's concern. @i: number of the block in the page. */
