@@ -1,9 +1,9 @@
 /*
  * background.c - the collector thread and the reaper thread
  *
- * The collector runs automatic collections and, while merge queues are not empty, or much free memory is cached, a tick every 4 ms
- * that merges on behalf of owners that do not come by, and gives memory back. What they find without callbacks it frees itself. It runs no user code but event functions, so a
- * finalizer that blocks cannot stop it.
+ * The collector runs automatic collections and, while merge queues are not empty, or much free memory is cached, a tick every
+ * 4 ms that merges on behalf of owners that do not come by, and gives memory back. What they find without callbacks it frees
+ * itself. It runs no user code but event functions, so a finalizer that blocks cannot stop it.
  * The reaper runs finalizers and destroys: sets with callbacks found by automatic collections (in thread mode), dead objects
  * handed over by releases past their batch or found by the tick, strays.
  *

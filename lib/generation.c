@@ -33,8 +33,10 @@ void oi_generation_make_old(struct oi_header *h)
 }
 
 /* The members among the blocks whose bits are set; the bits of the others are cleared. 1: fine, 0: cap, -1: no memory. */
-static int select_word(struct oi_trial *tr, const struct oi_spot *at, char *first, size_t size, uint64_t bits, size_t w, size_t cap)
+static int select_word(struct oi_trial *tr, struct oi_page *p, const struct oi_spot *at, size_t w, uint64_t bits, size_t cap)
 {
+	char *first = oi_page_start(p);
+	size_t size = p->block_size;
 	for (; bits; bits &= bits - 1) {
 		size_t i = w * 64 + (size_t)__builtin_ctzll(bits);
 		struct oi_header *h = (struct oi_header *)(first + i * size);
@@ -52,12 +54,11 @@ static int select_word(struct oi_trial *tr, const struct oi_spot *at, char *firs
 static int select_page(struct oi_trial *tr, struct oi_page *p, int generation, size_t cap, bool *empty)
 {
 	struct oi_spot at = { 0 };
-	char *first = oi_page_start(p);
-	oi_spot_block(&at, first);
+	oi_spot_block(&at, oi_page_start(p));
 	uint64_t *age0 = at.young[0], *age1 = at.young[1], left = 0;
 	for (size_t w = 0; w < (p->bump + 63) / 64; w++) {
 		uint64_t bits = generation ? age0[w] | age1[w] : age0[w];
-		int result = bits ? select_word(tr, &at, first, p->block_size, bits, w, cap) : 1;
+		int result = bits ? select_word(tr, p, &at, w, bits, cap) : 1;
 		if (result != 1) {
 			*empty = false;
 			return result;

@@ -119,7 +119,8 @@ bool oi_pace_burst(void)
 	uint32_t survival = oi_load_relaxed(&oi_pace.survival); /* recheck */
 	if (oi_load_relaxed(&oi_pace.young) > young_limit() / 2 && survival >= SURVIVAL_HIGH)
 		return true;
-	return oi_load_relaxed(&oi_pace.threshold_set[0]) == -1 && survival >= SURVIVAL_SURE && oi_pace.unseen < UNSEEN;
+	return oi_load_relaxed(&oi_pace.threshold_set[0]) == -1 && survival >= SURVIVAL_SURE &&
+	       oi_load_relaxed(&oi_pace.unseen) < UNSEEN;
 }
 
 static void count_young(int generation)
@@ -138,7 +139,7 @@ void oi_pace_burst_done(int generation)
 	bool behind = young > young_limit() / 2;
 	oi_add_relaxed(&oi_pace.old_new, (young > 0 ? (uint64_t)young : 0) + oi_pace.middle);
 	oi_pace.middle = 0;
-	oi_pace.unseen++;
+	oi_own_add(&oi_pace.unseen, 1);
 	oi_add_relaxed(&oi_pace.young, -young);
 	if (behind) { /* it stands for all the young collections there would have been */
 		oi_store_relaxed(&oi_pace.count[1], oi_load_relaxed(&oi_pace.threshold_set[1]));
@@ -252,7 +253,7 @@ void oi_pace_young_done(int generation, size_t n, uint64_t ns, size_t survivors,
 		uint32_t survival = (uint32_t)(survivors * 256 / n), then = oi_pace.survival;
 		/* Down faster than up: garbage is to be seen. */
 		oi_store_relaxed(&oi_pace.survival, survival < then ? (survival + then) / 2 : then - then / 8 + survival / 8);
-		oi_pace.unseen = 0;
+		oi_store_relaxed(&oi_pace.unseen, 0u);
 		uint64_t was = oi_pace.cost, cost = ns * COST_UNIT / n;
 		uint64_t now = was - was / 8 + (cost < COST_MAX ? cost : COST_MAX) / 8;
 		oi_store_relaxed(&oi_pace.cost, now < 8 ? 8u : (uint32_t)now);
