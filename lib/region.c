@@ -13,7 +13,8 @@
  * of binary trees with parents.
  */
 #define TRIM_NS 64000000
-#define TRIM_PAGES 16 /* under the lock */
+#define TRIM_PAGES 16   /* under the lock */
+#define PURGE_PAGES 256 /* likewise, at the limit */
 
 struct oi_region *oi_regions;
 
@@ -125,29 +126,6 @@ static struct oi_page *take_run(struct oi_region *r, size_t first, size_t n)
 	return p;
 }
 
-struct oi_page *oi_pages_alloc(size_t n)
-{
-	if (over_limit(n * OI_PAGE_COST)) {
-		oi_pages_purge();
-		if (over_limit(n * OI_PAGE_COST))
-			return NULL;
-	}
-	for (struct oi_region *r = oi_regions; r; r = r->next) {
-		if (r->n_free < n)
-			continue;
-		size_t first = find_run(r, n);
-		if (first < OI_PAGES)
-			return take_run(r, first, n);
-	}
-	struct oi_region *r = new_region(OI_REGION);
-	if (!r)
-		return NULL;
-	for (size_t i = OI_FIRST_PAGE; i < OI_PAGES; i++)
-		r->free[i / 64] |= UINT64_C(1) << (i % 64);
-	r->n_free = OI_PAGES - OI_FIRST_PAGE;
-	return take_run(r, OI_FIRST_PAGE, n);
-}
-
 static void purge_page(struct oi_page *p)
 {
 	oi_os_purge(oi_page_start(p), OI_PAGE);
@@ -170,6 +148,34 @@ static void purge(size_t most)
 void oi_pages_purge(void)
 {
 	purge(SIZE_MAX);
+}
+
+/* Under the limit, out of what is cached if need be. False: there is not so much. */
+static bool make_room(size_t bytes)
+{
+	while (over_limit(bytes) && n_cached_pages)
+		purge(PURGE_PAGES);
+	return !over_limit(bytes);
+}
+
+struct oi_page *oi_pages_alloc(size_t n)
+{
+	if (!make_room(n * OI_PAGE_COST))
+		return NULL;
+	for (struct oi_region *r = oi_regions; r; r = r->next) {
+		if (r->n_free < n)
+			continue;
+		size_t first = find_run(r, n);
+		if (first < OI_PAGES)
+			return take_run(r, first, n);
+	}
+	struct oi_region *r = new_region(OI_REGION);
+	if (!r)
+		return NULL;
+	for (size_t i = OI_FIRST_PAGE; i < OI_PAGES; i++)
+		r->free[i / 64] |= UINT64_C(1) << (i % 64);
+	r->n_free = OI_PAGES - OI_FIRST_PAGE;
+	return take_run(r, OI_FIRST_PAGE, n);
 }
 
 /* An eighth of what is in use, and at least 2 MiB. */
@@ -249,7 +255,7 @@ struct oi_page *oi_huge_alloc(size_t bytes)
 		return NULL;
 	if (total <= OI_REGION)
 		total = OI_REGION + OI_PAGE;
-	if (over_limit(total))
+	if (!make_room(total))
 		return NULL;
 	struct oi_region *r = new_region(total);
 	if (!r)
