@@ -8,8 +8,8 @@
  * Generation 1: after so many collections of 0. Survivors of those that would not fit its budget become old at once: a burst
  * of allocation is handed on to the old generation, and counted there. When more is young than the collector gets round to, and
  * most of what it looked at lately survived, all of it becomes old unseen, in stops that look at pages only; likewise, unless
- * thresholds were given, seven times of eight while nearly everything survives, as it does in a program that builds what it will
- * live with (ring of 1e6: 30 ns a node).
+ * thresholds were given, while nearly everything survives, as it does in a program that builds what it will live with (ring of
+ * 1e6: 30 ns a node). One young collection of eight looks in any case.
  * Generation 2: after so many of 1, and CPython's rule: only when more has become old since the last full collection than
  * a quarter of what was old then; or when large objects, which are born old, take up a quarter more bytes. Nothing waits on
  * resident memory, which CPython tried and took back.
@@ -117,10 +117,11 @@ static bool young_lags(void)
 bool oi_pace_burst(void)
 {
 	uint32_t survival = oi_load_relaxed(&oi_pace.survival); /* recheck */
+	if (oi_load_relaxed(&oi_pace.unseen) >= UNSEEN)
+		return false;
 	if (oi_load_relaxed(&oi_pace.young) > young_limit() / 2 && survival >= SURVIVAL_HIGH)
 		return true;
-	return oi_load_relaxed(&oi_pace.threshold_set[0]) == -1 && survival >= SURVIVAL_SURE &&
-	       oi_load_relaxed(&oi_pace.unseen) < UNSEEN;
+	return oi_load_relaxed(&oi_pace.threshold_set[0]) == -1 && survival >= SURVIVAL_SURE;
 }
 
 static void count_young(int generation)
