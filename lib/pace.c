@@ -45,6 +45,7 @@
 #define LAG_SHARE 8     /* of the old generation: so much more memory is no matter */
 #define FULL_LAG_SHARE 16 /* the same, for what becomes old during a full collection and is garbage */
 #define FULL_LAG_FLOOR 300000
+#define FULL_ROOM ((size_t)(16 << 20) / OI_PAGE) /* pages */
 #define DELAY_NS 1000000
 #define SURVIVAL_HIGH 192 /* of 256 */
 #define SURVIVAL_SURE 240
@@ -60,18 +61,21 @@ size_t oi_pace_cap(void)
 }
 
 /*
- * While a full collection runs, what becomes old may be garbage already; as much of it as was garbage the last time. When a
- * heap has been filled and begins to change, the last time is no guide: hence half of the old generation at most. In shares
- * of what is tolerated: 0 to 2.
+ * While a full collection runs, what becomes old may be garbage already; as much of it as was garbage the last time. A share of
+ * the old generation is tolerated, and in a small heap what fits in FULL_ROOM: its share would have threads wait most of the
+ * time. When a heap has been filled and begins to change, the last time is no guide: hence half of the old generation at most.
+ * In shares of what is tolerated: 0 to 2.
  */
 static unsigned full_lag(void)
 {
-	uint64_t old = oi_load_relaxed(&oi_pace.old_then), n = oi_load_relaxed(&oi_pace.old_new); /* recheck */
-	n -= oi_load_relaxed(&oi_pace.old_begun);
-	uint64_t share = old / FULL_LAG_SHARE > LAG_FLOOR ? old / FULL_LAG_SHARE : LAG_FLOOR;
+	if (!oi_load_relaxed(&oi_pace.full)) /* recheck, here and below */
+		return 0;
+	uint64_t old = oi_load_relaxed(&oi_pace.old_then), room = oi_load_relaxed(&oi_pace.room);
+	uint64_t n = oi_load_relaxed(&oi_pace.old_new) - oi_load_relaxed(&oi_pace.old_begun);
+	uint64_t share = old / FULL_LAG_SHARE > room ? old / FULL_LAG_SHARE : room;
 	uint64_t most = old / 2 > FULL_LAG_FLOOR ? old / 2 : FULL_LAG_FLOOR;
 	uint64_t dead = n * oi_load_relaxed(&oi_pace.yield) / 256;
-	if (!oi_load_relaxed(&oi_pace.full) || (dead <= share && n <= most))
+	if (dead <= share && n <= most)
 		return 0;
 	return dead <= 2 * share && n <= 2 * most ? 1 : 2;
 }
@@ -265,6 +269,14 @@ void oi_pace_young_done(int generation, size_t n, uint64_t ns, size_t survivors,
 	count_young(generation);
 }
 
+/* Old objects that fit in FULL_ROOM, with what belongs to them, if they are like those there are. */
+static void set_room(void)
+{
+	uint64_t n = oi_load_relaxed(&oi_pace.old_then) + oi_load_relaxed(&oi_pace.old_new); /* recheck */
+	uint64_t pages = oi_pages_used(), room = n * FULL_ROOM / (pages ? pages : 1);
+	oi_store_relaxed(&oi_pace.room, room > LAG_FLOOR ? room : LAG_FLOOR);
+}
+
 void oi_pace_full_begins(bool all)
 {
 	if (all) {
@@ -274,6 +286,7 @@ void oi_pace_full_begins(bool all)
 	}
 	oi_store_relaxed(&oi_pace.count[2], 0);
 	oi_store_relaxed(&oi_pace.old_begun, oi_load_relaxed(&oi_pace.old_new));
+	set_room();
 	oi_store_relaxed(&oi_pace.full, true);
 }
 

@@ -19,6 +19,7 @@ struct oi_pace {
 	uint64_t old_then, old_new; /* objects old after the last full collection; that became old since it began */
 	int64_t large_then;         /* bytes of large objects after the last full collection */
 	uint64_t old_begun;         /* old_new when the full collection that runs began */
+	uint64_t room;              /* what may become old and be garbage meanwhile, in a heap of any size */
 	bool full;                  /* one runs, or its garbage is being freed */
 	uint32_t cost;          /* of an object in a young stop, in 1/64 ns; moving average */
 	uint32_t survival;      /* of objects in young collections, in 1/256; moving average */

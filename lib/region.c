@@ -1,4 +1,4 @@
-/* region.c - regions: handing out and taking back runs of pages. Everything here runs under the heap lock. */
+/* region.c - regions: handing out and taking back runs of pages. What changes something here runs under the heap lock. */
 #include "region.h"
 
 #include "object.h"
@@ -111,7 +111,7 @@ static void commit(struct oi_page *p, size_t n)
 		}
 		p[i].committed = true;
 	}
-	n_used_pages += n;
+	oi_store_relaxed(&n_used_pages, n_used_pages + n); /* count */
 	p->zeroed = zeroed;
 	p->n_pages = (uint32_t)n;
 }
@@ -143,6 +143,11 @@ static void purge(size_t most)
 				n_cached_pages--;
 				most--;
 			}
+}
+
+size_t oi_pages_used(void)
+{
+	return oi_load_relaxed(&n_used_pages); /* count */
 }
 
 void oi_pages_purge(void)
@@ -243,7 +248,7 @@ void oi_pages_free(struct oi_page *p)
 	for (size_t i = first; i < first + n; i++)
 		r->free[i / 64] |= UINT64_C(1) << (i % 64);
 	r->n_free += (uint32_t)n;
-	n_used_pages -= n;
+	oi_store_relaxed(&n_used_pages, n_used_pages - n);
 	n_cached_pages += n;
 }
 
@@ -283,6 +288,7 @@ void oi_regions_unmap(void)
 					oi_os_charge(-(int64_t)OI_PAGE_COST);
 		oi_os_unreserve(r, r->bytes);
 	}
-	n_used_pages = n_cached_pages = 0;
+	oi_store_relaxed(&n_used_pages, (size_t)0);
+	n_cached_pages = 0;
 	memset(&window, 0, sizeof window);
 }

@@ -164,6 +164,8 @@ struct oi_page *oi_pages_alloc(size_t n);
 void oi_pages_free(struct oi_page *p);
 /* A region for one object of @bytes. */
 struct oi_page *oi_huge_alloc(size_t bytes);
+/* In use by small blocks and by large ones that have no region to themselves. At any time, about. */
+size_t oi_pages_used(void);
 /* Gives the memory of cached free pages back to the system. Under the heap lock. */
 void oi_pages_purge(void);
 /* Is so much cached that oi_pages_trim must be called every few ms? Under the heap lock. */
