@@ -16,6 +16,7 @@
  */
 #include "death.h"
 
+#include "cascade.h"
 #include "check.h"
 #include "count.h"
 #include "gate.h"
@@ -33,7 +34,6 @@
 
 #define RESTRICTED_BATCH 512 /* objects */
 #define ITEM_SLICE 1024
-#define GATE_SLICE 64
 
 /* ---- the stack of the thread: pairs of object and cursor ---- */
 
@@ -54,12 +54,6 @@ static void push_outside(struct oi_thread *t, struct oi_header *h)
 	oi_gate_enter(t);
 	oi_death_later(t, h);
 	oi_gate_leave(t);
-}
-
-/* Is there something to be done that does not wait in the thread's pile? */
-OI_INLINE bool any_frames(const struct oi_thread *t)
-{
-	return oi_load_relaxed(&t->deaths.frames.n) > oi_load_relaxed(&t->deaths.waiting); /* owner, or recheck inside the gate */
 }
 
 /* ---- user code ---- */
@@ -117,15 +111,6 @@ static void finalize(struct oi_thread *t, struct oi_header *h, void (*fn)(void *
 
 /* ---- children ---- */
 
-OI_INLINE void release_child(void *child, void *arg)
-{
-	struct oi_thread *t = arg;
-	struct oi_header *h = oi_header_of(child);
-	oi_check_release(h, "death of its referrer");
-	if (oi_release(t, h))
-		oi_death_later(t, h);
-}
-
 /*
  * Inside the gate. Releases a slice of the object's references. True: done. False: a frame for the rest was pushed, below the
  * children of this slice, so that they go first and the stack stays small.
@@ -133,29 +118,23 @@ OI_INLINE void release_child(void *child, void *arg)
 static bool release_children(struct oi_thread *t, struct oi_header *h, const ouro_type *type, size_t cursor)
 {
 	if (cursor == 0)
-		oi_visit_fixed(h, oi_described(h), release_child, t);
+		oi_visit_fixed(h, oi_described(h), oi_death_release, t);
 	if (likely(!type->item_slots.n))
 		return true;
 	size_t n = oi_items(h, type), end = n;
 	if (n - cursor > ITEM_SLICE && push(t, h, cursor + ITEM_SLICE))
 		end = cursor + ITEM_SLICE;
-	oi_visit_items((char *)oi_object_of(h) + type->size, cursor, end, type, release_child, t);
+	oi_visit_items((char *)oi_object_of(h) + type->size, cursor, end, type, oi_death_release, t);
 	return end == n;
 }
 
 /* ---- the end ---- */
 
-OI_INLINE void mark_gone(struct oi_header *h)
-{
-	oi_store_relaxed(&h->own, OI_OWN_GONE);
-	oi_store_relaxed(&h->shared, OI_MERGED | OI_DEAD);
-}
-
 /* Inside the gate; @p: its page. */
 static void free_block(struct oi_thread *t, struct oi_header *h, const struct oi_page *p, bool recycle)
 {
 	oi_death_count(t, h, p);
-	mark_gone(h);
+	oi_death_mark(h);
 	bool walked = oi_heap_walked() && p->tracked;
 	if (!OURO_CHECKED && !walked && (recycle || !oi_load_relaxed(&h->published)))
 		oi_block_free(t, h);
@@ -163,13 +142,8 @@ static void free_block(struct oi_thread *t, struct oi_header *h, const struct oi
 		oi_limbo_add(t, h);
 }
 
-/* Inside the gate: the end of a death by count. Members of a set do not come here: the pacing has done with them. */
-OI_INLINE void free_counted(struct oi_thread *t, struct oi_header *h)
+void oi_death_free(struct oi_thread *t, struct oi_header *h, const struct oi_page *p)
 {
-	const struct oi_page *p = oi_page_of(h);
-	oi_keep(p);
-	if (p->tracked)
-		oi_pace_freed(t);
 	free_block(t, h, p, false);
 }
 
@@ -222,7 +196,7 @@ static void dismantle_from(struct oi_thread *t, struct oi_header *h, const ouro_
 	t->hand_cursor = AT_STEP + STEP_FREE;
 	last_calls(t, h, type, step <= STEP_DESTROY);
 	oi_gate_enter(t);
-	free_counted(t, h);
+	oi_death_free_counted(t, h);
 	t->hand = NULL;
 	oi_gate_leave(t);
 }
@@ -253,80 +227,27 @@ void oi_death_destroy(struct oi_thread *t, struct oi_header *h, bool recycle, bo
 	oi_gate_leave(t);
 }
 
-/* No user code, and nothing else that would have to leave the gate. */
-OI_INLINE bool dies_inside(const struct oi_type *d, uint8_t flags)
-{
-	return likely(d->simple) && likely(!(flags & OI_FLAG_WEAK));
-}
-
 static bool is_simple(const struct oi_header *h)
 {
-	return dies_inside(oi_described(h), oi_flags(h));
-}
-
-/* ---- releases of children, a few at a time: each is asked of memory before it is looked at ---- */
-
-#define AHEAD 8 /* a power of two */
-
-struct ahead {
-	struct oi_thread *t;
-	void *child[AHEAD];
-	unsigned first, end;
-};
-
-OI_INLINE void release_first(struct ahead *a)
-{
-	release_child(a->child[a->first++ % AHEAD], a->t);
-}
-
-OI_INLINE void release_soon(void *child, void *arg)
-{
-	struct ahead *a = arg;
-	__builtin_prefetch(oi_header_of(child), 1);
-	if (a->end - a->first == AHEAD)
-		release_first(a);
-	a->child[a->end++ % AHEAD] = child;
-}
-
-/* Inside the gate. Up to a slice of objects of the stack; one that must be dismantled outside is the result, with its cursor. */
-static struct oi_header *work_inside(struct oi_thread *t, size_t *left, size_t *cursor)
-{
-	struct oi_vector *v = &t->deaths.frames;
-	struct oi_header *special = NULL;
-	struct ahead ahead = { .t = t };
-	for (size_t slice = GATE_SLICE; any_frames(t) && *left && slice; slice--, --*left) {
-		struct oi_header *h = v->data[v->n - 2];
-		*cursor = (size_t)v->data[v->n - 1];
-		oi_store_relaxed(&v->n, v->n - 2); /* owner: any_frames */
-		if (*cursor || !is_simple(h)) {
-			take_in_hand(t, h, *cursor);
-			special = h;
-			break;
-		}
-		oi_visit_fixed(h, oi_described(h), release_soon, &ahead);
-		free_counted(t, h);
-		while (!any_frames(t) && ahead.first != ahead.end)
-			release_first(&ahead);
-	}
-	while (ahead.first != ahead.end)
-		release_first(&ahead);
-	return special;
+	return oi_dies_inside(oi_described(h), oi_flags(h));
 }
 
 /* Works the stack off, up to @left objects. What is left then waits: pile.c. */
 static void work(struct oi_thread *t, size_t left)
 {
-	while (any_frames(t) && left) {
+	while (oi_pile_any_frames(t) && left) {
 		size_t cursor;
 		oi_gate_enter(t);
-		struct oi_header *h = work_inside(t, &left, &cursor);
+		struct oi_header *h = oi_cascade(t, &left, &cursor);
+		if (h)
+			take_in_hand(t, h, cursor);
 		oi_gate_leave(t);
 		if (h) {
 			dismantle(t, h, oi_type_of(h), cursor);
 			left--;
 		}
 	}
-	if (unlikely(any_frames(t)))
+	if (unlikely(oi_pile_any_frames(t)))
 		oi_pile_keep(t, is_simple(t->deaths.frames.data[t->deaths.frames.n - 2]));
 }
 
@@ -345,7 +266,7 @@ void oi_death_begin(struct oi_thread *t)
 
 void oi_death_settle(struct oi_thread *t)
 {
-	if (any_frames(t))
+	if (oi_pile_any_frames(t))
 		work(t, t->restricted ? RESTRICTED_BATCH : t->thorough ? SIZE_MAX : oi_runtime.config.release_batch);
 }
 
@@ -383,7 +304,7 @@ void oi_death(struct oi_thread *t, struct oi_header *h)
 /* Its memory is given back. Leaves the gate, and goes on with the children that died of it. */
 OI_INLINE void leave(struct oi_thread *t)
 {
-	if (likely(!any_frames(t))) {
+	if (likely(!oi_pile_any_frames(t))) {
 		oi_gate_leave(t);
 		return;
 	}
@@ -428,8 +349,8 @@ static OI_NOINLINE void inside_special(struct oi_thread *t, struct oi_header *h)
 
 static OI_NOINLINE void inside_any(struct oi_thread *t, struct oi_header *h)
 {
-	oi_visit_fixed(h, oi_described(h), release_child, t);
-	free_counted(t, h);
+	oi_visit_fixed(h, oi_described(h), oi_death_release, t);
+	oi_death_free_counted(t, h);
 	leave(t);
 }
 
@@ -445,7 +366,7 @@ void oi_death_inside(struct oi_thread *t, struct oi_header *h)
 {
 	const struct oi_type *d = oi_described(h);
 	uint8_t flags = oi_flags(h);
-	if (!dies_inside(d, flags) || unlikely(t->dying)) {
+	if (!oi_dies_inside(d, flags) || unlikely(t->dying)) {
 		inside_special(t, h);
 		return;
 	}
@@ -453,10 +374,9 @@ void oi_death_inside(struct oi_thread *t, struct oi_header *h)
 	oi_keep(p);
 	if (!is_leaf(h, d) || unlikely(flags & OI_FLAG_FROZEN)) {
 		inside_any(t, h);
-	} else if (!oi_load_relaxed(&h->published) || unlikely(!oi_limbo_put(&t->limbo, h, p->block_size))) {
+	} else if (!oi_death_put(t, h, p)) {
 		inside_leaf(t, h, p);
 	} else {
-		mark_gone(h);
 		oi_tally_add(&t->freed, p);
 		leave_leaf(t, p->tracked);
 	}
@@ -475,7 +395,7 @@ static OI_NOINLINE void private_any(struct oi_thread *t, struct oi_header *h)
 {
 	struct oi_page *p = oi_page_of(h);
 	oi_keep(p);
-	oi_visit_fixed(h, oi_described(h), release_child, t);
+	oi_visit_fixed(h, oi_described(h), oi_death_release, t);
 	if (p->tracked)
 		oi_pace_freed(t);
 	if (likely(oi_block_put(p, h)))
@@ -489,7 +409,7 @@ void oi_death_private(struct oi_thread *t, struct oi_header *h)
 {
 	const struct oi_type *d = oi_described(h);
 	uint8_t flags = oi_flags(h);
-	if (!dies_inside(d, flags) || unlikely(t->dying)) {
+	if (!oi_dies_inside(d, flags) || unlikely(t->dying)) {
 		private_special(t, h);
 		return;
 	}

@@ -2,8 +2,11 @@
 #ifndef OI_DEATH_H
 #define OI_DEATH_H
 
+#include "check.h"
+#include "count.h"
 #include "inspect.h"
 #include "object.h"
+#include "pace.h"
 #include "thread.h"
 
 /*
@@ -49,12 +52,56 @@ void oi_death_destroy(struct oi_thread *t, struct oi_header *h, bool recycle, bo
 void oi_call(struct oi_thread *t, void (*fn)(void *obj), struct oi_header *h);
 /* The same for clear and destroy, which are waited for where finalizers are not. */
 void oi_last_call(struct oi_thread *t, void (*fn)(void *obj), struct oi_header *h);
+
+/* ---- steps of a death, inside the gate ---- */
+
 /* Statistics of one object that is gone. */
 OI_INLINE void oi_death_count(struct oi_thread *t, const struct oi_header *h, const struct oi_page *p)
 {
 	oi_tally_add(&t->freed, p);
 	if (unlikely(oi_flags(h) & OI_FLAG_FROZEN))
 		oi_inspect_frozen_died();
+}
+
+/* A reference that the dead object had. */
+OI_INLINE void oi_death_release(void *child, void *arg)
+{
+	struct oi_thread *t = arg;
+	struct oi_header *h = oi_header_of(child);
+	oi_check_release(h, "death of its referrer");
+	if (oi_release(t, h))
+		oi_death_later(t, h);
+}
+
+OI_INLINE void oi_death_mark(struct oi_header *h)
+{
+	oi_store_relaxed(&h->own, OI_OWN_GONE);
+	oi_store_relaxed(&h->shared, OI_MERGED | OI_DEAD);
+}
+
+/* The block of an object that was published, in the most frequent case, and not counted; @p: its page. False: not done. */
+OI_INLINE bool oi_death_put(struct oi_thread *t, struct oi_header *h, const struct oi_page *p)
+{
+	if (!oi_load_relaxed(&h->published) || unlikely(!oi_limbo_put(&t->limbo, h, p->block_size)))
+		return false;
+	oi_death_mark(h);
+	return true;
+}
+
+/* The same in any case, and counted. */
+void oi_death_free(struct oi_thread *t, struct oi_header *h, const struct oi_page *p);
+
+/* The end of a death by count. Members of a set do not come here: the pacing has done with them. */
+OI_INLINE void oi_death_free_counted(struct oi_thread *t, struct oi_header *h)
+{
+	const struct oi_page *p = oi_page_of(h);
+	oi_keep(p);
+	if (p->tracked)
+		oi_pace_freed(t);
+	if (likely(oi_death_put(t, h, p)))
+		oi_death_count(t, h, p);
+	else
+		oi_death_free(t, h, p);
 }
 
 #endif

@@ -158,6 +158,12 @@ OI_INLINE bool oi_is_silent(const struct oi_header *h)
 	return oi_described(h)->silent && !(oi_flags(h) & OI_FLAG_WEAK);
 }
 
+/* No user code, and nothing else that would have to leave the gate. */
+OI_INLINE bool oi_dies_inside(const struct oi_type *d, uint8_t flags)
+{
+	return likely(d->simple) && likely(!(flags & OI_FLAG_WEAK));
+}
+
 size_t oi_items(const struct oi_header *h, const ouro_type *t);
 
 #endif

@@ -16,7 +16,22 @@ OI_INLINE bool oi_pile_push(struct oi_vector *v, struct oi_header *h, size_t cur
 	return true;
 }
 
+/* There is one. */
+OI_INLINE struct oi_header *oi_pile_pop(struct oi_vector *v, size_t *cursor)
+{
+	size_t n = v->n - 2;
+	*cursor = (size_t)v->data[n + 1];
+	oi_store_relaxed(&v->n, n); /* owner: oi_pile_any_frames */
+	return v->data[n];
+}
+
 /* ---- a thread's own ---- */
+
+/* Is there something on its stack that does not wait? */
+OI_INLINE bool oi_pile_any_frames(const struct oi_thread *t)
+{
+	return oi_load_relaxed(&t->deaths.frames.n) > oi_load_relaxed(&t->deaths.waiting); /* owner, or recheck inside the gate */
+}
 
 /*
  * Outside the gate, dying. Past release_batch: all that is on the thread's stack waits, on it if @simple, what is next runs no
