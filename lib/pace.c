@@ -269,11 +269,14 @@ void oi_pace_young_done(int generation, size_t n, uint64_t ns, size_t survivors,
 	count_young(generation);
 }
 
-/* Old objects that fit in FULL_ROOM, with what belongs to them, if they are like those there are. */
+/* Old objects that fit in FULL_ROOM, or an eighth of the heap limit, with what belongs to them, if they are like those there are. */
 static void set_room(void)
 {
 	uint64_t n = oi_load_relaxed(&oi_pace.old_then) + oi_load_relaxed(&oi_pace.old_new); /* recheck */
-	uint64_t pages = oi_pages_used(), room = n * FULL_ROOM / (pages ? pages : 1);
+	size_t limit = oi_runtime.config.heap_limit, most = FULL_ROOM;
+	if (limit && limit / 8 / OI_PAGE < most)
+		most = limit / 8 / OI_PAGE;
+	uint64_t pages = oi_pages_used(), room = n * most / (pages ? pages : 1);
 	oi_store_relaxed(&oi_pace.room, room > LAG_FLOOR ? room : LAG_FLOOR);
 }
 
