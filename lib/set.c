@@ -37,6 +37,7 @@
 #include "weak.h"
 
 #define GATE_SLICE 256
+#define ITEM_SLICE 4096
 
 /*
  * With their lists: young collections come often, one in the middle of what follows another, and to map memory and give it back
@@ -103,6 +104,12 @@ bool oi_set_reserve(struct oi_set *s, size_t n)
 		if (!oi_vector_grow(&s->objects))
 			return false;
 	return true;
+}
+
+/* The items of an object that hold references. */
+OI_INLINE size_t width(const struct oi_header *h, const struct oi_type *d)
+{
+	return likely(d->flat) || !d->type->item_slots.n ? 0 : oi_items(h, d->type);
 }
 
 /* ---- phases ---- */
@@ -191,9 +198,18 @@ static bool check_stopped(struct oi_set *s)
 	return ok;
 }
 
+/* So that a stop is long enough for it. */
+static bool is_small(const struct oi_set *s)
+{
+	size_t n = s->objects.n, cap = oi_pace_cap();
+	for (size_t i = 0; i < s->objects.n && n <= cap; i++)
+		n += width(s->objects.data[i], oi_described(s->objects.data[i]));
+	return n <= cap;
+}
+
 static bool check_resurrection(struct oi_thread *t, struct oi_set *s)
 {
-	return s->objects.n <= oi_pace_cap() ? check_stopped(s) : oi_full_resurrect(t, s);
+	return is_small(s) ? check_stopped(s) : oi_full_resurrect(t, s);
 }
 
 /* Nothing may be destroyed on a guess, so this waits for memory if it must. */
@@ -224,7 +240,29 @@ static size_t quantum(const struct oi_set *s)
 	return s->quantum && left > s->quantum ? s->cursor + s->quantum : s->objects.n;
 }
 
-/* The objects whose clear has run, or that have none, up to a slice; in one gate, so that a fork finds the cursor right. */
+OI_INLINE bool is_wide(const struct oi_header *h, const struct oi_type *d)
+{
+	return width(h, d) > ITEM_SLICE;
+}
+
+/* Of such an object a slice of items, with the first all else: a stop waits for whoever is inside its gate. */
+static void clear_slice(struct oi_thread *t, struct oi_set *s, struct oi_header *h)
+{
+	const struct oi_type *d = oi_described(h);
+	size_t n = oi_items(h, d->type), end = n - s->item < ITEM_SLICE ? n : s->item + ITEM_SLICE;
+	oi_gate_enter(t);
+	if (!s->item)
+		oi_visit_fixed(h, d, drop_child, t);
+	oi_visit_items((char *)oi_object_of(h) + d->type->size, s->item, end, d->type, drop_child, t);
+	s->item = end < n ? end : 0;
+	s->cursor += end == n;
+	oi_gate_leave(t);
+}
+
+/*
+ * The objects whose clear has run, or that have none, up to a slice or one that is wide; in one gate, so that a fork finds the
+ * cursor right.
+ */
 static void clear_run(struct oi_thread *t, struct oi_set *s, size_t end)
 {
 	oi_gate_enter(t);
@@ -234,6 +272,8 @@ static void clear_run(struct oi_thread *t, struct oi_set *s, size_t end)
 		struct oi_header *h = s->objects.data[i];
 		const struct oi_type *d = oi_described(h);
 		if (unlikely(!d->silent) && d->type->clear && s->called != i + 1)
+			break;
+		if (is_wide(h, d))
 			break;
 		oi_vector_prefetch(&s->objects, i);
 		oi_visit_slots(h, drop_child, t);
@@ -252,6 +292,10 @@ static bool clear_all(struct oi_thread *t, struct oi_set *s)
 		if (type->clear && s->called != s->cursor + 1) {
 			s->called = s->cursor + 1;
 			oi_last_call(t, type->clear, h);
+		} else if (is_wide(h, oi_described(h))) {
+			clear_slice(t, s, h);
+			if (s->quantum && s->cursor < end)
+				return false;
 		}
 	}
 	return end == s->objects.n;

@@ -17,6 +17,7 @@ struct oi_set {
 	struct oi_vector objects; /* headers; each bears GARBAGE and one reference of the set's, the hold */
 	enum oi_set_phase phase;
 	size_t cursor;            /* of the phase: the next object */
+	size_t item;              /* of the object at the cursor, if it has many: the next whose references are dropped */
 	size_t called;            /* one more than the object whose clear or destroy has been called last */
 	struct oi_watch *watches; /* of the object at the cursor, still to run */
 	bool has_callbacks;       /* some member has a finalizer, destroy, clear or a watch */

@@ -294,6 +294,59 @@ static void collect_releases_a_leaf_of_each(void **state)
 	assert_int_equal(objects_live(), 0);
 }
 
+/* A vector that refers to itself, and to leaves: every third time the shared one. */
+static void drop_wide(size_t n, struct leaf *shared)
+{
+	struct vector *v = ouro_new_items(&vector_type, n);
+
+	assert_non_null(v);
+	ouro_slot_store(&v->owner, v);
+	for (size_t i = 0; i < n; i++)
+		ouro_slot_give(&v->items[i], i % 3 == 0 ? ouro_retain(shared) : leaf_new((int)i));
+	ouro_release(v);
+}
+
+/* Its items are more than are looked at in one gate. */
+static void collect_releases_the_leaves_of_a_wide_object(void **state)
+{
+	static const size_t widths[] = { 1, 4095, 4096, 4097, 8192, 8193, 50000 };
+	struct leaf *shared = leaf_new(-1);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(widths) / sizeof(widths[0]); i++) {
+		drop_wide(widths[i], shared);
+		assert_int_equal(ouro_refcount(shared), 1 + (widths[i] + 2) / 3);
+		assert_int_equal(ouro_gc_collect(2), 1);
+		assert_int_equal(ouro_refcount(shared), 1);
+		assert_int_equal(objects_live(), 1);
+	}
+	ouro_release(shared);
+}
+
+/* The same by the collector itself, which looks after each slice at what else is due. */
+static void collect_automatically_what_a_wide_object_leaves(void **state)
+{
+	ouro_config cfg = OURO_CONFIG_DEFAULT;
+	struct node *list = NULL;
+	struct leaf *shared;
+	uint64_t end = now_ns() + PATIENCE_S * 1000000000ull;
+
+	(void)state;
+	heap_start(&cfg);
+	shared = leaf_new(-1);
+	drop_wide(50000, shared);
+	for (size_t n = 0; ouro_refcount(shared) > 1 && now_ns() < end; n++) {
+		struct node *next = make((int)n); /* full collections come when more has become old */
+
+		ouro_give(&next->right, list);
+		list = next;
+	}
+	assert_int_equal(ouro_refcount(shared), 1);
+	ouro_release(list);
+	ouro_release(shared);
+	assert_int_equal(ouro_flush(), 0);
+}
+
 /* A live object that a dead cycle refers to is released by it, once for each reference. */
 static void collect_releases_references_to_live_objects(void **state)
 {
@@ -603,6 +656,8 @@ int main(void)
 		HEAP_CASE(collect_counts_what_hangs_off),
 		HEAP_CASE(collect_releases_acyclic_leaves),
 		HEAP_CASE(collect_releases_a_leaf_of_each),
+		HEAP_CASE(collect_releases_the_leaves_of_a_wide_object),
+		BARE_CASE(collect_automatically_what_a_wide_object_leaves),
 		HEAP_CASE(collect_releases_references_to_live_objects),
 		HEAP_CASE(collect_traverse_types),
 		HEAP_CASE(collect_traverse_hub),

@@ -105,6 +105,39 @@ static void resurrect_a_large_ring_once(void **state)
 	assert_gone(MANY);
 }
 
+/* Two objects only, but one of them has more items than a stop has time for. */
+struct wide {
+	ouro_weak none;
+	struct node *items[];
+};
+
+static const ouro_type wide_type = {
+	.name = "wide", .size = offsetof(struct wide, items), .weaks = OURO_WEAKS(struct wide, none),
+	.item_size = sizeof(struct node *), .item_slots = OURO_ITEM_REFS, .destroy = counted_destroy,
+};
+
+static void resurrect_a_wide_object(void **state)
+{
+	struct node *special = make_of(&rising_type, 0);
+	struct wide *wide = ouro_new_items(&wide_type, MANY);
+
+	(void)state;
+	assert_non_null(wide);
+	for (size_t i = 0; i < MANY; i++)
+		ouro_store(&wide->items[i], special);
+	ouro_slot_give(&special->left, wide);
+	counters_clear();
+	ouro_release(special);
+	assert_int_equal(ouro_gc_collect(2), 0);
+	assert_int_equal(n_finalized, 1);
+	assert_ptr_equal(risen, special);
+	assert_int_equal(ouro_refcount(special), MANY + 1);
+	assert_int_equal(ouro_refcount(wide), 1);
+	ouro_store(&risen, NULL);
+	assert_int_equal(ouro_gc_collect(2), 2);
+	assert_gone(2);
+}
+
 /* Only the ring below comes back, which many of the dead refer to. */
 static void resurrect_what_a_member_reaches(void **state)
 {
@@ -287,6 +320,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		HEAP_CASE(resurrect_nothing_of_a_large_ring),
 		HEAP_CASE(resurrect_a_large_ring_once),
+		HEAP_CASE(resurrect_a_wide_object),
 		HEAP_CASE(resurrect_what_a_member_reaches),
 		HEAP_CASE(resurrect_after_many_finalizers),
 		HEAP_CASE(resurrect_beside_threads_that_use_it),
