@@ -114,22 +114,22 @@ static void publish(benchmark::State &state)
 	}
 }
 
-#define ROW(fn, row, threads, kind, ...) BENCHMARK(fn<__VA_ARGS__>)->Name(row "/" kind)->ThreadRange(1, threads)
-#define ROWS(N, threads) \
-	ROW(one_at_a_time, "new_release_" #N, threads, "ouro", of_ouro<leaf_type<N>>); \
-	ROW(one_at_a_time, "new_release_" #N, threads, "make_shared", of_shared<N>); \
-	ROW(one_at_a_time, "new_release_" #N, threads, "malloc", of_malloc<libc, N>); \
-	ROW(one_at_a_time, "new_release_" #N, threads, "mimalloc", of_malloc<mimalloc, N>); \
-	ROW(one_at_a_time, "new_release_" #N, threads, "jemalloc", of_malloc<jemalloc, N>); \
-	ROW(one_at_a_time, "new_release_" #N, threads, "g_slice", of_malloc<gslice<N>, N>); \
-	ROW(one_at_a_time, "new_release_" #N, threads, "GObject", of_gobject<N>); \
-	ROW(one_at_a_time_registered, "new_release_" #N, threads, "boehm", of_boehm<N, false>); \
-	ROW(one_at_a_time_registered, "new_release_" #N, threads, "boehm free", of_boehm<N, true>); \
-	ROW(one_at_a_time, "new_release_cyclic_" #N, threads, "ouro", of_ouro<node_type<N>>); \
-	ROW(one_at_a_time, "new_release_cyclic_" #N, threads, "make_shared", of_shared<N>)
+#define ROW(fn, row, kind, ...) BENCHMARK(fn<__VA_ARGS__>)->Name(row "/" kind)->ThreadRange(1, bench_threads())
+#define ROWS(N) \
+	ROW(one_at_a_time, "new_release_" #N, "ouro", of_ouro<leaf_type<N>>); \
+	ROW(one_at_a_time, "new_release_" #N, "make_shared", of_shared<N>); \
+	ROW(one_at_a_time, "new_release_" #N, "malloc", of_malloc<libc, N>); \
+	ROW(one_at_a_time, "new_release_" #N, "mimalloc", of_malloc<mimalloc, N>); \
+	ROW(one_at_a_time, "new_release_" #N, "jemalloc", of_malloc<jemalloc, N>); \
+	ROW(one_at_a_time, "new_release_" #N, "g_slice", of_malloc<gslice<N>, N>); \
+	ROW(one_at_a_time, "new_release_" #N, "GObject", of_gobject<N>); \
+	ROW(one_at_a_time_registered, "new_release_" #N, "boehm", of_boehm<N, false>); \
+	ROW(one_at_a_time_registered, "new_release_" #N, "boehm free", of_boehm<N, true>); \
+	ROW(one_at_a_time, "new_release_cyclic_" #N, "ouro", of_ouro<node_type<N>>); \
+	ROW(one_at_a_time, "new_release_cyclic_" #N, "make_shared", of_shared<N>)
 
-ROWS(16, 2);
-ROWS(32, bench_threads());
+ROWS(16);
+ROWS(32);
 
 #define BATCH(row, kind, ...) BENCHMARK(in_batches<__VA_ARGS__>)->Name("new_release_" row "/" kind)
 BATCH("batch_32", "ouro", of_ouro<leaf_type<32>>);
@@ -142,5 +142,5 @@ BATCH("batch_32", "GObject", of_gobject<32>);
 BATCH("batch_cyclic_32", "ouro", of_ouro<node_type<32>>);
 BATCH("batch_cyclic_32", "make_shared", of_shared<32>);
 
-BENCHMARK(publish)->Name("new_publish_release_32/ouro")->ThreadRange(1, 2);
-BENCHMARK(one_at_a_time<of_shared<32>>)->Name("new_publish_release_32/make_shared")->ThreadRange(1, 2);
+BENCHMARK(publish)->Name("new_publish_release_32/ouro")->ThreadRange(1, bench_threads());
+BENCHMARK(one_at_a_time<of_shared<32>>)->Name("new_publish_release_32/make_shared")->ThreadRange(1, bench_threads());

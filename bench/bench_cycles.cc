@@ -185,12 +185,12 @@ ROW("dead_pairs", "boehm", pairs_boehm)->ThreadRange(1, bench_threads());
 ROW("dead_pairs", "malloc by hand", pairs_by_hand<libc>)->ThreadRange(1, bench_threads());
 ROW("dead_pairs", "mimalloc by hand", pairs_by_hand<mimalloc>)->ThreadRange(1, bench_threads());
 ROW("dead_pairs", "jemalloc by hand", pairs_by_hand<jemalloc>)->ThreadRange(1, bench_threads());
-ROW("dead_pairs_cut_by_hand", "ouro", pairs_cut)->ThreadRange(1, 2);
-ROW("dead_pairs_cut_by_hand", "malloc by hand", pairs_by_hand<libc>)->ThreadRange(1, 2);
+ROW("dead_pairs_cut_by_hand", "ouro", pairs_cut)->ThreadRange(1, bench_threads());
+ROW("dead_pairs_cut_by_hand", "malloc by hand", pairs_by_hand<libc>)->ThreadRange(1, bench_threads());
 ROW("dead_pairs_beside_100000_live", "ouro", pairs_ouro)->Setup(make_live)->Teardown(drop_live)
-	->ThreadRange(1, 2);
+	->ThreadRange(1, bench_threads());
 ROW("dead_pairs_beside_100000_live", "boehm", pairs_boehm)->Setup(make_boehm_live)->Teardown(drop_boehm_live)
-	->ThreadRange(1, 2);
+	->ThreadRange(1, bench_threads());
 ROW("ring_of_1000000", "ouro", ring_ouro);
 ROW("ring_of_1000000", "boehm", ring_boehm);
 ROW("ring_of_1000000", "malloc by hand", ring_by_hand<libc>);

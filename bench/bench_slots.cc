@@ -1,5 +1,5 @@
 /*
- * bench_slots.cc - the operations on one slot, by one thread and by two at once
+ * bench_slots.cc - the operations on one slot, by one thread and by several at once
  *
  * Peer: the same on one std::shared_ptr through the atomic free functions (C++17 has no
  * std::atomic<shared_ptr>). The objects are made by thread 0; in the rows called foreign by a thread that
@@ -152,14 +152,13 @@ static void cas_shared(benchmark::State &state)
 }
 
 #define ROW(fn, row) \
-	BENCHMARK(fn##_ouro)->Name(row "/ouro")->Setup(make)->Teardown(drop)->ThreadRange(1, 2); \
-	BENCHMARK(fn##_shared)->Name(row "/shared_ptr")->Setup(make_shared)->ThreadRange(1, 2)
+	BENCHMARK(fn##_ouro)->Name(row "/ouro")->Setup(make)->Teardown(drop)->ThreadRange(1, bench_threads()); \
+	BENCHMARK(fn##_shared)->Name(row "/shared_ptr")->Setup(make_shared)->ThreadRange(1, bench_threads())
 
-BENCHMARK(load_ouro)->Name("load_release/ouro")->Setup(make)->Teardown(drop)->ThreadRange(1, bench_threads());
-BENCHMARK(load_shared)->Name("load_release/shared_ptr")->Setup(make_shared)->ThreadRange(1, bench_threads());
+ROW(load, "load_release");
 BENCHMARK(load_ouro)->Name("load_release_foreign/ouro")->Setup(make_foreign)->Teardown(drop)
-	->ThreadRange(1, 2);
-BENCHMARK(load_shared)->Name("load_release_foreign/shared_ptr")->Setup(make_shared)->ThreadRange(1, 2);
+	->ThreadRange(1, bench_threads());
+BENCHMARK(load_shared)->Name("load_release_foreign/shared_ptr")->Setup(make_shared)->ThreadRange(1, bench_threads());
 ROW(store, "store_twice");
 ROW(give, "retain_give");
 ROW(take_give, "take_give");

@@ -165,8 +165,8 @@ BENCHMARK(upgrade_ouro)->Name("weak_upgrade_foreign/ouro")->Setup(make_foreign)-
 BENCHMARK(upgrade_shared)->Name("weak_upgrade_foreign/weak_ptr")->Setup(make_shared)->ThreadRange(1, bench_threads());
 BENCHMARK(upgrade_ouro)->Name("weak_upgrade_mixed/ouro")->Setup(make_own)->Teardown(drop)->Threads(2);
 BENCHMARK(upgrade_shared)->Name("weak_upgrade_mixed/weak_ptr")->Setup(make_shared)->Threads(2);
-BENCHMARK(upgrade_ouro)->Name("weak_upgrade_expired/ouro")->Setup(make_dead)->ThreadRange(1, 2);
-BENCHMARK(upgrade_shared)->Name("weak_upgrade_expired/weak_ptr")->Setup(make_shared_dead)->ThreadRange(1, 2);
+BENCHMARK(upgrade_ouro)->Name("weak_upgrade_expired/ouro")->Setup(make_dead)->ThreadRange(1, bench_threads());
+BENCHMARK(upgrade_shared)->Name("weak_upgrade_expired/weak_ptr")->Setup(make_shared_dead)->ThreadRange(1, bench_threads());
 BENCHMARK(store_clear_ouro)->Name("weak_store_clear/ouro")->Setup(make_own)->Teardown(drop);
 BENCHMARK(store_clear_shared)->Name("weak_store_clear/weak_ptr")->Setup(make_shared);
 #define GLIB(row, setup, teardown) \
@@ -174,5 +174,5 @@ BENCHMARK(store_clear_shared)->Name("weak_store_clear/weak_ptr")->Setup(make_sha
 GLIB("weak_upgrade_owner", make_gobject, drop_gobject);
 GLIB("weak_upgrade_foreign", make_gobject, drop_gobject)->ThreadRange(1, bench_threads());
 GLIB("weak_upgrade_mixed", make_gobject, drop_gobject)->Threads(2);
-GLIB("weak_upgrade_expired", make_gobject_dead, drop_gobject)->ThreadRange(1, 2);
+GLIB("weak_upgrade_expired", make_gobject_dead, drop_gobject)->ThreadRange(1, bench_threads());
 BENCHMARK(store_clear_gobject)->Name("weak_store_clear/GWeakRef")->Setup(make_gobject)->Teardown(drop_gobject);

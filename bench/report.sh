@@ -2,7 +2,7 @@
 # report.sh DIR OUT - every benchmark of DIR beside every peer that is there: OUT/report.json, all repetitions;
 # OUT/report.html, pictures and tables; and the README's table.
 #   BENCH_FILTER, BENCH_REPETITIONS, BENCH_MIN_TIME  as for run.sh
-#   BENCH_THREADS  most threads of the central rows (8)
+#   BENCH_THREADS  most threads of the rows with several (8)
 #   BENCH_SCALING_TIME  seconds for each repetition of rows with more than one thread (0.5)
 #   DEEP           depths of trees beside 16 (20; none: "")
 set -u

@@ -6,7 +6,7 @@
 #   BENCH_ROWS         single: only rows of one thread; threads: only those of more
 #   BENCH_REPETITIONS  repetitions of each row (5)
 #   BENCH_MIN_TIME     seconds for each repetition (0.05)
-#   BENCH_THREADS      most threads of the central rows (bench.h)
+#   BENCH_THREADS      most threads of the rows with several (bench.h)
 #   DEPTH              of the trees (bench_trees.cc)
 set -u
 dir=${1:?usage: run.sh DIR [JSON [PROGRAM...]]}
