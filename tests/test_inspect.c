@@ -281,10 +281,13 @@ static void *make_and_drop(void *arg)
 	return NULL;
 }
 
+/* The other thread may still be filling it in: what is not a slot cannot be read. */
 static bool look(void *obj, void *arg)
 {
-	if (((struct node *)obj)->id < 0)
-		(*(int *)arg)++;
+	struct node *partner = ouro_load(&((struct node *)obj)->left);
+
+	*(int *)arg += ouro_typeof(obj) != &node_type || (partner && ouro_typeof(partner) != &node_type);
+	ouro_release(partner);
 	return true;
 }
 
