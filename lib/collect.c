@@ -122,10 +122,11 @@ static void hold_off_no_more(void)
 
 struct collection {
 	int generation;
-	size_t cap;
+	size_t cap;        /* objects */
 	bool whole;        /* all, or nothing */
-	bool more;         /* objects were left for want of room under the cap */
+	bool more;         /* objects were left: there are too many, or they have too many references */
 	size_t candidates; /* examined */
+	size_t references; /* that these have */
 	size_t promoted;   /* became old */
 	size_t survivors;
 };
@@ -161,11 +162,13 @@ static void judge(struct collection *c, struct oi_set *s, bool room)
 static void examine(struct collection *c, struct oi_set *s)
 {
 	bool room = oi_generation_select(&trial, c->generation, c->cap, &c->more);
+	if (room && !(c->whole && c->more))
+		c->more |= !oi_trial_run(&trial, oi_pace_references());
 	if (c->whole && c->more) {
 		oi_trial_give_up(&trial);
 	} else if (room) {
 		c->candidates = trial.set.n;
-		oi_trial_run(&trial);
+		c->references = trial.n_references;
 		room = oi_set_reserve(s, trial.set.n - trial.n_reached);
 		judge(c, s, room);
 		c->survivors = c->candidates - s->objects.n;
@@ -220,7 +223,7 @@ static struct oi_set *collect_young(struct oi_thread *t, int generation, size_t 
 		if (c.whole && c.more) {
 			oi_event(OURO_GC_STOP, generation, 0, 0, oi_now_ns() - began);
 		} else {
-			oi_pace_young_done(generation, c.candidates, worked, c.survivors, c.promoted, c.more);
+			oi_pace_young_done(&(struct oi_pace_young){ generation, c.candidates, c.references, c.survivors, c.promoted, worked, c.more });
 			report(&c, s, oi_now_ns() - began);
 		}
 	}
@@ -276,7 +279,7 @@ static void pace_done(enum oi_scope scope, size_t survivors, size_t dead)
 {
 	oi_collect_lock();
 	if (scope == OI_SCOPE_YOUNG)
-		oi_pace_young_done(1, 0, 0, survivors, survivors, false);
+		oi_pace_young_done(&(struct oi_pace_young){ .generation = 1, .survivors = survivors, .promoted = survivors });
 	else
 		oi_pace_full_done(survivors, dead);
 	oi_collect_unlock();

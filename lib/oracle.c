@@ -44,7 +44,7 @@ void oi_oracle_judge(struct oi_pass *p)
 	oi_collect_lock(); /* the side bytes */
 	oi_world_stop(&stop);
 	if (gather(&tr, p)) {
-		oi_trial_run(&tr);
+		oi_trial_run(&tr, SIZE_MAX);
 		judge_all(&tr);
 	} else {
 		oi_trial_give_up(&tr);

@@ -4,7 +4,8 @@
  * Generation 0: when allocations minus deaths of tracked objects since the last collection pass the threshold; by default
  * the threshold, and the number of objects one young stop may look at, follow from the pause budget and the measured cost
  * per object (a moving average), so that the stop stays inside the budget. What does not fit waits for the next stop:
- * any subset of the young objects is a sound set to collect.
+ * any subset of the young objects is a sound set to collect. Objects with many more references than those before them are
+ * noticed when these are counted: a stop ends early at twice as many as it should have come across.
  * Generation 1: after so many collections of 0. Survivors of those that would not fit its budget become old at once: a burst
  * of allocation is handed on to the old generation, and counted there. When more is young than the collector gets round to, and
  * most of what it looked at lately survived, all of it becomes old unseen, in stops that look at pages only; likewise, unless
@@ -35,8 +36,12 @@
 
 #define COST_UNIT UINT64_C(64)
 #define COST_MAX (UINT64_C(100000) * COST_UNIT)
+#define WIDTH_UNIT UINT64_C(64)
+#define WIDTH_MAX (UINT64_C(10000) * WIDTH_UNIT)
 #define CAP_MIN 500
 #define CAP_MAX 200000
+#define REFERENCES_MIN 4000
+#define REFERENCES_MAX 2000000
 #define LARGE_DELAYS 4 /* in one allocation: it takes as much room as a thousand small ones */
 #define LARGE_FLOOR ((int64_t)32 << 20)
 #define OLD_FLOOR 10000 /* a full collection below so many new old objects is not worth it */
@@ -53,11 +58,23 @@
 
 struct oi_pace oi_pace;
 
-size_t oi_pace_cap(void)
+/* For half the budget, at the cost of late. */
+static uint64_t affordable(void)
 {
 	uint64_t budget = oi_runtime.config.pause_budget_ns / 2, most = UINT64_C(10000000000);
-	uint64_t n = (budget < most ? budget : most) * COST_UNIT / oi_load_relaxed(&oi_pace.cost); /* recheck */
+	return (budget < most ? budget : most) * COST_UNIT / oi_load_relaxed(&oi_pace.cost); /* recheck */
+}
+
+size_t oi_pace_cap(void)
+{
+	uint64_t n = affordable();
 	return n < CAP_MIN ? CAP_MIN : n > CAP_MAX ? CAP_MAX : (size_t)n;
+}
+
+size_t oi_pace_references(void)
+{
+	uint64_t n = 2 * affordable() * oi_pace.width / WIDTH_UNIT;
+	return n < REFERENCES_MIN ? REFERENCES_MIN : n > REFERENCES_MAX ? REFERENCES_MAX : (size_t)n;
 }
 
 /*
@@ -101,7 +118,7 @@ void oi_pace_set_threshold(const int t[3])
 
 void oi_pace_init(void)
 {
-	oi_pace = (struct oi_pace){ .cost = 60 * COST_UNIT, .yield = 256, .enabled = oi_runtime.config.enabled };
+	oi_pace = (struct oi_pace){ .cost = 60 * COST_UNIT, .width = 4 * WIDTH_UNIT, .yield = 256, .enabled = oi_runtime.config.enabled };
 	oi_pace_set_threshold(oi_runtime.config.threshold);
 }
 
@@ -249,24 +266,34 @@ bool oi_pace_middle_full(void)
 	return oi_pace.middle > oi_pace_cap();
 }
 
-void oi_pace_young_done(int generation, size_t n, uint64_t ns, size_t survivors, size_t promoted, bool more)
+/* A moving average, of the last eight about. */
+static uint32_t average(uint32_t was, uint64_t now, uint64_t most)
 {
-	if (generation == 1)
-		oi_pace.middle = more && oi_pace.middle > n ? oi_pace.middle - n : 0;
-	oi_pace.middle += survivors - promoted;
-	if (n >= 100) {
-		uint32_t survival = (uint32_t)(survivors * 256 / n), then = oi_pace.survival;
-		/* Down faster than up: garbage is to be seen. */
-		oi_store_relaxed(&oi_pace.survival, survival < then ? (survival + then) / 2 : then - then / 8 + survival / 8);
-		oi_store_relaxed(&oi_pace.unseen, 0u);
-		uint64_t was = oi_pace.cost, cost = ns * COST_UNIT / n;
-		uint64_t now = was - was / 8 + (cost < COST_MAX ? cost : COST_MAX) / 8;
-		oi_store_relaxed(&oi_pace.cost, now < 8 ? 8u : (uint32_t)now);
-	}
-	oi_add_relaxed(&oi_pace.old_new, promoted);
+	uint64_t next = was - was / 8 + (now < most ? now : most) / 8;
+	return next < 8 ? 8u : (uint32_t)next;
+}
+
+static void learn(const struct oi_pace_young *y)
+{
+	uint32_t survival = (uint32_t)(y->survivors * 256 / y->n), then = oi_pace.survival;
+	/* Down faster than up: garbage is to be seen. */
+	oi_store_relaxed(&oi_pace.survival, survival < then ? (survival + then) / 2 : then - then / 8 + survival / 8);
+	oi_store_relaxed(&oi_pace.unseen, 0u);
+	oi_store_relaxed(&oi_pace.cost, average(oi_pace.cost, y->ns * COST_UNIT / y->n, COST_MAX));
+	oi_pace.width = average(oi_pace.width, y->references * WIDTH_UNIT / y->n, WIDTH_MAX);
+}
+
+void oi_pace_young_done(const struct oi_pace_young *y)
+{
+	if (y->generation == 1)
+		oi_pace.middle = y->more && oi_pace.middle > y->n ? oi_pace.middle - y->n : 0;
+	oi_pace.middle += y->survivors - y->promoted;
+	if (y->n >= 100 || y->references >= 1000)
+		learn(y);
+	oi_add_relaxed(&oi_pace.old_new, y->promoted);
 	set_effective();
-	reset_young(n, more);
-	count_young(generation);
+	reset_young(y->n, y->more);
+	count_young(y->generation);
 }
 
 /* Old objects that fit in FULL_ROOM, or an eighth of the heap limit, with what belongs to them, if they are like those there are. */

@@ -22,6 +22,7 @@ struct oi_pace {
 	uint64_t room;              /* what may become old and be garbage meanwhile, in a heap of any size */
 	bool full;                  /* one runs, or its garbage is being freed */
 	uint32_t cost;          /* of an object in a young stop, in 1/64 ns; moving average */
+	uint32_t width;         /* references that it has, in 1/64; moving average */
 	uint32_t survival;      /* of objects in young collections, in 1/256; moving average */
 	uint32_t unseen;        /* young collections left out since the last that looked */
 	uint32_t yield;         /* dead for what had become old before the last full collection, in 1/256, at most 256 */
@@ -68,12 +69,20 @@ OI_INLINE void oi_pace_freed(struct oi_thread *t)
 
 /* The generation that is due now, at most @max, or -1. */
 int oi_pace_due(int max);
-/* How many objects a young stop may examine. */
+/* How many objects a young stop may examine; and about how many references of theirs it may follow. */
 size_t oi_pace_cap(void);
+size_t oi_pace_references(void);
 /* More objects of age 1 than a stop may examine: survivors become old at once, for their turn would never come. */
 bool oi_pace_middle_full(void);
-/* Under the collection lock. A young collection examined @n objects in @ns; of @survivors, @promoted became old. */
-void oi_pace_young_done(int generation, size_t n, uint64_t ns, size_t survivors, size_t promoted, bool more);
+/* What a young collection did. */
+struct oi_pace_young {
+	int generation;
+	size_t n, references, survivors, promoted; /* examined; of those; live; became old */
+	uint64_t ns;
+	bool more; /* objects were left for the next stop */
+};
+/* Under the collection lock. */
+void oi_pace_young_done(const struct oi_pace_young *y);
 /* A full collection; @all: what is young becomes old. It found @old to live, @dead not. */
 void oi_pace_full_begins(bool all);
 void oi_pace_full_done(size_t old, size_t dead);

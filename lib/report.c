@@ -114,7 +114,7 @@ void oi_report_held(ouro_report *out)
 	oi_world_stop(&stop);
 	if (select_everything(&tr)) {
 		adjust_for_immortals(1);
-		oi_trial_run(&tr);
+		oi_trial_run(&tr, SIZE_MAX);
 		adjust_for_immortals(-1);
 	}
 	oi_world_start(&stop);

@@ -187,7 +187,7 @@ static bool check_stopped(struct oi_set *s)
 	for (size_t i = 0; i < s->objects.n && ok; i++)
 		ok = oi_trial_add(&tr, s->objects.data[i]);
 	if (ok) {
-		oi_trial_run(&tr);
+		oi_trial_run(&tr, SIZE_MAX);
 		resurrect(s, &tr);
 	} else {
 		oi_trial_give_up(&tr);

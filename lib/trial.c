@@ -4,7 +4,8 @@
  * For a set S of objects, with the world stopped: count for each member the references from members; whoever has more
  * references than that is held from outside; mark what those reach inside S; the rest is garbage. Sound for any S: garbage
  * G has every counted reference inside S, none from a marked member, so all inside G. That is why generations need no write
- * barrier, and why a set may be cut short to fit the pause.
+ * barrier, and why a set may be cut short to fit the pause: even when some of it has been counted, since nothing is known yet
+ * but the references from those that stay.
  *
  * One side byte per object: 0 not in S; else bits 0..6 hold the internal count + 1, bit 7 the mark. From 126 on the exact
  * count lives in an array of the page, made when the first of its objects needs it: else garbage with an in-degree of 126
@@ -49,7 +50,7 @@ struct counter {
 		uint8_t *side;
 		struct oi_header *h;
 	} ring[RING];
-	unsigned next;
+	size_t next;
 	bool guessed;
 };
 
@@ -70,26 +71,38 @@ OI_INLINE void count_child(void *child, void *arg)
 	struct oi_header *h = oi_header_of(child);
 	uint8_t *side = oi_side_of(h);
 	__builtin_prefetch(side, 1);
-	unsigned i = c->next++ % RING;
+	size_t i = c->next++ % RING;
 	if (c->ring[i].side)
 		count_one(c, c->ring[i].side, c->ring[i].h);
 	c->ring[i].side = side;
 	c->ring[i].h = h;
 }
 
-static void count_internal(struct oi_trial *tr)
+static void cut(struct oi_trial *tr, size_t n)
+{
+	for (size_t i = n; i < tr->set.n; i++)
+		oi_trial_result(tr->set.data[i]);
+	tr->set.n = n;
+}
+
+/* False: there were more references than @most, and the set has been cut. */
+static bool count_internal(struct oi_trial *tr, size_t most)
 {
 	struct counter c = { 0 };
 	void **set = tr->set.data;
-	for (size_t i = 0, n = tr->set.n; i < n; i++) {
+	size_t i = 0, n = tr->set.n;
+	for (; i < n && likely(c.next <= most); i++) {
 		if (i + 8 < n)
 			__builtin_prefetch(set[i + 8]);
 		oi_visit_all(set[i], count_child, &c);
 	}
-	for (unsigned i = 0; i < RING; i++)
-		if (c.ring[i].side)
-			count_one(&c, c.ring[i].side, c.ring[i].h);
+	for (unsigned k = 0; k < RING; k++)
+		if (c.ring[k].side)
+			count_one(&c, c.ring[k].side, c.ring[k].h);
+	cut(tr, i);
 	tr->guessed = c.guessed;
+	tr->n_references = c.next;
+	return i == n;
 }
 
 /* References from the set; -1: too many to know. */
@@ -190,11 +203,12 @@ static void mark(struct oi_trial *tr)
 	mark_again(tr);
 }
 
-void oi_trial_run(struct oi_trial *tr)
+bool oi_trial_run(struct oi_trial *tr, size_t most)
 {
-	count_internal(tr);
+	bool whole = count_internal(tr, most);
 	check_internal_counts(tr);
 	mark(tr);
+	return whole;
 }
 
 void oi_trial_forget_exact(struct oi_header *h)
@@ -213,7 +227,7 @@ bool oi_trial_result(struct oi_header *h)
 void oi_trial_end(struct oi_trial *tr)
 {
 	tr->overflowed = tr->guessed = false;
-	tr->n_reached = 0;
+	tr->n_reached = tr->n_references = 0;
 	oi_vector_trim(&tr->set, 1 << 16);
 	oi_vector_trim(&tr->stack, 1 << 16);
 }

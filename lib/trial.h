@@ -12,6 +12,7 @@ struct oi_trial {
 	bool overflowed;        /* the stack could not grow: some children of marked objects are unvisited */
 	int64_t hold;           /* references on each object that are the collector's own */
 	size_t n_reached;       /* the result: members of the set that something outside it holds */
+	size_t n_references;    /* that its members have */
 };
 
 /* Puts an object, whose side byte is @side, into the set, once; false: no memory. */
@@ -25,8 +26,11 @@ OI_INLINE bool oi_trial_add_at(struct oi_trial *tr, struct oi_header *h, uint8_t
 	return true;
 }
 bool oi_trial_add(struct oi_trial *tr, struct oi_header *h);
-/* Counts, marks; afterwards oi_trial_result tells the set's members apart. */
-void oi_trial_run(struct oi_trial *tr);
+/*
+ * Counts, marks; afterwards oi_trial_result tells the set's members apart. False: they have more than @most references, and those
+ * past the object with which that was reached are members no more.
+ */
+bool oi_trial_run(struct oi_trial *tr, size_t most);
 #define OI_TRIAL_MARK 0x80
 #define OI_TRIAL_EXACT 127 /* the count is in page->degree */
 OI_COLD void oi_trial_forget_exact(struct oi_header *h);

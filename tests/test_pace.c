@@ -132,9 +132,9 @@ static void pace_garbage_of_large_objects_is_bounded(void **state)
 	assert_in_range(left, 0, SANITIZED ? N * 9 / 10 : N / 2); /* delays are bounded: a slow collector falls behind more */
 }
 
-/* ---- what nearly all survives ---- */
+/* ---- what young collections look at ---- */
 
-static atomic_size_t n_looked, n_found; /* by young collections */
+static atomic_size_t n_looked, n_found, n_most;
 
 static void count_young(const ouro_gc_event *event, void *arg)
 {
@@ -143,6 +143,16 @@ static void count_young(const ouro_gc_event *event, void *arg)
 		return;
 	atomic_fetch_add(&n_looked, event->candidates);
 	atomic_fetch_add(&n_found, event->collected);
+	if (event->candidates > atomic_load(&n_most))
+		atomic_store(&n_most, event->candidates); /* one at a time */
+}
+
+static void start_counting(void)
+{
+	atomic_store(&n_looked, 0);
+	atomic_store(&n_found, 0);
+	atomic_store(&n_most, 0);
+	assert_int_equal(ouro_gc_on_event(count_young, NULL), 0);
 }
 
 /* While a program builds what it will live with, young collections look at a sample; as soon as there is garbage, at all. */
@@ -151,9 +161,7 @@ static void pace_looks_at_little_of_what_survives(void **state)
 	size_t n = (size_t)LOAD(1000000);
 
 	(void)state;
-	atomic_store(&n_looked, 0);
-	atomic_store(&n_found, 0);
-	assert_int_equal(ouro_gc_on_event(count_young, NULL), 0);
+	start_counting();
 	assert_int_equal(ouro_gc_set_threshold(-1, 10, 10), 0);
 	ouro_gc_enable();
 	struct node *list = make_list(&node_type, n);
@@ -167,6 +175,66 @@ static void pace_looks_at_little_of_what_survives(void **state)
 	assert_int_equal(objects_live(), 0);
 }
 
+enum { WIDTH = 400 };
+
+/* Garbage, each its own holder, that has many references besides. */
+static void drop_wide(struct node *shared, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct wide *w = ouro_new_items(&wide_type, WIDTH);
+
+		assert_non_null(w);
+		for (int k = 0; k < WIDTH; k++)
+			ouro_slot_store(&w->items[k], shared);
+		ouro_slot_give(&w->self, w);
+	}
+}
+
+static void wide_setup(void)
+{
+	ouro_config cfg = test_config();
+
+	cfg.pause_budget_ns = 10000;
+	heap_start(&cfg);
+	start_counting();
+}
+
+/* They are more than a stop has time for long before there are as many of them as it may look at. */
+static void pace_stops_early_at_objects_with_many_references(void **state)
+{
+	struct node *shared;
+
+	(void)state;
+	wide_setup();
+	shared = ouro_new(&node_type);
+	assert_int_equal(ouro_gc_set_threshold(100, 10, 10), 0);
+	ouro_gc_enable();
+	drop_wide(shared, (size_t)LOAD(5000));
+	ouro_gc_disable();
+	assert_in_range(atomic_load(&n_found), 1, LOAD(5000));
+	assert_in_range(atomic_load(&n_most), 1, 20000 / WIDTH);
+	assert_int_equal(ouro_gc_off_event(count_young, NULL), 0);
+	ouro_release(shared);
+	ouro_gc_collect(2);
+	assert_int_equal(objects_live(), 0);
+}
+
+/* Nor does a call look at them in one stop; but it looks at all. */
+static void pace_finds_all_objects_with_many_references_when_asked(void **state)
+{
+	struct node *shared;
+
+	(void)state;
+	wide_setup();
+	shared = ouro_new(&node_type);
+	for (int generation = 0; generation < 3; generation++) {
+		drop_wide(shared, 300);
+		assert_int_equal(ouro_gc_collect(generation), 300);
+	}
+	assert_int_equal(ouro_gc_off_event(count_young, NULL), 0);
+	ouro_release(shared);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -176,6 +244,8 @@ int main(void)
 		HEAP_CASE(pace_never_delays_while_disabled),
 		HEAP_CASE(pace_garbage_of_large_objects_is_bounded),
 		HEAP_CASE(pace_looks_at_little_of_what_survives),
+		BARE_CASE(pace_stops_early_at_objects_with_many_references),
+		BARE_CASE(pace_finds_all_objects_with_many_references_when_asked),
 	};
 
 	return cmocka_run_group_tests_name("pace", tests, NULL, NULL);
