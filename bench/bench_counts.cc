@@ -4,7 +4,7 @@
  * owner: by the thread that made it; "in_turn": of 64 objects one after the other, so that no operation
  * waits for the one before. foreign: by one or two others, of the same object. mixed: by its owner and
  * one other. own: by each thread of an object that it made. Peers: std::shared_ptr copied and destroyed, g_object_ref
- * and unref, and a bare atomic add and subtract.
+ * and unref, a bare atomic add and subtract, and a plain one behind two calls, which is what no thread-safe count can beat.
  */
 #include "bench.h"
 #include "maker.h"
@@ -147,6 +147,32 @@ static void counts_atomic(benchmark::State &state)
 	}
 }
 
+struct plain_count {
+	volatile uint32_t n;
+};
+
+__attribute__((noinline)) static plain_count *plain_retain(plain_count *c)
+{
+	c->n = c->n + 1;
+	return c;
+}
+
+__attribute__((noinline)) static void plain_release(plain_count *c)
+{
+	if ((c->n = c->n - 1) == 0)
+		abort();
+}
+
+static void counts_plain(benchmark::State &state)
+{
+	plain_count mine = { 1 }, *p = &mine;
+
+	for (auto _ : state) {
+		benchmark::DoNotOptimize(p = plain_retain(p));
+		plain_release(p);
+	}
+}
+
 static void own_ouro(benchmark::State &state)
 {
 	void *p = bench_new<item>(item_type);
@@ -208,5 +234,6 @@ BENCHMARK(counts_gobject)->Name("retain_release_foreign/GObject")->Setup(make_go
 	->ThreadRange(1, bench_threads());
 BENCHMARK(counts_gobject)->Name("retain_release_mixed/GObject")->Setup(make_gobject)->Teardown(drop_gobject)->Threads(2);
 BENCHMARK(counts_atomic)->Name("retain_release_owner/atomic");
+BENCHMARK(counts_plain)->Name("retain_release_owner/plain int");
 BENCHMARK(counts_atomic)->Name("retain_release_foreign/atomic")->ThreadRange(1, bench_threads());
 BENCHMARK(counts_atomic)->Name("retain_release_mixed/atomic")->Threads(2);
