@@ -6,8 +6,9 @@
  * with the epoch of that moment, freed once the next epoch is done. [G3]: the seal is a read-modify-write on the epoch,
  * so that a thread that enters its gate at a later epoch has seen the unlinking of everything in the batch.
  *
- * A batch is also sealed at 64 KiB of blocks, which bounds limbo to what a second-level cache holds: 1.5 ns an object
- * there, 15 at 16 MiB.
+ * A batch is also sealed at 64 KiB of blocks, and a grace period begun when four of them wait, which bounds limbo to what a
+ * second-level cache holds: 1.5 ns an object there, 15 at 16 MiB. Not sooner, because beginning one interrupts every other
+ * processor that runs a thread of the program (trees on 2 threads: 53 ns of CPU a node with one for every batch, 44 so).
  * Model: tests/models/limbo.pml.
  */
 #include "limbo.h"
@@ -25,6 +26,7 @@
 #define AHEAD 8
 #define SPARES 24 /* empty batches a thread keeps: with more threads than processors a grace period takes a turn of one */
 #define SEAL_ITEMS 128 /* a grace period costs 1 to 2 us, 5 to 10 if it must interrupt another processor */
+#define BEGIN 4 /* batches */
 
 static pthread_mutex_t abandoned_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct oi_batch *abandoned; /* sealed; under the lock, but peeked at without */
@@ -68,8 +70,9 @@ static bool add(struct oi_thread *t, void *item, size_t bytes)
 	l->filling->item[l->filling->n++] = item;
 	l->bytes += bytes;
 	if (l->filling->n == OI_BATCH || (l->bytes >= OI_LIMBO_BYTES && l->filling->n >= SEAL_ITEMS) || l->bytes >= 16 * OI_LIMBO_BYTES) {
+		bool heavy = l->bytes >= BEGIN * OI_LIMBO_BYTES;
 		seal(l);
-		oi_limbo_reclaim(t, false);
+		oi_limbo_reclaim(t, heavy);
 	}
 	return true;
 }
@@ -167,7 +170,7 @@ void oi_limbo_reclaim(struct oi_thread *t, bool force)
 		seal(l);
 	/* The first may end a grace period that began before the batch was sealed. */
 	for (int i = 0; i < 2 && l->oldest && !ripe(l->oldest); i++)
-		oi_grace_try();
+		oi_grace_try(force || l->n_sealed >= BEGIN);
 	while (l->oldest && ripe(l->oldest))
 		free_oldest(t);
 	reclaim_abandoned(t);

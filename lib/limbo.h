@@ -45,7 +45,7 @@ void oi_limbo_reclaim(struct oi_thread *t, bool force);
  * lets others run, then reclaims.
  */
 void oi_limbo_catch_up(struct oi_thread *t);
-#define OI_LIMBO_MUCH 4 /* batches */
+#define OI_LIMBO_MUCH 8 /* batches */
 /* On behalf of threads that are outside: what piled up while a collection walked. Outside the gate. */
 void oi_limbo_reclaim_idle(void);
 /* A thread leaves: its batches go to whoever reclaims next. Inside the gate. */

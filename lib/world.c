@@ -244,16 +244,22 @@ bool oi_world_seize(struct oi_thread *t, void (*fn)(struct oi_thread *t, void *a
 	return done;
 }
 
+/* Under the registry lock. */
+static bool epoch_under_way(void)
+{
+	return oi_load_relaxed(&oi_world.epoch_done) != oi_load_relaxed(&oi_world.epoch);
+}
+
 /* Under the registry lock. The thread that keeps a grace period from being over, or NULL: it is. */
 static struct oi_thread *try_finish_epoch(void)
 {
-	uint64_t e = oi_load_relaxed(&oi_world.epoch);
-	if (oi_load_relaxed(&oi_world.epoch_done) == e) {
-		e = oi_add_acq_rel(&oi_world.epoch, 1) + 1; /* [G3] */
+	if (!epoch_under_way()) {
+		oi_add_acq_rel(&oi_world.epoch, 1); /* [G3] */
 		publish_requests();
 	} else if (!oi_world.membarrier) {
 		oi_gate_fence();
 	}
+	uint64_t e = oi_load_relaxed(&oi_world.epoch);
 	struct oi_thread *t, *self = oi_self;
 	oi_for_each_thread(t) {
 		/* The caller, if inside, frees: it holds no uncounted pointer unless its program pinned it. */
@@ -267,11 +273,12 @@ static struct oi_thread *try_finish_epoch(void)
 	return NULL;
 }
 
-void oi_grace_try(void)
+void oi_grace_try(bool begin)
 {
 	if (!oi_registry_trylock())
 		return;
-	try_finish_epoch();
+	if (begin || epoch_under_way())
+		try_finish_epoch();
 	oi_registry_unlock();
 }
 

@@ -48,7 +48,8 @@ uint64_t oi_world_start(struct oi_stop *stop);
 bool oi_world_seize(struct oi_thread *t, void (*fn)(struct oi_thread *t, void *arg), void *arg);
 
 /* Grace periods: one is over when every thread has been outside, or passed a safepoint, since it was asked for. */
-void oi_grace_try(void);  /* moves on if it can without waiting; callable inside the gate */
+/* Ends the one that is under way, if it can without waiting; if none is, and @begin, begins one. Callable inside the gate. */
+void oi_grace_try(bool begin);
 void oi_grace_wait(void); /* waits for a full one; outside the gate */
 
 #endif
