@@ -1,9 +1,10 @@
 /*
  * background.c - the collector thread and the reaper thread
  *
- * The collector runs automatic collections and, while merge queues are not empty, or much free memory is cached, a tick every
- * 4 ms that merges on behalf of owners that do not come by, and gives memory back. What they find without callbacks it frees
- * itself. It runs no user code but event functions, so a finalizer that blocks cannot stop it.
+ * The collector runs automatic collections and, while merge queues are not empty, memory waits for a grace period, or much that
+ * is free is cached, a tick every 4 ms that merges and reclaims on behalf of owners that do not come by, and gives memory back.
+ * What collections find without callbacks it frees itself. It runs no user code but event functions, so a finalizer that blocks
+ * cannot stop it.
  * The reaper runs finalizers and destroys: sets with callbacks found by automatic collections (in thread mode), dead objects
  * handed over by releases past their batch or found by the tick, strays.
  *
@@ -106,8 +107,8 @@ static bool go_on(struct worker *w, uint32_t *word)
 static void tick(void)
 {
 	oi_exchange_seq_cst(&want_tick, 0u); /* [B1] */
-	bool merges = oi_merge_drain_all(), piles = oi_pile_collect(false), cached = oi_heap_trim();
-	if (oi_threads_reap_gone() || merges || piles || cached)
+	bool merges = oi_merge_drain_all(), piles = oi_pile_collect(false), limbo = oi_limbo_tick(), cached = oi_heap_trim();
+	if (oi_threads_reap_gone() || merges || piles || limbo || cached)
 		oi_exchange_seq_cst(&want_tick, 1u); /* some owners were busy, or there is more: again */
 }
 

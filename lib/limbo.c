@@ -16,6 +16,7 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include "background.h"
 #include "gate.h"
 #include "heap.h"
 #include "object.h"
@@ -27,6 +28,7 @@
 #define SPARES 24 /* empty batches a thread keeps: with more threads than processors a grace period takes a turn of one */
 #define SEAL_ITEMS 128 /* a grace period costs 1 to 2 us, 5 to 10 if it must interrupt another processor */
 #define BEGIN 4 /* batches */
+#define TICKS 16 /* 64 ms: the collector has more urgent things to do, and freed memory is kept as long anyway */
 
 static pthread_mutex_t abandoned_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct oi_batch *abandoned; /* sealed; under the lock, but peeked at without */
@@ -47,6 +49,12 @@ static struct oi_batch *new_batch(struct oi_thread *t)
 	return b;
 }
 
+static void set_oldest(struct oi_limbo *l, struct oi_batch *b)
+{
+	l->oldest = b;
+	oi_store_relaxed(&l->since, b ? b->epoch : 0); /* recheck: whoever reclaims for idle threads looks */
+}
+
 static void seal(struct oi_limbo *l)
 {
 	struct oi_batch *b = l->filling;
@@ -55,7 +63,7 @@ static void seal(struct oi_limbo *l)
 	if (l->newest)
 		l->newest->next = b;
 	else
-		oi_store_relaxed(&l->oldest, b); /* recheck: oi_limbo_reclaim_idle */
+		set_oldest(l, b);
 	l->newest = b;
 	l->n_sealed++;
 	l->filling = NULL;
@@ -73,6 +81,8 @@ static bool add(struct oi_thread *t, void *item, size_t bytes)
 		bool heavy = l->bytes >= BEGIN * OI_LIMBO_BYTES;
 		seal(l);
 		oi_limbo_reclaim(t, heavy);
+		if (l->oldest)
+			oi_background_trim(); /* this thread may not come by again soon */
 	}
 	return true;
 }
@@ -156,7 +166,7 @@ static void free_oldest(struct oi_thread *t)
 {
 	struct oi_limbo *l = &t->limbo;
 	struct oi_batch *b = l->oldest;
-	oi_store_relaxed(&l->oldest, b->next); /* recheck: oi_limbo_reclaim_idle looks */
+	set_oldest(l, b->next);
 	if (!b->next)
 		l->newest = NULL;
 	l->n_sealed--;
@@ -193,14 +203,40 @@ static void reclaim_for(struct oi_thread *t, void *arg)
 		free_oldest(t);
 }
 
-void oi_limbo_reclaim_idle(void)
+/* What was sealed before @epoch; true: something is sealed. */
+static bool reclaim_sealed_before(uint64_t epoch)
 {
 	struct oi_thread *t;
+	bool any = false;
 	for (size_t i = 0; (t = oi_thread_record(i)); i++) {
-		bool more = oi_load_relaxed(&t->limbo.oldest) != NULL; /* recheck */
+		uint64_t since = oi_load_relaxed(&t->limbo.since); /* recheck */
+		bool more = since && since < epoch;
+		any |= since != 0;
 		while (more && oi_world_seize(t, reclaim_for, &more))
 			;
 	}
+	return any;
+}
+
+void oi_limbo_reclaim_idle(void)
+{
+	reclaim_sealed_before(UINT64_MAX);
+}
+
+bool oi_limbo_tick(void)
+{
+	static uint64_t done; /* when it was due last: what was sealed before that its thread could have freed */
+	static unsigned n;
+	bool due = n++ % TICKS == 0, any = reclaim_sealed_before(due ? done : 0) || oi_limbo_has_abandoned();
+	if (any && due) {
+		oi_gate_enter(oi_self);
+		oi_grace_try(true);
+		reclaim_abandoned(oi_self);
+		oi_gate_leave(oi_self);
+	}
+	if (due)
+		done = oi_load_relaxed(&oi_world.epoch_done); /* recheck */
+	return any;
 }
 
 void oi_limbo_abandon(struct oi_thread *t)
@@ -208,13 +244,14 @@ void oi_limbo_abandon(struct oi_thread *t)
 	struct oi_limbo *l = &t->limbo;
 	if (l->filling)
 		seal(l);
-	pthread_mutex_lock(&abandoned_lock);
 	if (l->oldest) {
+		pthread_mutex_lock(&abandoned_lock);
 		l->newest->next = abandoned;
 		oi_store_relaxed(&abandoned, l->oldest);
+		pthread_mutex_unlock(&abandoned_lock);
+		l->oldest = NULL;
+		oi_background_trim();
 	}
-	pthread_mutex_unlock(&abandoned_lock);
-	oi_store_relaxed(&l->oldest, NULL); /* recheck: oi_limbo_reclaim_idle */
 	oi_limbo_drop(t);
 }
 
@@ -233,7 +270,7 @@ void oi_limbo_drop(struct oi_thread *t)
 	unmap_list(l->filling);
 	unmap_list(l->oldest);
 	unmap_list(l->spare);
-	oi_store_relaxed(&l->oldest, NULL); /* recheck: oi_limbo_reclaim_idle */
+	set_oldest(l, NULL);
 	l->filling = l->newest = l->spare = NULL;
 	l->n_sealed = l->n_spare = 0;
 	l->bytes = 0;

@@ -18,6 +18,7 @@ struct oi_batch {
 struct oi_limbo {
 	struct oi_batch *filling;
 	struct oi_batch *oldest, *newest; /* sealed, in order */
+	uint64_t since; /* when the oldest was sealed; 0: there is none */
 	struct oi_batch *spare;
 	uint32_t n_sealed, n_spare;
 	size_t bytes; /* of blocks in the filling batch */
@@ -48,6 +49,11 @@ void oi_limbo_catch_up(struct oi_thread *t);
 #define OI_LIMBO_MUCH 8 /* batches */
 /* On behalf of threads that are outside: what piled up while a collection walked. Outside the gate. */
 void oi_limbo_reclaim_idle(void);
+/*
+ * From time to time, by the collector thread, outside the gate: the same for threads that have not come by since a grace period
+ * was over. True: something waits.
+ */
+bool oi_limbo_tick(void);
 /* A thread leaves: its batches go to whoever reclaims next. Inside the gate. */
 void oi_limbo_abandon(struct oi_thread *t);
 /* At shutdown, everybody gone: drops the batches themselves. */

@@ -291,6 +291,40 @@ static void heap_gives_large_objects_back(void **state)
 	assert_true(EVENTUALLY(bytes_reserved() < 100 * MB));
 }
 
+/* In and out of operations all the time, so that hardly a grace period is over at once. */
+static void *stay_busy(void *stop)
+{
+	struct node *n = make(1);
+
+	while (!atomic_load((atomic_bool *)stop))
+		ouro_release(ouro_retain(n));
+	ouro_release(n);
+	return NULL;
+}
+
+/* They were in a slot, so another thread might have the bare address. */
+static void heap_gives_shared_objects_back_beside_a_busy_thread(void **state)
+{
+	static struct blob *slot;
+	atomic_bool stop = false;
+	pthread_t t = thread_start(stay_busy, &stop);
+
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		ouro_give(&slot, ouro_new_items(&blob_type, 20 * MB));
+		assert_true(EVENTUALLY(bytes_reserved() < 100 * MB));
+	}
+	for (int i = 0; i < LOAD(100000); i++) {
+		ouro_give(&slot, ouro_new_items(&blob_type, 4000));
+		if (i % 100 == 0)
+			assert_true(EVENTUALLY(bytes_reserved() < 100 * MB));
+	}
+	ouro_store(&slot, NULL);
+	assert_true(EVENTUALLY(bytes_reserved() < 40 * MB));
+	atomic_store(&stop, true);
+	pthread_join(t, NULL);
+}
+
 /* The same amount again and again does not add up, whatever the sizes. */
 static void heap_does_not_grow_over_rounds(void **state)
 {
@@ -418,6 +452,7 @@ int main(void)
 		HEAP_CASE(heap_gives_memory_back_after_a_collection),
 		HEAP_CASE(heap_gives_memory_back_unasked),
 		HEAP_CASE(heap_gives_large_objects_back),
+		HEAP_CASE(heap_gives_shared_objects_back_beside_a_busy_thread),
 		HEAP_CASE(heap_does_not_grow_over_rounds),
 		HEAP_CASE(heap_uses_pages_of_exited_threads),
 		HEAP_CASE(heap_uses_pages_freed_after_their_thread),
