@@ -342,8 +342,7 @@ static OI_NOINLINE struct oi_page *next_page(struct oi_thread *t, unsigned bin)
 		b->current->current = false;
 		b->current = NULL;
 	}
-	if (!b->pages)
-		harvest(heap, false, HARVEST);
+	harvest(heap, false, HARVEST); /* though there is room: what is empty goes back, and comes anew in order */
 	struct oi_page *p = b->pages;
 	if (p)
 		bin_remove(heap, p);
