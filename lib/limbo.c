@@ -231,7 +231,7 @@ bool oi_limbo_tick(void)
 	if (any && due) {
 		oi_gate_enter(oi_self);
 		oi_grace_try(true);
-		reclaim_abandoned(oi_self);
+		oi_limbo_reclaim(oi_self, true);
 		oi_gate_leave(oi_self);
 	}
 	if (due)

@@ -39,7 +39,7 @@ OI_INLINE bool oi_limbo_put(struct oi_limbo *l, struct oi_header *h, size_t byte
 	return true;
 }
 void oi_limbo_add_weak(struct oi_thread *t, uint32_t index);
-/* Inside the gate. Frees what may be freed; @force seals the filling batch too. */
+/* Inside the gate. Frees what may be freed; @force: seals the filling batch too, and begins a grace period for however little. */
 void oi_limbo_reclaim(struct oi_thread *t, bool force);
 /*
  * Inside the gate, which it leaves and enters again. If much waits, for a thread that stands in its gate without a processor perhaps:
