@@ -21,6 +21,31 @@ static size_t process_threads(void)
 	return n;
 }
 
+/* How often the library's threads have gone to sleep. */
+static unsigned long library_sleeps(void)
+{
+	DIR *d = opendir("/proc/self/task");
+	unsigned long all = 0;
+
+	for (struct dirent *e; (e = readdir(d)) != NULL;) {
+		char path[300], line[200];
+		bool ours = false;
+		unsigned long n = 0;
+
+		snprintf(path, sizeof path, "/proc/self/task/%s/status", e->d_name);
+		FILE *f = e->d_name[0] == '.' ? NULL : fopen(path, "r");
+		while (f != NULL && fgets(line, sizeof line, f) != NULL) {
+			ours |= strncmp(line, "Name:\touro-", 11) == 0;
+			sscanf(line, "voluntary_ctxt_switches: %lu", &n);
+		}
+		if (f != NULL)
+			fclose(f);
+		all += ours ? n : 0;
+	}
+	closedir(d);
+	return all;
+}
+
 static size_t resident_bytes(void)
 {
 	unsigned long all = 0, resident = 0;
@@ -520,6 +545,48 @@ static void lifecycle_references_of_sleeping_threads_are_reported(void **state)
 	assert_int_equal(book_count(&journal, "d"), 2);
 }
 
+/* Something of every kind that the collector's tick sees to. */
+static void *leave_something_behind(void *slot)
+{
+	for (int i = 0; i < LOAD(30000); i++) {
+		struct node *pair = make_pair(&node_type, 1);
+
+		ouro_slot_give(slot, make(1));
+		ouro_slot_give((void **)&pair->left, leaf_new(i));
+		ouro_release(pair);
+	}
+	ouro_release(make_list(&node_type, 30000));
+	sleep_ms(20);
+	return NULL;
+}
+
+static bool asleep_for(unsigned ms)
+{
+	unsigned long before = library_sleeps();
+
+	sleep_ms(ms);
+	return library_sleeps() == before;
+}
+
+static void lifecycle_idle_threads_sleep(void **state)
+{
+	pthread_t t[3];
+	void *slot = NULL;
+
+	(void)state;
+	ouro_gc_enable();
+	for (int i = 0; i < 3; i++)
+		t[i] = thread_start(leave_something_behind, &slot);
+	leave_something_behind(&slot);
+	for (int i = 0; i < 3; i++)
+		pthread_join(t[i], NULL);
+	assert_true(library_sleeps() > 0);
+	assert_true(EVENTUALLY(asleep_for(200)));
+	ouro_gc_disable();
+	ouro_slot_store(&slot, NULL);
+	ouro_gc_collect(2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -541,6 +608,7 @@ int main(void)
 		HEAP_CASE(lifecycle_shutdown_refuses_when_pinned),
 		BARE_CASE(lifecycle_threads_live_on_into_the_next_heap),
 		BARE_CASE(lifecycle_thread_exits_after_its_heap),
+		HEAP_CASE(lifecycle_idle_threads_sleep),
 		HEAP_CASE(lifecycle_references_of_sleeping_threads_are_reported),
 	};
 
