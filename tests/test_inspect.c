@@ -284,7 +284,7 @@ static void *make_and_drop(void *arg)
 /* The other thread may still be filling it in: what is not a slot cannot be read. */
 static bool look(void *obj, void *arg)
 {
-	struct node *partner = ouro_load(&((struct node *)obj)->left);
+	struct node *partner = ouro_load(&((struct node *)obj)->right);
 
 	*(int *)arg += ouro_typeof(obj) != &node_type || (partner && ouro_typeof(partner) != &node_type);
 	ouro_release(partner);
