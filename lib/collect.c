@@ -223,7 +223,8 @@ static struct oi_set *collect_young(struct oi_thread *t, int generation, size_t 
 		if (c.whole && c.more) {
 			oi_event(OURO_GC_STOP, generation, 0, 0, oi_now_ns() - began);
 		} else {
-			oi_pace_young_done(&(struct oi_pace_young){ generation, c.candidates, c.references, c.survivors, c.promoted, worked, c.more });
+			oi_pace_young_done(&(struct oi_pace_young){ .generation = generation, .n = c.candidates,
+				.references = c.references, .survivors = c.survivors, .promoted = c.promoted, .ns = worked, .more = c.more });
 			report(&c, s, oi_now_ns() - began);
 		}
 	}

@@ -78,6 +78,7 @@ OI_INLINE void count_child(void *child, void *arg)
 	c->ring[i].h = h;
 }
 
+/* Those from @n on are members no more. */
 static void cut(struct oi_trial *tr, size_t n)
 {
 	for (size_t i = n; i < tr->set.n; i++)
@@ -227,15 +228,14 @@ bool oi_trial_result(struct oi_header *h)
 void oi_trial_end(struct oi_trial *tr)
 {
 	tr->overflowed = tr->guessed = false;
-	tr->n_reached = tr->n_references = 0;
+	tr->n_reached = 0;
 	oi_vector_trim(&tr->set, 1 << 16);
 	oi_vector_trim(&tr->stack, 1 << 16);
 }
 
 void oi_trial_give_up(struct oi_trial *tr)
 {
-	for (size_t i = 0; i < tr->set.n; i++)
-		oi_trial_result(tr->set.data[i]);
+	cut(tr, 0);
 	oi_trial_end(tr);
 }
 
