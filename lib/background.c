@@ -203,7 +203,7 @@ static void *reaper_main(void *arg)
 		while (serve(oi_self) && !oi_load_acquire(&quit))
 			;
 		tidy(oi_self);
-		oi_futex_wait(&reaper.word, word, oi_limbo_has_abandoned() ? TICK_NS : 0);
+		oi_futex_wait(&reaper.word, word, 0);
 	}
 	oi_thread_detach(oi_self);
 	return NULL;

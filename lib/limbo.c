@@ -81,8 +81,6 @@ static bool add(struct oi_thread *t, void *item, size_t bytes)
 		bool heavy = l->bytes >= BEGIN * OI_LIMBO_BYTES;
 		seal(l);
 		oi_limbo_reclaim(t, heavy);
-		if (l->oldest)
-			oi_background_trim(); /* this thread may not come by again soon */
 	}
 	return true;
 }
@@ -157,11 +155,6 @@ static void reclaim_abandoned(struct oi_thread *t)
 	}
 }
 
-bool oi_limbo_has_abandoned(void)
-{
-	return oi_load_relaxed(&abandoned) != NULL; /* recheck */
-}
-
 static void free_oldest(struct oi_thread *t)
 {
 	struct oi_limbo *l = &t->limbo;
@@ -183,6 +176,8 @@ void oi_limbo_reclaim(struct oi_thread *t, bool force)
 		oi_grace_try(force || l->n_sealed >= BEGIN);
 	while (l->oldest && ripe(l->oldest))
 		free_oldest(t);
+	if (l->oldest)
+		oi_background_trim(); /* this thread may not come by again soon */
 	reclaim_abandoned(t);
 }
 
@@ -227,8 +222,9 @@ bool oi_limbo_tick(void)
 {
 	static uint64_t done; /* when it was due last: what was sealed before that its thread could have freed */
 	static unsigned n;
-	bool due = n++ % TICKS == 0, any = reclaim_sealed_before(due ? done : 0) || oi_limbo_has_abandoned();
-	if (any && due) {
+	bool due = n++ % TICKS == 0, left = oi_load_relaxed(&abandoned) != NULL; /* recheck */
+	bool any = reclaim_sealed_before(due ? done : 0);
+	if (left || (any && due)) {
 		oi_gate_enter(oi_self);
 		oi_grace_try(true);
 		oi_limbo_reclaim(oi_self, true);
@@ -236,7 +232,7 @@ bool oi_limbo_tick(void)
 	}
 	if (due)
 		done = oi_load_relaxed(&oi_world.epoch_done); /* recheck */
-	return any;
+	return any || left;
 }
 
 void oi_limbo_abandon(struct oi_thread *t)

@@ -51,7 +51,7 @@ void oi_limbo_catch_up(struct oi_thread *t);
 void oi_limbo_reclaim_idle(void);
 /*
  * From time to time, by the collector thread, outside the gate: the same for threads that have not come by since a grace period
- * was over. True: something waits.
+ * was over, and what threads that left had waiting. True: something waits.
  */
 bool oi_limbo_tick(void);
 /* A thread leaves: its batches go to whoever reclaims next. Inside the gate. */
@@ -60,7 +60,5 @@ void oi_limbo_abandon(struct oi_thread *t);
 void oi_limbo_drop(struct oi_thread *t);
 void oi_limbo_drop_abandoned(void);
 void oi_limbo_fork(int phase); /* 0: before, 1: after */
-/* World stopped: every batch of every thread may be freed; called by the collector. */
-bool oi_limbo_has_abandoned(void);
 
 #endif
