@@ -6,7 +6,10 @@
 #include <sched.h>
 #include <stdlib.h>
 
-static unsigned long yield_one_in, collect_every, fail_at;
+#include "os.h"
+
+void (*oi_point_hook)(const char *point);
+static unsigned long yield_one_in, stall_us, collect_every, fail_at;
 static unsigned long n_allocations;
 static __thread uint64_t seed;
 static __thread unsigned long n_news;
@@ -20,6 +23,7 @@ static unsigned long number(const char *name)
 void oi_perturb_init(void)
 {
 	yield_one_in = number("OURO_PERTURB");
+	stall_us = number("OURO_STALL");
 	collect_every = number("OURO_COLLECT_EVERY");
 	fail_at = number("OURO_FAIL_ALLOC");
 }
@@ -41,11 +45,20 @@ void oi_perturb(void)
 	uint64_t r = next_random();
 	if (r % yield_one_in)
 		return;
-	if (r >> 63)
+	if (stall_us && (r >> 60 & 7) == 1)
+		oi_sleep_ns(stall_us * 1000);
+	else if (r >> 63)
 		sched_yield();
 	else
 		for (unsigned i = 0; i < ((r >> 32) & 1023); i++)
 			oi_pause();
+}
+
+void oi_point(const char *point)
+{
+	void (*hook)(const char *point) = oi_load_acquire(&oi_point_hook); /* pairs with the test's store */
+	if (unlikely(hook != NULL))
+		hook(point);
 }
 
 bool oi_perturb_fail(void)
