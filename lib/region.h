@@ -22,6 +22,7 @@
 #define OI_BITMAP (OI_BLOCKS / 64)
 
 struct oi_heap;
+struct oi_page_trial;
 
 enum oi_page_state { OI_PAGE_FREE, OI_PAGE_SMALL, OI_PAGE_LARGE };
 
@@ -55,7 +56,7 @@ struct oi_page {
 	struct oi_page *young_next, *kept_next;
 
 	/* ---- collector ---- */
-	uint32_t *degree; /* exact internal counts of this page's blocks, once one of them overflows its side byte */
+	struct oi_page_trial *trial; /* what a collection in a stop knows of few objects: trial.c */
 	struct oi_page_beside *beside; /* the same of a collection beside the mutators, and more: beside.h */
 
 	/* ---- any thread ---- */

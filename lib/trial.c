@@ -11,6 +11,12 @@
  * count lives in an array of the page, made when the first of its objects needs it: else garbage with an in-degree of 126
  * would never be found. Nothing is written into objects.
  *
+ * A stop does not stop plain code: while it lasts, a thread may move references in and out of containers that only traverse can
+ * see. So traverse is called once for each object, when references are counted, and its answer is written down; marking goes by
+ * that. Then a container that a thread works on, which is held by that thread or by what that thread holds, marks whatever was
+ * counted in it, wherever the reference has gone since. (Asked again for marking, it would no longer tell of what has just been
+ * moved out, and that would look like garbage.)
+ *
  * Memory is touched ahead by rings of 16 (150 ns an object over a cold random graph without, 30 with).
  */
 #include "trial.h"
@@ -32,15 +38,28 @@ bool oi_trial_add(struct oi_trial *tr, struct oi_header *h)
 
 /* ---- counting ---- */
 
+/* What few objects of a page need, by block. */
+struct oi_page_trial {
+	uint32_t degree[OI_BLOCKS]; /* exact internal counts */
+	uint32_t note[OI_BLOCKS];   /* where in the edges what traverse told of begins; 0: nowhere */
+};
+
+/* NULL: no memory. */
+static OI_COLD struct oi_page_trial *map_of(const struct oi_header *h)
+{
+	struct oi_page *p = oi_page_of(h);
+	if (!p->trial)
+		p->trial = oi_os_map(sizeof *p->trial);
+	return p->trial;
+}
+
 /* False: no memory; then it counts as held from outside, which is conservative. */
 static OI_COLD bool count_exactly(struct oi_header *h)
 {
-	struct oi_page *p = oi_page_of(h);
-	if (!p->degree)
-		p->degree = oi_os_map(OI_BLOCKS * sizeof(uint32_t));
-	if (!p->degree)
+	struct oi_page_trial *map = map_of(h);
+	if (!map)
 		return false;
-	uint32_t *d = &p->degree[oi_block_index(p, h)];
+	uint32_t *d = &map->degree[oi_block_index(oi_page_of(h), h)];
 	*d = *d ? *d + 1 : EXACT - 1;
 	return true;
 }
@@ -78,6 +97,50 @@ OI_INLINE void count_child(void *child, void *arg)
 	c->ring[i].h = h;
 }
 
+struct noter {
+	struct oi_trial *tr;
+	struct counter *c;
+};
+
+/* What could not be written down is not counted: then it is held from outside. */
+static void note_child(void *child, void *arg)
+{
+	struct noter *n = arg;
+	if (likely(oi_vector_push(&n->tr->edges, oi_header_of(child))))
+		count_child(child, n->c);
+	else
+		n->c->guessed = true;
+}
+
+/* Without memory it is not asked, and what it refers to is held from outside. */
+static OI_NOINLINE void note_references(struct oi_trial *tr, struct oi_header *h, const ouro_type *type, struct counter *c)
+{
+	struct oi_page_trial *map = map_of(h);
+	struct oi_vector *e = &tr->edges;
+	struct noter n = { tr, c };
+	ouro_visitor v = { note_child, &n };
+	size_t first = e->n + 2;
+	if (!map || first > UINT32_MAX || !oi_vector_push(e, h) || !oi_vector_push(e, NULL)) {
+		e->n = first - 2;
+		c->guessed = true;
+		return;
+	}
+	map->note[oi_block_index(oi_page_of(h), h)] = (uint32_t)first;
+	type->traverse(oi_object_of(h), &v);
+	e->data[first - 1] = (void *)(e->n - first);
+}
+
+OI_INLINE void count_references(struct oi_trial *tr, struct oi_header *h, struct counter *c)
+{
+	const struct oi_type *d = oi_described(h);
+	oi_visit_fixed(h, d, count_child, c);
+	if (likely(d->flat))
+		return;
+	oi_visit_items_of(h, d->type, count_child, c);
+	if (d->type->traverse)
+		note_references(tr, h, d->type, c);
+}
+
 /* Those from @n on are members no more. */
 static void cut(struct oi_trial *tr, size_t n)
 {
@@ -95,7 +158,7 @@ static bool count_internal(struct oi_trial *tr, size_t most)
 	for (; i < n && likely(c.next <= most); i++) {
 		if (i + 8 < n)
 			__builtin_prefetch(set[i + 8]);
-		oi_visit_all(set[i], count_child, &c);
+		count_references(tr, set[i], &c);
 	}
 	for (unsigned k = 0; k < RING; k++)
 		if (c.ring[k].side)
@@ -113,16 +176,42 @@ static int64_t internal_count(const struct oi_header *h, uint8_t side)
 	if (likely(n < EXACT))
 		return (int64_t)n - 1;
 	struct oi_page *p = oi_page_of(h);
-	return p->degree ? (int64_t)p->degree[oi_block_index(p, h)] : -1;
+	return p->trial ? (int64_t)p->trial->degree[oi_block_index(p, h)] : -1;
 }
 
 #if OURO_CHECKED
+struct recount {
+	const struct oi_header *h;
+	int64_t n;
+};
+
+static void recount_child(void *child, void *arg)
+{
+	struct recount *r = arg;
+	r->n += oi_header_of(child) == r->h;
+}
+
+/* Once more, as a reference that a thread moves from one container to another meanwhile may have been counted in both. */
+static int64_t recount(const struct oi_trial *tr, const struct oi_header *h)
+{
+	struct recount r = { h, 0 };
+	for (size_t i = 0; i < tr->set.n; i++)
+		oi_visit_all(tr->set.data[i], recount_child, &r);
+	return r.n;
+}
+
+#define RECOUNTS 3
+
 static void check_internal_counts(const struct oi_trial *tr)
 {
 	for (size_t i = 0; i < tr->set.n; i++) {
 		struct oi_header *h = tr->set.data[i];
-		if (!(oi_flags(h) & OI_FLAG_IMMORTAL))
-			oi_check_internal(h, oi_references(h) - tr->hold, internal_count(h, *oi_side_of(h)));
+		if (oi_flags(h) & OI_FLAG_IMMORTAL)
+			continue;
+		int64_t references = oi_references(h) - tr->hold, internal = internal_count(h, *oi_side_of(h));
+		for (int n = 0; internal > references && n < RECOUNTS; n++)
+			internal = recount(tr, h);
+		oi_check_internal(h, references, internal);
 	}
 }
 #else
@@ -150,6 +239,27 @@ OI_INLINE void push_child(void *child, void *arg)
 		tr->overflowed = true;
 }
 
+/* What was written down of it. */
+static OI_NOINLINE void push_noted(struct oi_trial *tr, struct oi_header *h)
+{
+	struct oi_page *p = oi_page_of(h);
+	size_t first = p->trial ? p->trial->note[oi_block_index(p, h)] : 0;
+	size_t n = first ? (size_t)tr->edges.data[first - 1] : 0;
+	for (size_t i = first; i < first + n; i++)
+		push_child(oi_object_of(tr->edges.data[i]), tr);
+}
+
+OI_INLINE void push_references(struct oi_trial *tr, struct oi_header *h)
+{
+	const struct oi_type *d = oi_described(h);
+	oi_visit_fixed(h, d, push_child, tr);
+	if (likely(d->flat))
+		return;
+	oi_visit_items_of(h, d->type, push_child, tr);
+	if (d->type->traverse)
+		push_noted(tr, h);
+}
+
 static void mark_from_stack(struct oi_trial *tr)
 {
 	struct oi_header *ring[RING];
@@ -168,7 +278,7 @@ static void mark_from_stack(struct oi_trial *tr)
 			continue;
 		*side |= MARK;
 		tr->n_reached++;
-		oi_visit_all(h, push_child, tr);
+		push_references(tr, h);
 	}
 }
 
@@ -179,7 +289,7 @@ static void mark_again(struct oi_trial *tr)
 		tr->overflowed = false;
 		for (size_t i = 0; i < tr->set.n; i++)
 			if (*oi_side_of(tr->set.data[i]) & MARK) {
-				oi_visit_all(tr->set.data[i], push_child, tr);
+				push_references(tr, tr->set.data[i]);
 				mark_from_stack(tr);
 			}
 	}
@@ -198,7 +308,7 @@ static void mark(struct oi_trial *tr)
 			continue;
 		*side |= MARK;
 		tr->n_reached++;
-		oi_visit_all(set[i], push_child, tr);
+		push_references(tr, set[i]);
 		mark_from_stack(tr);
 	}
 	mark_again(tr);
@@ -212,12 +322,19 @@ bool oi_trial_run(struct oi_trial *tr, size_t most)
 	return whole;
 }
 
-void oi_trial_forget_exact(struct oi_header *h)
+void oi_trial_forget_page(struct oi_header *h)
 {
 	struct oi_page *p = oi_page_of(h);
-	if (p->degree)
-		oi_os_unmap(p->degree, OI_BLOCKS * sizeof(uint32_t));
-	p->degree = NULL;
+	if (p->trial)
+		oi_os_unmap(p->trial, sizeof *p->trial);
+	p->trial = NULL;
+}
+
+static void forget_edges(struct oi_trial *tr)
+{
+	for (size_t i = 0; i < tr->edges.n; i += 2 + (size_t)tr->edges.data[i + 1])
+		oi_trial_forget_page(tr->edges.data[i]);
+	oi_vector_trim(&tr->edges, 1 << 16);
 }
 
 bool oi_trial_result(struct oi_header *h)
@@ -229,6 +346,7 @@ void oi_trial_end(struct oi_trial *tr)
 {
 	tr->overflowed = tr->guessed = false;
 	tr->n_reached = 0;
+	forget_edges(tr);
 	oi_vector_trim(&tr->set, 1 << 16);
 	oi_vector_trim(&tr->stack, 1 << 16);
 }
@@ -243,4 +361,5 @@ void oi_trial_free(struct oi_trial *tr)
 {
 	oi_vector_free(&tr->set);
 	oi_vector_free(&tr->stack);
+	oi_vector_free(&tr->edges);
 }

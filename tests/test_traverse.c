@@ -283,6 +283,54 @@ static void traverse_opaque_bears_uncounted_moves(void **state)
 	assert_all_is_collected(0);
 }
 
+/*
+ * In the middle of the stop, as soon as traverse has looked, a thread that runs plain code takes the reference out: here the
+ * traverse itself does it for that thread, which is the same instant every time.
+ */
+static void *_Atomic taken_out;
+
+static void robbed_traverse(void *obj, ouro_visitor *v)
+{
+	struct box *b = obj;
+	void *child = atomic_load(&b->item[0]);
+
+	ouro_visit(v, child);
+	if (child != NULL && atomic_load(&taken_out) == NULL) {
+		atomic_store(&taken_out, child);
+		atomic_store(&b->item[0], NULL);
+	}
+}
+
+static const ouro_type robbed_type = {
+	.name = "robbed", .size = sizeof(struct box), .traverse = robbed_traverse, .clear = box_clear,
+	.destroy = counted_destroy,
+};
+
+/* A container that the thread holds, and an object that only it refers to. */
+static void rob(int generation)
+{
+	struct box *b = box_new(&robbed_type);
+
+	counters_clear();
+	atomic_store(&taken_out, NULL);
+	box_fill(b, 0, make_of(&counted_type, 7));
+	assert_int_equal(ouro_gc_collect(generation), 0);
+	struct node *n = atomic_load(&taken_out);
+	assert_non_null(n);
+	assert_int_equal(atomic_load(&n_destroyed), 0);
+	assert_int_equal(ouro_refcount(n), 1);
+	ouro_release(n);
+	ouro_release(b);
+	assert_int_equal(atomic_load(&n_destroyed), 2);
+}
+
+static void traverse_is_asked_once_in_a_stop(void **state)
+{
+	(void)state;
+	for (int generation = 0; generation < 3; generation++)
+		rob(generation);
+}
+
 /* ---- a concurrent traverse that takes its time ---- */
 
 static atomic_bool hold_it, in_it, destroyed, destroyed_in_it;
@@ -432,6 +480,7 @@ int main(void)
 		HEAP_CASE(traverse_opaque_needs_stops),
 		HEAP_CASE(traverse_opaque_stops_do_not_count_a_list),
 		HEAP_CASE(traverse_opaque_bears_uncounted_moves),
+		HEAP_CASE(traverse_is_asked_once_in_a_stop),
 		HEAP_CASE(traverse_is_over_before_destroy),
 		HEAP_CASE(traverse_may_report_what_is_gone),
 		HEAP_CASE(traverse_opaque_suspects_are_let_go_in_linear_time),
