@@ -36,8 +36,10 @@ static void read_graph(struct graph *g, struct oi_header *root)
 	g->cut = !g->max;
 	g->ok = g->cut || oi_trial_add(&g->nodes, root);
 	for (size_t i = 0; i < g->nodes.set.n && g->ok; i++) {
-		g->from = oi_object_of(g->nodes.set.data[i]);
-		oi_visit_all(g->nodes.set.data[i], add_edge, g);
+		struct oi_header *h = g->nodes.set.data[i];
+		g->from = oi_object_of(h);
+		if (oi_is_whole(h))
+			oi_visit_all(h, add_edge, g);
 	}
 	for (size_t i = 0; i < g->nodes.set.n; i++) {
 		struct oi_header *h = g->nodes.set.data[i];

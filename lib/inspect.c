@@ -101,7 +101,8 @@ ssize_t ouro_gc_referents(void *obj, ouro_object_visitor fn, void *arg)
 	if (refuse(!fn || !obj))
 		return -1;
 	oi_world_stop(&stop);
-	oi_visit_all(oi_header_of(obj), take_child, &s);
+	if (oi_is_whole(oi_header_of(obj)))
+		oi_visit_all(oi_header_of(obj), take_child, &s);
 	oi_world_start(&stop);
 	return visit(&s.v, s.ok, fn, arg);
 }

@@ -29,6 +29,7 @@
 
 #include "background.h"
 #include "candidate.h"
+#include "check.h"
 #include "count.h"
 #include "death.h"
 #include "log.h"
@@ -107,6 +108,7 @@ static void merge_child(void *child, void *arg)
 {
 	struct ahead *a = arg;
 	struct oi_header *h = oi_header_of(child);
+	oi_check_object(h, "merging ahead");
 	if (!a->budget || oi_load_relaxed(&h->own) != a->owner->key) /* owner */
 		return;
 	a->budget--;

@@ -21,7 +21,8 @@ bool oi_merge_recover(struct oi_thread *t, struct oi_header *h);
 bool oi_merge_any(void);
 /*
  * Merges the objects below @h, which is dead, as far as they look like dying with it and @owner owns them. Caller: as for a
- * merge, the owner inside its gate or whoever keeps it outside. Uses 8 KiB of stack.
+ * merge, the owner inside its gate or whoever keeps it outside. @h still has all its references: its slots are followed, and
+ * what a released one names may be anything. Uses 8 KiB of stack.
  */
 void oi_merge_ahead(struct oi_thread *owner, struct oi_header *h);
 /* World stopped: merges the object. For collections, and for objects whose owner vanished. */

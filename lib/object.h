@@ -158,6 +158,18 @@ OI_INLINE bool oi_is_silent(const struct oi_header *h)
 	return oi_described(h)->silent && !(oi_flags(h) & OI_FLAG_WEAK);
 }
 
+/*
+ * Do its slots refer to what they name? Not of one that is being taken apart, dead by count or in a set that is: a released
+ * reference stays in its slot, and what it referred to may be gone. (Before that comes the finalizer, which may use all.) For
+ * walks that follow whatever they reach, in a stop.
+ */
+OI_INLINE bool oi_is_whole(const struct oi_header *h)
+{
+	uint8_t flags = oi_flags(h);
+	bool set_goes = (flags & (OI_FLAG_GARBAGE | OI_FLAG_SEALED)) == (OI_FLAG_GARBAGE | OI_FLAG_SEALED);
+	return !set_goes && (!oi_is_dead(h) || (flags & OI_FLAG_FINALIZING));
+}
+
 /* No user code, and nothing else that would have to leave the gate. */
 OI_INLINE bool oi_dies_inside(const struct oi_type *d, uint8_t flags)
 {

@@ -44,6 +44,7 @@ void oi_pile_hand_over(struct oi_header *h)
 	oi_background_reap();
 }
 
+/* Not begun yet: it has all its references. */
 void oi_pile_hand_over_hand(struct oi_thread *t)
 {
 	oi_gate_enter(t);
@@ -68,11 +69,18 @@ static void hand_over_frames(struct oi_thread *t)
 	pthread_mutex_unlock(&pile_lock);
 }
 
+/* The frame on top, unless some of its references are released already: what those referred to may be anything by now. */
+static void merge_ahead_of_top(struct oi_thread *t)
+{
+	const struct oi_vector *v = &t->deaths.frames;
+	if (!v->data[v->n - 1])
+		oi_merge_ahead(t, v->data[v->n - 2]);
+}
+
 /* By the owner inside its gate, or by who keeps it out of it. */
 static void hand_over_all(struct oi_thread *t)
 {
-	struct oi_vector *v = &t->deaths.frames;
-	oi_merge_ahead(t, v->data[v->n - 2]);
+	merge_ahead_of_top(t);
 	hand_over_frames(t);
 	oi_background_reap();
 }

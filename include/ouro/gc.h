@@ -68,7 +68,8 @@ OURO_API size_t ouro_gc_freeze_count(void);
 
 /*
  * Listings. They visit, and return how many objects were visited; -1 with errno EINVAL. Dying and frozen objects are left
- * out. objects: the traversable ones of a generation (-1: every one). referents: what @obj (borrowed) refers to;
+ * out. objects: the traversable ones of a generation (-1: every one). referents: what @obj (borrowed) refers to; nothing
+ * once its references are being released, as in its clear and destroy;
  * referrers: the traversable objects that refer to it. EDEADLK when pinned.
  */
 OURO_API ssize_t ouro_gc_objects(int generation, ouro_object_visitor fn, void *arg);

@@ -28,7 +28,8 @@ typedef enum ouro_stats_format { OURO_STATS_TEXT, OURO_STATS_JSON, OURO_STATS_OP
 OURO_API int ouro_stats_write(FILE *f, ouro_stats_format format);
 
 /*
- * ouro_dump_dot - the graph below @root (borrowed), for Graphviz
+ * ouro_dump_dot - the graph below @root (borrowed), for Graphviz; an object whose references are being released, as in its
+ *                 clear and destroy, has nothing below it
  * @max: at most that many objects; the rest shows as one "..." node
  *
  * Return:  0; EINVAL (f or root NULL); ENOMEM; EIO; EDEADLK when pinned.
