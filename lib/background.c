@@ -24,6 +24,7 @@
 #include "gate.h"
 #include "heap.h"
 #include "limbo.h"
+#include "lock.h"
 #include "merge.h"
 #include "os.h"
 #include "pace.h"
@@ -45,7 +46,6 @@ struct worker {
 static struct worker collector, reaper;
 static uint32_t quit, want_collect, want_tick, want_reap;
 static uint32_t must_start; /* after a fork */
-static pthread_mutex_t start_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void wake(struct worker *w)
 {
@@ -232,7 +232,7 @@ static int start_one(struct worker *w, void *(*fn)(void *arg))
 
 int oi_background_start(void)
 {
-	pthread_mutex_lock(&start_lock);
+	oi_lock(OI_LOCK_START);
 	oi_store_release(&quit, 0u);
 	oi_store_relaxed(&want_tick, 1u); /* after a fork there may be something to merge */
 	int error = start_one(&collector, collector_main);
@@ -240,7 +240,7 @@ int oi_background_start(void)
 		error = start_one(&reaper, reaper_main);
 	if (!error)
 		oi_store_relaxed(&must_start, 0u);
-	pthread_mutex_unlock(&start_lock);
+	oi_unlock(OI_LOCK_START);
 	if (error)
 		oi_background_stop();
 	return error;
@@ -257,19 +257,19 @@ static void stop_one(struct worker *w)
 
 void oi_background_stop(void)
 {
-	pthread_mutex_lock(&start_lock);
+	oi_lock(OI_LOCK_START);
 	oi_store_release(&quit, 1u);
 	stop_one(&collector);
 	stop_one(&reaper);
 	want_collect = want_tick = want_reap = 0;
 	must_start = 0;
-	pthread_mutex_unlock(&start_lock);
+	oi_unlock(OI_LOCK_START);
 }
 
 void oi_background_fork_child(void)
 {
 	collector.started = reaper.started = false;
-	pthread_mutex_init(&start_lock, NULL);
+	oi_lock_renew(OI_LOCK_START);
 	/* Whatever was asked of them is still to be done: both look for work when they start. */
 	want_collect = want_tick = want_reap = 0;
 	oi_store_relaxed(&must_start, 1u);

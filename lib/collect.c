@@ -16,7 +16,6 @@
 #include "collect.h"
 
 #include <errno.h>
-#include <pthread.h>
 
 #include "background.h"
 #include "death.h"
@@ -29,6 +28,7 @@
 #include "generation.h"
 #include "heap.h"
 #include "limbo.h"
+#include "lock.h"
 #include "log.h"
 #include "merge.h"
 #include "os.h"
@@ -40,7 +40,6 @@
 #include "verify.h"
 #include "weak.h"
 
-static pthread_mutex_t collect_lock = PTHREAD_MUTEX_INITIALIZER;
 static __thread unsigned locked_by_me; /* times: it nests */
 static unsigned n_holding_off;  /* threads that ask for a full collection, and no automatic one may begin */
 static __thread unsigned holding_off;
@@ -50,13 +49,13 @@ static uint64_t n_collections[3], n_collected[3], duration_ns[3];
 void oi_collect_lock(void)
 {
 	if (!locked_by_me++)
-		pthread_mutex_lock(&collect_lock);
+		oi_lock(OI_LOCK_COLLECT);
 }
 
 void oi_collect_unlock(void)
 {
 	if (!--locked_by_me)
-		pthread_mutex_unlock(&collect_lock);
+		oi_unlock(OI_LOCK_COLLECT);
 }
 
 bool oi_collect_locked_by_me(void)
@@ -467,7 +466,7 @@ void oi_collect_fork(int phase)
 		n_holding_off = holding_off;
 		/* Forked inside a pinned region, without the lock: whoever else held it is gone. */
 		if (!locked_by_me)
-			collect_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+			oi_lock_renew(OI_LOCK_COLLECT);
 	} else if (!had_it) {
 		oi_collect_unlock();
 	}

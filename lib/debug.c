@@ -2,16 +2,15 @@
 #include "debug.h"
 
 #include <errno.h>
-#include <pthread.h>
 
 #include "count.h"
 #include "gate.h"
+#include "lock.h"
 #include "log.h"
 #include "runtime.h"
 
 static unsigned debug_flags;
 static uint64_t n_kept[3];
-static pthread_mutex_t garbage_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct oi_vector garbage; /* headers, one reference each; under the lock */
 
 void oi_debug_report(const struct oi_set *s, size_t candidates, uint64_t ns)
@@ -30,7 +29,7 @@ bool oi_debug_save(struct oi_set *s)
 	if (!(oi_load_relaxed(&debug_flags) & OURO_DEBUG_SAVEALL) || oi_runtime.shutting_down)
 		return false;
 	size_t n = 0;
-	pthread_mutex_lock(&garbage_lock);
+	oi_lock(OI_LOCK_GARBAGE);
 	for (; n < s->objects.n; n++) {
 		struct oi_header *h = s->objects.data[n];
 		if (!oi_vector_push(&garbage, h)) /* the set's hold becomes the list's reference */
@@ -40,7 +39,7 @@ bool oi_debug_save(struct oi_set *s)
 	bool all = n == s->objects.n;
 	if (all)
 		s->objects.n = 0; /* under the lock: the child of a fork finds each in one of the two */
-	pthread_mutex_unlock(&garbage_lock);
+	oi_unlock(OI_LOCK_GARBAGE);
 	oi_add_relaxed(&n_kept[s->generation], n);
 	if (!all) {
 		/* No memory to list the rest. They are reachable from what is kept, or unreachable still: give them back whole. */
@@ -66,14 +65,6 @@ void oi_debug_shutdown(void)
 	oi_store_relaxed(&debug_flags, 0);
 }
 
-void oi_debug_fork(int phase)
-{
-	if (phase == 0)
-		pthread_mutex_lock(&garbage_lock);
-	else
-		pthread_mutex_unlock(&garbage_lock);
-}
-
 /* ---- public ---- */
 
 void ouro_gc_set_debug(unsigned flags)
@@ -90,10 +81,14 @@ unsigned ouro_gc_get_debug(void)
 /* The i-th, with a reference, so that it survives a clear meanwhile. */
 static void *garbage_at(size_t i)
 {
-	pthread_mutex_lock(&garbage_lock);
-	void *obj = i < garbage.n ? ouro_retain(oi_object_of(garbage.data[i])) : NULL;
-	pthread_mutex_unlock(&garbage_lock);
-	return obj;
+	struct oi_thread *t = oi_enter(); /* first: who holds the lock must not wait at a gate */
+	oi_lock(OI_LOCK_GARBAGE);
+	struct oi_header *h = i < garbage.n ? garbage.data[i] : NULL;
+	if (h)
+		oi_retain(t, h);
+	oi_unlock(OI_LOCK_GARBAGE);
+	oi_gate_leave(t);
+	return h ? oi_object_of(h) : NULL;
 }
 
 ssize_t ouro_gc_garbage(ouro_object_visitor fn, void *arg)
@@ -118,10 +113,10 @@ ssize_t ouro_gc_garbage(ouro_object_visitor fn, void *arg)
 void ouro_gc_garbage_clear(void)
 {
 	oi_current();
-	pthread_mutex_lock(&garbage_lock);
+	oi_lock(OI_LOCK_GARBAGE);
 	struct oi_vector v = garbage;
 	garbage = (struct oi_vector){ 0 };
-	pthread_mutex_unlock(&garbage_lock);
+	oi_unlock(OI_LOCK_GARBAGE);
 	for (size_t i = 0; i < v.n; i++)
 		ouro_release(oi_object_of(v.data[i]));
 	oi_vector_free(&v);

@@ -10,6 +10,5 @@ void oi_debug_report(const struct oi_set *s, size_t candidates, uint64_t ns);
 bool oi_debug_save(struct oi_set *s);
 uint64_t oi_debug_kept(int generation);
 void oi_debug_shutdown(void);
-void oi_debug_fork(int phase);
 
 #endif

@@ -8,15 +8,13 @@
 #include "events.h"
 
 #include <errno.h>
-#include <pthread.h>
 
-#include "fork.h"
 #include "gate.h"
+#include "lock.h"
 #include "os.h"
 
 #define LISTENERS 64
 
-static pthread_mutex_t listeners_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
 	ouro_gc_listener fn;
 	void *arg;
@@ -27,11 +25,11 @@ static __thread bool in_listener;
 
 static void call(uint32_t i, const ouro_gc_event *e)
 {
-	pthread_mutex_lock(&listeners_lock);
+	oi_lock(OI_LOCK_LISTENERS);
 	ouro_gc_listener fn = listener[i].fn;
 	void *arg = listener[i].arg;
 	oi_add_relaxed(&delivering, 1u); /* [V1] */
-	pthread_mutex_unlock(&listeners_lock);
+	oi_unlock(OI_LOCK_LISTENERS);
 	if (fn) {
 		in_listener = true;
 		fn(e, arg);
@@ -52,7 +50,7 @@ int ouro_gc_on_event(ouro_gc_listener fn, void *arg)
 	oi_current();
 	if (!fn)
 		return EINVAL;
-	pthread_mutex_lock(&listeners_lock);
+	oi_lock(OI_LOCK_LISTENERS);
 	uint32_t i = 0;
 	while (i < n_listeners && listener[i].fn)
 		i++;
@@ -62,7 +60,7 @@ int ouro_gc_on_event(ouro_gc_listener fn, void *arg)
 		if (i == n_listeners)
 			oi_store_relaxed(&n_listeners, i + 1);
 	}
-	pthread_mutex_unlock(&listeners_lock);
+	oi_unlock(OI_LOCK_LISTENERS);
 	return i < LISTENERS ? 0 : ENOMEM;
 }
 
@@ -72,13 +70,13 @@ int ouro_gc_off_event(ouro_gc_listener fn, void *arg)
 	if (!fn)
 		return EINVAL;
 	int error = ENOENT;
-	pthread_mutex_lock(&listeners_lock);
+	oi_lock(OI_LOCK_LISTENERS);
 	for (uint32_t i = 0; i < n_listeners && error; i++)
 		if (listener[i].fn == fn && listener[i].arg == arg) {
 			listener[i].fn = NULL;
 			error = 0;
 		}
-	pthread_mutex_unlock(&listeners_lock);
+	oi_unlock(OI_LOCK_LISTENERS);
 	while (!error && !in_listener && oi_load_acquire(&delivering)) /* [V1] */
 		oi_sleep_ns(20000);
 	return error;
@@ -86,19 +84,14 @@ int ouro_gc_off_event(ouro_gc_listener fn, void *arg)
 
 void oi_events_shutdown(void)
 {
-	pthread_mutex_lock(&listeners_lock);
+	oi_lock(OI_LOCK_LISTENERS);
 	for (uint32_t i = 0; i < n_listeners; i++)
 		listener[i].fn = NULL;
 	oi_store_relaxed(&n_listeners, 0);
-	pthread_mutex_unlock(&listeners_lock);
+	oi_unlock(OI_LOCK_LISTENERS);
 }
 
-void oi_events_fork(int phase)
+void oi_events_fork_child(void)
 {
-	if (phase == OI_FORK_PREPARE)
-		pthread_mutex_lock(&listeners_lock);
-	else
-		pthread_mutex_unlock(&listeners_lock);
-	if (phase == OI_FORK_CHILD)
-		oi_store_relaxed(&delivering, in_listener);
+	oi_store_relaxed(&delivering, in_listener);
 }

@@ -6,6 +6,6 @@
 
 void oi_event(ouro_gc_phase phase, int generation, uint64_t candidates, uint64_t collected, uint64_t ns);
 void oi_events_shutdown(void);
-void oi_events_fork(int phase);
+void oi_events_fork_child(void);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * fork.c - a working heap in the child
  *
- * Before: no young collection runs (its lock is taken), the world is stopped, and every lock of the library is held, so that the
- * child inherits everything whole. A full collection may be anywhere between two of its slices: it goes on in the parent, and
+ * Before: no young collection runs (its lock is taken), the world is stopped, and the locks of the library are held (lock.c), so
+ * that the child inherits everything whole. A full collection may be anywhere between two of its slices: it goes on in the parent, and
  * the child undoes it, or carries it out if its garbage is dead already (oi_full_inherit). The forking thread may be pinned.
  * Then a collection may be waiting for it to stop the world, and it must not wait for that collection: it takes no collection
  * lock, the stop gives way (world.c), and the child makes the lock new; a young collection has nothing half done outside its
@@ -22,30 +22,23 @@
 
 #include "background.h"
 #include "collect.h"
-#include "debug.h"
 #include "events.h"
 #include "full.h"
 #include "gate.h"
 #include "heap.h"
 #include "limbo.h"
-#include "log.h"
+#include "lock.h"
 #include "merge.h"
 #include "os.h"
 #include "pile.h"
 #include "runtime.h"
 #include "set.h"
 #include "thread.h"
-#include "watch.h"
 #include "weak.h"
 
 /* Of this thread's fork: others may be on their way into theirs. */
 static __thread struct oi_stop stop;
 static __thread bool prepared, pinned;
-
-/* Innermost last; the other way round afterwards. */
-static void (*const locks[])(int phase) = { oi_events_fork, oi_set_fork, oi_debug_fork, oi_pile_fork, oi_watch_fork,
-					    oi_weak_fork, oi_limbo_fork, oi_log_fork };
-#define N_LOCKS (sizeof locks / sizeof *locks)
 
 static void before(void)
 {
@@ -58,23 +51,14 @@ static void before(void)
 	else
 		oi_collect_fork(OI_FORK_PREPARE);
 	oi_world_stop_to_fork(&stop);
-	for (size_t i = 0; i < N_LOCKS; i++)
-		locks[i](OI_FORK_PREPARE);
-	oi_heap_lock();
-}
-
-static void unlock_all(int phase)
-{
-	oi_heap_unlock();
-	for (size_t i = N_LOCKS; i-- > 0;)
-		locks[i](phase);
+	oi_locks_prepare_fork();
 }
 
 static void in_parent(void)
 {
 	if (!prepared)
 		return;
-	unlock_all(OI_FORK_PARENT);
+	oi_locks_after_fork();
 	if (pinned)
 		oi_store_release(&oi_self->forking, false);
 	oi_world_start(&stop);
@@ -103,7 +87,9 @@ static void in_child(void)
 {
 	if (!prepared)
 		return;
-	unlock_all(OI_FORK_CHILD);
+	oi_locks_after_fork();
+	oi_lock_renew(OI_LOCK_RUNTIME);
+	oi_events_fork_child();
 	if (pinned) {
 		oi_self->forking = false;
 		oi_collect_fork(OI_FORK_CHILD); /* first: what follows may start the collector */

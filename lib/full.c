@@ -12,31 +12,29 @@
  */
 #include "full.h"
 
-#include <pthread.h>
-
 #include "commit.h"
 #include "count.h"
 #include "death.h"
 #include "generation.h"
 #include "heap.h"
+#include "lock.h"
 #include "log.h"
 #include "suspect.h"
 #include "weak.h"
 
-static pthread_mutex_t full_lock = PTHREAD_MUTEX_INITIALIZER;
 static __thread bool locked_by_me;
 static struct oi_pass pass; /* under the lock */
 
 void oi_full_lock(void)
 {
-	pthread_mutex_lock(&full_lock);
+	oi_lock(OI_LOCK_FULL);
 	locked_by_me = true;
 }
 
 void oi_full_unlock(void)
 {
 	locked_by_me = false;
-	pthread_mutex_unlock(&full_lock);
+	oi_unlock(OI_LOCK_FULL);
 }
 
 bool oi_full_locked_by_me(void)
@@ -207,11 +205,11 @@ size_t oi_full_finish(struct oi_thread *t)
 bool oi_full_promote(void)
 {
 	bool mine = locked_by_me; /* a collection of the old objects: what was young is none of its members */
-	if (!mine && pthread_mutex_trylock(&full_lock))
+	if (!mine && !oi_trylock(OI_LOCK_FULL))
 		return false;
 	oi_generation_make_all_old(&pass.young, false);
 	if (!mine)
-		pthread_mutex_unlock(&full_lock);
+		oi_unlock(OI_LOCK_FULL);
 	return true;
 }
 
@@ -266,7 +264,7 @@ void oi_full_inherit(void)
 {
 	pass.t = NULL;
 	if (!locked_by_me)
-		full_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+		oi_lock_renew(OI_LOCK_FULL);
 	oi_generation_inherit(&pass.young);
 	if (pass.set && pass.hold) {
 		sift(&pass, keep); /* whoever inherits the set checks it again */

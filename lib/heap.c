@@ -17,11 +17,11 @@
 #include "heap.h"
 
 #include <limits.h>
-#include <pthread.h>
 #include <string.h>
 
 #include "background.h"
 #include "gate.h"
+#include "lock.h"
 #include "object.h"
 #include "os.h"
 #include "thread.h"
@@ -29,7 +29,6 @@
 #define HARVEST 4 /* pages */
 #define HARVEST_FOR 16 /* the same while another thread is kept out of its gate: about 0.1 ms */
 
-static pthread_mutex_t heap_lock = PTHREAD_MUTEX_INITIALIZER;
 struct oi_heap oi_orphans; /* pages whose thread left; under the heap lock */
 static struct oi_page *kept; /* under the heap lock */
 static int64_t large_bytes; /* of large objects that can be traversed */
@@ -41,12 +40,12 @@ int64_t oi_heap_large_bytes(void)
 
 void oi_heap_lock(void)
 {
-	pthread_mutex_lock(&heap_lock);
+	oi_lock(OI_LOCK_HEAP);
 }
 
 void oi_heap_unlock(void)
 {
-	pthread_mutex_unlock(&heap_lock);
+	oi_unlock(OI_LOCK_HEAP);
 }
 
 size_t oi_class_bytes(unsigned c)

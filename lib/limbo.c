@@ -13,12 +13,12 @@
  */
 #include "limbo.h"
 
-#include <pthread.h>
 #include <sched.h>
 
 #include "background.h"
 #include "gate.h"
 #include "heap.h"
+#include "lock.h"
 #include "object.h"
 #include "os.h"
 #include "stray.h"
@@ -30,7 +30,6 @@
 #define BEGIN 4 /* batches */
 #define TICKS 16 /* 64 ms: the collector has more urgent things to do, and freed memory is kept as long anyway */
 
-static pthread_mutex_t abandoned_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct oi_batch *abandoned; /* sealed; under the lock, but peeked at without */
 
 static struct oi_batch *new_batch(struct oi_thread *t)
@@ -138,7 +137,7 @@ static bool ripe(const struct oi_batch *b)
 
 static void reclaim_abandoned(struct oi_thread *t)
 {
-	if (!oi_load_relaxed(&abandoned) || pthread_mutex_trylock(&abandoned_lock)) /* recheck */
+	if (!oi_load_relaxed(&abandoned) || !oi_trylock(OI_LOCK_LIMBO)) /* recheck */
 		return;
 	struct oi_batch *b = abandoned, *left = NULL, *free_now = NULL;
 	while (b) {
@@ -148,7 +147,7 @@ static void reclaim_abandoned(struct oi_thread *t)
 		b = next;
 	}
 	oi_store_relaxed(&abandoned, left);
-	pthread_mutex_unlock(&abandoned_lock);
+	oi_unlock(OI_LOCK_LIMBO);
 	while ((b = free_now)) {
 		free_now = b->next;
 		free_batch(t, b);
@@ -241,10 +240,10 @@ void oi_limbo_abandon(struct oi_thread *t)
 	if (l->filling)
 		seal(l);
 	if (l->oldest) {
-		pthread_mutex_lock(&abandoned_lock);
+		oi_lock(OI_LOCK_LIMBO);
 		l->newest->next = abandoned;
 		oi_store_relaxed(&abandoned, l->oldest);
-		pthread_mutex_unlock(&abandoned_lock);
+		oi_unlock(OI_LOCK_LIMBO);
 		l->oldest = NULL;
 		oi_background_trim();
 	}
@@ -276,12 +275,4 @@ void oi_limbo_drop_abandoned(void)
 {
 	unmap_list(abandoned);
 	abandoned = NULL;
-}
-
-void oi_limbo_fork(int phase)
-{
-	if (phase == 0)
-		pthread_mutex_lock(&abandoned_lock);
-	else
-		pthread_mutex_unlock(&abandoned_lock);
 }

@@ -59,6 +59,5 @@ void oi_limbo_abandon(struct oi_thread *t);
 /* At shutdown, everybody gone: drops the batches themselves. */
 void oi_limbo_drop(struct oi_thread *t);
 void oi_limbo_drop_abandoned(void);
-void oi_limbo_fork(int phase); /* 0: before, 1: after */
 
 #endif

@@ -5,7 +5,6 @@
 #include "compiler.h"
 
 void oi_log(const char *format, ...) OI_PRINTF(1, 2);
-void oi_log_fork(int phase);
 /* Corruption or misuse: the message goes to the log and to stderr, then abort. */
 _Noreturn void oi_abort(const char *format, ...) OI_PRINTF(1, 2);
 

@@ -13,15 +13,13 @@
  */
 #include "pile.h"
 
-#include <pthread.h>
-
 #include "background.h"
 #include "death.h"
 #include "gate.h"
+#include "lock.h"
 #include "merge.h"
 #include "stray.h"
 
-static pthread_mutex_t pile_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct oi_vector reapers; /* frames, as on a thread's stack */
 
 /* Under the lock. */
@@ -33,9 +31,9 @@ static void hand_over_locked(struct oi_header *h, size_t cursor)
 
 static void hand_over_frame(struct oi_header *h, size_t cursor)
 {
-	pthread_mutex_lock(&pile_lock);
+	oi_lock(OI_LOCK_PILE);
 	hand_over_locked(h, cursor);
-	pthread_mutex_unlock(&pile_lock);
+	oi_unlock(OI_LOCK_PILE);
 }
 
 void oi_pile_hand_over(struct oi_header *h)
@@ -50,10 +48,10 @@ void oi_pile_hand_over_hand(struct oi_thread *t)
 	oi_gate_enter(t);
 	oi_merge_ahead(t, t->hand);
 	oi_gate_leave(t);
-	pthread_mutex_lock(&pile_lock);
+	oi_lock(OI_LOCK_PILE);
 	hand_over_locked(t->hand, 0);
 	t->hand = NULL; /* under the lock: a fork finds it in one place */
-	pthread_mutex_unlock(&pile_lock);
+	oi_unlock(OI_LOCK_PILE);
 	oi_background_reap();
 }
 
@@ -61,12 +59,12 @@ void oi_pile_hand_over_hand(struct oi_thread *t)
 static void hand_over_frames(struct oi_thread *t)
 {
 	struct oi_vector *v = &t->deaths.frames;
-	pthread_mutex_lock(&pile_lock);
+	oi_lock(OI_LOCK_PILE);
 	for (size_t i = 0; i < v->n; i += 2)
 		hand_over_locked(v->data[i], (size_t)v->data[i + 1]);
 	oi_vector_trim(v, 4096);
 	oi_store_release(&t->deaths.waiting, (size_t)0); /* [D1] */
-	pthread_mutex_unlock(&pile_lock);
+	oi_unlock(OI_LOCK_PILE);
 }
 
 /* The frame on top, unless some of its references are released already: what those referred to may be anything by now. */
@@ -149,9 +147,9 @@ static bool any_waiting(void)
 
 bool oi_pile_any(void)
 {
-	pthread_mutex_lock(&pile_lock);
+	oi_lock(OI_LOCK_PILE);
 	bool any = reapers.n || any_waiting();
-	pthread_mutex_unlock(&pile_lock);
+	oi_unlock(OI_LOCK_PILE);
 	return any;
 }
 
@@ -159,12 +157,12 @@ bool oi_pile_any(void)
 bool oi_pile_all_served(void)
 {
 	struct oi_thread *t;
-	pthread_mutex_lock(&pile_lock);
+	oi_lock(OI_LOCK_PILE);
 	bool idle = !reapers.n && !any_waiting();
 	for (size_t i = 0; idle && (t = oi_thread_record(i)); i++)
 		if (t != oi_self && !oi_load_relaxed(&t->dead) && oi_load_acquire(&t->serving)) /* [D1] */
 			idle = false;
-	pthread_mutex_unlock(&pile_lock);
+	oi_unlock(OI_LOCK_PILE);
 	return idle;
 }
 
@@ -172,7 +170,7 @@ bool oi_pile_serve(struct oi_thread *t)
 {
 	size_t n = 0;
 	oi_gate_enter(t); /* a fork must not find the stack while it is moved */
-	pthread_mutex_lock(&pile_lock);
+	oi_lock(OI_LOCK_PILE);
 	if (t->deaths.waiting && !t->dying) {
 		oi_pile_take_back(t);
 		n = 1;
@@ -186,19 +184,11 @@ bool oi_pile_serve(struct oi_thread *t)
 		oi_vector_trim(&reapers, 4096);
 	if (n)
 		oi_serve_begin(t); /* under the lock */
-	pthread_mutex_unlock(&pile_lock);
+	oi_unlock(OI_LOCK_PILE);
 	oi_gate_leave(t);
 	if (n)
 		oi_serve_end(t);
 	return n != 0;
-}
-
-void oi_pile_fork(int phase)
-{
-	if (phase == 0)
-		pthread_mutex_lock(&pile_lock);
-	else
-		pthread_mutex_unlock(&pile_lock);
 }
 
 void oi_pile_inherit(struct oi_thread *t)

@@ -60,7 +60,6 @@ bool oi_pile_serve(struct oi_thread *t);
 bool oi_pile_all_served(void);
 bool oi_pile_any(void);
 
-void oi_pile_fork(int phase);
 /* A thread that vanished in a fork: what it had not dismantled yet goes to the reaper. */
 void oi_pile_inherit(struct oi_thread *t);
 void oi_pile_drop(void);

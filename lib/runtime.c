@@ -7,7 +7,6 @@
 #include "runtime.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +24,7 @@
 #include "heap.h"
 #include "inspect.h"
 #include "limbo.h"
+#include "lock.h"
 #include "log.h"
 #include "merge.h"
 #include "os.h"
@@ -42,7 +42,7 @@
 #define TEXT(x) TEXT_(x)
 
 struct oi_runtime oi_runtime;
-static pthread_mutex_t runtime_lock = PTHREAD_MUTEX_INITIALIZER;
+static bool ending; /* under the lock: a thread is at the shutdown, which runs the program's code, so not under the lock */
 
 const char *ouro_version(void)
 {
@@ -81,9 +81,9 @@ static int init(const ouro_config *cfg, bool lazily)
 		error = oi_config_check(&c);
 	if (error)
 		return error;
-	pthread_mutex_lock(&runtime_lock);
+	oi_lock(OI_LOCK_RUNTIME);
 	error = oi_load_relaxed(&oi_runtime.running) ? EALREADY : start(&c);
-	pthread_mutex_unlock(&runtime_lock);
+	oi_unlock(OI_LOCK_RUNTIME);
 	return error;
 }
 
@@ -209,7 +209,25 @@ static void shut_down(struct oi_thread *t, ouro_report *report)
 	finalize_the_held(t); /* what finalizers made or uncovered */
 	destroy_the_held(t);
 	drop_everything();
+}
+
+/* False: another thread is at it, or was. */
+static bool begin_end(void)
+{
+	oi_lock(OI_LOCK_RUNTIME);
+	bool mine = oi_load_relaxed(&oi_runtime.running) && !ending;
+	if (mine)
+		ending = true;
+	oi_unlock(OI_LOCK_RUNTIME);
+	return mine;
+}
+
+static void end_end(void)
+{
+	oi_lock(OI_LOCK_RUNTIME);
+	ending = false;
 	oi_store_release(&oi_runtime.running, 0u); /* [L1] */
+	oi_unlock(OI_LOCK_RUNTIME);
 }
 
 int ouro_shutdown(ouro_report *out)
@@ -225,10 +243,12 @@ int ouro_shutdown(ouro_report *out)
 			error = EBUSY;
 		if (error)
 			return error;
-		pthread_mutex_lock(&runtime_lock);
-		if (oi_load_relaxed(&oi_runtime.running))
+		if (begin_end()) {
 			shut_down(t, &report);
-		pthread_mutex_unlock(&runtime_lock);
+			end_end();
+		}
+		while (oi_load_acquire(&oi_runtime.running)) /* [L1] another thread is at it */
+			oi_sleep_ns(1000000);
 	}
 	if (out)
 		*out = report;

@@ -17,8 +17,6 @@
  */
 #include "set.h"
 
-#include <pthread.h>
-
 #include "collect.h"
 #include "count.h"
 #include "death.h"
@@ -28,6 +26,7 @@
 #include "generation.h"
 #include "heap.h"
 #include "limbo.h"
+#include "lock.h"
 #include "log.h"
 #include "merge.h"
 #include "os.h"
@@ -395,17 +394,16 @@ bool oi_set_work(struct oi_thread *t, struct oi_set *s, size_t *budget, size_t *
 
 /* ---- the queue ---- */
 
-static pthread_mutex_t queue_lock = PTHREAD_MUTEX_INITIALIZER;
 static CDS_LIST_HEAD(queue);
 static uint32_t n_queued;
 
 void oi_set_queue(struct oi_thread *t, struct oi_set *s)
 {
-	pthread_mutex_lock(&queue_lock);
+	oi_lock(OI_LOCK_SETS);
 	cds_list_add_tail(&s->link, &queue);
 	oi_store_relaxed(&n_queued, n_queued + 1);
 	t->hand_set = s->outer;
-	pthread_mutex_unlock(&queue_lock);
+	oi_unlock(OI_LOCK_SETS);
 }
 
 bool oi_set_any_queued(void)
@@ -416,17 +414,17 @@ bool oi_set_any_queued(void)
 /* An unfinished set goes back to where it was. Under the lock it changes hands: a fork sees it in one place. */
 static void queue_first(struct oi_thread *t, struct oi_set *s)
 {
-	pthread_mutex_lock(&queue_lock);
+	oi_lock(OI_LOCK_SETS);
 	cds_list_add(&s->link, &queue);
 	oi_store_relaxed(&n_queued, n_queued + 1);
 	t->hand_set = s->outer;
-	pthread_mutex_unlock(&queue_lock);
+	oi_unlock(OI_LOCK_SETS);
 }
 
 bool oi_set_serve(struct oi_thread *t, size_t *budget)
 {
 	struct oi_set *s = NULL;
-	pthread_mutex_lock(&queue_lock);
+	oi_lock(OI_LOCK_SETS);
 	if (!cds_list_empty(&queue)) {
 		s = cds_list_first_entry(&queue, struct oi_set, link);
 		cds_list_del(&s->link);
@@ -434,7 +432,7 @@ bool oi_set_serve(struct oi_thread *t, size_t *budget)
 		oi_store_relaxed(&n_queued, n_queued - 1);
 		oi_serve_begin(t); /* under the lock */
 	}
-	pthread_mutex_unlock(&queue_lock);
+	oi_unlock(OI_LOCK_SETS);
 	if (!s)
 		return false;
 	size_t n_dead;
@@ -448,12 +446,4 @@ void oi_set_inherit(struct oi_thread *t)
 {
 	while (t->hand_set)
 		queue_first(t, t->hand_set);
-}
-
-void oi_set_fork(int phase)
-{
-	if (phase == 0)
-		pthread_mutex_lock(&queue_lock);
-	else
-		pthread_mutex_unlock(&queue_lock);
 }

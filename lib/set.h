@@ -66,6 +66,5 @@ bool oi_set_serve(struct oi_thread *t, size_t *budget);
 bool oi_set_any_queued(void);
 /* A thread that vanished in a fork: the sets it was at are queued again, where it was. */
 void oi_set_inherit(struct oi_thread *t);
-void oi_set_fork(int phase);
 
 #endif

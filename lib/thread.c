@@ -19,6 +19,7 @@
 #include "background.h"
 #include "death.h"
 #include "gate.h"
+#include "lock.h"
 #include "log.h"
 #include "merge.h"
 #include "object.h"
@@ -34,7 +35,6 @@
 __thread struct oi_thread *oi_self;
 CDS_LIST_HEAD(oi_threads);
 
-static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct oi_thread *record[KEYS]; /* by key; only grows */
 static uint32_t n_records = 1;         /* release after the record is in place [T1] */
 static size_t n_attached;              /* the library's own not counted */
@@ -46,17 +46,17 @@ static pthread_once_t exit_key_once = PTHREAD_ONCE_INIT;
 
 void oi_registry_lock(void)
 {
-	pthread_mutex_lock(&registry_lock);
+	oi_lock(OI_LOCK_REGISTRY);
 }
 
 bool oi_registry_trylock(void)
 {
-	return pthread_mutex_trylock(&registry_lock) == 0;
+	return oi_trylock(OI_LOCK_REGISTRY);
 }
 
 void oi_registry_unlock(void)
 {
-	pthread_mutex_unlock(&registry_lock);
+	oi_unlock(OI_LOCK_REGISTRY);
 }
 
 struct oi_thread *oi_thread_of_key(uint16_t key)

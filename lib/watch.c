@@ -11,10 +11,10 @@
 #include "watch.h"
 
 #include <errno.h>
-#include <pthread.h>
 
 #include "check.h"
 #include "gate.h"
+#include "lock.h"
 #include "os.h"
 #include "weak.h"
 
@@ -32,7 +32,6 @@ struct slot {
 	uint32_t next_free;
 };
 
-static pthread_mutex_t watch_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct slot *slots;
 static uint32_t n_slots, first_free; /* index 0 is none */
 static struct oi_watch *unused; /* through next */
@@ -102,7 +101,7 @@ int ouro_watch(void *obj, void (*fn)(void *arg), void *arg, ouro_watch_id *id)
 	struct oi_weak_entry *e = oi_weak_entry_of(t, h);
 	if (e && (oi_is_dead(h) || (oi_flags(h) & OI_FLAG_GARBAGE)))
 		oi_store_release(&e->object, NULL); /* by its finalizer: no weak reference to the dying */
-	pthread_mutex_lock(&watch_lock);
+	oi_lock(OI_LOCK_WATCHES);
 	bool ok = e && (first_free || grow()) && (unused || more_watches());
 	if (ok) {
 		struct oi_watch *w = unused;
@@ -117,7 +116,7 @@ int ouro_watch(void *obj, void (*fn)(void *arg), void *arg, ouro_watch_id *id)
 		if (id)
 			*id = (uint64_t)slots[w->slot].generation << 32 | w->slot;
 	}
-	pthread_mutex_unlock(&watch_lock);
+	oi_unlock(OI_LOCK_WATCHES);
 	oi_gate_leave(t);
 	return ok ? 0 : ENOMEM;
 }
@@ -125,7 +124,7 @@ int ouro_watch(void *obj, void (*fn)(void *arg), void *arg, ouro_watch_id *id)
 bool ouro_unwatch(ouro_watch_id id)
 {
 	uint32_t i = (uint32_t)id;
-	pthread_mutex_lock(&watch_lock);
+	oi_lock(OI_LOCK_WATCHES);
 	struct oi_watch *w = i < n_slots && slots[i].generation == id >> 32 ? slots[i].watch : NULL;
 	struct oi_watch *mine = w && w->entry ? w : NULL;
 	if (w)
@@ -136,32 +135,32 @@ bool ouro_unwatch(ouro_watch_id id)
 	} else if (w) {
 		w->fn = NULL; /* a death has it on its list, and will put it back */
 	}
-	pthread_mutex_unlock(&watch_lock);
+	oi_unlock(OI_LOCK_WATCHES);
 	return w != NULL;
 }
 
 struct oi_watch *oi_watch_take(struct oi_weak_entry *e)
 {
-	pthread_mutex_lock(&watch_lock);
+	oi_lock(OI_LOCK_WATCHES);
 	struct oi_watch *list = e->watches;
 	e->watches = NULL;
 	for (struct oi_watch *w = list; w; w = w->next)
 		w->entry = NULL;
-	pthread_mutex_unlock(&watch_lock);
+	oi_unlock(OI_LOCK_WATCHES);
 	return list;
 }
 
 bool oi_watch_run_one(struct oi_thread *t, struct oi_watch **list)
 {
 	struct oi_watch *w = *list;
-	pthread_mutex_lock(&watch_lock);
+	oi_lock(OI_LOCK_WATCHES);
 	*list = w->next;
 	void (*fn)(void *arg) = w->fn;
 	void *arg = w->arg;
 	if (fn)
 		retire_id(w);
 	put_back(w);
-	pthread_mutex_unlock(&watch_lock);
+	oi_unlock(OI_LOCK_WATCHES);
 	if (!fn)
 		return false;
 	oi_store_release(&t->in_callback, t->in_callback + 1);
@@ -181,7 +180,7 @@ size_t oi_watch_run(struct oi_thread *t, struct oi_watch *list)
 /* All have run by then. The table of ids stays, so that an id from before names nothing; so do the watches' pages. */
 void oi_watch_shutdown(void)
 {
-	pthread_mutex_lock(&watch_lock);
+	oi_lock(OI_LOCK_WATCHES);
 	for (uint32_t i = 1; i < n_slots; i++)
 		if (slots[i].watch) {
 			put_back(slots[i].watch);
@@ -190,13 +189,5 @@ void oi_watch_shutdown(void)
 			slots[i].next_free = first_free;
 			first_free = i;
 		}
-	pthread_mutex_unlock(&watch_lock);
-}
-
-void oi_watch_fork(int phase)
-{
-	if (phase == 0)
-		pthread_mutex_lock(&watch_lock);
-	else
-		pthread_mutex_unlock(&watch_lock);
+	oi_unlock(OI_LOCK_WATCHES);
 }

@@ -15,6 +15,5 @@ size_t oi_watch_run(struct oi_thread *t, struct oi_watch *list);
 /* Runs at most the first; *list is the rest. */
 bool oi_watch_run_one(struct oi_thread *t, struct oi_watch **list);
 void oi_watch_shutdown(void);
-void oi_watch_fork(int phase);
 
 #endif

@@ -20,7 +20,6 @@
 #include "weak.h"
 
 #include <errno.h>
-#include <pthread.h>
 
 #include "candidate.h"
 #include "check.h"
@@ -28,6 +27,7 @@
 #include "death.h"
 #include "gate.h"
 #include "limbo.h"
+#include "lock.h"
 #include "os.h"
 #include "watch.h"
 
@@ -37,7 +37,6 @@
 
 /* Read by every upgrade: not in the line of what every new entry writes. */
 static struct oi_weak_entry *chunk[CHUNKS] __attribute__((aligned(OI_LINE)));
-static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
 static uint32_t n_entries = 1, first_free; /* under the lock; index 0 is no entry */
 static int64_t n_used;
 
@@ -64,7 +63,7 @@ static bool grow(void)
 
 static bool refill(struct oi_thread *t)
 {
-	pthread_mutex_lock(&table_lock);
+	oi_lock(OI_LOCK_WEAK);
 	while (t->n_weak_cache < CACHE_MAX / 2) {
 		uint32_t index = first_free;
 		if (index)
@@ -75,19 +74,19 @@ static bool refill(struct oi_thread *t)
 			break;
 		t->weak_cache[t->n_weak_cache++] = index;
 	}
-	pthread_mutex_unlock(&table_lock);
+	oi_unlock(OI_LOCK_WEAK);
 	return t->n_weak_cache != 0;
 }
 
 static void give_back(struct oi_thread *t, uint32_t keep)
 {
-	pthread_mutex_lock(&table_lock);
+	oi_lock(OI_LOCK_WEAK);
 	while (t->n_weak_cache > keep) {
 		uint32_t index = t->weak_cache[--t->n_weak_cache];
 		entry_at(index)->next_free = first_free;
 		first_free = index;
 	}
-	pthread_mutex_unlock(&table_lock);
+	oi_unlock(OI_LOCK_WEAK);
 }
 
 static void cache(struct oi_thread *t, uint32_t index)
@@ -327,7 +326,7 @@ bool ouro_weak_expired(const ouro_weak *cell)
 /* Chunks stay: a cell from before may still be looked at, and its generation must not come again. */
 void oi_weak_shutdown(void)
 {
-	pthread_mutex_lock(&table_lock);
+	oi_lock(OI_LOCK_WEAK);
 	first_free = 0;
 	for (uint32_t i = 1; i < n_entries; i++) {
 		struct oi_weak_entry *e = entry_at(i);
@@ -339,13 +338,5 @@ void oi_weak_shutdown(void)
 		first_free = i;
 	}
 	n_used = 0;
-	pthread_mutex_unlock(&table_lock);
-}
-
-void oi_weak_fork(int phase)
-{
-	if (phase == 0)
-		pthread_mutex_lock(&table_lock);
-	else
-		pthread_mutex_unlock(&table_lock);
+	oi_unlock(OI_LOCK_WEAK);
 }

@@ -30,6 +30,5 @@ void oi_weak_recycle(struct oi_thread *t, uint32_t index);
 void oi_weak_leave(struct oi_thread *t);
 uint64_t oi_weak_count(void);
 void oi_weak_shutdown(void);
-void oi_weak_fork(int phase);
 
 #endif
