@@ -35,6 +35,7 @@
 #include "pace.h"
 #include "runtime.h"
 #include "set.h"
+#include "sized.h"
 #include "thread.h"
 #include "trial.h"
 #include "verify.h"
@@ -496,11 +497,13 @@ size_t ouro_run_finalizers(size_t max)
 	return max - budget;
 }
 
-void ouro_gc_get_stats(ouro_gc_stats out[3])
+void ouro_gc_get_stats_sized(ouro_gc_stats *out, size_t size)
 {
 	uint64_t collections[3], collected[3], ns[3];
 	oi_current();
 	oi_collect_statistics(collections, collected, ns);
-	for (int g = 0; g < 3; g++)
-		out[g] = (ouro_gc_stats){ collections[g], collected[g], oi_debug_kept(g), ns[g] };
+	for (int g = 0; g < 3; g++) {
+		ouro_gc_stats full = { collections[g], collected[g], oi_debug_kept(g), ns[g] };
+		oi_sized_out((char *)out + (size_t)g * size, size, &full, sizeof full);
+	}
 }

@@ -33,6 +33,7 @@
 #include "pile.h"
 #include "report.h"
 #include "set.h"
+#include "sized.h"
 #include "threads.h"
 #include "type.h"
 #include "watch.h"
@@ -95,8 +96,12 @@ bool oi_runtime_ensure(void)
 	return !error || error == EALREADY;
 }
 
-int ouro_init(const ouro_config *cfg)
+int ouro_init_sized(const ouro_config *in, size_t size)
 {
+	ouro_config c = OURO_CONFIG_DEFAULT;
+	const ouro_config *cfg = in ? &c : NULL;
+	if (in && !oi_sized_in(&c, sizeof c, in, size))
+		return EINVAL;
 	if (oi_load_acquire(&oi_runtime.running)) /* [L1] */
 		return cfg && oi_config_check(cfg) ? EINVAL : EALREADY;
 	int error = init(cfg, false);
@@ -230,7 +235,7 @@ static void end_end(void)
 	oi_unlock(OI_LOCK_RUNTIME);
 }
 
-int ouro_shutdown(ouro_report *out)
+int ouro_shutdown_sized(ouro_report *out, size_t size)
 {
 	ouro_report report = { 0, 0 };
 	struct oi_thread *t = oi_self;
@@ -251,6 +256,6 @@ int ouro_shutdown(ouro_report *out)
 			oi_sleep_ns(1000000);
 	}
 	if (out)
-		*out = report;
+		oi_sized_out(out, size, &report, sizeof report);
 	return 0;
 }

@@ -6,15 +6,13 @@
 #include "collect.h"
 #include "gate.h"
 #include "os.h"
+#include "sized.h"
 #include "threads.h"
 #include "weak.h"
 #include "world.h"
 
-void ouro_stats_get(ouro_stats *out)
+static void fill(ouro_stats *out)
 {
-	oi_current();
-	if (!out)
-		return;
 	struct oi_thread_totals n;
 	memset(out, 0, sizeof *out);
 	oi_threads_totals(&n);
@@ -37,6 +35,16 @@ void ouro_stats_get(ouro_stats *out)
 	out->pause_p99_ns = oi_histogram_quantile(h, 0.99);
 	out->pause_p999_ns = oi_histogram_quantile(h, 0.999);
 	out->stop_max_ns = oi_load_relaxed(&oi_world.stop_max_ns);
+}
+
+void ouro_stats_get_sized(ouro_stats *out, size_t size)
+{
+	ouro_stats full;
+	oi_current();
+	if (!out)
+		return;
+	fill(&full);
+	oi_sized_out(out, size, &full, sizeof full);
 }
 
 static const struct row {

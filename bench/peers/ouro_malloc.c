@@ -120,22 +120,23 @@ bool ouro_gc_is_enabled(void)
 	return false;
 }
 
-int ouro_init(const ouro_config *config)
+int ouro_init_sized(const ouro_config *config, size_t size)
 {
 	(void)config;
+	(void)size;
 	return 0;
 }
 
-int ouro_shutdown(ouro_report *report)
+int ouro_shutdown_sized(ouro_report *report, size_t size)
 {
 	if (report)
-		*report = (ouro_report){ 0, 0 };
+		memset(report, 0, size);
 	return 0;
 }
 
-void ouro_stats_get(ouro_stats *out)
+void ouro_stats_get_sized(ouro_stats *out, size_t size)
 {
-	memset(out, 0, sizeof *out);
+	memset(out, 0, size);
 }
 
 const char *ouro_version(void)

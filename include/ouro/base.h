@@ -18,6 +18,13 @@
 #error "ouro needs gcc >= 12 or clang >= 14"
 #endif
 
+/*
+ * Structs that grow. Fields may be added at the end of ouro_stats, ouro_config, ouro_report and ouro_gc_stats, under the same
+ * soname: ouro_stats_get, ouro_init, ouro_shutdown and ouro_gc_get_stats are inline functions that pass the size which the
+ * program was compiled with, so that a library that knows more fields does not write, or read, behind an older program's. A
+ * library that knows fewer fills the rest with 0. The symbols of the same names, which dlsym finds, handle what the
+ * first published layouts had, and so do the functions if OURO_PLAIN is defined before the headers are included.
+ */
 #ifdef __cplusplus
 #define OURO_BEGIN_DECLS extern "C" {
 #define OURO_END_DECLS }

@@ -54,8 +54,19 @@ typedef struct ouro_gc_stats {
 	uint64_t collections, collected, uncollectable, duration_ns;
 } ouro_gc_stats;
 
-/* ouro_gc_get_stats - per generation, since the start; uncollectable is what DEBUG_SAVEALL kept */
+/*
+ * ouro_gc_get_stats - per generation, since the start; uncollectable is what DEBUG_SAVEALL kept
+ * ouro_gc_get_stats_sized - the same; fills three times @size bytes: sizeof *@out
+ */
+OURO_API void ouro_gc_get_stats_sized(ouro_gc_stats *out, size_t size);
+#ifdef OURO_PLAIN
 OURO_API void ouro_gc_get_stats(ouro_gc_stats out[3]);
+#else
+static inline void ouro_gc_get_stats(ouro_gc_stats out[3])
+{
+	ouro_gc_get_stats_sized(out, sizeof(ouro_gc_stats));
+}
+#endif
 
 /*
  * ouro_gc_freeze - all traversable objects of now leave every collection and listing; they can still die by count

@@ -19,8 +19,19 @@ typedef struct ouro_stats {
 	uint64_t delays, delay_sum_ns, delay_max_ns;
 } ouro_stats;
 
-/* ouro_stats_get - exact when the program is quiet */
+/*
+ * ouro_stats_get - exact when the program is quiet
+ * ouro_stats_get_sized - the same; fills @size bytes: sizeof *@out
+ */
+OURO_API void ouro_stats_get_sized(ouro_stats *out, size_t size);
+#ifdef OURO_PLAIN
 OURO_API void ouro_stats_get(ouro_stats *out);
+#else
+static inline void ouro_stats_get(ouro_stats *out)
+{
+	ouro_stats_get_sized(out, sizeof(ouro_stats));
+}
+#endif
 
 typedef enum ouro_stats_format { OURO_STATS_TEXT, OURO_STATS_JSON, OURO_STATS_OPENMETRICS } ouro_stats_format;
 

@@ -44,9 +44,19 @@ typedef struct ouro_report {
  * ouro_init - start the heap; optional
  * @cfg: NULL: defaults, overridden by the OURO_* environment variables (which a given cfg ignores)
  *
- * Return:  0; EINVAL (a field or a variable out of range); EALREADY (running); ENOMEM; EAGAIN (no thread).
+ * ouro_init_sized: the same; @size: sizeof *@cfg. Fields it does not have are as in OURO_CONFIG_DEFAULT.
+ * Return:  0; EINVAL (a field or a variable out of range, or one that this library does not know is not 0); EALREADY
+ *          (running); ENOMEM; EAGAIN (no thread).
  */
+OURO_API int ouro_init_sized(const ouro_config *cfg, size_t size);
+#ifdef OURO_PLAIN
 OURO_API int ouro_init(const ouro_config *cfg);
+#else
+static inline int ouro_init(const ouro_config *cfg)
+{
+	return ouro_init_sized(cfg, sizeof(ouro_config));
+}
+#endif
 
 /*
  * ouro_shutdown - collect and destroy everything, stop the library's threads, return all memory
@@ -55,9 +65,18 @@ OURO_API int ouro_init(const ouro_config *cfg);
  *
  * Runs every finalizer and watch still due, those of objects still held included. No other thread may use the library
  * meanwhile; afterwards it can be initialised again. Not running: 0 and an empty report.
+ * ouro_shutdown_sized: the same; @size: sizeof *@out.
  * Return:  0; EBUSY while another thread is pinned; EDEADLK inside a finalizer or when pinned.
  */
+OURO_API int ouro_shutdown_sized(ouro_report *out, size_t size);
+#ifdef OURO_PLAIN
 OURO_API int ouro_shutdown(ouro_report *out);
+#else
+static inline int ouro_shutdown(ouro_report *out)
+{
+	return ouro_shutdown_sized(out, sizeof(ouro_report));
+}
+#endif
 
 /*
  * ouro_thread_attach - attach this thread; optional: a thread attaches on its first call, and detaches when it exits
