@@ -29,12 +29,14 @@
 #include "os.h"
 #include "pace.h"
 #include "pile.h"
+#include "remnant.h"
 #include "runtime.h"
 #include "set.h"
 #include "stray.h"
 #include "threads.h"
 
 #define TICK_NS 4000000
+#define IDLE_NS 10000000000u /* then they look again, though nobody asked: os.h, oi_futex_wait */
 
 struct worker {
 	pthread_t thread;
@@ -108,6 +110,8 @@ static void tick(void)
 {
 	oi_exchange_seq_cst(&want_tick, 0u); /* [B1] */
 	bool merges = oi_merge_drain_all(), piles = oi_pile_collect(false), limbo = oi_limbo_tick(), cached = oi_heap_trim();
+	if (oi_remnant_any())
+		oi_remnant_retry();
 	if (oi_threads_reap_gone() || merges || piles || limbo || cached)
 		oi_exchange_seq_cst(&want_tick, 1u); /* some owners were busy, or there is more: again */
 }
@@ -156,7 +160,7 @@ static void *collector_main(void *arg)
 	while (go_on(&collector, &word)) {
 		collect_due();
 		bool ticking = oi_load_relaxed(&want_tick);
-		oi_futex_wait(&collector.word, word, ticking ? TICK_NS : 0);
+		oi_futex_wait(&collector.word, word, ticking ? TICK_NS : IDLE_NS);
 		if (ticking)
 			tick();
 	}
@@ -203,7 +207,7 @@ static void *reaper_main(void *arg)
 		while (serve(oi_self) && !oi_load_acquire(&quit))
 			;
 		tidy(oi_self);
-		oi_futex_wait(&reaper.word, word, 0);
+		oi_futex_wait(&reaper.word, word, IDLE_NS);
 	}
 	oi_thread_detach(oi_self);
 	return NULL;
@@ -215,7 +219,7 @@ static int start_one(struct worker *w, void *(*fn)(void *arg))
 {
 	if (w->started)
 		return 0;
-	if (oi_perturb_fail())
+	if (oi_fail(OI_FAIL_ALLOC) || oi_fail(OI_FAIL_PTHREAD_CREATE))
 		return EAGAIN;
 	oi_store_relaxed(&w->running, false); /* nobody looks yet */
 	sigset_t all, old;

@@ -1,16 +1,16 @@
-/* perturb.c - random yields, forced collections and injected allocation failures. See perturb.h. */
+/* perturb.c - random yields, forced collections and injected failures. See perturb.h. */
 #include "perturb.h"
 
 #if OURO_CHECKED
 
+#include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
 
 #include "os.h"
 
 void (*oi_point_hook)(const char *point);
-static unsigned long yield_one_in, stall_us, collect_every, fail_at;
-static unsigned long n_allocations;
+static unsigned long yield_one_in, stall_us, collect_every;
 static __thread uint64_t seed;
 static __thread unsigned long n_news;
 
@@ -20,12 +20,81 @@ static unsigned long number(const char *name)
 	return s ? strtoul(s, NULL, 10) : 0;
 }
 
+/* ---- failures ---- */
+
+#define FOREVER (1ul << 63)
+
+/* All words are counters or chosen once: relaxed, count. */
+static struct failure {
+	const char *variable;
+	int error;
+	unsigned long at; /* 0: never; with FOREVER: and all later ones */
+	unsigned long n_calls, n_failed;
+	unsigned long chosen; /* by the variable, at the last look */
+} failures[OI_FAIL_KINDS] = {
+	[OI_FAIL_ALLOC] = { .variable = "OURO_FAIL_ALLOC", .error = ENOMEM },
+	[OI_FAIL_MMAP] = { .variable = "OURO_FAIL_MMAP", .error = ENOMEM },
+	[OI_FAIL_MUNMAP] = { .variable = "OURO_FAIL_MUNMAP", .error = ENOMEM },
+	[OI_FAIL_MREMAP] = { .variable = "OURO_FAIL_MREMAP", .error = ENOMEM },
+	[OI_FAIL_MADVISE] = { .variable = "OURO_FAIL_MADVISE", .error = EPERM },
+	[OI_FAIL_MEMBARRIER] = { .variable = "OURO_FAIL_MEMBARRIER", .error = EPERM },
+	[OI_FAIL_FUTEX] = { .variable = "OURO_FAIL_FUTEX", .error = ENOSYS },
+	[OI_FAIL_PTHREAD_CREATE] = { .variable = "OURO_FAIL_PTHREAD_CREATE", .error = EAGAIN },
+	[OI_FAIL_SETSPECIFIC] = { .variable = "OURO_FAIL_SETSPECIFIC", .error = ENOMEM },
+	[OI_FAIL_TIMER] = { .variable = "OURO_FAIL_TIMER", .error = EPERM },
+};
+
+void oi_fail_arm(enum oi_fail kind, unsigned long n, bool forever)
+{
+	struct failure *f = &failures[kind];
+	oi_store_relaxed(&f->at, 0ul);
+	oi_store_relaxed(&f->n_calls, 0ul);
+	oi_store_relaxed(&f->n_failed, 0ul);
+	oi_store_relaxed(&f->at, n && forever ? n | FOREVER : n);
+}
+
+unsigned long oi_fail_calls(enum oi_fail kind)
+{
+	return oi_load_relaxed(&failures[kind].n_calls);
+}
+
+unsigned long oi_fail_failed(enum oi_fail kind)
+{
+	return oi_load_relaxed(&failures[kind].n_failed);
+}
+
+bool oi_fail(enum oi_fail kind)
+{
+	struct failure *f = &failures[kind];
+	unsigned long n = oi_add_relaxed(&f->n_calls, 1ul) + 1, at = oi_load_relaxed(&f->at);
+	if (likely(!at) || n < (at & ~FOREVER) || (n > at && !(at & FOREVER)))
+		return false;
+	oi_add_relaxed(&f->n_failed, 1ul);
+	errno = f->error;
+	return true;
+}
+
+/* A second start goes on with what the first one chose. */
+static void choose_failure(enum oi_fail kind)
+{
+	const char *s = getenv(failures[kind].variable);
+	char *end = NULL;
+	unsigned long n = s ? strtoul(s, &end, 10) : 0;
+	unsigned long chosen = n && *end == '+' ? n | FOREVER : n;
+	if (chosen != failures[kind].chosen)
+		oi_fail_arm(kind, n, chosen != n);
+	failures[kind].chosen = chosen;
+}
+
+/* ---- schedules ---- */
+
 void oi_perturb_init(void)
 {
 	yield_one_in = number("OURO_PERTURB");
 	stall_us = number("OURO_STALL");
 	collect_every = number("OURO_COLLECT_EVERY");
-	fail_at = number("OURO_FAIL_ALLOC");
+	for (int kind = 0; kind < OI_FAIL_KINDS; kind++)
+		choose_failure((enum oi_fail)kind);
 }
 
 static uint64_t next_random(void)
@@ -59,11 +128,6 @@ void oi_point(const char *point)
 	void (*hook)(const char *point) = oi_load_acquire(&oi_point_hook); /* pairs with the test's store */
 	if (unlikely(hook != NULL))
 		hook(point);
-}
-
-bool oi_perturb_fail(void)
-{
-	return unlikely(fail_at) && oi_add_relaxed(&n_allocations, 1) + 1 == fail_at; /* count */
 }
 
 bool oi_perturb_collect(void)

@@ -4,12 +4,31 @@
  * OURO_PERTURB=n       yield or spin at one in n of the marked places inside the library
  * OURO_STALL=us        at every eighth of these the thread stands still for that long instead
  * OURO_COLLECT_EVERY=n ask for a young collection at every n-th allocation of a thread, whatever the thresholds
- * OURO_FAIL_ALLOC=n    the library's own n-th allocation (memory mapping or malloc) fails, once
+ * OURO_FAIL_kind=n     the n-th call of that kind that the library makes fails, once
+ * OURO_FAIL_kind=n+    it and all later ones: shortages last
+ *
+ * Kinds: ALLOC (any request for memory: mmap, mremap, malloc, a thread), MMAP, MUNMAP, MREMAP, MADVISE, MEMBARRIER, FUTEX,
+ * PTHREAD_CREATE, SETSPECIFIC, TIMER (nanosleep, clock_gettime). A refused call is not made. Tests arm and disarm them with
+ * oi_fail_arm, from any thread, while others are at them.
  */
 #ifndef OI_PERTURB_H
 #define OI_PERTURB_H
 
 #include "compiler.h"
+
+enum oi_fail {
+	OI_FAIL_ALLOC,
+	OI_FAIL_MMAP,
+	OI_FAIL_MUNMAP,
+	OI_FAIL_MREMAP,
+	OI_FAIL_MADVISE,
+	OI_FAIL_MEMBARRIER,
+	OI_FAIL_FUTEX,
+	OI_FAIL_PTHREAD_CREATE,
+	OI_FAIL_SETSPECIFIC,
+	OI_FAIL_TIMER,
+	OI_FAIL_KINDS
+};
 
 #if OURO_CHECKED
 void oi_perturb_init(void);
@@ -20,7 +39,13 @@ void oi_perturb(void);
  */
 extern void (*oi_point_hook)(const char *point);
 void oi_point(const char *point);
-bool oi_perturb_fail(void);
+/* Before a call of that kind: must it fail? Then errno says why. */
+bool oi_fail(enum oi_fail kind);
+/* From now on the @n-th call, @forever: and all later ones; 0: none. Counting begins anew. */
+void oi_fail_arm(enum oi_fail kind, unsigned long n, bool forever);
+/* Since then: calls that were to be made, and those of them that failed. */
+unsigned long oi_fail_calls(enum oi_fail kind);
+unsigned long oi_fail_failed(enum oi_fail kind);
 bool oi_perturb_collect(void);
 #else
 OI_INLINE void oi_perturb_init(void)
@@ -33,8 +58,9 @@ OI_INLINE void oi_point(const char *point)
 {
 	(void)point;
 }
-OI_INLINE bool oi_perturb_fail(void)
+OI_INLINE bool oi_fail(enum oi_fail kind)
 {
+	(void)kind;
 	return false;
 }
 OI_INLINE bool oi_perturb_collect(void)

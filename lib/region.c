@@ -21,6 +21,7 @@ struct oi_region *oi_regions;
 /* One bit for each 32 MiB of a 47-bit address space: which are ours. */
 static uint64_t ours[(UINT64_C(1) << (47 - OI_REGION_SHIFT)) / 64];
 static size_t n_used_pages, n_cached_pages; /* cached: free, but still holding memory */
+static size_t n_staying; /* of these, what the system does not take back: mlock, a filter */
 static struct {
 	uint64_t until;  /* 0: nothing to trim */
 	size_t least;    /* of the pages that were cached since it began: so many were not needed */
@@ -104,6 +105,8 @@ static void commit(struct oi_page *p, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		if (p[i].committed) {
 			zeroed = false;
+			n_staying -= p[i].stays;
+			p[i].stays = false;
 			if (--n_cached_pages < window.least)
 				window.least = n_cached_pages;
 		} else {
@@ -126,23 +129,34 @@ static struct oi_page *take_run(struct oi_region *r, size_t first, size_t n)
 	return p;
 }
 
-static void purge_page(struct oi_page *p)
+/* False: it keeps its memory, with what is in it, and counts as cached on. */
+static bool purge_page(struct oi_page *p)
 {
-	oi_os_purge(oi_page_start(p), OI_PAGE);
+	bool gone = oi_os_purge(oi_page_start(p), OI_PAGE);
+	n_staying += !gone - p->stays;
+	p->stays = !gone;
+	if (!gone)
+		return false;
 	p->committed = false;
+	n_cached_pages--;
 	oi_os_charge(-(int64_t)OI_PAGE_COST);
+	return true;
 }
 
-/* At most so many; high addresses first: they are handed out last. */
-static void purge(size_t most)
+/*
+ * Tries at most so many; high addresses first: they are handed out last. With @again those too that were refused before. How many
+ * went.
+ */
+static size_t purge(size_t most, bool again)
 {
+	size_t n = 0;
 	for (struct oi_region *r = oi_regions; r && n_cached_pages && most; r = r->next)
 		for (size_t i = OI_PAGES; i-- > OI_FIRST_PAGE && r->n_free && most;)
-			if (is_free(r, i) && r->page[i].committed) {
-				purge_page(&r->page[i]);
-				n_cached_pages--;
+			if (is_free(r, i) && r->page[i].committed && (again || !r->page[i].stays)) {
+				n += purge_page(&r->page[i]);
 				most--;
 			}
+	return n;
 }
 
 size_t oi_pages_used(void)
@@ -152,29 +166,37 @@ size_t oi_pages_used(void)
 
 void oi_pages_purge(void)
 {
-	purge(SIZE_MAX);
+	purge(SIZE_MAX, true);
 }
 
 /* Under the limit, out of what is cached if need be. False: there is not so much. */
 static bool make_room(size_t bytes)
 {
-	while (over_limit(bytes) && n_cached_pages)
-		purge(PURGE_PAGES);
+	while (over_limit(bytes) && n_cached_pages > n_staying)
+		purge(PURGE_PAGES, false);
 	return !over_limit(bytes);
+}
+
+/* What a run would add to the bytes reserved: of cached pages nothing. */
+static size_t cost_of(const struct oi_region *r, size_t first, size_t n)
+{
+	size_t cost = 0;
+	for (size_t i = first; i < first + n; i++)
+		cost += r->page[i].committed ? 0 : OI_PAGE_COST;
+	return cost;
 }
 
 struct oi_page *oi_pages_alloc(size_t n)
 {
-	if (!make_room(n * OI_PAGE_COST))
-		return NULL;
+	bool room = make_room(n * OI_PAGE_COST);
 	for (struct oi_region *r = oi_regions; r; r = r->next) {
 		if (r->n_free < n)
 			continue;
 		size_t first = find_run(r, n);
-		if (first < OI_PAGES)
+		if (first < OI_PAGES && (room || !cost_of(r, first, n)))
 			return take_run(r, first, n);
 	}
-	struct oi_region *r = new_region(OI_REGION);
+	struct oi_region *r = room ? new_region(OI_REGION) : NULL;
 	if (!r)
 		return NULL;
 	for (size_t i = OI_FIRST_PAGE; i < OI_PAGES; i++)
@@ -187,7 +209,8 @@ struct oi_page *oi_pages_alloc(size_t n)
 static size_t excess(void)
 {
 	size_t keep = n_used_pages / 8 + 32;
-	return n_cached_pages > keep ? n_cached_pages - keep : 0;
+	size_t cached = n_cached_pages - n_staying;
+	return cached > keep ? cached - keep : 0;
 }
 
 bool oi_pages_excess(void)
@@ -210,7 +233,7 @@ size_t oi_pages_trim(void)
 	}
 	n = n < window.to_purge ? n : window.to_purge;
 	n = n < TRIM_PAGES ? n : TRIM_PAGES;
-	purge(n);
+	purge(n, false);
 	window.to_purge -= n;
 	return n;
 }
@@ -289,6 +312,6 @@ void oi_regions_unmap(void)
 		oi_os_unreserve(r, r->bytes);
 	}
 	oi_store_relaxed(&n_used_pages, (size_t)0);
-	n_cached_pages = 0;
+	n_cached_pages = n_staying = 0;
 	memset(&window, 0, sizeof window);
 }

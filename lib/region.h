@@ -48,6 +48,7 @@ struct oi_page {
 	bool current;           /* the bin allocates from it */
 	bool zeroed;            /* fresh from the system: blocks above bump are zero */
 	bool committed;         /* counted in bytes reserved */
+	bool stays;             /* free, and the system did not take its memory back: not asked again before it was used */
 	bool on_young;          /* linked below */
 	bool kept;              /* empty, or large and dead, but kept while a collection walks: heap.c; under the heap lock */
 
@@ -167,7 +168,7 @@ void oi_pages_free(struct oi_page *p);
 struct oi_page *oi_huge_alloc(size_t bytes);
 /* In use by small blocks and by large ones that have no region to themselves. At any time, about. */
 size_t oi_pages_used(void);
-/* Gives the memory of cached free pages back to the system. Under the heap lock. */
+/* Gives the memory of cached free pages back to the system, as far as it takes it. Under the heap lock. */
 void oi_pages_purge(void);
 /* Is so much cached that oi_pages_trim must be called every few ms? Under the heap lock. */
 bool oi_pages_excess(void);

@@ -31,6 +31,7 @@
 #include "pace.h"
 #include "perturb.h"
 #include "pile.h"
+#include "remnant.h"
 #include "report.h"
 #include "set.h"
 #include "sized.h"
@@ -192,6 +193,7 @@ static void drop_everything(void)
 	oi_watch_shutdown();
 	oi_events_shutdown();
 	oi_collect_reset_statistics();
+	oi_remnant_retry_all();
 }
 
 static void shut_down(struct oi_thread *t, ouro_report *report)

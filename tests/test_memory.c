@@ -299,7 +299,7 @@ static void finish(void)
 static bool failure_is_still_to_come(void)
 {
 	for (int i = 0; i < 2 * HARD_END; i++)
-		if (oi_perturb_fail())
+		if (oi_fail(OI_FAIL_ALLOC))
 			return true;
 	return false;
 }
