@@ -64,7 +64,7 @@ DEPSERVER    := $(BUILD)/examples/depserver/depserver
 DEPSERVER_PEER := $(BUILD)/bench/peers/depserver_malloc
 
 .PHONY: all check check-one tsan asan stress bench bench-peers bench-compare bench-pause demo deps deps-build deps-check deps-demo \
-	deps-bench deps-cxx deps-peers deps-pause deps-sanitize deps-models models install uninstall clean help tests-build \
+	deps-bench deps-cxx deps-peers deps-pause deps-sanitize deps-models models mutants install uninstall clean help tests-build \
 	stress-build peers-build examples lint
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -200,6 +200,11 @@ stress: deps-build
 ## models: spin checks the models of the protocols, and that it finds each mistake seeded into them; about 5 minutes
 models: deps-models
 	tests/models/run.sh
+
+## mutants: plants mistakes in lib/, one at a time, and sees that a suite kills each; MUTANT=names for some; about 15 minutes
+MUTANT ?=
+mutants: deps-check
+	tests/mutants/run.sh $(MUTANT)
 
 ## bench: Google Benchmark, every row beside its peer
 bench: deps-bench

@@ -265,9 +265,11 @@ bool oi_commit(struct oi_pass *p)
 	each_candidate(p, count_among_candidates);
 	note_opaque(p);
 	oi_beside_count_rest();
+	oi_point("commit: counted");
 	each_candidate(p, check);
 	drop_reached(p);
 	oi_gate_leave(p->t);
+	oi_point("commit: checked");
 	bool dead = commit(p);
 	if (dead)
 		oi_oracle_judge(p);

@@ -63,6 +63,7 @@ OI_INLINE bool oi_retain_quickly(struct oi_thread *t, struct oi_header *h)
 	uint32_t local = oi_load_relaxed(&h->local); /* owner */
 	if (unlikely(oi_load_acquire(&h->own) != t->key) || unlikely(local == OI_LOCAL_MAX - 1)) /* owner: hence not dead */
 		return false;
+	oi_point("retain: owned");
 	oi_store_relaxed(&h->local, local + 1); /* owner */
 	return true;
 }

@@ -148,6 +148,7 @@ bool oi_merge_queue(struct oi_thread *t, struct oi_header *h)
 	if (!owner)
 		return merge(h, 1); /* merged by its owner since */
 	struct oi_merge_queue *q = &owner->merges;
+	oi_point("queue: owner found");
 	lock(q);
 	if (q->closed) {
 		unlock(q);

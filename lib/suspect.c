@@ -231,9 +231,11 @@ void oi_suspect_find(struct oi_pass *p)
 {
 	each_page(p, p->young_only ? count_members : count_page, count_child);
 	oi_beside_count_rest();
+	oi_point("suspect: counted");
 	find_lies(p);
 	each_page(p, mark_page, mark_child);
 	oi_beside_forget_exact(p->t);
 	each_page(p, flag_page, NULL);
 	p->pages.n = p->n_suspected;
+	oi_point("suspect: flagged");
 }

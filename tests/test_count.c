@@ -5,6 +5,8 @@
  */
 #include "fixture.h"
 
+#include "object.h"
+
 static void count_new_is_one(void **state)
 {
 	struct node *n = make(1);
@@ -460,6 +462,27 @@ static void count_immortal_has_weak_references(void **state)
 	ouro_weak_clear(&cell);
 }
 
+/* Half of a full local count moves to the shared one, and none is lost. */
+static void count_spills_nothing(void **state)
+{
+	struct node *n = make_of(&loud_type, 1);
+	struct oi_header *h = oi_header_of(n);
+
+	(void)state;
+	h->local = OI_LOCAL_MAX - 3; /* as after so many retains */
+	for (int i = 0; i < 10; i++)
+		ouro_retain(n);
+	assert_int_equal(ouro_refcount(n), OI_LOCAL_MAX + 7);
+	assert_true(h->local < OI_LOCAL_MAX);
+	h->shared = 0; /* as after so many releases */
+	h->local = 11;
+	for (int i = 0; i < 10; i++)
+		ouro_release(n);
+	assert_int_equal(ouro_refcount(n), 1);
+	ouro_release(n);
+	assert_journal("f1 d1 ");
+}
+
 /* More references than a header can count: it saturates, is logged, and never wraps to a death. */
 static void count_that_would_overflow_saturates(void **state)
 {
@@ -508,6 +531,7 @@ int main(void)
 		HEAP_CASE(count_immortal_by_another_thread),
 		HEAP_CASE(count_immortal_keeps_its_cycle),
 		HEAP_CASE(count_immortal_has_weak_references),
+		HEAP_CASE(count_spills_nothing),
 		HEAP_CASE(count_that_would_overflow_saturates),
 	};
 

@@ -211,6 +211,36 @@ static void events_off_waits_for_running_calls(void **state)
 	assert_int_equal(overlaps, 0);
 }
 
+/* One call, which waits for off to be called elsewhere, and sees that this does not return before it. */
+static struct {
+	atomic_bool called, off_begins, off_returned, too_early;
+} slow;
+
+static void listen_slowly(const ouro_gc_event *event, void *arg)
+{
+	(void)arg;
+	if (event->phase != OURO_GC_START || atomic_exchange(&slow.called, true))
+		return;
+	while (!atomic_load(&slow.off_begins))
+		sleep_ms(1);
+	for (int ms = 0; ms < 100 && !atomic_load(&slow.off_returned); ms++)
+		sleep_ms(1);
+	atomic_store(&slow.too_early, atomic_load(&slow.off_returned));
+}
+
+static void events_off_waits_for_a_slow_call(void **state)
+{
+	(void)state;
+	assert_int_equal(ouro_gc_on_event(listen_slowly, NULL), 0);
+	pthread_t t = thread_start(collect_many, NULL);
+	assert_true(EVENTUALLY(atomic_load(&slow.called)));
+	atomic_store(&slow.off_begins, true);
+	assert_int_equal(ouro_gc_off_event(listen_slowly, NULL), 0);
+	atomic_store(&slow.off_returned, true);
+	pthread_join(t, NULL);
+	assert_false(slow.too_early);
+}
+
 static void events_of_automatic_collections(void **state)
 {
 	static struct record r;
@@ -241,6 +271,7 @@ int main(void)
 		HEAP_CASE(events_listener_may_use_the_library),
 		HEAP_CASE(events_pauses_never_overlap),
 		HEAP_CASE(events_off_waits_for_running_calls),
+		HEAP_CASE(events_off_waits_for_a_slow_call),
 		HEAP_CASE(events_of_automatic_collections),
 	};
 

@@ -1,0 +1,319 @@
+/*
+ * Goal: the steps of a collection beside the mutators and those of a mutator in every order that ever mattered.
+ * Method: a second thread collects, and stands still at named points inside the library (checked builds) while this one acts, or
+ * this one stands still inside an operation while the other goes on as far as it may.
+ * A failure would mean: a handshake or an event is missing, which stress finds once in a long while. Other builds skip this.
+ */
+#define TEST_COUNTS_COLLECTIONS 1
+#include "mutators.h"
+
+#include "perturb.h"
+
+#if !OURO_CHECKED
+static void (*oi_point_hook)(const char *point);
+#endif
+
+/* ---- the collecting thread, and where it is ---- */
+
+enum step { START, COUNTED, FLAGGED, COUNTED_AGAIN, CHECKED_ALL, OVER };
+
+static const char *const point_of[] = {
+	[COUNTED] = "suspect: counted", [FLAGGED] = "suspect: flagged", [COUNTED_AGAIN] = "commit: counted",
+	[CHECKED_ALL] = "commit: checked",
+};
+
+static struct {
+	pthread_t thread;
+	atomic_int at;       /* enum step: the last it has reached */
+	atomic_int go_on;    /* it may pass this one, and those before */
+	atomic_bool entered; /* this thread stands inside an operation */
+	bool needs_entry;    /* the collector waits for that before it flags anything */
+	ssize_t found;
+} schedule;
+static _Thread_local bool collects;
+static _Thread_local const char *stand_at; /* this thread, next time it comes by */
+
+static void await_step(enum step s)
+{
+	assert_true(EVENTUALLY(atomic_load(&schedule.at) >= (int)s));
+}
+
+/* It may go on, past this one too. */
+static void let_pass(enum step s)
+{
+	atomic_store(&schedule.go_on, s);
+}
+
+static void collector_passes(const char *point)
+{
+	for (enum step s = COUNTED; s < OVER; s++) {
+		if (strcmp(point, point_of[s]) != 0)
+			continue;
+		atomic_store(&schedule.at, s);
+		while (atomic_load(&schedule.go_on) < (int)s || (schedule.needs_entry && !atomic_load(&schedule.entered)))
+			sleep_ms(1);
+	}
+}
+
+enum { GRACE_MS = 100 }; /* for a mistake to show, where the collector must not come by */
+
+/* Inside an operation: until all is checked, which can only be if nobody waits for this operation. */
+static void stand_inside(void)
+{
+	atomic_store(&schedule.entered, true);
+	for (int ms = 0; ms < GRACE_MS && atomic_load(&schedule.at) < CHECKED_ALL; ms++)
+		sleep_ms(1);
+}
+
+static void at_point(const char *point)
+{
+	if (collects) {
+		collector_passes(point);
+	} else if (stand_at != NULL && strcmp(point, stand_at) == 0) {
+		stand_at = NULL;
+		stand_inside();
+	}
+}
+
+static void *collect_main(void *arg)
+{
+	(void)arg;
+	collects = true;
+	schedule.found = ouro_gc_collect(2);
+	collects = false;
+	atomic_store(&schedule.at, OVER);
+	return NULL;
+}
+
+static void schedule_start(enum step may_pass, bool needs_entry)
+{
+	schedule.needs_entry = needs_entry;
+	atomic_store(&schedule.at, START);
+	atomic_store(&schedule.go_on, may_pass);
+	atomic_store(&schedule.entered, false);
+	__atomic_store_n(&oi_point_hook, at_point, __ATOMIC_RELEASE);
+	schedule.thread = thread_start(collect_main, NULL);
+}
+
+static void schedule_end(void)
+{
+	atomic_store(&schedule.go_on, OVER);
+	pthread_join(schedule.thread, NULL);
+	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+}
+
+static void needs_points(void)
+{
+	if (!CHECKED_BUILD)
+		skip();
+}
+
+/* x -> v -> y, all old; the caller has x's reference. */
+static struct node *make_chain(void)
+{
+	struct node *x = make_of(&canary_type, ALIVE), *v = make_of(&canary_type, ALIVE);
+
+	ouro_give(&v->left, make_of(&canary_type, ALIVE));
+	ouro_give(&x->left, v);
+	assert_int_equal(ouro_gc_collect(2), 0);
+	return x;
+}
+
+/*
+ * v is taken out of x when the references have been counted, so nothing leads to it and y any more: both are candidates. y is taken
+ * out of v when the candidates' references have been counted: only that very event tells that y lives.
+ */
+static void schedule_take_rescues(void **state)
+{
+	(void)state;
+	needs_points();
+	struct node *x = make_chain();
+
+	schedule_start(START, false);
+	await_step(COUNTED);
+	struct node *v = ouro_take(&x->left);
+	let_pass(FLAGGED);
+	await_step(COUNTED_AGAIN);
+	struct node *y = ouro_take(&v->left);
+	schedule_end();
+	assert_int_equal(schedule.found, 0);
+	assert_int_equal(y->id, ALIVE);
+	assert_int_equal(ouro_refcount(y), 1);
+	ouro_release(y);
+	ouro_release(v);
+	ouro_release(x);
+}
+
+/* The same by an exchange, and by a release of what was loaded. */
+static void schedule_exchange_rescues(void **state)
+{
+	(void)state;
+	needs_points();
+	struct node *x = make_chain();
+
+	schedule_start(START, false);
+	await_step(COUNTED);
+	struct node *v = ouro_take(&x->left);
+	let_pass(FLAGGED);
+	await_step(COUNTED_AGAIN);
+	struct node *y = ouro_exchange(&v->left, make_of(&canary_type, ALIVE));
+	schedule_end();
+	assert_int_equal(y->id, ALIVE);
+	ouro_release(y);
+	ouro_release(v);
+	ouro_release(x);
+}
+
+/*
+ * An upgrade has seen that the object is its thread's own, and stands still before it counts: the collector may flag the object, but
+ * it must not count before this operation is over.
+ */
+static void schedule_upgrade_delays_the_count(void **state)
+{
+	ouro_weak cell = { 0 };
+	struct node *ring, *n;
+
+	(void)state;
+	needs_points();
+	ring = make_pair(&canary_type, ALIVE);
+	ring->right->id = ALIVE;
+	assert_int_equal(ouro_gc_collect(2), 0);
+	assert_int_equal(ouro_weak_store(&cell, ring), 0);
+	ouro_release(ring);
+	schedule_start(OVER, true);
+	await_step(COUNTED);
+	stand_at = "retain: owned";
+	n = ouro_weak_load(&cell);
+	schedule_end();
+	if (n != NULL) {
+		assert_int_equal(n->id, ALIVE);
+		assert_int_equal(ouro_refcount(n), 2);
+		ouro_release(n);
+	}
+	ouro_weak_clear(&cell);
+	ouro_gc_collect(2);
+}
+
+/* ---- counts ---- */
+
+/* This thread stands still at the point until the other has got somewhere. */
+static struct {
+	const char *point;
+	atomic_bool stands, go_on;
+} held;
+
+static void hold_here(const char *point)
+{
+	if (!collects || strcmp(point, held.point) != 0 || atomic_exchange(&held.stands, true))
+		return;
+	while (!atomic_load(&held.go_on))
+		sleep_ms(1);
+}
+
+static void hold_at(const char *point)
+{
+	held.point = point;
+	atomic_store(&held.stands, false);
+	atomic_store(&held.go_on, false);
+	__atomic_store_n(&oi_point_hook, hold_here, __ATOMIC_RELEASE);
+}
+
+static void *release_main(void *arg)
+{
+	collects = true;
+	ouro_release(ouro_take((struct node **)arg));
+	return NULL;
+}
+
+static void *make_and_leave(void *arg)
+{
+	ouro_give((struct node **)arg, make_of(&counted_type, 0));
+	atomic_store(&held.stands, false); /* made */
+	while (!atomic_load(&held.stands))
+		sleep_ms(1);
+	ouro_thread_detach();
+	atomic_store(&held.go_on, true);
+	return NULL;
+}
+
+/* A foreign release is about to queue the object when the owner leaves, and merges it: the queue is closed then. */
+static void schedule_owner_leaves_before_the_queue(void **state)
+{
+	struct node *slot = NULL;
+
+	(void)state;
+	needs_points();
+	counters_clear();
+	hold_at("queue: owner found");
+	atomic_store(&held.stands, true);
+	pthread_t owner = thread_start(make_and_leave, &slot);
+	assert_true(EVENTUALLY(!atomic_load(&held.stands)));
+	pthread_t other = thread_start(release_main, &slot);
+	pthread_join(owner, NULL);
+	pthread_join(other, NULL);
+	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	assert_true(EVENTUALLY(atomic_load(&n_destroyed) == 1));
+}
+
+/* ---- attempts to retain what is being finalized ---- */
+
+static atomic_bool peeked, finalizing, tried_it;
+static void *tried_result;
+
+static void wait_for_the_try(void *obj)
+{
+	(void)obj;
+	atomic_store(&finalizing, true);
+	while (!atomic_load(&tried_it))
+		sleep_ms(1);
+}
+
+static const ouro_type slow_to_die_type = {
+	.name = "slow to die", .size = sizeof(struct node), .slots = OURO_SLOTS(struct node, left, right),
+	.finalize = wait_for_the_try, .destroy = counted_destroy,
+};
+
+static void *try_main(void *arg)
+{
+	ouro_pin();
+	struct node *n = ouro_peek((struct node **)arg);
+	atomic_store(&peeked, true);
+	while (!atomic_load(&finalizing))
+		sleep_ms(1);
+	tried_result = ouro_try_retain(n);
+	ouro_unpin();
+	atomic_store(&tried_it, true);
+	return NULL;
+}
+
+/* It fails, and leaves no reference behind that would look like a resurrection. */
+static void schedule_try_leaves_nothing(void **state)
+{
+	struct node *slot = NULL;
+
+	(void)state;
+	counters_clear();
+	atomic_store(&peeked, false);
+	atomic_store(&finalizing, false);
+	atomic_store(&tried_it, false);
+	ouro_give(&slot, make_of(&slow_to_die_type, 0));
+	pthread_t other = thread_start(try_main, &slot);
+	assert_true(EVENTUALLY(atomic_load(&peeked)));
+	ouro_release(ouro_take(&slot));
+	pthread_join(other, NULL);
+	assert_null(tried_result);
+	assert_int_equal(atomic_load(&n_destroyed), 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		HEAP_CASE(schedule_take_rescues),
+		HEAP_CASE(schedule_exchange_rescues),
+		HEAP_CASE(schedule_upgrade_delays_the_count),
+		HEAP_CASE(schedule_owner_leaves_before_the_queue),
+		HEAP_CASE(schedule_try_leaves_nothing),
+	};
+
+	return cmocka_run_group_tests_name("schedule", tests, NULL, NULL);
+}
