@@ -136,7 +136,7 @@ static void free_block(struct oi_thread *t, struct oi_header *h, const struct oi
 	oi_death_count(t, h, p);
 	oi_death_mark(h);
 	bool walked = oi_heap_walked() && p->tracked;
-	if (!OURO_CHECKED && !walked && (recycle || !oi_load_relaxed(&h->published)))
+	if (oi_recycles() && !walked && (recycle || !oi_load_relaxed(&h->published)))
 		oi_block_free(t, h);
 	else if (unlikely(!oi_limbo_put(&t->limbo, h, p->block_size)))
 		oi_limbo_add(t, h);

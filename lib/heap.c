@@ -10,6 +10,8 @@
  * and again current of the thread that adopts it. Changes of heap and state are made under the heap lock.
  * [H1] A freer pushes the block, then looks at remote_queued; the owner clears remote_queued, then takes the blocks. Both
  * are sequentially consistent read-modify-writes: either the owner takes the block or the freer queues the page again.
+ * [H3] A freer queues the page at its heap, then looks whether it is its heap still; a thread that leaves moves its pages, then
+ * takes what is queued.
  * [H2] state is stored last, with release, and read with acquire by walkers (beside.c).
  * INV-H1 (outside operations) used = blocks neither in free, nor above bump; those in remote are still in used.
  * INV-H2 (always) all objects whose own is a thread's key lie in pages of that thread's heap.
@@ -24,6 +26,7 @@
 #include "lock.h"
 #include "object.h"
 #include "os.h"
+#include "perturb.h"
 #include "thread.h"
 
 #define HARVEST 4 /* pages */
@@ -162,11 +165,14 @@ static void unlock_freed(void)
 		oi_background_trim();
 }
 
-/* An empty page goes back, unless it is its thread's only one of that size. Owner, or under the heap lock for orphans. */
+/*
+ * An empty page goes back, unless it is its thread's only one of that size, or its thread walks its pages as it leaves: then
+ * oi_heap_abandon gives it back. Owner, or under the heap lock for orphans.
+ */
 static void page_empty(struct oi_heap *heap, struct oi_page *p)
 {
 	bool orphan = heap == &oi_orphans;
-	if (p->current || (!orphan && p->listed && !p->next && !p->previous && !heap->bin[p->bin].current))
+	if (p->current || heap->leaving || (!orphan && p->listed && !p->next && !p->previous && !heap->bin[p->bin].current))
 		return;
 	if (oi_load_acquire(&p->remote_queued))
 		return; /* somebody's stack still links it; harvesting comes back here */
@@ -194,18 +200,55 @@ static void local_free(struct oi_heap *heap, struct oi_page *p, const struct oi_
 }
 
 /*
- * remote_queued was set by the caller. A freer can be so late that the owner has taken its block in and given the empty page
- * back: a page without a heap is queued nowhere, unless it has been put to use again meanwhile and has blocks waiting.
+ * Whose page it is, so that it can be queued there; NULL: it need not be. remote_queued was set by the caller. A freer can be so
+ * late that the owner has taken its block in and given the empty page back: a page without a heap is queued nowhere, unless
+ * it has been put to use again meanwhile and has blocks waiting.
  */
-static void queue_page(struct oi_page *p)
+static struct oi_heap *heap_to_queue_at(struct oi_page *p)
 {
 	struct oi_heap *heap;
 	while (!(heap = oi_load_acquire(&p->heap))) {
 		oi_exchange_seq_cst(&p->remote_queued, 0u);
 		if (!__atomic_load_n(&p->remote.head, __ATOMIC_SEQ_CST) || oi_exchange_seq_cst(&p->remote_queued, 1u))
-			return;
+			break;
 	}
-	oi_stack_push(&heap->remote, &p->remote_link);
+	return heap;
+}
+
+static struct cds_lfs_node *join(struct cds_lfs_node *first, struct cds_lfs_node *rest)
+{
+	struct cds_lfs_node *last = first;
+	while (last && last->next)
+		last = last->next;
+	if (last)
+		last->next = rest;
+	return last ? first : rest;
+}
+
+/*
+ * A page can change hands before it is pushed, and the heap it is pushed to be the one of a thread that is gone, where nobody
+ * would look. So look again: what lies there goes on to whose it is. [H3] A thread that leaves moves its pages, then takes its
+ * stack, whose exchanges are in one order: either it takes this page, or the look sees that it has moved.
+ */
+static void queue_pages(struct cds_lfs_node *todo)
+{
+	while (todo) {
+		struct oi_page *p = caa_container_of(todo, struct oi_page, remote_link);
+		todo = todo->next;
+		struct oi_heap *heap = heap_to_queue_at(p);
+		if (!heap)
+			continue;
+		oi_point("queue a page");
+		oi_stack_push(&heap->remote, &p->remote_link);
+		if (unlikely(oi_load_acquire(&p->heap) != heap)) /* [H3] */
+			todo = join(oi_stack_take_all(&heap->remote), todo);
+	}
+}
+
+static void queue_page(struct oi_page *p)
+{
+	p->remote_link.next = NULL;
+	queue_pages(&p->remote_link);
 }
 
 /* [H1] */
@@ -268,11 +311,8 @@ static void harvest_page(struct oi_heap *heap, struct oi_page *p)
 		bin_add(heap, p);
 }
 
-/*
- * Up to @max pages: each may mean walking a thousand cold blocks, and a thread that allocates is inside its gate. With
- * @leaving the empty ones stay: somebody walks the pages.
- */
-static void harvest(struct oi_heap *heap, bool leaving, unsigned max)
+/* Up to @max pages: each may mean walking a thousand cold blocks, and a thread that allocates is inside its gate. */
+static void harvest(struct oi_heap *heap, unsigned max)
 {
 	for (struct cds_lfs_node *node; max && ((node = heap->pending) || (node = oi_stack_take_all(&heap->remote))); max--) {
 		oi_store_relaxed(&heap->pending, node->next); /* recheck: oi_heap_harvest_idle looks */
@@ -280,7 +320,7 @@ static void harvest(struct oi_heap *heap, bool leaving, unsigned max)
 		struct oi_heap *owner = oi_load_acquire(&p->heap);
 		if (owner == heap) {
 			harvest_page(heap, p);
-			if (p->used == 0 && !leaving)
+			if (p->used == 0)
 				page_empty(heap, p);
 		} else {
 			queue_page(p); /* it changed hands after somebody looked: to its new heap */
@@ -322,7 +362,7 @@ static struct oi_page *adopt(struct oi_heap *heap, unsigned bin)
 	if (!oi_load_relaxed(&oi_orphans.all)) /* recheck */
 		return NULL;
 	oi_heap_lock();
-	harvest(&oi_orphans, false, HARVEST);
+	harvest(&oi_orphans, HARVEST);
 	struct oi_page *p = oi_orphans.bin[bin].pages;
 	if (p) {
 		bin_remove(&oi_orphans, p);
@@ -341,7 +381,7 @@ static OI_NOINLINE struct oi_page *next_page(struct oi_thread *t, unsigned bin)
 		b->current->current = false;
 		b->current = NULL;
 	}
-	harvest(heap, false, HARVEST); /* though there is room: what is empty goes back, and comes anew in order */
+	harvest(heap, HARVEST); /* though there is room: what is empty goes back, and comes anew in order */
 	struct oi_page *p = b->pages;
 	if (p)
 		bin_remove(heap, p);
@@ -477,13 +517,14 @@ static void hand_over_young(struct oi_heap *heap)
 void oi_heap_abandon(struct oi_thread *t)
 {
 	struct oi_heap *heap = &t->heap;
-	harvest(heap, false, UINT_MAX);
+	heap->leaving = false;
+	harvest(heap, UINT_MAX);
 	oi_heap_lock();
 	hand_over_young(heap);
 	while (heap->all)
 		orphan_page(heap, heap->all);
 	memset(heap->bin, 0, sizeof heap->bin);
-	harvest(heap, true, UINT_MAX); /* what was queued meanwhile goes on to the orphans */
+	harvest(heap, UINT_MAX); /* [H3] what was queued meanwhile goes on to the orphans */
 	unlock_freed();
 }
 
@@ -543,7 +584,7 @@ void oi_heap_purge(void)
 static void harvest_for(struct oi_thread *t, void *arg)
 {
 	(void)arg;
-	harvest(&t->heap, t->leaving, HARVEST_FOR);
+	harvest(&t->heap, HARVEST_FOR);
 }
 
 /* Foreign frees it has not looked at. */
@@ -557,7 +598,7 @@ void oi_heap_harvest_orphans(struct oi_thread *self)
 	while (has_remote(&oi_orphans)) {
 		oi_gate_enter(self); /* pages do not vanish during a stop */
 		oi_heap_lock();
-		harvest(&oi_orphans, false, HARVEST_FOR);
+		harvest(&oi_orphans, HARVEST_FOR);
 		unlock_freed();
 		oi_gate_leave(self);
 	}
@@ -571,7 +612,7 @@ void oi_heap_harvest_idle(struct oi_thread *self)
 			;
 	while (has_remote(&self->heap)) {
 		oi_gate_enter(self);
-		harvest(&self->heap, false, HARVEST_FOR);
+		harvest(&self->heap, HARVEST_FOR);
 		oi_gate_leave(self);
 	}
 	oi_heap_harvest_orphans(self);

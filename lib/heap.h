@@ -5,6 +5,7 @@
 #include "candidate.h"
 #include "compiler.h"
 #include "object.h"
+#include "perturb.h"
 #include "region.h"
 
 #include <string.h>
@@ -37,6 +38,7 @@ struct oi_heap {
 	struct oi_page *all;           /* every page it owns */
 	struct oi_page *young;         /* pages that may hold objects of age 0 or 1 */
 	struct cds_lfs_node *pending;  /* taken from remote, to be looked at */
+	bool leaving;                  /* its thread goes and walks the pages: none is given back meanwhile */
 	/* any thread: pages in which others freed blocks */
 	struct __cds_lfs_stack remote __attribute__((aligned(OI_LINE)));
 };
@@ -131,7 +133,7 @@ struct oi_header *oi_block_alloc(struct oi_thread *t, size_t bytes, unsigned bin
  */
 OI_INLINE bool oi_block_put(struct oi_page *p, struct oi_header *h)
 {
-	if (OURO_CHECKED || (unlikely(!p->current) && (!p->listed || p->used == 1)))
+	if (!oi_recycles() || (unlikely(!p->current) && (!p->listed || p->used == 1)))
 		return false;
 	if (p->tracked && oi_heap_walked())
 		return false;

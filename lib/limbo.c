@@ -188,11 +188,11 @@ void oi_limbo_catch_up(struct oi_thread *t)
 	oi_limbo_reclaim(t, false);
 }
 
-/* A batch, as this keeps @t out of its gate. A thread that leaves walks its pages: they must stay. */
+/* A batch, as this keeps @t out of its gate. */
 static void reclaim_for(struct oi_thread *t, void *arg)
 {
 	bool *more = arg;
-	*more = t->limbo.oldest && ripe(t->limbo.oldest) && !t->leaving;
+	*more = t->limbo.oldest && ripe(t->limbo.oldest);
 	if (*more)
 		free_oldest(t);
 }

@@ -34,6 +34,7 @@
 #include "death.h"
 #include "log.h"
 #include "os.h"
+#include "perturb.h"
 #include "pile.h"
 #include "stray.h"
 #include "type.h"
@@ -202,6 +203,7 @@ void oi_merge_drain_own(struct oi_thread *t)
 			continue;
 		oi_gate_leave(t);
 		oi_death_restricted(t, h, n_dead);
+		oi_point("drained");
 		oi_gate_enter(t);
 	}
 }
@@ -293,11 +295,12 @@ void oi_merge_open(struct oi_thread *t)
 void oi_merge_leave(struct oi_thread *t)
 {
 	oi_gate_enter(t);
-	t->leaving = true;
+	t->heap.leaving = true;
 	oi_merge_drain_own(t);
 	for (struct oi_page *p = t->heap.all; p; p = p->heap_next) {
 		merge_page(t, p);
-		oi_gate_leave(t); /* a stop may pass between two pages; only this thread changes the list */
+		oi_gate_leave(t); /* a stop may pass; what dies meanwhile takes no page off the list, and no user code adds one */
+		oi_point("leave");
 		oi_gate_enter(t);
 	}
 	lock(&t->merges);

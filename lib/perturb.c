@@ -10,6 +10,7 @@
 #include "os.h"
 
 void (*oi_point_hook)(const char *point);
+bool oi_recycle;
 static unsigned long yield_one_in, stall_us, collect_every;
 static __thread uint64_t seed;
 static __thread unsigned long n_news;
@@ -93,6 +94,7 @@ void oi_perturb_init(void)
 	yield_one_in = number("OURO_PERTURB");
 	stall_us = number("OURO_STALL");
 	collect_every = number("OURO_COLLECT_EVERY");
+	oi_store_relaxed(&oi_recycle, number("OURO_RECYCLE") != 0); /* elsewhere */
 	for (int kind = 0; kind < OI_FAIL_KINDS; kind++)
 		choose_failure((enum oi_fail)kind);
 }

@@ -4,6 +4,7 @@
  * OURO_PERTURB=n       yield or spin at one in n of the marked places inside the library
  * OURO_STALL=us        at every eighth of these the thread stands still for that long instead
  * OURO_COLLECT_EVERY=n ask for a young collection at every n-th allocation of a thread, whatever the thresholds
+ * OURO_RECYCLE=1       use a block again at once where the shipped library does: else it waits, so that misuse is found
  * OURO_FAIL_kind=n     the n-th call of that kind that the library makes fails, once
  * OURO_FAIL_kind=n+    it and all later ones: shortages last
  *
@@ -47,7 +48,16 @@ void oi_fail_arm(enum oi_fail kind, unsigned long n, bool forever);
 unsigned long oi_fail_calls(enum oi_fail kind);
 unsigned long oi_fail_failed(enum oi_fail kind);
 bool oi_perturb_collect(void);
+extern bool oi_recycle OI_HIDDEN;
+OI_INLINE bool oi_recycles(void)
+{
+	return unlikely(oi_load_relaxed(&oi_recycle)); /* elsewhere: set before any object */
+}
 #else
+OI_INLINE bool oi_recycles(void)
+{
+	return true;
+}
 OI_INLINE void oi_perturb_init(void)
 {
 }

@@ -330,7 +330,7 @@ static bool destroy_all(struct oi_thread *t, struct oi_set *s)
 	size_t end = quantum(s);
 	while (s->cursor < end) {
 		struct oi_header *h = s->objects.data[s->cursor];
-		if (!OURO_CHECKED && recycle && !oi_heap_walked() && oi_is_silent(h)) {
+		if (oi_recycles() && recycle && !oi_heap_walked() && oi_is_silent(h)) {
 			recycle_run(t, s);
 			continue;
 		}

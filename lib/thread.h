@@ -67,7 +67,6 @@ struct oi_thread {
 	uint32_t n_deaths;     /* outermost death loops ended; read by flush */
 	uint32_t in_callback;  /* inside a finalizer, watch, clear or destroy; read by flush */
 	uint32_t in_last_call; /* inside one of the latter two; read by flush */
-	bool leaving;          /* it walks its pages: others must not take any away; changes inside the gate */
 	bool queued_merges;    /* it left something in a merge queue; the reaper's own note */
 	bool thorough;         /* the death loop goes on to the end, whatever release_batch says */
 	bool restricted;       /* the death loop may not run callbacks: it hands such objects to the reaper */

@@ -1,8 +1,8 @@
 /*
- * urcu.h - liburcu's lists and its lock-free stack; its hash table (rculfhash) serves report.c
+ * urcu.h - liburcu's lists, and the structure of its lock-free stack; its hash table (rculfhash) serves report.c
  *
- * Debian's liburcu 0.13 uses inline assembly that ThreadSanitizer does not see; what is lock-free goes through the two
- * functions here, so that no suppression is needed.
+ * The steps on the stack are our own. liburcu 0.13 has them in inline assembly that ThreadSanitizer does not see; and before it
+ * takes all it looks whether there is any, with a plain load, which the handshake of heap.c [H1] cannot do with.
  */
 #ifndef OI_URCU_H
 #define OI_URCU_H
@@ -20,46 +20,28 @@
 #pragma GCC diagnostic pop
 
 /*
- * Lock-free push (Treiber 1986), and taking all. Under the sanitizers the same steps in builtins, on the same structure:
- * ThreadSanitizer does not see liburcu's assembly, and UBSan objects to its address of a member of NULL.
+ * Lock-free push (Treiber 1986) of a chain of nodes already linked from @first to @last. Sequentially consistent, as is taking
+ * all, which is an exchange even of an empty stack: whoever then looks at another word, as the other side does before, sees it,
+ * or is seen [H1].
  */
-#if OI_TSAN || OI_ASAN
-OI_INLINE void oi_stack_push(struct __cds_lfs_stack *s, struct cds_lfs_node *node)
+OI_INLINE void oi_stack_push_chain(struct __cds_lfs_stack *s, struct cds_lfs_node *first, struct cds_lfs_node *last)
 {
-	struct cds_lfs_head *old = __atomic_load_n(&s->head, __ATOMIC_RELAXED);
+	struct cds_lfs_head *old = oi_load_relaxed(&s->head); /* recheck */
 	do
-		node->next = (struct cds_lfs_node *)old;
-	while (!__atomic_compare_exchange_n(&s->head, &old, (struct cds_lfs_head *)node, false, __ATOMIC_SEQ_CST,
+		last->next = (struct cds_lfs_node *)old;
+	while (!__atomic_compare_exchange_n(&s->head, &old, (struct cds_lfs_head *)first, false, __ATOMIC_SEQ_CST,
 					    __ATOMIC_RELAXED));
 }
 
-OI_INLINE struct cds_lfs_node *oi_stack_take_all(struct __cds_lfs_stack *s)
-{
-	return (struct cds_lfs_node *)__atomic_exchange_n(&s->head, NULL, __ATOMIC_SEQ_CST);
-}
-#else
 OI_INLINE void oi_stack_push(struct __cds_lfs_stack *s, struct cds_lfs_node *node)
 {
-	cds_lfs_push(s, node);
+	oi_stack_push_chain(s, node, node);
 }
 
 /* Newest first; NULL if none. Wait-free. */
 OI_INLINE struct cds_lfs_node *oi_stack_take_all(struct __cds_lfs_stack *s)
 {
-	if (!CMM_LOAD_SHARED(s->head))
-		return NULL;
-	return (struct cds_lfs_node *)__cds_lfs_pop_all(s);
-}
-#endif
-
-/* A chain of nodes already linked from @first to @last, in one step, which liburcu does not offer. */
-OI_INLINE void oi_stack_push_chain(struct __cds_lfs_stack *s, struct cds_lfs_node *first, struct cds_lfs_node *last)
-{
-	struct cds_lfs_head *old = __atomic_load_n(&s->head, __ATOMIC_RELAXED);
-	do
-		last->next = (struct cds_lfs_node *)old;
-	while (!__atomic_compare_exchange_n(&s->head, &old, (struct cds_lfs_head *)first, false, __ATOMIC_SEQ_CST,
-					    __ATOMIC_RELAXED));
+	return (struct cds_lfs_node *)oi_exchange_seq_cst(&s->head, NULL);
 }
 
 #endif
