@@ -32,6 +32,7 @@
 #include "ouro/slot.h"
 #include "ouro/weak.h"
 #include "ouro/thread.h"
+#include "ouro/holdup.h"
 #include "ouro/gc.h"
 #include "ouro/stats.h"
 

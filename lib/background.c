@@ -23,6 +23,7 @@
 #include "death.h"
 #include "gate.h"
 #include "heap.h"
+#include "holdup.h"
 #include "limbo.h"
 #include "lock.h"
 #include "merge.h"
@@ -163,6 +164,7 @@ static void *collector_main(void *arg)
 		oi_futex_wait(&collector.word, word, ticking ? TICK_NS : IDLE_NS);
 		if (ticking)
 			tick();
+		oi_holdup_tell();
 	}
 	oi_thread_detach(oi_self);
 	return NULL;

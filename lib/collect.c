@@ -27,6 +27,7 @@
 #include "gate.h"
 #include "generation.h"
 #include "heap.h"
+#include "holdup.h"
 #include "limbo.h"
 #include "lock.h"
 #include "log.h"
@@ -445,9 +446,11 @@ static ssize_t collect_now(struct oi_thread *t, int generation)
 
 void oi_collect_for_memory(struct oi_thread *t)
 {
+	uint64_t began = oi_now_ns();
 	if (oi_collect_locked_by_me())
 		return;
 	collect_now(t, 2);
+	oi_holdup(t, OURO_HOLDUP_LIMIT, oi_now_ns() - began);
 }
 
 void oi_collect_everything(struct oi_thread *t)

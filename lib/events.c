@@ -38,11 +38,28 @@ static void call(uint32_t i, const ouro_gc_event *e)
 	oi_sub_acq_rel(&delivering, 1u); /* [V1] */
 }
 
+static void tell(const ouro_gc_event *e)
+{
+	for (uint32_t i = 0; i < oi_load_relaxed(&n_listeners); i++) /* recheck */
+		call(i, e);
+}
+
 void oi_event(ouro_gc_phase phase, int generation, uint64_t candidates, uint64_t collected, uint64_t ns)
 {
-	ouro_gc_event e = { phase, generation, candidates, collected, ns };
-	for (uint32_t i = 0; i < oi_load_relaxed(&n_listeners); i++) /* recheck */
-		call(i, &e);
+	ouro_gc_event e = { .phase = phase, .generation = generation, .candidates = candidates, .collected = collected,
+			    .duration_ns = ns };
+	tell(&e);
+}
+
+void oi_event_holdup(ouro_holdup cause, uint64_t n, uint64_t longest_ns)
+{
+	ouro_gc_event e = { .phase = OURO_HOLDUP, .generation = -1, .duration_ns = longest_ns, .cause = cause, .holdups = n };
+	tell(&e);
+}
+
+bool oi_events_any(void)
+{
+	return oi_load_relaxed(&n_listeners) != 0; /* recheck */
 }
 
 int ouro_gc_on_event(ouro_gc_listener fn, void *arg)

@@ -18,6 +18,7 @@
 #include "background.h"
 #include "gate.h"
 #include "heap.h"
+#include "holdup.h"
 #include "lock.h"
 #include "object.h"
 #include "os.h"
@@ -182,8 +183,10 @@ void oi_limbo_reclaim(struct oi_thread *t, bool force)
 
 void oi_limbo_catch_up(struct oi_thread *t)
 {
+	uint64_t began = oi_now_ns();
 	oi_gate_leave(t);
 	sched_yield();
+	oi_holdup(t, OURO_HOLDUP_PACE, oi_now_ns() - began);
 	oi_gate_enter(t);
 	oi_limbo_reclaim(t, false);
 }

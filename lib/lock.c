@@ -1,7 +1,9 @@
 /* lock.c - the table of locks, and in checked builds who holds what. See lock.h. */
 #include "lock.h"
 
+#include "holdup.h"
 #include "log.h"
+#include "os.h"
 #include "thread.h"
 
 #define FREE { PTHREAD_MUTEX_INITIALIZER }
@@ -33,6 +35,13 @@ static const struct {
 	[OI_LOCK_START] = { "start of threads", false, false },
 	[OI_LOCK_LOG] = { "log", false, true },
 };
+
+void oi_lock_wait(enum oi_rank rank)
+{
+	uint64_t began = oi_now_ns();
+	pthread_mutex_lock(&oi_locks[rank].mutex);
+	oi_holdup(oi_self, OURO_HOLDUP_LOCK, oi_now_ns() - began);
+}
 
 void oi_lock_renew(enum oi_rank rank)
 {

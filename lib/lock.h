@@ -63,10 +63,14 @@ void oi_lock_floor_back(unsigned floor);
 #define oi_lock_floor_back(floor) ((void)(floor))
 #endif
 
+/* For whoever has it; what that takes is a hold-up. */
+OI_COLD void oi_lock_wait(enum oi_rank rank);
+
 OI_INLINE void oi_lock(enum oi_rank rank)
 {
 	oi_lock_check(rank);
-	pthread_mutex_lock(&oi_locks[rank].mutex);
+	if (unlikely(pthread_mutex_trylock(&oi_locks[rank].mutex)))
+		oi_lock_wait(rank);
 	oi_lock_note(rank);
 }
 

@@ -32,6 +32,7 @@
 #include "count.h"
 #include "gate.h"
 #include "heap.h"
+#include "holdup.h"
 #include "os.h"
 
 #define COST_UNIT UINT64_C(64)
@@ -200,6 +201,7 @@ static void await_collection(struct oi_thread *t)
 	oi_own_add(&t->delay_ns, now - began);
 	if (now - began > oi_load_relaxed(&t->delay_max_ns)) /* count */
 		oi_store_relaxed(&t->delay_max_ns, now - began);
+	oi_holdup(t, OURO_HOLDUP_PACE, now - began);
 }
 
 void oi_pace_turn(void)

@@ -22,6 +22,7 @@
 #include "gate.h"
 #include "generation.h"
 #include "heap.h"
+#include "holdup.h"
 #include "inspect.h"
 #include "limbo.h"
 #include "lock.h"
@@ -60,6 +61,7 @@ static int start(const ouro_config *cfg)
 	oi_world_init();
 	oi_pace_init();
 	oi_collect_reset_statistics();
+	oi_holdup_reset();
 	oi_fork_install();
 	int error = oi_background_start();
 	if (error)

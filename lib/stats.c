@@ -5,6 +5,7 @@
 
 #include "collect.h"
 #include "gate.h"
+#include "holdup.h"
 #include "os.h"
 #include "sized.h"
 #include "threads.h"
@@ -24,6 +25,7 @@ static void fill(ouro_stats *out)
 	out->delays = n.n_delays;
 	out->delay_sum_ns = n.delay_ns;
 	out->delay_max_ns = n.delay_max_ns;
+	oi_holdup_statistics(out);
 	out->weak_entries = oi_weak_count();
 	out->threads = oi_threads_count();
 	oi_collect_statistics(out->collections, out->collected, out->collection_ns);
@@ -50,11 +52,13 @@ void ouro_stats_get_sized(ouro_stats *out, size_t size)
 static const struct row {
 	const char *name;
 	size_t offset;
-	bool counter, per_generation;
+	bool counter;
+	enum { SINGLE, PER_GENERATION, PER_CAUSE } kind;
 	const char *help;
 } rows[] = {
-#define ROW(field, counter, help) { #field, offsetof(ouro_stats, field), counter, false, help }
-#define ROWS(field, help) { #field, offsetof(ouro_stats, field), true, true, help }
+#define ROW(field, counter, help) { #field, offsetof(ouro_stats, field), counter, SINGLE, help }
+#define ROWS(field, help) { #field, offsetof(ouro_stats, field), true, PER_GENERATION, help }
+#define CAUSES(field, counter, help) { #field, offsetof(ouro_stats, field), counter, PER_CAUSE, help }
 	ROW(objects_live, false, "Objects alive"),
 	ROW(bytes_live, false, "Bytes of live objects, headers included"),
 	ROW(objects_allocated, true, "Objects made"),
@@ -75,6 +79,9 @@ static const struct row {
 	ROW(delays, true, "Allocations held up because the collector lagged behind"),
 	ROW(delay_sum_ns, true, "Time they were held up, in nanoseconds"),
 	ROW(delay_max_ns, false, "Longest such delay, in nanoseconds"),
+	CAUSES(holdups, true, "Calls held up for longer than the pause budget, by cause"),
+	CAUSES(holdup_sum_ns, true, "Time they were held up, in nanoseconds"),
+	CAUSES(holdup_max_ns, false, "Longest such hold-up, in nanoseconds"),
 };
 #define N_ROWS (sizeof rows / sizeof *rows)
 
@@ -83,24 +90,40 @@ static uint64_t value(const ouro_stats *s, const struct row *r, int i)
 	return ((const uint64_t *)((const char *)s + r->offset))[i];
 }
 
+static int n_values(const struct row *r)
+{
+	return r->kind == SINGLE ? 1 : r->kind == PER_GENERATION ? 3 : OURO_HOLDUPS;
+}
+
 static void write_text(FILE *f, const ouro_stats *s)
 {
 	for (const struct row *r = rows; r < rows + N_ROWS; r++) {
 		fprintf(f, "%-18s", r->name);
-		for (int i = 0; i < (r->per_generation ? 3 : 1); i++)
-			fprintf(f, " %" PRIu64, value(s, r, i));
+		for (int i = 0; i < n_values(r); i++)
+			fprintf(f, " %s%s%" PRIu64, r->kind == PER_CAUSE ? oi_holdup_name((ouro_holdup)i) : "",
+				r->kind == PER_CAUSE ? " " : "", value(s, r, i));
 		fputc('\n', f);
 	}
+}
+
+/* A number, an array of three, or an object whose members are the causes. */
+static void write_json_values(FILE *f, const ouro_stats *s, const struct row *r)
+{
+	static const char *const open[] = { "", "[", "{" }, *const close[] = { "", "]", "}" };
+	for (int i = 0; i < n_values(r); i++) {
+		fputs(i ? ", " : open[r->kind], f);
+		if (r->kind == PER_CAUSE)
+			fprintf(f, "\"%s\": ", oi_holdup_name((ouro_holdup)i));
+		fprintf(f, "%" PRIu64, value(s, r, i));
+	}
+	fputs(close[r->kind], f);
 }
 
 static void write_json(FILE *f, const ouro_stats *s)
 {
 	for (const struct row *r = rows; r < rows + N_ROWS; r++) {
 		fprintf(f, "%s\"%s\": ", r == rows ? "{" : ", ", r->name);
-		if (r->per_generation)
-			fprintf(f, "[%" PRIu64 ", %" PRIu64 ", %" PRIu64 "]", value(s, r, 0), value(s, r, 1), value(s, r, 2));
-		else
-			fprintf(f, "%" PRIu64, value(s, r, 0));
+		write_json_values(f, s, r);
 	}
 	fprintf(f, "}\n");
 }
@@ -110,10 +133,14 @@ static void write_openmetrics(FILE *f, const ouro_stats *s)
 	for (const struct row *r = rows; r < rows + N_ROWS; r++) {
 		const char *total = r->counter ? "_total" : "";
 		fprintf(f, "# TYPE ouro_%s %s\n# HELP ouro_%s %s\n", r->name, r->counter ? "counter" : "gauge", r->name, r->help);
-		if (!r->per_generation)
-			fprintf(f, "ouro_%s%s %" PRIu64 "\n", r->name, total, value(s, r, 0));
-		for (int i = 0; r->per_generation && i < 3; i++)
-			fprintf(f, "ouro_%s%s{generation=\"%d\"} %" PRIu64 "\n", r->name, total, i, value(s, r, i));
+		for (int i = 0; i < n_values(r); i++) {
+			fprintf(f, "ouro_%s%s", r->name, total);
+			if (r->kind == PER_GENERATION)
+				fprintf(f, "{generation=\"%d\"}", i);
+			if (r->kind == PER_CAUSE)
+				fprintf(f, "{cause=\"%s\"}", oi_holdup_name((ouro_holdup)i));
+			fprintf(f, " %" PRIu64 "\n", value(s, r, i));
+		}
 	}
 	fprintf(f, "# EOF\n");
 }

@@ -19,6 +19,7 @@
 #include "background.h"
 #include "death.h"
 #include "gate.h"
+#include "holdup.h"
 #include "lock.h"
 #include "log.h"
 #include "merge.h"
@@ -183,11 +184,15 @@ int oi_thread_attach(const char *name, bool internal)
 
 struct oi_thread *oi_thread_first_call(bool may_fail)
 {
+	uint64_t began = 0;
 	while (!oi_runtime_ensure() || oi_thread_attach(NULL, false)) {
 		if (may_fail)
 			return NULL;
+		began = began ? began : oi_now_ns();
 		oi_sleep_ns(1000000); /* releasing has no way to fail: wait for memory */
 	}
+	if (began)
+		oi_holdup(oi_self, OURO_HOLDUP_MEMORY, oi_now_ns() - began);
 	return oi_self;
 }
 

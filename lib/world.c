@@ -25,6 +25,7 @@
 #include <sched.h>
 
 #include "gate.h"
+#include "holdup.h"
 #include "log.h"
 #include "merge.h"
 #include "os.h"
@@ -67,9 +68,24 @@ static void wait_outside(struct oi_thread *t)
 	}
 }
 
+/* What was asked of this thread, inside its gate. */
+static void serve_requests(struct oi_thread *t, uint32_t own)
+{
+	oi_and_acq_rel(&t->request, ~own);
+	if (own & OI_REQUEST_DRAIN) {
+		uint64_t began = oi_now_ns();
+		oi_merge_drain_own(t); /* leaves the gate and comes back for the deaths */
+		oi_holdup(t, OURO_HOLDUP_MERGE, oi_now_ns() - began);
+	}
+	if (own & OI_REQUEST_PILE)
+		oi_pile_leave(t);
+}
+
 void oi_gate_slow(struct oi_thread *t)
 {
 	bool waiting = false;
+	uint64_t began = 0;
+	ouro_holdup cause = OURO_HOLDUP_STOP;
 	for (;;) {
 		uint32_t r = oi_load_acquire(&t->request); /* [G2] */
 		if (r & OI_REQUEST_FENCE) {
@@ -80,16 +96,15 @@ void oi_gate_slow(struct oi_thread *t)
 			break;
 		uint32_t own = r & (OI_REQUEST_DRAIN | OI_REQUEST_PILE);
 		if (own && !(r & (OI_REQUEST_STOP | OI_REQUEST_SEIZE | OI_REQUEST_ATTACH))) {
-			oi_and_acq_rel(&t->request, ~own);
-			if (own & OI_REQUEST_DRAIN)
-				oi_merge_drain_own(t); /* inside the gate; leaves it and comes back for the deaths */
-			if (own & OI_REQUEST_PILE)
-				oi_pile_leave(t);
+			serve_requests(t, own);
 			continue;
 		}
 		oi_store_release(&t->gate, (uint64_t)0); /* [G1] */
-		if (!waiting)
+		if (!waiting) {
 			__atomic_fetch_add(&oi_world.n_waiting, 1, __ATOMIC_SEQ_CST); /* before sleeping: oi_world_start */
+			began = oi_now_ns();
+			cause = r & OI_REQUEST_STOP ? OURO_HOLDUP_STOP : OURO_HOLDUP_SEIZE;
+		}
 		waiting = true;
 		if (r & OI_REQUEST_ATTACH)
 			oi_thread_reattach(t);
@@ -98,8 +113,10 @@ void oi_gate_slow(struct oi_thread *t)
 		oi_store_release(&t->gate, oi_load_acquire(&oi_world.epoch)); /* [G1] */
 		oi_compiler_barrier();
 	}
-	if (waiting)
+	if (waiting) {
 		__atomic_fetch_sub(&oi_world.n_waiting, 1, __ATOMIC_SEQ_CST);
+		oi_holdup(t, cause, oi_now_ns() - began);
+	}
 }
 
 /* Waits with growing naps: the thread we wait for may need this very core. */

@@ -8,6 +8,7 @@
 #define OURO_GC_H
 
 #include "base.h"
+#include "holdup.h"
 
 OURO_BEGIN_DECLS
 
@@ -92,20 +93,24 @@ OURO_API bool ouro_gc_is_tracked(const void *obj);
 /* ouro_gc_is_finalized - has the finalizer of @obj (borrowed) run? */
 OURO_API bool ouro_gc_is_finalized(const void *obj);
 
-typedef enum ouro_gc_phase { OURO_GC_START, OURO_GC_STOP, OURO_PAUSE_START, OURO_PAUSE_STOP } ouro_gc_phase;
+typedef enum ouro_gc_phase { OURO_GC_START, OURO_GC_STOP, OURO_PAUSE_START, OURO_PAUSE_STOP, OURO_HOLDUP } ouro_gc_phase;
 
 typedef struct ouro_gc_event {
 	ouro_gc_phase phase;
 	int generation;
 	uint64_t candidates, collected; /* GC_STOP: objects examined; found unreachable and not resurrected so far */
-	uint64_t duration_ns;           /* GC_STOP, PAUSE_STOP */
+	uint64_t duration_ns;           /* GC_STOP, PAUSE_STOP; HOLDUP: the longest */
+	ouro_holdup cause;              /* HOLDUP */
+	uint64_t holdups;               /* HOLDUP: how many threads were held up since the last event with this cause */
 } ouro_gc_event;
 
 typedef void (*ouro_gc_listener)(const ouro_gc_event *event, void *arg);
 
 /*
- * ouro_gc_on_event, ouro_gc_off_event - listen to the start and stop of each collection and of each pause
+ * ouro_gc_on_event, ouro_gc_off_event - listen to the start and stop of each collection and of each pause, and to hold-ups
  *
+ * OURO_HOLDUP (generation -1): threads were held up for longer than pause_budget_ns (ouro/holdup.h). It is told afterwards, by the
+ * collector thread between two collections, and fn may do all but wait for a collection.
  * During a pause fn may not call the library; between GC_START and GC_STOP it may do all but wait for a collection. Two
  * threads may call it at once: young collections go on beside a full one, whose short pauses bear generation 2. off returns
  * when no call of fn(arg) is running elsewhere.

@@ -3,6 +3,7 @@
 #define OURO_STATS_H
 
 #include "base.h"
+#include "holdup.h"
 
 OURO_BEGIN_DECLS
 
@@ -17,6 +18,8 @@ typedef struct ouro_stats {
 	uint64_t stop_max_ns; /* longest wait from asking for a stop to having it */
 	/* Allocations held up because the collector lagged behind; at most a millisecond each. Not among the pauses. */
 	uint64_t delays, delay_sum_ns, delay_max_ns;
+	/* Calls held up for longer than pause_budget_ns, by ouro_holdup: how often, for how long altogether, and the longest. */
+	uint64_t holdups[OURO_HOLDUPS_ROOM], holdup_sum_ns[OURO_HOLDUPS_ROOM], holdup_max_ns[OURO_HOLDUPS_ROOM];
 } ouro_stats;
 
 /*

@@ -1,0 +1,86 @@
+/*
+ * holdup.c - what holds threads up for longer than the pause budget
+ *
+ * Whoever notes something may be inside a gate, hold locks, or have the world stopped, so nothing is locked here, and no listener
+ * is called: counters are added to, and the collector thread, woken, tells what has come together for each cause: how many
+ * and the longest. All of them are counts: nothing rests on their order, but that a note is there before the wake. [B1]
+ */
+#include "holdup.h"
+
+#include "background.h"
+#include "events.h"
+#include "runtime.h"
+#include "thread.h"
+
+struct held {
+	uint64_t n, sum_ns, max_ns;
+	uint64_t untold_max_ns;
+	uint64_t n_told, told_ns; /* the collector thread's: so many, and how long the longest of the last event took */
+};
+static struct held held[OURO_HOLDUPS];
+_Static_assert(OURO_HOLDUPS <= OURO_HOLDUPS_ROOM, "the arrays of ouro_stats have room");
+
+static const char *const names[OURO_HOLDUPS] = {
+	[OURO_HOLDUP_STOP] = "stop",   [OURO_HOLDUP_SEIZE] = "seize", [OURO_HOLDUP_MERGE] = "merge",
+	[OURO_HOLDUP_PACE] = "pace",   [OURO_HOLDUP_LIMIT] = "limit", [OURO_HOLDUP_LOCK] = "lock",
+	[OURO_HOLDUP_MEMORY] = "memory",
+};
+
+const char *oi_holdup_name(ouro_holdup cause)
+{
+	return names[cause];
+}
+
+static void raise_to(uint64_t *max, uint64_t ns)
+{
+	uint64_t seen = oi_load_relaxed(max); /* count */
+	while (ns > seen && !oi_cas(max, &seen, ns))
+		;
+}
+
+void oi_holdup(const struct oi_thread *t, ouro_holdup cause, uint64_t ns)
+{
+	if (likely(ns <= oi_runtime.config.pause_budget_ns) || (t && t->internal))
+		return;
+	struct held *h = &held[cause];
+	oi_add_relaxed(&h->sum_ns, ns); /* count */
+	raise_to(&h->max_ns, ns);
+	raise_to(&h->untold_max_ns, ns);
+	oi_add_acq_rel(&h->n, UINT64_C(1)); /* elsewhere: [B1] */
+	if (oi_events_any())
+		oi_background_trim();
+}
+
+/* Of two notes made at once the first event may have the longer one's time already. */
+static void tell(ouro_holdup cause)
+{
+	struct held *h = &held[cause];
+	uint64_t n = oi_load_acquire(&h->n); /* elsewhere: [B1] */
+	if (likely(n == h->n_told))
+		return;
+	uint64_t longest = oi_exchange(&h->untold_max_ns, UINT64_C(0));
+	h->told_ns = longest ? longest : h->told_ns;
+	oi_event_holdup(cause, n - h->n_told, h->told_ns);
+	h->n_told = n;
+}
+
+void oi_holdup_tell(void)
+{
+	for (int i = 0; i < OURO_HOLDUPS; i++)
+		tell((ouro_holdup)i);
+}
+
+void oi_holdup_statistics(ouro_stats *out)
+{
+	for (int i = 0; i < OURO_HOLDUPS; i++) {
+		out->holdups[i] = oi_load_relaxed(&held[i].n); /* count */
+		out->holdup_sum_ns[i] = oi_load_relaxed(&held[i].sum_ns);
+		out->holdup_max_ns[i] = oi_load_relaxed(&held[i].max_ns);
+	}
+}
+
+void oi_holdup_reset(void)
+{
+	for (int i = 0; i < OURO_HOLDUPS; i++)
+		held[i] = (struct held){ 0 };
+}

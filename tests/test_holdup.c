@@ -1,0 +1,268 @@
+/*
+ * Goal: whatever holds a call up for longer than the pause budget is counted under its name, and told to the listeners.
+ * Method: a thread is held up for a known time by each cause in turn; what holds it up waits until it is held up.
+ * A failure would mean: a server whose requests take long, and figures that say everything is fine.
+ */
+#include "fixture.h"
+#include "holdup.h"
+#include "lock.h"
+#include "thread.h"
+#include "world.h"
+
+enum { HELD_MS = 3 };
+
+static uint64_t holdups(ouro_holdup cause)
+{
+	ouro_stats s;
+
+	ouro_stats_get(&s);
+	assert_true(s.holdup_sum_ns[cause] >= s.holdup_max_ns[cause]);
+	assert_true((s.holdups[cause] == 0) == (s.holdup_max_ns[cause] == 0));
+	return s.holdups[cause];
+}
+
+static uint64_t longest(ouro_holdup cause)
+{
+	ouro_stats s;
+
+	ouro_stats_get(&s);
+	return s.holdup_max_ns[cause];
+}
+
+/* ---- a thread that runs operations until it is told to end ---- */
+
+struct operator {
+	pthread_t thread;
+	atomic_bool end;
+	atomic_uint rounds;
+	struct oi_thread *_Atomic record;
+};
+
+static void *operate(void *arg)
+{
+	struct operator *o = arg;
+
+	while (!atomic_load(&o->end)) {
+		ouro_release(make(1));
+		atomic_store(&o->record, oi_self);
+		atomic_fetch_add(&o->rounds, 1);
+	}
+	return NULL;
+}
+
+static void operator_start(struct operator *o)
+{
+	memset(o, 0, sizeof(*o));
+	o->thread = thread_start(operate, o);
+	while (atomic_load(&o->rounds) < 10)
+		sched_yield();
+}
+
+static void operator_stop(struct operator *o)
+{
+	atomic_store(&o->end, true);
+	pthread_join(o->thread, NULL);
+}
+
+/* Returns when somebody has been waiting outside for a while. */
+static void hold_somebody_up(void)
+{
+	while (!__atomic_load_n(&oi_world.n_waiting, __ATOMIC_SEQ_CST))
+		sched_yield();
+	sleep_ms(HELD_MS);
+}
+
+/* ---- events ---- */
+
+struct heard {
+	atomic_uint_fast64_t n[OURO_HOLDUPS], longest[OURO_HOLDUPS];
+	atomic_bool wrong;
+};
+
+static void hear(const ouro_gc_event *event, void *arg)
+{
+	struct heard *h = arg;
+
+	if (event->phase == OURO_PAUSE_START)
+		hold_somebody_up();
+	if (event->phase != OURO_HOLDUP)
+		return;
+	if (event->generation != -1 || event->cause >= OURO_HOLDUPS || event->holdups == 0) {
+		atomic_store(&h->wrong, true);
+		return;
+	}
+	ouro_release(make(1)); /* it may use the library */
+	atomic_fetch_add(&h->n[event->cause], event->holdups);
+	if (event->duration_ns > atomic_load(&h->longest[event->cause]))
+		atomic_store(&h->longest[event->cause], event->duration_ns);
+}
+
+static void holdup_by_a_stop(void **state)
+{
+	static struct heard h;
+	struct operator o;
+
+	(void)state;
+	memset(&h, 0, sizeof(h));
+	assert_int_equal(ouro_gc_on_event(hear, &h), 0);
+	operator_start(&o);
+	ouro_gc_collect(0);
+	operator_stop(&o);
+	assert_true(holdups(OURO_HOLDUP_STOP) >= 1);
+	assert_true(longest(OURO_HOLDUP_STOP) >= HELD_MS * 1000000);
+	assert_int_equal(holdups(OURO_HOLDUP_SEIZE), 0);
+	/* The collector thread tells, with no collection under way. */
+	assert_true(EVENTUALLY(atomic_load(&h.n[OURO_HOLDUP_STOP]) == holdups(OURO_HOLDUP_STOP)));
+	assert_int_equal(atomic_load(&h.longest[OURO_HOLDUP_STOP]), longest(OURO_HOLDUP_STOP));
+	assert_false(atomic_load(&h.wrong));
+	assert_int_equal(ouro_gc_off_event(hear, &h), 0);
+}
+
+static void seized(struct oi_thread *t, void *arg)
+{
+	(void)t;
+	(void)arg;
+	hold_somebody_up();
+}
+
+static void holdup_by_a_seizure(void **state)
+{
+	struct operator o;
+
+	(void)state;
+	operator_start(&o);
+	while (!oi_world_seize(atomic_load(&o.record), seized, NULL))
+		sched_yield();
+	operator_stop(&o);
+	assert_true(holdups(OURO_HOLDUP_SEIZE) >= 1);
+	assert_true(longest(OURO_HOLDUP_SEIZE) >= HELD_MS * 1000000);
+}
+
+/* ---- its own merge queue ---- */
+
+enum { LISTS = 200, LENGTH = 50 };
+
+static void *drop_all(void *arg)
+{
+	struct node **list = arg;
+
+	for (int i = 0; i < LISTS; i++)
+		ouro_release(list[i]);
+	return NULL;
+}
+
+/* The owner stands in no gate meanwhile, so the tick may come first: then again. */
+static bool merge_something(void)
+{
+	static struct node *list[LISTS], *slot;
+
+	for (int i = 0; i < LISTS; i++) {
+		list[i] = make_list(&node_type, LENGTH);
+		ouro_store(&slot, list[i]); /* seen by others: a foreign release cannot know that it is the last */
+	}
+	ouro_store(&slot, NULL);
+	ouro_pin(); /* nobody seizes a thread that is inside */
+	thread_run(drop_all, list);
+	ouro_unpin();
+	ouro_release(make(1));
+	return holdups(OURO_HOLDUP_MERGE) > 0;
+}
+
+static void holdup_by_merging(void **state)
+{
+	ouro_config cfg = test_config();
+
+	(void)state;
+	cfg.pause_budget_ns = 10000;
+	heap_start(&cfg);
+	assert_true(EVENTUALLY(merge_something()));
+	assert_int_equal(ouro_flush(), 0);
+}
+
+/* ---- heap_limit ---- */
+
+static void holdup_at_the_limit(void **state)
+{
+	ouro_config cfg = test_config();
+	struct node *list = NULL, *n;
+
+	(void)state;
+	cfg.heap_limit = 4 << 20;
+	cfg.pause_budget_ns = 10000;
+	heap_start(&cfg);
+	while ((n = ouro_new(&node_type)) != NULL) {
+		ouro_give(&n->right, list);
+		list = n;
+	}
+	assert_true(holdups(OURO_HOLDUP_LIMIT) >= 1);
+	ouro_release(list);
+}
+
+/* ---- locks ---- */
+
+static atomic_bool ask;
+
+static void *take_lock(void *arg)
+{
+	(void)arg;
+	ouro_release(make(1));
+	atomic_store(&ask, true);
+	oi_lock(OI_LOCK_GARBAGE);
+	oi_unlock(OI_LOCK_GARBAGE);
+	return NULL;
+}
+
+static bool hold_a_lock(void)
+{
+	atomic_store(&ask, false);
+	oi_lock(OI_LOCK_GARBAGE);
+	pthread_t t = thread_start(take_lock, NULL);
+	while (!atomic_load(&ask))
+		sched_yield();
+	sleep_ms(HELD_MS);
+	oi_unlock(OI_LOCK_GARBAGE);
+	pthread_join(t, NULL);
+	return holdups(OURO_HOLDUP_LOCK) > 0;
+}
+
+static void holdup_by_a_lock(void **state)
+{
+	(void)state;
+	assert_true(EVENTUALLY(hold_a_lock()));
+}
+
+/* ---- what does not count ---- */
+
+static void holdup_counts_what_is_longer_than_the_budget(void **state)
+{
+	ouro_config cfg = test_config();
+	struct oi_thread one_of_ours = { .internal = true };
+
+	(void)state;
+	cfg.pause_budget_ns = 20000;
+	heap_start(&cfg);
+	oi_holdup(NULL, OURO_HOLDUP_MEMORY, 20000);
+	oi_holdup(&one_of_ours, OURO_HOLDUP_MEMORY, 1000000);
+	assert_int_equal(holdups(OURO_HOLDUP_MEMORY), 0);
+	oi_holdup(NULL, OURO_HOLDUP_MEMORY, 20001);
+	oi_holdup(NULL, OURO_HOLDUP_MEMORY, 90001);
+	assert_int_equal(holdups(OURO_HOLDUP_MEMORY), 2);
+	assert_int_equal(longest(OURO_HOLDUP_MEMORY), 90001);
+	heap_stop();
+	heap_start(&cfg);
+	assert_int_equal(holdups(OURO_HOLDUP_MEMORY), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		HEAP_CASE(holdup_by_a_stop),
+		HEAP_CASE(holdup_by_a_seizure),
+		BARE_CASE(holdup_by_merging),
+		BARE_CASE(holdup_at_the_limit),
+		HEAP_CASE(holdup_by_a_lock),
+		BARE_CASE(holdup_counts_what_is_longer_than_the_budget),
+	};
+
+	return cmocka_run_group_tests_name("holdup", tests, NULL, NULL);
+}
