@@ -257,6 +257,30 @@ static void count_foreign_release_frees_while_owner_sleeps(void **state)
 	assert_int_equal(n_destroyed, 100);
 }
 
+static void shelf_fill_slots(void *arg)
+{
+	struct shelf *shelf = arg;
+
+	for (int i = 0; i < 100; i++)
+		ouro_give(&shelf->node[i], make_of(&counted_type, i));
+}
+
+/* The same of objects that were in slots, which are counted down first and looked at afterwards. */
+static void count_foreign_take_and_release_frees_while_owner_sleeps(void **state)
+{
+	struct sleeper owner;
+	struct shelf shelf = { { NULL } };
+
+	(void)state;
+	counters_clear();
+	sleeper_start(&owner, shelf_fill_slots, &shelf);
+	for (int i = 0; i < 100; i++)
+		ouro_release(ouro_take(&shelf.node[i]));
+	assert_true(EVENTUALLY(n_destroyed == 100));
+	sleeper_stop(&owner);
+	assert_int_equal(n_destroyed, 100);
+}
+
 /* The same with no call to come after it that could do the work: one object, the last. */
 static void count_last_release_frees_one_object_while_owner_sleeps(void **state)
 {
@@ -483,6 +507,29 @@ static void count_spills_nothing(void **state)
 	assert_journal("f1 d1 ");
 }
 
+static void *retain_thrice(void *obj)
+{
+	for (int i = 0; i < 3; i++)
+		ouro_retain(obj);
+	return NULL;
+}
+
+/* The same of the shared count, by another thread: it is at its bound, as after so many retains. */
+static void count_of_another_thread_saturates(void **state)
+{
+	struct node *n = make_of(&loud_type, 1);
+
+	(void)state;
+	oi_header_of(n)->shared += (uint32_t)OI_COUNT_MAX * OI_ONE;
+	thread_run(retain_thrice, n);
+	assert_true(ouro_refcount(n) == SIZE_MAX);
+	for (int i = 0; i < 5; i++)
+		ouro_release(n);
+	ouro_gc_collect(2);
+	assert_journal("");
+	assert_true(EVENTUALLY(book_count(&log_book, "saturated") == 1));
+}
+
 /* More references than a header can count: it saturates, is logged, and never wraps to a death. */
 static void count_that_would_overflow_saturates(void **state)
 {
@@ -522,6 +569,7 @@ int main(void)
 		HEAP_CASE(count_stays_exact_under_contention),
 		HEAP_CASE(count_last_of_many_threads_destroys),
 		HEAP_CASE(count_foreign_release_frees_while_owner_sleeps),
+		HEAP_CASE(count_foreign_take_and_release_frees_while_owner_sleeps),
 		HEAP_CASE(count_last_release_frees_one_object_while_owner_sleeps),
 		HEAP_CASE(count_owner_keeps_its_part_while_asleep),
 		HEAP_CASE(count_foreign_release_frees_while_owner_computes),
@@ -532,6 +580,7 @@ int main(void)
 		HEAP_CASE(count_immortal_keeps_its_cycle),
 		HEAP_CASE(count_immortal_has_weak_references),
 		HEAP_CASE(count_spills_nothing),
+		HEAP_CASE(count_of_another_thread_saturates),
 		HEAP_CASE(count_that_would_overflow_saturates),
 	};
 
