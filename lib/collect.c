@@ -453,9 +453,11 @@ void oi_collect_for_memory(struct oi_thread *t)
 	oi_holdup(t, OURO_HOLDUP_LIMIT, oi_now_ns() - began);
 }
 
+#define LAST_ROUNDS 100 /* callbacks may make garbage without end: what is left is seen to otherwise, runtime.c */
+
 void oi_collect_everything(struct oi_thread *t)
 {
-	while (collect_now(t, 2))
+	for (unsigned n = 0; n < LAST_ROUNDS && collect_now(t, 2); n++)
 		;
 }
 

@@ -22,7 +22,7 @@ bool oi_collect_held_off(void);
 void oi_collect_automatic(int generation, void (*between)(void));
 /* heap_limit: a full collection, on this thread. Outside the gate. */
 void oi_collect_for_memory(struct oi_thread *t);
-/* All generations, until nothing more is found; for shutdown. */
+/* All generations, until nothing more is found, within reason; for shutdown. */
 void oi_collect_everything(struct oi_thread *t);
 
 /* Statistics: @n more objects were unreachable and not resurrected. */

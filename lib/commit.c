@@ -50,7 +50,7 @@ OI_INLINE void each_candidate(struct oi_pass *p, oi_member_fn fn)
 /* As oi_pass_look; the members of a set that is looked through for the resurrected are condemned all of them. */
 OI_INLINE const struct oi_type *look(const struct oi_pass *p, const struct oi_header *h)
 {
-	return oi_pass_look(h, p->hold ? 0 : OI_FLAG_GARBAGE);
+	return oi_pass_look(h, oi_pass_others(p));
 }
 
 /* ---- 2: counting ---- */

@@ -86,9 +86,10 @@ int oi_config_from_environment(ouro_config *c)
 		else
 			c->pin_warn_ns = n;
 	}
-	if (!bad && oi_config_check(c))
-		bad = "an OURO_ variable out of range";
+	bool out_of_range = !bad && oi_config_check(c);
 	if (bad)
-		oi_log("environment: %s=%s is not understood", bad, getenv(bad) ? getenv(bad) : "");
-	return bad ? EINVAL : 0;
+		oi_log("environment: %s=%s is not understood", bad, getenv(bad));
+	if (out_of_range)
+		oi_log("environment: one of the OURO_ variables is out of range");
+	return bad || out_of_range ? EINVAL : 0;
 }

@@ -15,6 +15,7 @@
 #include "generation.h"
 #include "log.h"
 #include "merge.h"
+#include "pace.h"
 #include "type.h"
 
 static int64_t n_frozen;
@@ -148,6 +149,7 @@ static void freeze_all(void)
 			oi_generation_make_old(h);
 			n_frozen++;
 		}
+	oi_pace_frozen();
 }
 
 static void unfreeze_all(void)
@@ -166,9 +168,11 @@ static void in_a_stop(void (*fn)(void), const char *operation)
 		oi_log("%s: not inside a pinned region or an event function", operation);
 		return;
 	}
+	oi_collect_lock(); /* counts of young objects are a collection's */
 	oi_world_stop(&stop);
 	fn();
 	oi_world_start(&stop);
+	oi_collect_unlock();
 }
 
 void ouro_gc_freeze(void)

@@ -1,4 +1,11 @@
-/* new.c - making objects */
+/*
+ * new.c - making objects
+ *
+ * What callbacks make while the heap is shut down has been finalized from birth: else a finalizer that makes an object of its own
+ * type would keep the shutdown from ending. Every allocation comes the slow way then (oi_threads_divert).
+ */
+#include "new.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -10,6 +17,19 @@
 #include "pace.h"
 #include "runtime.h"
 #include "type.h"
+
+static size_t n_late;
+
+size_t oi_new_late(void)
+{
+	return oi_exchange(&n_late, (size_t)0);
+}
+
+static OI_COLD void be_late(struct oi_header *h)
+{
+	oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_FINALIZED);
+	oi_add_relaxed(&n_late, (size_t)1); /* count */
+}
 
 /* What is asked for. */
 struct order {
@@ -96,6 +116,8 @@ static OI_NOINLINE void *make(struct oi_thread *t, const ouro_type *type, size_t
 	if (o.d && measure(&o) && !(h = try_new(t, &o)))
 		h = new_after_collection(t, &o);
 	if (h) {
+		if (unlikely(oi_load_relaxed(&oi_runtime.shutting_down)) && type->finalize) /* set before a callback of the shutdown runs */
+			be_late(h);
 		if (o.d->tracked && o.bin == OI_BIN_LARGE)
 			oi_pace_allocated_large(t);
 		else if (o.d->tracked)

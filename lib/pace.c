@@ -322,6 +322,17 @@ void oi_pace_full_begins(bool all)
 	oi_store_relaxed(&oi_pace.full, true);
 }
 
+void oi_pace_frozen(void)
+{
+	struct oi_thread *t;
+	oi_for_each_thread(t)
+		oi_store_relaxed(&t->tracked_delta, 0);
+	oi_store_relaxed(&oi_pace.young, 0);
+	oi_store_relaxed(&oi_pace.count[1], 0);
+	oi_store_relaxed(&oi_pace.count[2], 0);
+	oi_pace.middle = 0;
+}
+
 /* What became old while it ran it has not looked at. */
 void oi_pace_full_done(size_t old, size_t dead)
 {

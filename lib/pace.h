@@ -86,6 +86,8 @@ void oi_pace_young_done(const struct oi_pace_young *y);
 /* A full collection; @all: what is young becomes old. It found @old to live, @dead not. */
 void oi_pace_full_begins(bool all);
 void oi_pace_full_done(size_t old, size_t dead);
+/* World stopped: everything was frozen, and nothing is young. */
+void oi_pace_frozen(void);
 /* What is young will live, and a young collection would find nothing: it may as well become old unseen. */
 bool oi_pace_burst(void);
 void oi_pace_burst_done(int generation);

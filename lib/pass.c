@@ -33,7 +33,7 @@ void oi_pass_visit_items(struct oi_pass *p, struct oi_header *h, const ouro_type
 		if (end == n || oi_page_of(h)->state != OI_PAGE_LARGE)
 			continue;
 		oi_pass_breathe(p);
-		if (!oi_pass_look(h, OI_FLAG_GARBAGE) && fn != p->any_word)
+		if (!oi_pass_look(h, oi_pass_others(p)) && fn != p->any_word)
 			return; /* it died: what it referred to may be gone */
 	}
 }
@@ -46,7 +46,7 @@ void oi_pass_visit_rest(struct oi_pass *p, struct oi_header *h, const ouro_type 
 		return;
 	if (oi_type_opaque(type))
 		oi_pass_push(p, &p->opaque, h);
-	else if (oi_pass_look(h, OI_FLAG_GARBAGE)) /* again: there may have been safepoints since */
+	else if (oi_pass_look(h, oi_pass_others(p))) /* again: there may have been safepoints since */
 		oi_pass_call_traverse(h, type, fn, arg);
 }
 
@@ -103,7 +103,7 @@ static void traverse_some(struct oi_pass *p, oi_child_fn fn, void *arg, void (*f
 	do {
 		for (unsigned i = 0; i < BATCH && p->opaque.n; i++) {
 			struct oi_header *h = p->opaque.data[--p->opaque.n];
-			const struct oi_type *d = oi_pass_look(h, OI_FLAG_GARBAGE);
+			const struct oi_type *d = oi_pass_look(h, oi_pass_others(p));
 			if (d && d->type->traverse)
 				oi_pass_call_traverse(h, d->type, fn, arg);
 		}

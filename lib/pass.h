@@ -72,6 +72,12 @@ OI_INLINE const struct oi_type *oi_pass_look(const struct oi_header *h, uint8_t 
 	return &oi_types[(uint32_t)word];
 }
 
+/* The flags of what is nobody's to look at: but of a set that is looked through for the resurrected, all is condemned. */
+OI_INLINE uint8_t oi_pass_others(const struct oi_pass *p)
+{
+	return p->hold ? 0 : OI_FLAG_GARBAGE;
+}
+
 /* May its traverse run beside mutators? */
 OI_INLINE bool oi_type_opaque(const ouro_type *type)
 {

@@ -28,6 +28,7 @@
 #include "lock.h"
 #include "log.h"
 #include "merge.h"
+#include "new.h"
 #include "os.h"
 #include "pace.h"
 #include "perturb.h"
@@ -38,6 +39,7 @@
 #include "sized.h"
 #include "threads.h"
 #include "type.h"
+#include "vector.h"
 #include "watch.h"
 #include "weak.h"
 
@@ -118,43 +120,69 @@ int ouro_init_sized(const ouro_config *in, size_t size)
 
 /* ---- shutting down ---- */
 
-/* One live object whose finalizer or watches are still due, with a reference; NULL: none. */
-static struct oi_header *find_unfinalized(void)
+static bool is_due(const struct oi_header *h)
 {
-	struct oi_stop stop;
-	struct oi_header *found = NULL;
-	oi_world_stop(&stop);
-	oi_for_each_page(p)
-		for (uint32_t i = 0; i < p->bump && !found; i++) {
-			struct oi_header *h = oi_block_at(p, i);
-			uint8_t flags = oi_flags(h);
-			if (oi_load_relaxed(&h->own) == OI_OWN_FREE || oi_is_dead(h))
-				continue;
-			if ((flags & OI_FLAG_WEAK) || (oi_type_of(h)->finalize && !(flags & OI_FLAG_FINALIZED)))
-				found = h;
-		}
-	if (found) {
-		oi_publish(found);
-		oi_merge_stopped(found);
-		oi_store_relaxed(&found->shared, oi_load_relaxed(&found->shared) + OI_ONE);
-	}
-	oi_world_start(&stop);
-	return found;
+	uint8_t flags = oi_flags(h);
+	if (oi_load_relaxed(&h->own) == OI_OWN_FREE || oi_is_dead(h))
+		return false;
+	return (flags & OI_FLAG_WEAK) || (oi_type_of(h)->finalize && !(flags & OI_FLAG_FINALIZED));
 }
 
+/* World stopped: a reference that is given back later. */
+static void hold(struct oi_header *h)
+{
+	oi_publish(h);
+	oi_merge_stopped(h);
+	oi_store_relaxed(&h->shared, oi_load_relaxed(&h->shared) + OI_ONE);
+}
+
+/* The live objects whose finalizer or watches are still due, each held; without memory to list them all, some. */
+static void list_the_due(struct oi_vector *due)
+{
+	struct oi_stop stop;
+	bool room = true;
+	oi_world_stop(&stop);
+	oi_for_each_page(p)
+		for (uint32_t i = 0; i < p->bump && room; i++) {
+			struct oi_header *h = oi_block_at(p, i);
+			if (is_due(h) && (room = oi_vector_push(due, h)))
+				hold(h);
+		}
+	oi_world_start(&stop);
+}
+
+static void finalize_one(struct oi_thread *t, struct oi_header *h)
+{
+	if (oi_flags(h) & OI_FLAG_WEAK)
+		oi_watch_run(t, oi_weak_sever(t, h));
+	if (oi_type_of(h)->finalize && !(oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_FINALIZED) & OI_FLAG_FINALIZED)) {
+		t->in_finalizer++;
+		oi_call(t, oi_type_of(h)->finalize, h);
+		t->in_finalizer--;
+	}
+	ouro_release(oi_object_of(h));
+}
+
+#define PASSES 100
+
+/*
+ * In one walk, and then in as many as callbacks add watches in: objects made by now have no finalizer to run, but a watch may lead
+ * to the next one for ever.
+ */
 static void finalize_the_held(struct oi_thread *t)
 {
-	struct oi_header *h;
-	while ((h = find_unfinalized())) {
-		if (oi_flags(h) & OI_FLAG_WEAK)
-			oi_watch_run(t, oi_weak_sever(t, h));
-		if (oi_type_of(h)->finalize && !(oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_FINALIZED) & OI_FLAG_FINALIZED)) {
-			t->in_finalizer++;
-			oi_call(t, oi_type_of(h)->finalize, h);
-			t->in_finalizer--;
-		}
-		ouro_release(oi_object_of(h));
+	struct oi_vector due = { 0 };
+	bool any = true;
+	for (unsigned n = 0; any && n < PASSES; n++) {
+		list_the_due(&due);
+		any = due.n != 0;
+		for (size_t i = 0; i < due.n; i++)
+			finalize_one(t, due.data[i]);
+		due.n = 0;
 	}
+	oi_vector_free(&due);
+	if (any)
+		oi_log("watches that other watches added at shutdown do not run: there is no end to them");
 }
 
 /* Nobody is left: clear and destroy whatever there is, in page order. */
@@ -198,9 +226,17 @@ static void drop_everything(void)
 	oi_remnant_retry_all();
 }
 
+static void report_late(void)
+{
+	size_t n = oi_new_late();
+	if (n)
+		oi_log("%zu objects with a finalizer were made during the shutdown: these finalizers do not run", n);
+}
+
 static void shut_down(struct oi_thread *t, ouro_report *report)
 {
-	oi_runtime.shutting_down = true;
+	oi_store_relaxed(&oi_runtime.shutting_down, true); /* recheck: by the registry lock */
+	oi_threads_divert();
 	ouro_gc_disable();
 	ouro_gc_unfreeze();
 	oi_debug_shutdown();
@@ -215,7 +251,8 @@ static void shut_down(struct oi_thread *t, ouro_report *report)
 	finalize_the_held(t);
 	oi_flush(t);
 	oi_collect_everything(t);
-	finalize_the_held(t); /* what finalizers made or uncovered */
+	finalize_the_held(t); /* what finalizers uncovered */
+	report_late();
 	destroy_the_held(t);
 	drop_everything();
 }

@@ -117,7 +117,8 @@ static void reset(struct oi_thread *t)
 	t->late = exiting;
 	memset(t->types, 0, sizeof t->types);
 	oi_merge_open(t);
-	oi_store_release(&t->request, oi_world.membarrier ? 0u : (uint32_t)OI_REQUEST_FENCE);
+	bool slow = !oi_world.membarrier || oi_load_relaxed(&oi_runtime.shutting_down); /* or oi_threads_divert finds it */
+	oi_store_release(&t->request, slow ? (uint32_t)OI_REQUEST_FENCE : 0u);
 }
 
 static void set_name(struct oi_thread *t, const char *name)
@@ -278,6 +279,15 @@ bool oi_threads_pinned(void)
 			pinned = true;
 	oi_registry_unlock();
 	return pinned;
+}
+
+void oi_threads_divert(void)
+{
+	struct oi_thread *t;
+	oi_registry_lock();
+	oi_for_each_thread(t)
+		oi_or_acq_rel(&t->request, (uint32_t)OI_REQUEST_FENCE);
+	oi_registry_unlock();
 }
 
 void oi_threads_shut_down(void)

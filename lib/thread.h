@@ -117,6 +117,8 @@ void oi_thread_detach(struct oi_thread *t);
 struct oi_thread *oi_thread_first_call(bool may_fail);
 /* After a shutdown: this thread's record belongs to the heap that is gone. */
 void oi_thread_reattach(struct oi_thread *t);
+/* From now on every operation, of every thread, takes the slow way in: at the end of the heap. */
+void oi_threads_divert(void);
 void oi_threads_shut_down(void);
 void oi_threads_fork_child(struct oi_thread *self);
 size_t oi_threads_count(void);

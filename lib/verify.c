@@ -95,6 +95,8 @@ static const char *check_weak(struct oi_page *p, struct oi_header *h)
 	bool flag = h->flags & OI_FLAG_WEAK;
 	if (flag != (index != 0))
 		return violated("INV-W1: \"%s\" at %p: flag %d, index %u", oi_type_of(h)->name, oi_object_of(h), flag, index);
+	if (index && !oi_weak_names(index, h))
+		return violated("INV-W1: \"%s\" at %p: entry %u is another object's", oi_type_of(h)->name, oi_object_of(h), index);
 	return NULL;
 }
 

@@ -69,7 +69,7 @@ static bool refill(struct oi_thread *t)
 		if (index)
 			first_free = entry_at(index)->next_free;
 		else if (grow())
-			index = n_entries++;
+			index = n_entries, oi_store_relaxed(&n_entries, index + 1);
 		else
 			break;
 		t->weak_cache[t->n_weak_cache++] = index;
@@ -109,6 +109,14 @@ void oi_weak_recycle(struct oi_thread *t, uint32_t index)
 void oi_weak_leave(struct oi_thread *t)
 {
 	give_back(t, 0);
+}
+
+bool oi_weak_names(uint32_t index, const struct oi_header *h)
+{
+	if (index >= oi_load_relaxed(&n_entries)) /* stopped: but for a thread that takes entries, which are none of @h's */
+		return false;
+	const struct oi_header *named = oi_load_relaxed(&entry_at(index)->object); /* stopped */
+	return !named || named == h;
 }
 
 uint64_t oi_weak_count(void)

@@ -29,6 +29,8 @@ void oi_weak_recycle(struct oi_thread *t, uint32_t index);
 /* The thread leaves: its spare entries go back. */
 void oi_weak_leave(struct oi_thread *t);
 uint64_t oi_weak_count(void);
+/* For the verifier, world stopped: is that the entry of @h, expired or not? */
+bool oi_weak_names(uint32_t index, const struct oi_header *h);
 void oi_weak_shutdown(void);
 
 #endif

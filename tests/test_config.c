@@ -406,6 +406,26 @@ static void config_variable_pin_warning(void **state)
 	assert_variable_refused("OURO_PIN_WARN_NS", bad, sizeof(bad) / sizeof(bad[0]));
 }
 
+/* The log says which, or that one is. */
+static int look_log(const char *value)
+{
+	ouro_set_log(log_to_book, &log_book);
+	REQUIRE(ouro_init(NULL) == EINVAL);
+	REQUIRE(book_count(&log_book, "environment: ") == 1);
+	if (value[0] == '0')
+		REQUIRE(book_count(&log_book, "environment: one of the OURO_ variables is out of range\n") == 1);
+	else
+		REQUIRE(book_count(&log_book, "environment: OURO_RELEASE_BATCH=banana is not understood\n") == 1);
+	return 0;
+}
+
+static void config_bad_variable_is_named(void **state)
+{
+	(void)state;
+	assert_variable("OURO_RELEASE_BATCH", "banana", look_log);
+	assert_variable("OURO_RELEASE_BATCH", "0", look_log);
+}
+
 /* A given configuration ignores them all, right or wrong. */
 static int look_ignored(const char *value)
 {
@@ -464,6 +484,7 @@ int main(void)
 		BARE_CASE(config_variable_heap_limit),
 		BARE_CASE(config_variable_pause_budget),
 		BARE_CASE(config_variable_pin_warning),
+		BARE_CASE(config_bad_variable_is_named),
 		BARE_CASE(config_struct_ignores_variables),
 		BARE_CASE(config_bad_variable_at_a_lazy_start),
 	};

@@ -339,6 +339,27 @@ static void generation_ignores_the_frozen(void **state)
 	assert_int_equal(book_count(&journal, "d"), 6);
 }
 
+/* As in Python: nothing is young afterwards, by the counts either. */
+static void generation_freeze_empties_the_counts(void **state)
+{
+	int count[3];
+
+	(void)state;
+	ouro_release(make_ring(&node_type, 100));
+	for (int i = 0; i < 3; i++)
+		assert_true(ouro_gc_collect(i % 2) >= 0);
+	struct node *list = make_list(&node_type, 5000);
+	ouro_gc_get_count(count);
+	assert_true(count[0] >= 5000 && count[1] > 0 && count[2] > 0);
+	ouro_gc_freeze();
+	ouro_gc_get_count(count);
+	assert_int_equal(count[0], 0);
+	assert_int_equal(count[1], 0);
+	assert_int_equal(count[2], 0);
+	ouro_release(list);
+	ouro_gc_unfreeze();
+}
+
 static void generation_frozen_objects_die_by_count(void **state)
 {
 	struct node *list = make_list(&loud_type, 5), *n = make_of(&loud_type, 9);
@@ -411,6 +432,7 @@ int main(void)
 		HEAP_CASE(generation_enable_and_disable_return_what_was),
 		HEAP_CASE(generation_not_for_what_dies_by_count),
 		HEAP_CASE(generation_ignores_the_frozen),
+		HEAP_CASE(generation_freeze_empties_the_counts),
 		HEAP_CASE(generation_frozen_objects_die_by_count),
 		HEAP_CASE(generation_beside_the_frozen),
 		HEAP_CASE(generation_freeze_again_adds),

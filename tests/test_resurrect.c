@@ -116,17 +116,35 @@ static const ouro_type wide_type = {
 	.item_size = sizeof(struct node *), .item_slots = OURO_ITEM_REFS, .destroy = counted_destroy,
 };
 
-static void resurrect_a_wide_object(void **state)
+static struct node *wide_with(const ouro_type *type)
 {
-	struct node *special = make_of(&rising_type, 0);
+	struct node *special = make_of(type, 0);
 	struct wide *wide = ouro_new_items(&wide_type, MANY);
 
-	(void)state;
 	assert_non_null(wide);
 	for (size_t i = 0; i < MANY; i++)
 		ouro_store(&wide->items[i], special);
 	ouro_slot_give(&special->left, wide);
 	counters_clear();
+	return special;
+}
+
+/* All of its items are looked at, though it is condemned. */
+static void resurrect_nothing_of_a_wide_object(void **state)
+{
+	(void)state;
+	ouro_release(wide_with(&staying_type));
+	assert_int_equal(ouro_gc_collect(2), 2);
+	assert_int_equal(n_finalized, 1);
+	assert_gone(2);
+}
+
+static void resurrect_a_wide_object(void **state)
+{
+	struct node *special = wide_with(&rising_type);
+	void *wide = special->left;
+
+	(void)state;
 	ouro_release(special);
 	assert_int_equal(ouro_gc_collect(2), 0);
 	assert_int_equal(n_finalized, 1);
@@ -320,6 +338,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		HEAP_CASE(resurrect_nothing_of_a_large_ring),
 		HEAP_CASE(resurrect_a_large_ring_once),
+		HEAP_CASE(resurrect_nothing_of_a_wide_object),
 		HEAP_CASE(resurrect_a_wide_object),
 		HEAP_CASE(resurrect_what_a_member_reaches),
 		HEAP_CASE(resurrect_after_many_finalizers),

@@ -6,6 +6,11 @@
 #define TEST_COUNTS_COLLECTIONS 1
 #include "fixture.h"
 
+#include "thread.h"
+#include "gate.h"
+#include "verify.h"
+#include "weak.h"
+
 static ouro_weak global_cell;
 
 static uint64_t weak_entries(void)
@@ -478,6 +483,27 @@ static void weak_stays_expired_in_the_next_heap(void **state)
 	}
 }
 
+/* The verifier looks at where an object's index leads. */
+static void weak_entry_of_another_object_is_noticed(void **state)
+{
+	struct node *a = make(1), *b = make(2);
+
+	(void)state;
+	assert_int_equal(ouro_weak_store(&a->weak, a), 0);
+	assert_int_equal(ouro_weak_store(&b->weak, b), 0);
+	struct oi_weak_entry *e = oi_weak_entry_of(oi_enter(), oi_header_of(a));
+	oi_gate_leave(oi_self);
+	assert_null(oi_verify_heap());
+	e->object = oi_header_of(b);
+	const char *said = oi_verify_heap();
+	e->object = oi_header_of(a);
+	assert_non_null(said);
+	assert_non_null(strstr(said, "INV-W1"));
+	assert_null(oi_verify_heap());
+	ouro_release(a);
+	ouro_release(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -498,6 +524,7 @@ int main(void)
 		HEAP_CASE(weak_members_of_a_cycle_expire_together),
 		HEAP_CASE(weak_load_races_with_the_last_release),
 		HEAP_CASE(weak_cell_is_shared_by_threads),
+		HEAP_CASE(weak_entry_of_another_object_is_noticed),
 		BARE_CASE(weak_stays_expired_in_the_next_heap),
 	};
 

@@ -70,7 +70,8 @@ static inline void ouro_gc_get_stats(ouro_gc_stats out[3])
 #endif
 
 /*
- * ouro_gc_freeze - all traversable objects of now leave every collection and listing; they can still die by count
+ * ouro_gc_freeze - all traversable objects of now leave every collection and listing, and the counts begin anew; they can still
+ *                  die by count
  * ouro_gc_unfreeze - they come back as old ones
  * ouro_gc_freeze_count - how many there are
  */

@@ -63,8 +63,9 @@ static inline int ouro_init(const ouro_config *cfg)
  * @out: how much was still held from outside, directly or through other objects (immortal objects are not counted; the
  *       log names the rest by type); may be NULL
  *
- * Runs every finalizer and watch still due, those of objects still held included. No other thread may use the library
- * meanwhile; afterwards it can be initialised again. Not running: 0 and an empty report.
+ * Runs every finalizer and watch still due, those of objects still held included. What these make meanwhile is destroyed, but
+ * not finalized (as in Lua), so that there is an end to it; a log line says how many such objects there were. No other thread may
+ * use the library meanwhile; afterwards it can be initialised again. Not running: 0 and an empty report.
  * ouro_shutdown_sized: the same; @size: sizeof *@out.
  * Return:  0; EBUSY while another thread is pinned; EDEADLK inside a finalizer or when pinned.
  */
