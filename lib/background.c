@@ -11,13 +11,23 @@
  * Each sleeps on a futex word that counts requests; a flag per kind of work keeps the requests cheap. [B1] The flag is set
  * by a sequentially consistent exchange after the work was made visible, and cleared before the work is looked for. The
  * word is read before any of that, and before quit: what is asked for after the look at it ends the sleep at once.
- * In the child of a fork the threads are gone; the first request starts them again.
+ *
+ * Note [START]. Who starts and ends the two threads:
+ *   stopped -> running   oi_background_start, for ouro_init: both threads, or none and an error
+ *   running -> missing   the child of a fork; or a need that was refused a thread
+ *   missing -> running   a need (a request, or work that a fork left: oi_background_need), whichever thread has it: it takes
+ *                        the turn (starting), creates what is not there, and gives the turn back. Refused: at the next need, but
+ *                        not at each within RETRY_NS
+ *   any     -> stopped   oi_background_stop: no need starts a thread any more; waits for who has the turn; joins
+ * [B2] missing and starting are written and read in one order by both sides (sequentially consistent): a need looks at missing
+ * after it has taken the turn, a stop at the turn after it has taken missing down. Nobody waits for the turn but a stop, and
+ * that no longer than a pthread_create lasts, so a need may come inside a gate and under the registry lock. A fork does not wait
+ * for it either: the child forgets all of it.
  */
 #include "background.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 
 #include "collect.h"
 #include "death.h"
@@ -33,22 +43,30 @@
 #include "remnant.h"
 #include "runtime.h"
 #include "set.h"
+#include "spawn.h"
 #include "stray.h"
 #include "threads.h"
 
 #define TICK_NS 4000000
 #define IDLE_NS 10000000000u /* then they look again, though nobody asked: os.h, oi_futex_wait */
+#define RETRY_NS 10000000
+#define COLLECTOR_STACK ((size_t)512 << 10) /* it calls listeners and traverse; the reaper, which finalizes, has the default */
 
 struct worker {
+	void *(*main)(void *arg);
+	size_t stack; /* bytes; 0: the program's default */
 	pthread_t thread;
 	bool started;
 	bool running;  /* its main has begun */
 	uint32_t word; /* futex: counts requests */
 };
 
-static struct worker collector, reaper;
+static void *collector_main(void *arg);
+static void *reaper_main(void *arg);
+static struct worker collector = { .main = collector_main, .stack = COLLECTOR_STACK }, reaper = { .main = reaper_main };
 static uint32_t quit, want_collect, want_tick, want_reap;
-static uint32_t must_start; /* after a fork */
+static uint32_t missing, starting; /* Note [START] */
+static uint64_t not_before;        /* ns: after a refusal, when to try again */
 
 static void wake(struct worker *w)
 {
@@ -56,12 +74,49 @@ static void wake(struct worker *w)
 	oi_futex_wake(&w->word);
 }
 
+static int start_one(struct worker *w);
+
+static int start_both(void)
+{
+	oi_store_relaxed(&want_tick, 1u); /* after a fork there may be something to merge */
+	int error = start_one(&collector);
+	return error ? error : start_one(&reaper);
+}
+
+static void start_missing(void)
+{
+	uint64_t now = oi_now_ns();
+	if (now < oi_load_relaxed(&not_before)) /* recheck */
+		return;
+	if (oi_exchange_seq_cst(&starting, 1u)) /* [B2] */
+		return;
+	if (oi_load_seq_cst(&missing)) { /* [B2] */
+		oi_store_relaxed(&not_before, now + RETRY_NS);
+		if (!start_both())
+			oi_exchange_seq_cst(&missing, 0u); /* [B2] */
+	}
+	oi_exchange_seq_cst(&starting, 0u); /* [B2] */
+}
+
 static void request(uint32_t *flag, struct worker *w)
 {
-	if (unlikely(oi_load_relaxed(&must_start)))
-		oi_background_start();
-	if (!oi_exchange_seq_cst(flag, 1u)) /* [B1] */
+	bool asked = oi_exchange_seq_cst(flag, 1u); /* [B1] */
+	if (unlikely(oi_load_relaxed(&missing))) /* recheck */
+		start_missing();
+	if (!asked)
 		wake(w);
+}
+
+/* recheck: whoever sets one looks at missing afterwards */
+static bool any_wanted(void)
+{
+	return oi_load_relaxed(&want_collect) || oi_load_relaxed(&want_tick) || oi_load_relaxed(&want_reap);
+}
+
+void oi_background_need(void)
+{
+	if (unlikely(oi_load_relaxed(&missing)) && any_wanted()) /* recheck */
+		start_missing();
 }
 
 void oi_background_collect(void)
@@ -76,7 +131,7 @@ void oi_background_tick(void)
 
 void oi_background_trim(void)
 {
-	if (!oi_load_relaxed(&must_start)) /* recheck */
+	if (!oi_load_relaxed(&missing)) /* recheck */
 		oi_background_tick();
 }
 
@@ -101,6 +156,7 @@ static bool attach(const char *name)
 static bool go_on(struct worker *w, uint32_t *word)
 {
 	*word = oi_load_acquire(&w->word); /* [B1] before quit: else the wake of a stop between the two is slept through */
+	oi_background_need(); /* the other one */
 	oi_perturb();
 	return !oi_load_acquire(&quit);
 }
@@ -217,18 +273,12 @@ static void *reaper_main(void *arg)
 
 /* ---- starting and stopping ---- */
 
-static int start_one(struct worker *w, void *(*fn)(void *arg))
+static int start_one(struct worker *w)
 {
 	if (w->started)
 		return 0;
-	if (oi_fail(OI_FAIL_ALLOC) || oi_fail(OI_FAIL_PTHREAD_CREATE))
-		return EAGAIN;
 	oi_store_relaxed(&w->running, false); /* nobody looks yet */
-	sigset_t all, old;
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &old);
-	int error = pthread_create(&w->thread, NULL, fn, NULL);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	int error = oi_spawn(&w->thread, w->main, w->stack);
 	w->started = !error;
 	/* ASan's part of a thread's start takes locks that a fork does not wait for (fork.c): over when this returns. */
 	while (OI_ASAN && !error && !oi_load_acquire(&w->running))
@@ -238,15 +288,8 @@ static int start_one(struct worker *w, void *(*fn)(void *arg))
 
 int oi_background_start(void)
 {
-	oi_lock(OI_LOCK_START);
 	oi_store_release(&quit, 0u);
-	oi_store_relaxed(&want_tick, 1u); /* after a fork there may be something to merge */
-	int error = start_one(&collector, collector_main);
-	if (!error)
-		error = start_one(&reaper, reaper_main);
-	if (!error)
-		oi_store_relaxed(&must_start, 0u);
-	oi_unlock(OI_LOCK_START);
+	int error = start_both();
 	if (error)
 		oi_background_stop();
 	return error;
@@ -263,20 +306,27 @@ static void stop_one(struct worker *w)
 
 void oi_background_stop(void)
 {
-	oi_lock(OI_LOCK_START);
+	oi_exchange_seq_cst(&missing, 0u); /* [B2] */
+	while (oi_load_seq_cst(&starting)) /* [B2] */
+		oi_sleep_ns(20000);
 	oi_store_release(&quit, 1u);
 	stop_one(&collector);
 	stop_one(&reaper);
 	want_collect = want_tick = want_reap = 0;
-	must_start = 0;
-	oi_unlock(OI_LOCK_START);
+	not_before = 0;
 }
 
 void oi_background_fork_child(void)
 {
+	missing = missing || collector.started || reaper.started;
 	collector.started = reaper.started = false;
-	oi_lock_renew(OI_LOCK_START);
-	/* Whatever was asked of them is still to be done: both look for work when they start. */
-	want_collect = want_tick = want_reap = 0;
-	oi_store_relaxed(&must_start, 1u);
+	want_collect = want_tick = want_reap = quit = 0;
+	not_before = 0;
+	starting = 1; /* the turn is the fork's: what it hands over is noted, and no thread is started before a need */
+}
+
+bool oi_background_forked(void)
+{
+	oi_exchange_seq_cst(&starting, 0u); /* [B2] */
+	return missing && any_wanted();
 }

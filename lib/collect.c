@@ -22,7 +22,6 @@
 #include "debug.h"
 #include "events.h"
 #include "flush.h"
-#include "fork.h"
 #include "full.h"
 #include "gate.h"
 #include "generation.h"
@@ -461,21 +460,21 @@ void oi_collect_everything(struct oi_thread *t)
 		;
 }
 
-void oi_collect_fork(int phase)
+void oi_collect_fork_prepare(void)
 {
-	static __thread bool had_it; /* inside an event function */
-	if (phase == OI_FORK_PREPARE) {
-		had_it = locked_by_me;
-		if (!had_it)
-			oi_collect_lock();
-	} else if (phase == OI_FORK_CHILD) {
-		n_holding_off = holding_off;
-		/* Forked inside a pinned region, without the lock: whoever else held it is gone. */
-		if (!locked_by_me)
-			oi_lock_renew(OI_LOCK_COLLECT);
-	} else if (!had_it) {
-		oi_collect_unlock();
-	}
+	oi_collect_lock();
+}
+
+void oi_collect_fork_done(void)
+{
+	oi_collect_unlock();
+}
+
+void oi_collect_fork_child(void)
+{
+	oi_store_relaxed(&n_holding_off, holding_off); /* nobody looks yet: others that kept automatic ones away are gone */
+	if (!locked_by_me)
+		oi_lock_renew(OI_LOCK_COLLECT);
 }
 
 /* ---- public ---- */

@@ -29,6 +29,9 @@ void oi_collect_everything(struct oi_thread *t);
 void oi_collect_count(int generation, size_t n);
 void oi_collect_reset_statistics(void);
 void oi_collect_statistics(uint64_t collections[3], uint64_t collected[3], uint64_t ns[3]);
-void oi_collect_fork(int phase);
+/* A fork that can wait for a young collection holds its lock meanwhile. The child forgets what others had of it. */
+void oi_collect_fork_prepare(void);
+void oi_collect_fork_done(void);
+void oi_collect_fork_child(void);
 
 #endif

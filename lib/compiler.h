@@ -52,6 +52,7 @@
  */
 #define oi_load_relaxed(p) __atomic_load_n((p), __ATOMIC_RELAXED)
 #define oi_load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define oi_load_seq_cst(p) __atomic_load_n((p), __ATOMIC_SEQ_CST)
 #define oi_store_relaxed(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
 #define oi_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 #define oi_exchange(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)

@@ -2,10 +2,9 @@
 #ifndef OI_FORK_H
 #define OI_FORK_H
 
-/* What the locks of the modules are told. */
-enum { OI_FORK_PREPARE, OI_FORK_PARENT, OI_FORK_CHILD };
+#include "compiler.h"
 
-/* Once; registers with pthread_atfork. */
-void oi_fork_install(void);
+/* Under the runtime lock. The handlers are registered when the library is loaded, or now; false: no memory for it. */
+bool oi_fork_install(void);
 
 #endif

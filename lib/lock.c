@@ -8,13 +8,13 @@
 
 #define FREE { PTHREAD_MUTEX_INITIALIZER }
 
-struct oi_lock oi_locks[OI_LOCKS] = { FREE, FREE, FREE, FREE, FREE, FREE, FREE, FREE, FREE, FREE, FREE, FREE, FREE, FREE };
-_Static_assert(OI_LOCKS == 14, "each lock has its initialiser");
+struct oi_lock oi_locks[OI_LOCKS] = { FREE, FREE, FREE, FREE, FREE, FREE, FREE, FREE, FREE, FREE, FREE, FREE, FREE };
+_Static_assert(OI_LOCKS == 13, "each lock has its initialiser");
 
 /*
  * What a fork does to each: those that are held for a moment are taken, so that the child finds whole what they guard. The long ones
- * it cannot wait for, their holders may be waiting for the thread that forks: each has code of its own (collect.c, full.c);
- * nor for the start of threads, which the child renews; and the registry's is the stop's.
+ * it cannot always wait for, their holders may be waiting for the thread that forks: each has code of its own (collect.c,
+ * full.c), and so has the runtime's (fork.c); the registry's is the stop's.
  */
 static const struct {
 	const char *name;
@@ -32,7 +32,6 @@ static const struct {
 	[OI_LOCK_WEAK] = { "side table", false, true },
 	[OI_LOCK_LIMBO] = { "abandoned limbo", false, true },
 	[OI_LOCK_HEAP] = { "heap", false, true },
-	[OI_LOCK_START] = { "start of threads", false, false },
 	[OI_LOCK_LOG] = { "log", false, true },
 };
 

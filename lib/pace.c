@@ -350,6 +350,13 @@ void oi_pace_full_freed(void)
 	set_effective();
 }
 
+void oi_pace_fork_child(void)
+{
+	oi_store_relaxed(&oi_pace.full, false); /* nobody looks yet */
+	oi_store_relaxed(&oi_pace.old_begun, UINT64_C(0));
+	set_effective();
+}
+
 /* ---- public ---- */
 
 bool ouro_gc_enable(void)

@@ -96,5 +96,7 @@ void oi_pace_full_freed(void);
 /* An automatic collection is over, and what it found dead is reclaimed: threads that were delayed go on. */
 void oi_pace_turn(void);
 void oi_pace_set_threshold(const int t[3]);
+/* In the child of a fork: a full collection that another thread ran is given up. */
+void oi_pace_fork_child(void);
 
 #endif

@@ -47,7 +47,12 @@
 #define TEXT(x) TEXT_(x)
 
 struct oi_runtime oi_runtime;
-static bool ending; /* under the lock: a thread is at the shutdown, which runs the program's code, so not under the lock */
+/*
+ * Under the lock: how far the thread that ends the heap is. It runs the program's code, so not under the lock: what a fork in the
+ * middle of it leaves to a child where that thread is gone, the child tells by this.
+ */
+static enum { NOT_ENDING, FINALIZING, DESTROYING } ending;
+static const struct oi_thread *ending_thread;
 
 const char *ouro_version(void)
 {
@@ -64,7 +69,8 @@ static int start(const ouro_config *cfg)
 	oi_pace_init();
 	oi_collect_reset_statistics();
 	oi_holdup_reset();
-	oi_fork_install();
+	if (!oi_fork_install())
+		return ENOMEM;
 	int error = oi_background_start();
 	if (error)
 		return error;
@@ -233,6 +239,19 @@ static void report_late(void)
 		oi_log("%zu objects with a finalizer were made during the shutdown: these finalizers do not run", n);
 }
 
+static void set_ending_locked(unsigned how_far, const struct oi_thread *t)
+{
+	ending = how_far;
+	ending_thread = t;
+}
+
+static void set_ending(unsigned how_far, const struct oi_thread *t)
+{
+	oi_lock(OI_LOCK_RUNTIME);
+	set_ending_locked(how_far, t);
+	oi_unlock(OI_LOCK_RUNTIME);
+}
+
 static void shut_down(struct oi_thread *t, ouro_report *report)
 {
 	oi_store_relaxed(&oi_runtime.shutting_down, true); /* recheck: by the registry lock */
@@ -253,27 +272,49 @@ static void shut_down(struct oi_thread *t, ouro_report *report)
 	oi_collect_everything(t);
 	finalize_the_held(t); /* what finalizers uncovered */
 	report_late();
+	set_ending(DESTROYING, t);
 	destroy_the_held(t);
-	drop_everything();
 }
 
 /* False: another thread is at it, or was. */
-static bool begin_end(void)
+static bool begin_end(struct oi_thread *t)
 {
 	oi_lock(OI_LOCK_RUNTIME);
-	bool mine = oi_load_relaxed(&oi_runtime.running) && !ending;
+	bool mine = oi_load_relaxed(&oi_runtime.running) && ending == NOT_ENDING;
 	if (mine)
-		ending = true;
+		set_ending_locked(FINALIZING, t);
 	oi_unlock(OI_LOCK_RUNTIME);
 	return mine;
+}
+
+/* Under the lock, so that a fork finds the heap or none. */
+static void end_locked(void)
+{
+	drop_everything();
+	set_ending_locked(NOT_ENDING, NULL);
+	oi_store_release(&oi_runtime.running, 0u); /* [L1] */
 }
 
 static void end_end(void)
 {
 	oi_lock(OI_LOCK_RUNTIME);
-	ending = false;
-	oi_store_release(&oi_runtime.running, 0u); /* [L1] */
+	end_locked();
 	oi_unlock(OI_LOCK_RUNTIME);
+}
+
+/*
+ * What another thread was ending is the child's to end, unless it had come to the point of no return: then the heap is gone, with
+ * those callbacks that had not run.
+ */
+void oi_runtime_fork_child(void)
+{
+	if (ending == NOT_ENDING || ending_thread == oi_self)
+		return;
+	bool gone = ending == DESTROYING;
+	oi_runtime.shutting_down = false;
+	set_ending_locked(NOT_ENDING, NULL);
+	if (gone)
+		end_locked();
 }
 
 int ouro_shutdown_sized(ouro_report *out, size_t size)
@@ -289,7 +330,7 @@ int ouro_shutdown_sized(ouro_report *out, size_t size)
 			error = EBUSY;
 		if (error)
 			return error;
-		if (begin_end()) {
+		if (begin_end(t)) {
 			shut_down(t, &report);
 			end_end();
 		}

@@ -16,4 +16,7 @@ extern struct oi_runtime oi_runtime;
 /* Starts the heap with defaults if nothing has. False: no memory or no thread. */
 bool oi_runtime_ensure(void);
 
+/* In the child of a fork, last: what another thread had begun to end. */
+void oi_runtime_fork_child(void);
+
 #endif

@@ -180,6 +180,7 @@ int oi_thread_attach(const char *name, bool internal)
 		pthread_setspecific(exit_key, t);
 	if (t->late)
 		oi_background_tick();
+	oi_background_need();
 	return 0;
 }
 
@@ -326,12 +327,14 @@ void oi_threads_fork_child(struct oi_thread *self)
 			continue;
 		}
 		add_totals(t);
+		oi_pace_flush(t);
 		cds_list_del(&t->link);
 		t->attached = false;
 		oi_store_relaxed(&t->dead, true); /* its key stays taken: its objects still bear it */
 		t->merges.closed = true;
 	}
 	oi_store_relaxed(&n_attached, attached && !self->internal);
+	oi_store_relaxed(&n_late, attached && self->late ? 1u : 0u);
 	if (self)
 		self->tid = oi_gettid();
 }

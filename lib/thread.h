@@ -22,7 +22,8 @@ enum {
 	OI_REQUEST_DRAIN = 4,  /* the merge queue wants draining */
 	OI_REQUEST_FENCE = 8,  /* no membarrier on this system: entering needs a full fence; permanent */
 	OI_REQUEST_ATTACH = 16, /* the heap this record belonged to was shut down */
-	OI_REQUEST_PILE = 32   /* the reaper wants its dead objects */
+	OI_REQUEST_PILE = 32,  /* the reaper wants its dead objects */
+	OI_REQUEST_START = 64  /* a fork left work to the library's threads, which its child does not have yet */
 };
 
 /* Where this thread last found a type's number: type.c. */

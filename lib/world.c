@@ -24,6 +24,7 @@
 
 #include <sched.h>
 
+#include "background.h"
 #include "gate.h"
 #include "holdup.h"
 #include "log.h"
@@ -81,6 +82,13 @@ static void serve_requests(struct oi_thread *t, uint32_t own)
 		oi_pile_leave(t);
 }
 
+/* Outside the gate: creating a thread takes a while. */
+static void serve_start(struct oi_thread *t)
+{
+	oi_and_acq_rel(&t->request, ~(uint32_t)OI_REQUEST_START);
+	oi_background_need();
+}
+
 void oi_gate_slow(struct oi_thread *t)
 {
 	bool waiting = false;
@@ -100,6 +108,8 @@ void oi_gate_slow(struct oi_thread *t)
 			continue;
 		}
 		oi_store_release(&t->gate, (uint64_t)0); /* [G1] */
+		if (r & OI_REQUEST_START)
+			serve_start(t);
 		if (!waiting) {
 			__atomic_fetch_add(&oi_world.n_waiting, 1, __ATOMIC_SEQ_CST); /* before sleeping: oi_world_start */
 			began = oi_now_ns();

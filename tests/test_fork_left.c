@@ -1,0 +1,432 @@
+/*
+ * Goal: nothing that a thread had begun when the process forked keeps the child, where that thread is gone, from working.
+ * Method: hold a thread at a point (in a listener, a finalizer, a destructor, pthread_create), fork, look in the child.
+ * A failure would mean: a worker process that never collects again, hangs, or wakes up for nothing for the rest of its life.
+ */
+#include "fixture.h"
+
+#include <dirent.h>
+#include <dlfcn.h>
+
+#include "pace.h"
+#include "threads.h"
+
+/* ---- pthread_create can be refused, or held ---- */
+
+static atomic_int refuse; /* so many; below 0: for ever */
+static void (*in_create)(void);
+
+#if !defined(TEST_TSAN) && !defined(TEST_ASAN)
+int pthread_create(pthread_t *t, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
+{
+	int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+
+	*(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
+	if (in_create != NULL)
+		in_create();
+	if (atomic_load(&refuse) < 0 || (atomic_load(&refuse) > 0 && atomic_fetch_sub(&refuse, 1) > 0))
+		return EAGAIN;
+	return real(t, attr, fn, arg);
+}
+#endif
+
+static void needs_to_refuse_threads(void)
+{
+	if (SANITIZED)
+		skip(); /* pthread_create is the sanitizer's */
+}
+
+static int n_tasks(void)
+{
+	DIR *d = opendir("/proc/self/task");
+	int n = 0;
+
+	for (struct dirent *e; (e = readdir(d)) != NULL;)
+		n += e->d_name[0] != '.';
+	closedir(d);
+	return n;
+}
+
+/* ---- a thread that stands still where it is ---- */
+
+static atomic_bool held, go_on;
+
+static void hold(void)
+{
+	atomic_store(&held, true);
+	while (!atomic_load(&go_on))
+		sleep_ms(1);
+}
+
+static void hold_none(void)
+{
+	atomic_store(&held, false);
+	atomic_store(&go_on, false);
+}
+
+static ouro_gc_phase hold_phase;
+static int hold_generation;
+
+static void hold_at_phase(const ouro_gc_event *e, void *arg)
+{
+	(void)arg;
+	if (e->phase == hold_phase && e->generation == hold_generation && !atomic_load(&go_on))
+		hold();
+}
+
+static void hold_collections_at(ouro_gc_phase phase, int generation)
+{
+	hold_none();
+	hold_phase = phase;
+	hold_generation = generation;
+	assert_int_equal(ouro_gc_on_event(hold_at_phase, NULL), 0);
+}
+
+static void let_collections_go(void)
+{
+	atomic_store(&go_on, true);
+	assert_int_equal(ouro_gc_off_event(hold_at_phase, NULL), 0);
+}
+
+static void *collect_all(void *arg)
+{
+	ouro_gc_collect(2);
+	return arg;
+}
+
+/* ---- automatic collection in a child ---- */
+
+enum { GARBAGE = 30000 };
+
+static void require_automatic_collection(void)
+{
+	atomic_store(&go_on, true);
+	REQUIRE(ouro_gc_set_threshold(500, 10, 10) == 0);
+	ouro_gc_enable();
+	for (int i = 0; i < GARBAGE; i++)
+		ouro_release(make_pair(&node_type, i));
+	REQUIRE(EVENTUALLY((ouro_release(make_pair(&node_type, 1)), objects_live() < GARBAGE / 4)));
+}
+
+static int child_collects(void *arg)
+{
+	(void)arg;
+	REQUIRE(!oi_pace.full);
+	require_automatic_collection();
+	return 0;
+}
+
+/* A thread that asked for a full collection keeps automatic ones away, also while the listeners hear of its end. */
+static void fork_left_by_a_collection_asked_for(void **state)
+{
+	(void)state;
+	needs_threads_in_the_child();
+	hold_collections_at(OURO_GC_STOP, 2);
+	pthread_t t = thread_start(collect_all, NULL);
+	assert_true(EVENTUALLY(held));
+	assert_true(oi_pace.full);
+	child_run(child_collects, NULL);
+	let_collections_go();
+	pthread_join(t, NULL);
+}
+
+/* ---- the library's threads ---- */
+
+static int child_is_refused(void *arg)
+{
+	atomic_store(&refuse, *(int *)arg);
+	require_automatic_collection();
+	REQUIRE(atomic_load(&refuse) == 0);
+	return 0;
+}
+
+static void fork_left_without_a_thread_at_first(void **state)
+{
+	(void)state;
+	needs_to_refuse_threads();
+	child_run(child_is_refused, &(int){ 1 });
+	child_run(child_is_refused, &(int){ 4 });
+}
+
+static int child_is_always_refused(void *arg)
+{
+	(void)arg;
+	atomic_store(&refuse, -1);
+	ouro_gc_enable();
+	for (int i = 0; i < GARBAGE; i++)
+		ouro_release(make_pair(&node_type, i));
+	REQUIRE(ouro_gc_collect(2) > 0);
+	REQUIRE(ouro_flush() == 0);
+	REQUIRE(objects_live() == 0);
+	REQUIRE(n_tasks() == 1);
+	REQUIRE(ouro_shutdown(NULL) == 0);
+	REQUIRE(ouro_init(NULL) == EAGAIN);
+	atomic_store(&refuse, 1);
+	REQUIRE(ouro_init(NULL) == EAGAIN);
+	REQUIRE(ouro_init(NULL) == 0);
+	require_automatic_collection();
+	return ouro_shutdown(NULL);
+}
+
+static void fork_left_without_a_thread_for_ever(void **state)
+{
+	(void)state;
+	needs_to_refuse_threads();
+	child_run(child_is_always_refused, NULL);
+}
+
+/* The reaper alone is refused: the collector is there, and sees to it. */
+static void refuse_the_second(void)
+{
+	static atomic_int n;
+
+	atomic_store(&refuse, atomic_fetch_add(&n, 1) == 1);
+}
+
+static int child_finalizes(void *arg)
+{
+	(void)arg;
+	in_create = refuse_the_second;
+	ouro_release(make_pair(&loud_type, 1));
+	require_automatic_collection();
+	REQUIRE(EVENTUALLY((ouro_release(make_pair(&node_type, 1)), book_count(&journal, "d") == 2)));
+	return 0;
+}
+
+static void fork_left_without_a_reaper_at_first(void **state)
+{
+	(void)state;
+	needs_to_refuse_threads();
+	child_run(child_finalizes, NULL);
+}
+
+/* What waits for the reaper when the process forks: nobody starts it but an operation of the child's, and that one does. */
+static int child_starts_threads_when_it_needs_them(void *arg)
+{
+	(void)arg;
+	REQUIRE(n_tasks() == 1);
+	ouro_unpin();
+	atomic_store(&go_on, true);
+	REQUIRE(n_tasks() == 1);
+	ouro_release(make(1));
+	REQUIRE(EVENTUALLY(book_count(&journal, "d7 ") == 1)); /* without another call */
+	return 0;
+}
+
+static struct node *foreign;
+
+static void make_foreign(void *arg)
+{
+	(void)arg;
+	foreign = make_of(&loud_type, 7);
+}
+
+static void fork_left_work_for_the_reaper(void **state)
+{
+	struct sleeper s;
+
+	(void)state;
+	needs_threads_in_the_child();
+	sleeper_start(&s, make_foreign, NULL);
+	assert_int_equal(ouro_gc_set_threshold(100, 10, 10), 0);
+	hold_collections_at(OURO_GC_START, 0);
+	ouro_gc_enable();
+	while (!atomic_load(&held)) /* the collector's thread: no tick from now on */
+		ouro_release(make_pair(&node_type, 1));
+	ouro_release(foreign);
+	ouro_pin();
+	child_run(child_starts_threads_when_it_needs_them, NULL);
+	ouro_unpin();
+	ouro_gc_disable();
+	let_collections_go();
+	sleeper_stop(&s);
+	assert_int_equal(ouro_flush(), 0);
+	assert_int_equal(book_count(&journal, "d7 "), 1);
+	ouro_gc_collect(2);
+}
+
+static int child_does_nothing(void *arg)
+{
+	(void)arg;
+	REQUIRE(n_tasks() == 1);
+	sleep_ms(20);
+	REQUIRE(n_tasks() == 1);
+	return 0;
+}
+
+static void fork_left_alone_starts_no_thread(void **state)
+{
+	(void)state;
+	needs_threads_in_the_child();
+	for (int i = 0; i < 1000; i++)
+		ouro_release(make_pair(&loud_type, i));
+	child_run(child_does_nothing, NULL);
+	ouro_gc_collect(2);
+}
+
+/* ---- starting and ending the heap ---- */
+
+static atomic_bool forking;
+
+static void note_forking(void)
+{
+	atomic_store(&forking, true);
+}
+
+/* Stands in what the fork ought to wait for: until that is under way, and long enough for it to come too early. */
+static void hold_up_fork(void)
+{
+	atomic_store(&held, true);
+	for (int i = 0; i < 10000 && !atomic_load(&forking); i++)
+		sleep_ms(1);
+	sleep_ms(100);
+}
+
+static void hold_none_up(void)
+{
+	static bool registered;
+
+	hold_none();
+	atomic_store(&forking, false);
+	if (!registered)
+		assert_int_equal(pthread_atfork(note_forking, NULL, NULL), 0);
+	registered = true;
+}
+
+static int child_starts_and_stops(void *arg)
+{
+	(void)arg;
+	in_create = NULL;
+	ouro_release(make_pair(&node_type, 1));
+	REQUIRE(ouro_gc_collect(2) >= 0);
+	REQUIRE(ouro_shutdown(NULL) == 0);
+	REQUIRE(ouro_init(NULL) == 0);
+	require_automatic_collection();
+	return ouro_shutdown(NULL);
+}
+
+static void *init_heap(void *arg)
+{
+	*(int *)arg = ouro_init(NULL);
+	return NULL;
+}
+
+static void hold_up_once(void)
+{
+	in_create = NULL;
+	hold_up_fork();
+}
+
+static void *arm_and_init_heap(void *arg)
+{
+	in_create = hold_up_once;
+	return init_heap(arg);
+}
+
+static void fork_left_by_who_starts_the_heap(void **state)
+{
+	int error = -1;
+
+	(void)state;
+	needs_to_refuse_threads();
+	hold_none_up();
+	pthread_t t = thread_start(arm_and_init_heap, &error);
+	assert_true(EVENTUALLY(held));
+	child_run(child_starts_and_stops, NULL);
+	pthread_join(t, NULL);
+	assert_int_equal(error, 0);
+	heap_stop();
+}
+
+static void hold_up_finalizer(void *obj)
+{
+	(void)obj;
+	if (!atomic_load(&held))
+		hold_up_fork();
+}
+
+static const ouro_type slow_type = {
+	.name = "slow", .size = sizeof(struct node), .finalize = hold_up_finalizer,
+};
+
+static void *end_heap(void *arg)
+{
+	ouro_report r;
+
+	*(int *)arg = ouro_shutdown(&r);
+	return NULL;
+}
+
+static void fork_left_by_who_ends_the_heap(void **state)
+{
+	ouro_config cfg = test_config();
+	int error = -1;
+
+	(void)state;
+	needs_threads_in_the_child();
+	hold_none_up();
+	heap_start(&cfg);
+	struct node *leaked = make_of(&slow_type, 1);
+	(void)leaked; /* still held when the heap ends: the finalizer runs there */
+	pthread_t t = thread_start(end_heap, &error);
+	assert_true(EVENTUALLY(held));
+	child_run(child_starts_and_stops, NULL);
+	pthread_join(t, NULL);
+	assert_int_equal(error, 0);
+}
+
+/* ---- a thread in its last destructors ---- */
+
+static pthread_key_t key;
+
+static void call_late_and_hold(void *arg)
+{
+	(void)arg;
+	ouro_release(make(1)); /* attaches a thread that has left */
+	hold();
+}
+
+static void *leave_late(void *arg)
+{
+	ouro_release(make(1));
+	pthread_setspecific(key, &key);
+	return arg;
+}
+
+static int child_waits_for_no_late_thread(void *arg)
+{
+	(void)arg;
+	REQUIRE(!oi_threads_reap_gone());
+	return 0;
+}
+
+static void fork_left_by_a_thread_in_its_destructors(void **state)
+{
+	(void)state;
+	hold_none();
+	assert_int_equal(pthread_key_create(&key, call_late_and_hold), 0);
+	pthread_t t = thread_start(leave_late, NULL);
+	assert_true(EVENTUALLY(held));
+	assert_true(oi_threads_reap_gone());
+	child_run(child_waits_for_no_late_thread, NULL);
+	atomic_store(&go_on, true);
+	pthread_join(t, NULL);
+	pthread_key_delete(key);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		HEAP_CASE(fork_left_by_a_collection_asked_for),
+		HEAP_CASE(fork_left_without_a_thread_at_first),
+		HEAP_CASE(fork_left_without_a_thread_for_ever),
+		HEAP_CASE(fork_left_without_a_reaper_at_first),
+		HEAP_CASE(fork_left_work_for_the_reaper),
+		HEAP_CASE(fork_left_alone_starts_no_thread),
+		BARE_CASE(fork_left_by_who_starts_the_heap),
+		BARE_CASE(fork_left_by_who_ends_the_heap),
+		HEAP_CASE(fork_left_by_a_thread_in_its_destructors),
+	};
+
+	return cmocka_run_group_tests_name("fork_left", tests, NULL, NULL);
+}
