@@ -139,14 +139,6 @@ static void ask_for_threads(void)
 		oi_or_acq_rel(&oi_self->request, OI_REQUEST_START);
 }
 
-/* The system call that was there before the fork may be refused now. */
-static void register_membarrier(void)
-{
-	oi_world.membarrier = oi_world.membarrier && oi_membarrier_register();
-	if (!oi_world.membarrier && oi_self)
-		oi_or_acq_rel(&oi_self->request, OI_REQUEST_FENCE);
-}
-
 static void in_child(void)
 {
 	oi_locks_after_fork();
@@ -160,7 +152,7 @@ static void in_child(void)
 	oi_background_fork_child();
 	oi_threads_fork_child(oi_self);
 	oi_pace_fork_child();
-	register_membarrier();
+	oi_world_fork_child();
 	oi_full_inherit();
 	inherit(); /* before the world starts: pages may go back */
 	ask_for_threads();

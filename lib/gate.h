@@ -11,6 +11,23 @@
  *   mutator: gate = n; (membarrier hits here or earlier: then request is seen; or later: then gate is seen); if (request)
  *   stopper: request = STOP; membarrier; wait until gate == 0
  *
+ * Note [CHANGEOVER]. A filter of system calls that is installed after the start can refuse membarrier from some moment on. The first
+ * who sees that holds the registry lock, as whoever asks for a membarrier does, and changes over to the fence for good:
+ *   1 new records begin with FENCE (oi_world.membarrier, under that lock), and FENCE goes into every request word there is
+ *   2 it waits until each thread has passed the fence of its slow way (t->fenced), or SETTLE_NS have gone by
+ *   3 a fence of its own, whose entry may be on its way, too; then it looks at the gates as ever
+ * A thread that sees FENCE is right from then on, by that fence. What 2 is for is a thread that had looked at its request word
+ * before, and whose store to its gate is on its way still, in a store buffer: its request would not be seen by it, nor its gate by us.
+ * One that is fenced has done that store before its fence [G5], so that it is seen. One that is not, because it
+ * sleeps, computes, or is pinned, and does not come by: if it was off its processor at any moment of SETTLE_NS, the
+ * scheduler's full barrier was between its store and our look, and its next load comes after FENCE; that is what sleeps and what
+ * shares a processor. If it ran throughout, it was interrupted by the tick, or at the least has executed for that long: C11
+ * promises that a store becomes visible in a reasonable time (7.17.3), processors drain their buffers in order and at
+ * once, in less than a microsecond. No stronger promise is to be had without membarrier and without signals, which are the
+ * program's: mprotect interrupts other processors on some machines only (not on arm64, and no more on x86 with broadcast
+ * invalidation), nothing that forces a thread off its processor can be undone without a privilege.
+ * It happens once in the life of a heap, takes SETTLE_NS at most, and needs nothing from any thread: so it cannot hang.
+ *
  * States of a thread, seen from a stopper:
  *   outside  gate == 0                    may enter unless request has STOP or SEIZE
  *   inside   gate == n > 0, leaves by itself (an operation) or at ouro_unpin, ouro_safepoint

@@ -118,6 +118,7 @@ static void reset(struct oi_thread *t)
 	memset(t->types, 0, sizeof t->types);
 	oi_merge_open(t);
 	bool slow = !oi_world.membarrier || oi_load_relaxed(&oi_runtime.shutting_down); /* or oi_threads_divert finds it */
+	oi_store_relaxed(&t->fenced, slow); /* elsewhere: it enters later */
 	oi_store_release(&t->request, slow ? (uint32_t)OI_REQUEST_FENCE : 0u);
 }
 

@@ -57,6 +57,7 @@ struct oi_thread {
 	uint32_t request; /* OI_REQUEST_*: written by others */
 	uint16_t key;     /* what the own field of its objects holds */
 	uint32_t pin_depth;
+	bool fenced;  /* its entries pass a fence: Note [CHANGEOVER] */
 	bool forking; /* pinned, and about to fork: a stop that waits for it gives way */
 
 	/* ---- owner only ---- */

@@ -39,6 +39,7 @@ struct oi_world oi_world = { .epoch = 1, .epoch_done = 0 };
 void oi_world_init(void)
 {
 	oi_world.membarrier = oi_membarrier_register();
+	oi_world.changed_over = false;
 	oi_world.pauses = (struct oi_histogram){ 0 };
 	oi_world.stop_max_ns = 0;
 }
@@ -50,12 +51,50 @@ void oi_gate_fence(void)
 	__atomic_fetch_add(&fence, 1, __ATOMIC_SEQ_CST);
 }
 
+#define SETTLE_NS 20000000u /* more than a tick of the slowest kernel; far more than a store buffer takes */
+
+static bool all_fenced(void)
+{
+	struct oi_thread *t;
+	oi_for_each_thread(t)
+		if (t != oi_self && !oi_load_acquire(&t->fenced)) /* [G5] */
+			return false;
+	return true;
+}
+
+/* Under the registry lock. Note [CHANGEOVER] in gate.h. */
+static OI_COLD void change_over(void)
+{
+	struct oi_thread *t;
+	oi_world.membarrier = false;
+	oi_for_each_thread(t)
+		oi_or_acq_rel(&t->request, OI_REQUEST_FENCE); /* [G2] */
+	for (uint64_t until = oi_now_ns() + SETTLE_NS; !all_fenced() && oi_now_ns() < until;)
+		oi_sleep_ns(500000);
+	oi_gate_fence();
+	oi_store_release(&oi_world.changed_over, true); /* [B1] before the tick that says so */
+	oi_background_trim();
+}
+
+/* Under the registry lock: whoever enters from now on sees what is asked, and who entered before that is seen. [GATE] */
 static void publish_requests(void)
 {
-	if (likely(oi_world.membarrier))
-		oi_membarrier();
-	else
+	if (unlikely(!oi_world.membarrier))
 		oi_gate_fence();
+	else if (unlikely(!oi_membarrier()))
+		change_over();
+}
+
+void oi_world_say(void)
+{
+	if (unlikely(oi_load_relaxed(&oi_world.changed_over)) && oi_exchange(&oi_world.changed_over, false)) /* recheck; [B1] */
+		oi_log("the system refuses membarrier from now on: every operation begins with a fence instead");
+}
+
+void oi_world_fork_child(void)
+{
+	if (oi_world.membarrier && !oi_membarrier_register())
+		change_over();
 }
 
 /* Asleep until the stop or the seizure that keeps @t out is over. */
@@ -98,6 +137,8 @@ void oi_gate_slow(struct oi_thread *t)
 		uint32_t r = oi_load_acquire(&t->request); /* [G2] */
 		if (r & OI_REQUEST_FENCE) {
 			oi_gate_fence();
+			if (unlikely(!t->fenced))
+				oi_store_release(&t->fenced, true); /* [G5] */
 			r = oi_load_acquire(&t->request);
 		}
 		if (!(r & ~(uint32_t)OI_REQUEST_FENCE))

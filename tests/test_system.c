@@ -5,9 +5,15 @@
  */
 #include "fixture.h"
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 
+#include "mutators.h"
 #include "verify.h"
+#include "world.h"
 
 enum { SKIPPED = 78 };
 
@@ -143,11 +149,186 @@ static void system_locked_memory_is_used_again_at_the_limit(void **state)
 	system_run(locked_limit_child, NULL);
 }
 
+/* ---- filters of system calls ---- */
+
+/* From now on the whole process gets @error from system call @number. False: filters are not to be had here. */
+static bool refuse(unsigned number, unsigned error)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = { sizeof(code) / sizeof(code[0]), code };
+
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+	       syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &filter) == 0;
+}
+
+enum { STOPS = 100000 };
+
+static atomic_bool inside, enough;
+
+static void *go_in_and_out(void *arg)
+{
+	while (!atomic_load_explicit(&enough, memory_order_relaxed)) {
+		ouro_pin();
+		atomic_store_explicit(&inside, true, memory_order_relaxed);
+		atomic_store_explicit(&inside, false, memory_order_relaxed);
+		ouro_unpin();
+	}
+	return arg;
+}
+
+/* How many of so many stops did not stop a thread that goes into its gate and out of it all the time? */
+static int stops_that_failed(void)
+{
+	pthread_t t = thread_start(go_in_and_out, NULL);
+	int n = 0;
+
+	for (int i = 0; i < LOAD(STOPS); i++) {
+		struct oi_stop stop;
+		bool seen = false;
+
+		oi_world_stop(&stop);
+		for (int k = 0; k < 50; k++)
+			seen |= atomic_load_explicit(&inside, memory_order_relaxed);
+		oi_world_start(&stop);
+		n += seen;
+	}
+	atomic_store(&enough, true);
+	pthread_join(t, NULL);
+	return n;
+}
+
+/* A program that does everything, with automatic collections and calls for them, and the verifier after it. */
+static void work(unsigned ms)
+{
+	uint64_t until = now_ns() + ms * 1000000ull;
+
+	ouro_gc_enable();
+	mutators_start(NULL);
+	while (now_ns() < until)
+		REQUIRE(ouro_gc_collect((int)(now_ns() % 3)) >= 0);
+	atomic_store(&graph.stop, true);
+	for (int i = 0; i < MUTATORS; i++)
+		pthread_join(graph.thread[i], NULL);
+	for (int i = 0; i < ROOTS; i++) {
+		ouro_weak_clear(&graph.cell[i]);
+		ouro_store(&graph.root[i], NULL);
+	}
+	REQUIRE(graph.wrong == 0);
+	REQUIRE(oi_verify_heap() == NULL);
+	ouro_gc_disable();
+	REQUIRE(ouro_gc_collect(2) >= 0);
+	REQUIRE(objects_live() == 0);
+}
+
+struct refusal {
+	unsigned number, error;
+	bool before; /* the start */
+};
+
+static int membarrier_child(void *arg)
+{
+	const struct refusal *r = arg;
+
+	if (r->before && !refuse(r->number, r->error))
+		return skipped("seccomp");
+	start_heap();
+	ouro_set_log(log_to_book, &log_book);
+	bool had_it = oi_world.membarrier;
+	REQUIRE(!r->before || !had_it);
+	if (!r->before) {
+		work(20);
+		if (!refuse(r->number, r->error))
+			return skipped("seccomp");
+	}
+	REQUIRE(stops_that_failed() == 0);
+	REQUIRE(!oi_world.membarrier);
+	REQUIRE(!had_it || EVENTUALLY(book_count(&log_book, "membarrier") == 1));
+	work(100);
+	REQUIRE(book_count(&log_book, "membarrier") == had_it);
+	stop_heap();
+	start_heap(); /* the next heap begins without it */
+	work(20);
+	stop_heap();
+	return 0;
+}
+
+static void system_membarrier_refused_before_the_start(void **state)
+{
+	struct refusal r = { SYS_membarrier, EPERM, true };
+
+	(void)state;
+	system_run(membarrier_child, &r);
+}
+
+static void system_membarrier_refused_after_the_start(void **state)
+{
+	struct refusal r = { SYS_membarrier, ENOSYS, false };
+
+	(void)state;
+	system_run(membarrier_child, &r);
+}
+
+/* What is pinned, or asleep, when membarrier is refused does not come by to take note: a stop waits for the one alone. */
+static atomic_int n_stopped;
+
+static void *stop_once(void *arg)
+{
+	struct oi_stop stop;
+
+	oi_world_stop(&stop);
+	atomic_fetch_add(&n_stopped, 1);
+	oi_world_start(&stop);
+	return arg;
+}
+
+static void touch(void *arg)
+{
+	ouro_release(make(*(int *)arg));
+}
+
+static int pinned_child(void *arg)
+{
+	struct sleeper asleep;
+	int id = 1;
+
+	(void)arg;
+	start_heap();
+	sleeper_start(&asleep, touch, &id);
+	ouro_pin();
+	if (!refuse(SYS_membarrier, EPERM))
+		return skipped("seccomp");
+	pthread_t t = thread_start(stop_once, NULL);
+	REQUIRE(EVENTUALLY(!__atomic_load_n(&oi_world.membarrier, __ATOMIC_RELAXED)));
+	sleep_ms(50);
+	REQUIRE(n_stopped == 0);
+	ouro_unpin();
+	pthread_join(t, NULL);
+	REQUIRE(n_stopped == 1);
+	thread_run(stop_once, NULL);
+	sleeper_stop(&asleep);
+	stop_heap();
+	return 0;
+}
+
+static void system_membarrier_refused_while_pinned(void **state)
+{
+	(void)state;
+	system_run(pinned_child, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BARE_CASE(system_locked_memory_is_not_taken_for_zeroed),
 		BARE_CASE(system_locked_memory_is_used_again_at_the_limit),
+		BARE_CASE(system_membarrier_refused_before_the_start),
+		BARE_CASE(system_membarrier_refused_after_the_start),
+		BARE_CASE(system_membarrier_refused_while_pinned),
 	};
 
 	return cmocka_run_group_tests_name("system", tests, NULL, NULL);

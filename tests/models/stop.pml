@@ -26,8 +26,19 @@
  * A pinned fork waits here until no other thread is in one; the library's takes that thread for stopped, and counts no grace
  * period then.
  *
+ * With REFUSED the system refuses membarrier from some stop or seizure on (Note [CHANGEOVER] in gate.h): FENCE into all request
+ * words, then each thread has passed the fence of its slow way (fenced[t]), or its buffer has been seen empty, which stands for what
+ * the time that is waited gives: a store does not stay in a buffer for ever.
+ *
  * RUN:
  * RUN: -DFENCE
+ * RUN: -DREFUSED
+ * MUT_NO_CHANGEOVER -DREFUSED: the answer of membarrier is ignored
+ * MUT_NO_SETTLING -DREFUSED: once all have FENCE the gates are looked at, without waiting for who entered before that
+ * MUT_SETTLE_FIRST -DREFUSED: it is waited first, then all get FENCE
+ * MUT_NOT_ITSELF -DREFUSED -DOPS=2: who changes over forgets its own request word
+ * MUT_NO_OWN_FENCE -DREFUSED: who changes over inside its gate does so without a fence of its own
+ * MUT_ATTACH_STALE -DREFUSED: who attaches after the changeover gets no FENCE
  * MUT_NO_MEMBARRIER: the stopper looks at the gates without a membarrier
  * MUT_SEIZE_NO_MEMBARRIER: so does the seizer
  * MUT_NO_ENTRY_FENCE -DFENCE: without membarrier in the kernel, a thread enters without a fence
@@ -71,6 +82,10 @@ byte registry;      /* 0: free; else 1 + who holds it */
 byte generation;
 byte n_waiting;
 bool pinned_fork;   /* somebody is in one */
+#ifdef REFUSED
+bool changed;       /* membarrier was refused once: under the registry lock */
+bool fenced[NT];    /* has passed the fence of its slow way: itself */
+#endif
 
 /* ---- memory ---- */
 
@@ -98,9 +113,55 @@ inline membarrier()
 
 /* ---- the stopper's side; t is the caller ---- */
 
+/* The list changes under the registry lock only, which the caller holds. */
+#define for_each_other(statement) \
+	do \
+	:: atomic { i < NT && i != t && attached[i] -> statement; i++ } \
+	:: atomic { i < NT && (i == t || !attached[i]) -> i++ } \
+	:: atomic { i == NT -> i = 0; break } \
+	od
+
+#define settle() (buffer[i] == 0 || fenced[i])
+
+inline change_over()
+{
+	changed = true;
+#ifdef MUT_SETTLE_FIRST
+	for_each_other(settle());
+#endif
+	for_each_other(request[i] = request[i] | R_FENCE);
+#ifndef MUT_NOT_ITSELF
+	if
+	:: t != COLLECTOR -> request[t] = request[t] | R_FENCE
+	:: else
+	fi;
+#endif
+#ifndef MUT_NO_OWN_FENCE
+	if
+	:: t != COLLECTOR -> own_fence() /* it may be pinned, and its entry in its buffer */
+	:: else
+	fi;
+#endif
+#if !defined(MUT_SETTLE_FIRST) && !defined(MUT_NO_SETTLING)
+	for_each_other(settle())
+#else
+	skip
+#endif
+}
+
 inline publish_requests()
 {
-#ifndef FENCE
+#ifdef REFUSED
+	if
+	:: changed
+	:: !changed -> membarrier()
+#ifdef MUT_NO_CHANGEOVER
+	:: !changed -> skip
+#else
+	:: !changed -> change_over()
+#endif
+	fi
+#elif !defined(FENCE)
 	membarrier()
 #else
 	skip /* the caller's fence: its own stores were read-modify-writes, visible already */
@@ -122,14 +183,6 @@ inline wake_waiters()
 	skip
 #endif
 }
-
-/* The list changes under the registry lock only, which the caller holds. */
-#define for_each_other(statement) \
-	do \
-	:: atomic { i < NT && i != t && attached[i] -> statement; i++ } \
-	:: atomic { i < NT && (i == t || !attached[i]) -> i++ } \
-	:: atomic { i == NT -> i = 0; break } \
-	od
 
 inline let_go()
 {
@@ -238,6 +291,9 @@ inline gate_slow()
 		if
 		:: r & R_FENCE ->
 			own_fence();
+#ifdef REFUSED
+			fenced[t] = true;
+#endif
 #ifndef MUT_NO_RECHECK
 			r = request[t]
 #endif
@@ -290,7 +346,11 @@ inline attach()
 #ifndef MUT_ATTACH_UNLOCKED
 	lock();
 #endif
+#if defined(REFUSED) && !defined(MUT_ATTACH_STALE)
+	request[t] = (changed -> R_FENCE : 0);
+#else
 	request[t] = R_INITIAL;
+#endif
 	attached[t] = true;
 #ifndef MUT_ATTACH_UNLOCKED
 	unlock()
