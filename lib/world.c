@@ -76,9 +76,29 @@ static OI_COLD void change_over(void)
 	oi_background_trim();
 }
 
+/*
+ * Checked builds: something was asked of other threads, and no fence has followed. Then no gate may be looked at: a missing fence
+ * shows in the order of nanoseconds in which a processor keeps a store to itself, so it is looked for instead of waited for.
+ * Under the registry lock.
+ */
+static bool unfenced;
+
+static void note_request(void)
+{
+	if (OURO_CHECKED)
+		unfenced = true;
+}
+
+static void check_fenced(void)
+{
+	if (OURO_CHECKED && unlikely(unfenced))
+		oi_abort("a gate is looked at without the fence after what was asked");
+}
+
 /* Under the registry lock: whoever enters from now on sees what is asked, and who entered before that is seen. [GATE] */
 static void publish_requests(void)
 {
+	unfenced = false;
 	if (unlikely(!oi_world.membarrier))
 		oi_gate_fence();
 	else if (unlikely(!oi_membarrier()))
@@ -237,7 +257,9 @@ static bool try_stop(struct oi_stop *stop)
 	oi_for_each_thread(t)
 		if (t != self)
 			oi_or_acq_rel(&t->request, OI_REQUEST_STOP);
+	note_request();
 	publish_requests();
+	check_fenced();
 	oi_for_each_thread(t)
 		if (t != self && !await_gate(t, stop))
 			return false;
@@ -300,7 +322,9 @@ bool oi_world_seize(struct oi_thread *t, void (*fn)(struct oi_thread *t, void *a
 	oi_registry_lock();
 	if (t->attached && t != oi_self) {
 		oi_or_acq_rel(&t->request, OI_REQUEST_SEIZE);
+		note_request();
 		publish_requests();
+		check_fenced();
 		if (oi_load_acquire(&t->gate) == 0) { /* [G1] */
 			fn(t, arg);
 			done = true;
@@ -323,10 +347,12 @@ static struct oi_thread *try_finish_epoch(void)
 {
 	if (!epoch_under_way()) {
 		oi_add_acq_rel(&oi_world.epoch, 1); /* [G3] */
+		note_request();
 		publish_requests();
 	} else if (!oi_world.membarrier) {
 		oi_gate_fence();
 	}
+	check_fenced();
 	uint64_t e = oi_load_relaxed(&oi_world.epoch);
 	struct oi_thread *t, *self = oi_self;
 	oi_for_each_thread(t) {

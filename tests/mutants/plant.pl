@@ -11,6 +11,6 @@ sub content {
 my ($mutant, $file) = @ARGV;
 my ($text, $old, $new) = (content($file), content("$mutant.old"), content("$mutant.new"));
 my $n = () = $text =~ /\Q$old\E/g;
-die "its text stands $n times in $file\n" if $n != 1;
+die "its text stands $n times in the file\n" if $n != 1;
 $text =~ s/\Q$old\E/$new/;
 print $text;

@@ -21,7 +21,10 @@ failed=0
 only=" $* "
 mkdir -p "$tree" "$log" || exit 1
 
-# What changed since the last run is copied; the rest keeps its objects.
+# What changed since the last run is copied; the rest keeps its objects. A run that was cut off may have left a mutant.
+for f in "$tree"/lib/*.orig; do
+	[ -e "$f" ] && mv "$f" "${f%.orig}"
+done
 for d in lib include tests stress examples Makefile; do
 	cp -Ru "$d" "$tree/" || exit 1
 done
@@ -74,15 +77,17 @@ one() { # one NAME: its parts are in the log folder
 	name=$1
 	file=$(cat "$log/$name.file")
 	what=$(cat "$log/$name.what")
-	if ! perl tests/mutants/plant.pl "$log/$name" "$file" >"$tree/$file.new" 2>"$log/$name.log"; then
+	if ! perl tests/mutants/plant.pl "$log/$name" "$tree/$file" >"$tree/$file.new" 2>"$log/$name.log"; then
 		rm -f "$tree/$file.new"
 		failed=$((failed + 1))
 		printf 'STALE     %-34s %s\n' "$name" "$(cat "$log/$name.log")"
 		return
 	fi
+	cp "$tree/$file" "$tree/$file.orig"
 	mv "$tree/$file.new" "$tree/$file"
 	try "$name" "$file" "$(cat "$log/$name.kill")"
-	cp "$file" "$tree/$file"
+	cat "$tree/$file.orig" >"$tree/$file"
+	rm -f "$tree/$file.orig"
 	case $how in
 	killed | hung)
 		passed=$((passed + 1))
