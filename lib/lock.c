@@ -6,10 +6,7 @@
 #include "os.h"
 #include "thread.h"
 
-#define FREE { PTHREAD_MUTEX_INITIALIZER }
-
-struct oi_lock oi_locks[OI_LOCKS] = { FREE, FREE, FREE, FREE, FREE, FREE, FREE, FREE, FREE, FREE, FREE, FREE, FREE };
-_Static_assert(OI_LOCKS == 13, "each lock has its initialiser");
+struct oi_lock oi_locks[OI_LOCKS] = { [0 ... OI_LOCKS - 1] = { PTHREAD_MUTEX_INITIALIZER } };
 
 /*
  * What a fork does to each: those that are held for a moment are taken, so that the child finds whole what they guard. The long ones
@@ -24,6 +21,7 @@ static const struct {
 	[OI_LOCK_FULL] = { "full collection", true, false },
 	[OI_LOCK_COLLECT] = { "collection", true, false },
 	[OI_LOCK_REGISTRY] = { "registry", false, false },
+	[OI_LOCK_NAMES] = { "names", false, true },
 	[OI_LOCK_LISTENERS] = { "listeners", false, true },
 	[OI_LOCK_SETS] = { "dead sets", false, true },
 	[OI_LOCK_GARBAGE] = { "garbage list", false, true },

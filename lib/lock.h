@@ -23,6 +23,7 @@ enum oi_rank {
 	OI_LOCK_FULL,      /* a collection beside the mutators; long */
 	OI_LOCK_COLLECT,   /* what one collection at a time may do; long */
 	OI_LOCK_REGISTRY,  /* the attached threads; held from the request for a stop to its end */
+	OI_LOCK_NAMES,     /* of threads */
 	OI_LOCK_LISTENERS, /* of events */
 	OI_LOCK_SETS,      /* the queue of dead sets */
 	OI_LOCK_GARBAGE,   /* what SAVEALL keeps */

@@ -39,7 +39,6 @@ CDS_LIST_HEAD(oi_threads);
 static struct oi_thread *record[KEYS]; /* by key; only grows */
 static uint32_t n_records = 1;         /* release after the record is in place [T1] */
 static size_t n_attached;              /* the library's own not counted */
-static struct oi_thread_totals left;   /* counters of threads that left; under the lock */
 static __thread bool exiting; /* its destructors are running */
 static uint32_t n_late;
 static pthread_key_t exit_key;
@@ -122,13 +121,25 @@ static void reset(struct oi_thread *t)
 	oi_store_release(&t->request, slow ? (uint32_t)OI_REQUEST_FENCE : 0u);
 }
 
+/* By the thread itself; others read it under the lock of names, which no stop holds: a pinned thread may be renamed. */
 static void set_name(struct oi_thread *t, const char *name)
 {
+	char new_name[sizeof t->name];
 	if (!name)
-		oi_thread_name(t->name);
+		oi_thread_name(new_name);
 	else
-		strncpy(t->name, name, sizeof t->name - 1);
-	t->name[sizeof t->name - 1] = 0;
+		strncpy(new_name, name, sizeof new_name - 1);
+	new_name[sizeof new_name - 1] = 0;
+	oi_lock(OI_LOCK_NAMES);
+	memcpy(t->name, new_name, sizeof t->name);
+	oi_unlock(OI_LOCK_NAMES);
+}
+
+void oi_thread_get_name(struct oi_thread *t, char name[OI_NAME])
+{
+	oi_lock(OI_LOCK_NAMES);
+	memcpy(name, t->name, OI_NAME);
+	oi_unlock(OI_LOCK_NAMES);
 }
 
 static void on_exit_of_thread(void *arg)
@@ -211,26 +222,6 @@ void oi_thread_reattach(struct oi_thread *t)
 	oi_registry_unlock();
 }
 
-static void sum(struct oi_thread_totals *to, const struct oi_thread *t)
-{
-	oi_tally_sum(&t->allocated, &to->n_allocated, &to->bytes_allocated);
-	oi_tally_sum(&t->freed, &to->n_freed, &to->bytes_freed);
-	to->n_delays += oi_load_relaxed(&t->n_delays); /* count */
-	to->delay_ns += oi_load_relaxed(&t->delay_ns);
-	uint64_t max = oi_load_relaxed(&t->delay_max_ns);
-	if (max > to->delay_max_ns)
-		to->delay_max_ns = max;
-}
-
-/* Under the lock: the thread's counters pass to those of the threads that left. */
-static void add_totals(struct oi_thread *t)
-{
-	sum(&left, t);
-	memset(&t->allocated, 0, sizeof t->allocated);
-	memset(&t->freed, 0, sizeof t->freed);
-	t->n_delays = t->delay_ns = t->delay_max_ns = 0;
-}
-
 void oi_thread_detach(struct oi_thread *t)
 {
 	if (!(oi_load_acquire(&t->request) & OI_REQUEST_ATTACH)) {
@@ -244,7 +235,6 @@ void oi_thread_detach(struct oi_thread *t)
 		oi_gate_leave(t);
 		oi_vector_free(&t->deaths.frames);
 		oi_registry_lock();
-		add_totals(t);
 		t->attached = false;
 		cds_list_del(&t->link);
 		if (t->late)
@@ -261,14 +251,37 @@ void oi_thread_detach(struct oi_thread *t)
 	pthread_setspecific(exit_key, NULL);
 }
 
+/* ---- totals ---- */
+
+static void sum(struct oi_thread_totals *to, const struct oi_thread *t)
+{
+	oi_tally_sum(&t->allocated, &to->n_allocated, &to->bytes_allocated);
+	oi_tally_sum(&t->freed, &to->n_freed, &to->bytes_freed);
+	to->n_delays += oi_load_relaxed(&t->n_delays); /* count */
+	to->delay_ns += oi_load_relaxed(&t->delay_ns);
+	uint64_t max = oi_load_relaxed(&t->delay_max_ns);
+	if (max > to->delay_max_ns)
+		to->delay_max_ns = max;
+}
+
+/*
+ * A record's counters go on counting when another thread uses it, so that nothing moves at a thread's end, and no lock is needed: a
+ * thread that is pinned while the world is being stopped may ask, too.
+ */
 void oi_threads_totals(struct oi_thread_totals *out)
 {
-	oi_registry_lock();
-	*out = left;
 	struct oi_thread *t;
-	oi_for_each_thread(t)
+	*out = (struct oi_thread_totals){ 0 };
+	for (size_t i = 0; (t = oi_thread_record(i)); i++)
 		sum(out, t);
-	oi_registry_unlock();
+}
+
+/* At shutdown. */
+static void forget_counts(struct oi_thread *t)
+{
+	memset(&t->allocated, 0, sizeof t->allocated);
+	memset(&t->freed, 0, sizeof t->freed);
+	t->n_delays = t->delay_ns = t->delay_max_ns = 0;
 }
 
 bool oi_threads_pinned(void)
@@ -309,9 +322,8 @@ void oi_threads_shut_down(void)
 		t->n_weak_cache = 0;
 		memset(&t->heap, 0, sizeof t->heap);
 		oi_heap_init(&t->heap);
-		add_totals(t);
+		forget_counts(t);
 	}
-	left = (struct oi_thread_totals){ 0 };
 	n_attached = n_late = 0;
 	oi_registry_unlock();
 }
@@ -327,7 +339,6 @@ void oi_threads_fork_child(struct oi_thread *self)
 			attached = true;
 			continue;
 		}
-		add_totals(t);
 		oi_pace_flush(t);
 		cds_list_del(&t->link);
 		t->attached = false;
@@ -372,9 +383,7 @@ int ouro_thread_attach(const char *name)
 	if (!t)
 		return oi_thread_attach(name, false);
 	oi_current();
-	oi_registry_lock();
 	set_name(t, name);
-	oi_registry_unlock();
 	return 0;
 }
 

@@ -51,6 +51,8 @@ struct oi_merge_queue {
 	struct oi_vector objects;
 };
 
+#define OI_NAME 16 /* bytes, with the zero */
+
 struct oi_thread {
 	/* ---- written by the owner on every operation, read by whoever stops the world ---- */
 	uint64_t gate;    /* 0: outside; else the grace period number at entry */
@@ -93,7 +95,7 @@ struct oi_thread {
 	bool dead, inherited;    /* vanished in a fork; what it had was taken over */
 	bool late;               /* attached by a destructor of its exiting thread */
 	pid_t tid;
-	char name[16];
+	char name[OI_NAME]; /* under the lock of names */
 } __attribute__((aligned(OI_LINE)));
 
 extern __thread struct oi_thread *oi_self OI_HIDDEN;
@@ -124,5 +126,6 @@ void oi_threads_divert(void);
 void oi_threads_shut_down(void);
 void oi_threads_fork_child(struct oi_thread *self);
 size_t oi_threads_count(void);
+void oi_thread_get_name(struct oi_thread *t, char name[OI_NAME]);
 
 #endif

@@ -224,7 +224,9 @@ static void warn(struct oi_thread *t, uint64_t since_ns, const char *what, bool 
 	if (*warned || !limit || waited <= limit || !oi_load_relaxed(&t->pin_depth)) /* recheck */
 		return;
 	*warned = true;
-	oi_log("thread \"%s\" (tid %d) has been pinned for more than %llu ns while %s", t->name, (int)t->tid,
+	char name[OI_NAME];
+	oi_thread_get_name(t, name);
+	oi_log("thread \"%s\" (tid %d) has been pinned for more than %llu ns while %s", name, (int)t->tid,
 	       (unsigned long long)waited, what);
 }
 

@@ -23,7 +23,7 @@ typedef struct ouro_stats {
 } ouro_stats;
 
 /*
- * ouro_stats_get - exact when the program is quiet
+ * ouro_stats_get - exact when the program is quiet. Takes no lock, so that it waits for no stop, pinned or not.
  * ouro_stats_get_sized - the same; fills @size bytes: sizeof *@out
  */
 OURO_API void ouro_stats_get_sized(ouro_stats *out, size_t size);

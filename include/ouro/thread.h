@@ -83,7 +83,7 @@ static inline int ouro_shutdown(ouro_report *out)
  * ouro_thread_attach - attach this thread; optional: a thread attaches on its first call, and detaches when it exits
  * @name: for reports, copied, cut to 15 bytes; NULL: the system's name of the thread. On an attached thread: renames it
  *
- * Return:  0 or ENOMEM. Waits for a stop that is under way.
+ * Return:  0 or ENOMEM. Attaching waits for a stop that is under way; renaming waits for nothing.
  */
 OURO_API int ouro_thread_attach(const char *name);
 
