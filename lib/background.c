@@ -319,7 +319,7 @@ void oi_background_stop(void)
 
 void oi_background_fork_child(void)
 {
-	missing = missing || collector.started || reaper.started;
+	missing = oi_runtime.running; /* though another thread was ending it, which the child undoes */
 	collector.started = reaper.started = false;
 	want_collect = want_tick = want_reap = quit = 0;
 	not_before = 0;

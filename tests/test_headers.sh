@@ -111,8 +111,25 @@ must_not_compile() { # must_not_compile COMPILER STATEMENT
 		fail "$1 took: $2"
 }
 
+# What the README shows: its program in C; the same type in C++20; its program in C++17.
+block() { # block LANGUAGE
+	awk -v start="^\`\`\`$1\$" '$0 ~ start { inside = 1; next } /^```$/ && inside { exit } inside' README.md
+}
+block c >"$tmp/readme.c"
+block cpp >"$tmp/readme.cc"
+{
+	sed '/^int main/,$d' "$tmp/readme.c"
+	printf 'ouro_config cfg = OURO_CONFIG_DEFAULT;\nint main() { return ouro_new(&node_type) == nullptr; }\n'
+} >"$tmp/readme20.cc"
+for f in readme.c readme.cc readme20.cc; do
+	grep -q node_type "$tmp/$f" || fail "no program in README.md: $f"
+done
+
 for c in gcc clang; do
 	have $c || continue
+	for standard in c11 c17 c2x; do
+		must_compile $c $standard c "$tmp/readme.c" "the README's program"
+	done
 	headers_alone $c c11 c c
 	headers_alone $c c17 c c
 	must_compile $c c11 c "$tmp/macros.c" 'a program with every macro'
@@ -128,10 +145,20 @@ for c in g++ clang++; do
 	have $c || continue
 	headers_alone $c c++17 c++ cc
 	must_compile $c c++17 c++ "$tmp/templates.cc" 'a program with every template'
+	must_compile $c c++17 c++ "$tmp/readme.cc" "the README's program in C++"
+	for standard in c++20 c++2b; do
+		headers_alone $c $standard c++ cc
+		must_compile $c $standard c++ "$tmp/readme.cc" "the README's program in C++"
+		must_compile $c $standard c++ "$tmp/readme20.cc" "the README's type"
+	done
 done
 if have $cxx; then
 	$cxx -std=c++17 $sanitize -Iinclude -o "$tmp/templates" "$tmp/templates.cc" "$build/libouro.a" \
 		$private
 	"$tmp/templates" >"$tmp/out" 2>&1 || { cat "$tmp/out"; fail 'the C++ program does not work'; }
+fi
+if have $cxx; then
+	$cxx -std=c++17 $sanitize -Iinclude -o "$tmp/readme" "$tmp/readme.cc" "$build/libouro.a" $private
+	"$tmp/readme" || fail "the README's program in C++ does not work"
 fi
 echo "headers: ok"

@@ -33,6 +33,13 @@
 #define OURO_END_DECLS
 #endif
 
+/* After a member that a program may leave out where it fills a struct by name: C++ compilers warn of those without a default. */
+#ifdef __cplusplus
+#define OURO_ZERO_ = {}
+#else
+#define OURO_ZERO_
+#endif
+
 OURO_BEGIN_DECLS
 
 /*

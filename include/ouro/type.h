@@ -11,6 +11,16 @@
  *         .slots = OURO_SLOTS(struct node, next, prev), .weaks = OURO_WEAKS(struct node, parent),
  *     };
  *
+ * C++20 takes it as it is; C++17, which has no designated initializers, fills it in a function:
+ *
+ *     static const ouro_type node_type = [] {
+ *         ouro_type t;
+ *         t.name = "node";
+ *         t.size = sizeof(node);
+ *         t.slots = OURO_SLOTS(node, next, prev);
+ *         return t;
+ *     }();
+ *
  * The struct must stay valid and unchanged until ouro_shutdown.
  */
 #ifndef OURO_TYPE_H
@@ -28,8 +38,8 @@ typedef struct ouro_field {
 
 /* A list of fields. Fill it with the macros below; an empty one is {0}. */
 typedef struct ouro_fields {
-	uint32_t n;
-	ouro_field field[OURO_FIELDS_MAX];
+	uint32_t n OURO_ZERO_;
+	ouro_field field[OURO_FIELDS_MAX] OURO_ZERO_;
 } ouro_fields;
 
 /* Handed to traverse; opaque. */
@@ -52,13 +62,13 @@ enum {
 };
 
 typedef struct ouro_type {
-	const char *name; /* for reports and dumps; not NULL */
-	size_t size;      /* bytes of the fixed part, > 0; trailing items begin here: give offsetof(struct t, items) */
-	ouro_fields slots; /* strong references in the fixed part: OURO_SLOTS */
-	ouro_fields weaks; /* ouro_weak cells in the fixed part: OURO_WEAKS; cleared when the object dies */
-	size_t item_size;  /* bytes of one trailing item; 0: the type has none */
-	ouro_fields item_slots; /* strong references in one item: OURO_ITEM_SLOTS or OURO_ITEM_REFS */
-	ouro_fields item_weaks; /* weak cells in one item: OURO_ITEM_WEAKS */
+	const char *name OURO_ZERO_; /* for reports and dumps; not NULL */
+	size_t size OURO_ZERO_;      /* bytes of the fixed part, > 0; trailing items begin here: give offsetof(struct t, items) */
+	ouro_fields slots OURO_ZERO_; /* strong references in the fixed part: OURO_SLOTS */
+	ouro_fields weaks OURO_ZERO_; /* ouro_weak cells in the fixed part: OURO_WEAKS; cleared when the object dies */
+	size_t item_size OURO_ZERO_;  /* bytes of one trailing item; 0: the type has none */
+	ouro_fields item_slots OURO_ZERO_; /* strong references in one item: OURO_ITEM_SLOTS or OURO_ITEM_REFS */
+	ouro_fields item_weaks OURO_ZERO_; /* weak cells in one item: OURO_ITEM_WEAKS */
 
 	/*
 	 * For references that slots cannot say, in addition to them: ouro_visit(v, child) for each strong reference the
@@ -67,19 +77,19 @@ typedef struct ouro_type {
 	 * (a checked build aborts on it). A full collection stops the world for half of pause_budget_ns at a time to run it on
 	 * all such objects, and once for as long as it takes to run it on those that look like garbage.
 	 */
-	void (*traverse)(void *obj, ouro_visitor *v);
+	void (*traverse)(void *obj, ouro_visitor *v) OURO_ZERO_;
 	/* Drops what traverse visits. Once, before destroy, whichever way the object died. */
-	void (*clear)(void *obj);
+	void (*clear)(void *obj) OURO_ZERO_;
 	/*
 	 * At most once per object. Weak references and watches to it are done before it starts; its own references are
 	 * intact, and so are those of every other member of a dead cycle until all their finalizers have run. It may
 	 * resurrect the object by storing a reference to it, call anything, block, and take the program's locks: it runs
 	 * outside every pause with no lock of the library held.
 	 */
-	void (*finalize)(void *obj);
+	void (*finalize)(void *obj) OURO_ZERO_;
 	/* Frees what the object owns outside the heap (malloc, fd). Exactly once, last; must not touch other objects. */
-	void (*destroy)(void *obj);
-	unsigned flags; /* OURO_ACYCLIC, OURO_TRAVERSE_CONCURRENT */
+	void (*destroy)(void *obj) OURO_ZERO_;
+	unsigned flags OURO_ZERO_; /* OURO_ACYCLIC, OURO_TRAVERSE_CONCURRENT */
 } ouro_type;
 
 /* Up to 16 fields each. The field macros take the struct and its member names. */
