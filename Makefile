@@ -89,7 +89,7 @@ $(STATIC): $(LIB_OBJS)
 	$(AR) rcs $@ $^
 
 $(SHARED): $(LIB_OBJS) lib/ouro.map
-	$(CC) -shared -Wl,-soname,libouro.so.$(SOVERSION) -Wl,--version-script,lib/ouro.map $(SANITIZE) $(CFLAGS) $(LDFLAGS) \
+	$(CC) -shared -Wl,-soname,libouro.so.$(SOVERSION) -Wl,-z,nodelete -Wl,--version-script,lib/ouro.map $(SANITIZE) $(CFLAGS) $(LDFLAGS) \
 		-o $@ $(LIB_OBJS) $(URCU_LIBS) -pthread
 	ln -sf $(@F) $(BUILD)/libouro.so.$(SOVERSION)
 	ln -sf $(@F) $(BUILD)/libouro.so

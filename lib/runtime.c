@@ -25,6 +25,7 @@
 #include "holdup.h"
 #include "inspect.h"
 #include "limbo.h"
+#include "loader.h"
 #include "lock.h"
 #include "log.h"
 #include "merge.h"
@@ -95,7 +96,11 @@ static int init(const ouro_config *cfg, bool lazily)
 		return error;
 	oi_lock(OI_LOCK_RUNTIME);
 	error = oi_load_relaxed(&oi_runtime.running) ? EALREADY : start(&c);
+	const char *other = error ? NULL : oi_loader_started();
 	oi_unlock(OI_LOCK_RUNTIME);
+	if (other)
+		oi_log("another copy of the library runs in this process, in %s: an object of its heap must not be given to this one, "
+		       "nor the other way round", other);
 	return error;
 }
 
@@ -291,6 +296,7 @@ static bool begin_end(struct oi_thread *t)
 static void end_locked(void)
 {
 	drop_everything();
+	oi_loader_ended();
 	set_ending_locked(NOT_ENDING, NULL);
 	oi_store_release(&oi_runtime.running, 0u); /* [L1] */
 }
