@@ -346,10 +346,8 @@ static void work_in_quanta(struct oi_thread *t, struct oi_set *s, void (*between
 	bool over = false;
 	s->quantum = QUANTUM;
 	while (!over) {
-		t->restricted = true;
 		over = oi_set_work(t, s, &budget, &n_dead);
-		oi_death_settle(t);
-		t->restricted = false;
+		oi_death_settle_quietly(t);
 		if (!over && between)
 			between();
 	}

@@ -32,7 +32,8 @@
 #include "watch.h"
 #include "weak.h"
 
-#define RESTRICTED_BATCH 512 /* objects */
+#define QUIET_BATCH 512 /* objects */
+#define QUIET_SLICE 64  /* what a slice of items counts for there */
 #define ITEM_SLICE 1024
 
 /* ---- the stack of the thread: pairs of object and cursor ---- */
@@ -147,13 +148,9 @@ void oi_death_free(struct oi_thread *t, struct oi_header *h, const struct oi_pag
 	free_block(t, h, p, false);
 }
 
-/* Outside the gate. False: resurrected, or not this thread's to do. */
+/* Outside the gate. False: resurrected. */
 static bool begin(struct oi_thread *t, struct oi_header *h, const ouro_type *type)
 {
-	if (unlikely(t->restricted)) {
-		oi_pile_hand_over_hand(t);
-		return false;
-	}
 	end_weak_references(t, h);
 	uint8_t flags = oi_flags(h);
 	if (!type->finalize || (flags & (OI_FLAG_FINALIZED | OI_FLAG_FINALIZING)) == OI_FLAG_FINALIZED)
@@ -227,36 +224,51 @@ void oi_death_destroy(struct oi_thread *t, struct oi_header *h, bool recycle, bo
 	oi_gate_leave(t);
 }
 
-static bool is_simple(const struct oi_header *h)
-{
-	return oi_dies_inside(oi_described(h), oi_flags(h));
-}
+/* How far to go: so many objects; and whether those whose death calls the program's code are done, or left to the reaper. */
+struct work {
+	size_t left;
+	bool callbacks;
+};
 
-/* Works the stack off, up to @left objects. What is left then waits: pile.c. */
-static void work(struct oi_thread *t, size_t left)
+/* Inside the gate. The next object that must be dismantled outside it, in the thread's hand; NULL: none, for the time being. */
+static struct oi_header *next_in_hand(struct oi_thread *t, struct work *w)
 {
-	while (oi_pile_any_frames(t) && left) {
-		size_t cursor;
-		oi_gate_enter(t);
-		struct oi_header *h = oi_cascade(t, &left, &cursor);
-		if (h)
-			take_in_hand(t, h, cursor);
-		oi_gate_leave(t);
-		if (h) {
-			dismantle(t, h, oi_type_of(h), cursor);
-			left--;
-		}
+	size_t cursor;
+	struct oi_header *h = oi_cascade(t, &w->left, &cursor);
+	if (!h)
+		return NULL;
+	size_t counts = !w->callbacks && oi_type_of(h)->item_slots.n ? QUIET_SLICE : 1;
+	w->left -= w->left < counts ? w->left : counts;
+	if (unlikely(!w->callbacks) && oi_has_callbacks(h)) {
+		oi_pile_pass_on(t, h, cursor);
+		return NULL;
 	}
-	if (unlikely(oi_pile_any_frames(t)))
-		oi_pile_keep(t, is_simple(t->deaths.frames.data[t->deaths.frames.n - 2]));
+	take_in_hand(t, h, cursor);
+	return h;
 }
 
-static void work_restricted(struct oi_thread *t, size_t left)
+/* Works the stack off, into which it looks inside the gate only: pile.c. What is left in the end waits. */
+static void work(struct oi_thread *t, struct work w)
 {
-	bool restricted = t->restricted;
-	t->restricted = true;
-	work(t, left);
-	t->restricted = restricted;
+	do {
+		oi_gate_enter(t);
+		struct oi_header *h = w.left ? next_in_hand(t, &w) : NULL;
+		if (unlikely(!w.left) && !h && oi_pile_any_frames(t))
+			oi_pile_keep(t);
+		oi_gate_leave(t);
+		if (h)
+			dismantle(t, h, oi_type_of(h), t->hand_cursor);
+	} while (oi_pile_any_frames(t));
+}
+
+static struct work all_of_it(const struct oi_thread *t)
+{
+	return (struct work){ t->thorough ? SIZE_MAX : oi_runtime.config.release_batch, true };
+}
+
+static struct work quietly(size_t n)
+{
+	return (struct work){ n, false };
 }
 
 void oi_death_begin(struct oi_thread *t)
@@ -264,19 +276,34 @@ void oi_death_begin(struct oi_thread *t)
 	oi_store_release(&t->dying, t->dying + 1); /* [D1] pairs with flush.c */
 }
 
-void oi_death_settle(struct oi_thread *t)
+static void settle(struct oi_thread *t, struct work w)
 {
 	if (oi_pile_any_frames(t))
-		work(t, t->restricted ? RESTRICTED_BATCH : t->thorough ? SIZE_MAX : oi_runtime.config.release_batch);
+		work(t, w);
+}
+
+void oi_death_settle_quietly(struct oi_thread *t)
+{
+	settle(t, quietly(QUIET_BATCH));
+}
+
+static void count_down(struct oi_thread *t)
+{
+	if (t->dying == 1)
+		oi_store_release(&t->n_deaths, t->n_deaths + 1);
+	oi_store_release(&t->dying, t->dying - 1); /* [D1] */
+}
+
+static void end(struct oi_thread *t, struct work w)
+{
+	if (t->dying == 1)
+		settle(t, w);
+	count_down(t);
 }
 
 void oi_death_end(struct oi_thread *t)
 {
-	if (t->dying == 1) {
-		oi_death_settle(t);
-		oi_store_release(&t->n_deaths, t->n_deaths + 1);
-	}
-	oi_store_release(&t->dying, t->dying - 1); /* [D1] */
+	end(t, all_of_it(t));
 }
 
 void oi_serve_begin(struct oi_thread *t)
@@ -285,11 +312,16 @@ void oi_serve_begin(struct oi_thread *t)
 	oi_death_begin(t);
 }
 
-void oi_serve_end(struct oi_thread *t)
+static void serve_end(struct oi_thread *t, struct work w)
 {
-	oi_death_end(t);
+	end(t, w);
 	oi_store_release(&t->n_served, t->n_served + 1); /* [D1] */
 	oi_store_release(&t->serving, t->serving - 1);
+}
+
+void oi_serve_end(struct oi_thread *t)
+{
+	serve_end(t, all_of_it(t));
 }
 
 void oi_death(struct oi_thread *t, struct oi_header *h)
@@ -423,14 +455,18 @@ void oi_death_private(struct oi_thread *t, struct oi_header *h)
 	leave_leaf(t, p->tracked);
 }
 
-void oi_death_restricted(struct oi_thread *t, void **h, size_t n)
+void oi_death_quietly(struct oi_thread *t, void **h, size_t n)
 {
 	oi_death_begin(t);
 	for (size_t i = 0; i < n; i++)
-		push_outside(t, h[i]);
-	if (t->dying == 1)
-		work_restricted(t, RESTRICTED_BATCH);
-	oi_death_end(t);
+		oi_death_later(t, h[i]);
+	if (t->dying == 1) {
+		oi_gate_leave(t);
+		settle(t, quietly(QUIET_BATCH));
+		oi_point("drained");
+		oi_gate_enter(t); /* still in a death: nothing is drained on the way */
+	}
+	count_down(t);
 }
 
 void oi_death_catch_up(struct oi_thread *t, size_t n)
@@ -438,7 +474,6 @@ void oi_death_catch_up(struct oi_thread *t, size_t n)
 	oi_serve_begin(t);
 	oi_pile_take_back(t);
 	oi_gate_leave(t);
-	work_restricted(t, n);
-	oi_serve_end(t);
+	serve_end(t, quietly(n));
 	oi_gate_enter(t);
 }

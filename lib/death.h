@@ -29,13 +29,16 @@ void oi_death_private(struct oi_thread *t, struct oi_header *h);
  */
 void oi_death_begin(struct oi_thread *t);
 void oi_death_end(struct oi_thread *t);
-/* In the middle: works off what is queued so far. */
-void oi_death_settle(struct oi_thread *t);
+/* In the middle: works off what is queued so far. What would run user code goes to the reaper. */
+void oi_death_settle_quietly(struct oi_thread *t);
 /* The same around what was taken from a queue that others wait on: flush sees either the queue or this. */
 void oi_serve_begin(struct oi_thread *t);
 void oi_serve_end(struct oi_thread *t);
-/* The same for several, in the middle of some other operation: no user code runs, such objects go to the reaper. */
-void oi_death_restricted(struct oi_thread *t, void **h, size_t n);
+/*
+ * Inside the gate, in the middle of some other operation: @n dead objects. No user code runs, such objects go to the reaper; and
+ * there is an end to how much is done. Leaves the gate and enters it again, unless inside a death, at whose end they are carried out.
+ */
+void oi_death_quietly(struct oi_thread *t, void **h, size_t n);
 /*
  * Inside the gate, which it leaves and enters again; outside any death. Up to @n objects of what waits in the thread's own pile
  * (pile.h); no user code runs.

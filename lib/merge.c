@@ -9,6 +9,10 @@
  * within 10 ms, which seizes the gate of an owner that is outside (an unpinned thread runs no operation, asleep or not). So
  * an owner that sleeps for ever holds no memory hostage, which CPython's free-threaded build does not manage.
  * An owner in the middle of one of its operations does not run user code for it: objects with callbacks go to the reaper.
+ * Nobody drains more than a slice at a time: an operation of the owner 64 objects, and what dies of them up to a batch (death.c);
+ * a seizure OI_MERGE_SLICE, merging ahead included. As long as something is left, the request stands, and the tick comes
+ * again. In the middle of a death the owner drains nothing, unless it is in one of the program's callbacks, where what dies is
+ * only queued: so draining never runs into draining.
  *
  * A dead structure tends to have one owner throughout, and whoever takes it apart for that owner would come back to the queue
  * for every node of a list. Hence merging ahead: what drains a dead object, or hands it over, also merges the objects below it
@@ -40,6 +44,7 @@
 #include "type.h"
 
 #define DRAIN_AT 64
+#define SLICES 16 /* of one queue in a tick */
 
 static void lock(struct oi_merge_queue *q)
 {
@@ -97,7 +102,7 @@ void oi_merge_stopped(struct oi_header *h)
 
 /* ---- merging ahead ---- */
 
-#define AHEAD 1024
+#define AHEAD OI_MERGE_SLICE
 
 struct ahead {
 	struct oi_thread *owner;
@@ -129,15 +134,16 @@ static void merge_below(struct ahead *a, struct oi_header *h)
 		oi_visit_fields(oi_object_of(h), &type->slots, merge_child, a);
 }
 
-void oi_merge_ahead(struct oi_thread *owner, struct oi_header *h)
+size_t oi_merge_ahead(struct oi_thread *owner, struct oi_header *h, size_t budget)
 {
 	struct ahead a;
 	a.owner = owner;
 	a.n = 0;
-	a.budget = AHEAD;
+	a.budget = budget;
 	merge_below(&a, h);
 	while (a.n && a.budget)
 		merge_below(&a, a.todo[--a.n]);
+	return budget - a.budget;
 }
 
 /* ---- the queue ---- */
@@ -190,59 +196,106 @@ static size_t take(struct oi_merge_queue *q, void **out, size_t max)
 
 #define TAKE 64
 
-void oi_merge_drain_own(struct oi_thread *t)
+/* Something is left: the owner's next operation goes on. */
+static bool ask_for_more(struct oi_thread *t)
+{
+	bool more = oi_load_relaxed(&t->merges.n); /* recheck */
+	if (more)
+		oi_or_acq_rel(&t->request, OI_REQUEST_DRAIN);
+	return more;
+}
+
+bool oi_merge_drain_own(struct oi_thread *t)
 {
 	void *h[TAKE];
-	size_t n;
-	while ((n = take(&t->merges, h, TAKE))) {
-		size_t n_dead = 0;
-		for (size_t i = 0; i < n; i++)
-			if (merge(h[i], 1))
-				h[n_dead++] = h[i];
-		if (!n_dead)
+	size_t n = take(&t->merges, h, TAKE), n_dead = 0;
+	for (size_t i = 0; i < n; i++)
+		if (merge(h[i], 1))
+			h[n_dead++] = h[i];
+	if (n_dead)
+		oi_death_quietly(t, h, n_dead);
+	return ask_for_more(t);
+}
+
+/* True: @h is among them, and dead. */
+static bool merge_taken(void **queued, size_t n, struct oi_header *h)
+{
+	bool dead = false;
+	for (size_t i = 0; i < n; i++) {
+		if (!merge(queued[i], 1))
 			continue;
-		oi_gate_leave(t);
-		oi_death_restricted(t, h, n_dead);
-		oi_point("drained");
-		oi_gate_enter(t);
+		if (queued[i] == h)
+			dead = true;
+		else
+			oi_pile_hand_over(queued[i]);
 	}
+	return dead;
 }
 
 bool oi_merge_recover(struct oi_thread *t, struct oi_header *h)
 {
 	void *queued[TAKE];
-	size_t n;
+	size_t n = 1;
 	bool dead = false;
-	while ((n = take(&t->merges, queued, TAKE)))
-		for (size_t i = 0; i < n; i++) {
-			if (!merge(queued[i], 1))
-				continue;
-			if (queued[i] == h)
-				dead = true;
-			else
-				oi_pile_hand_over(queued[i]);
-		}
+	for (size_t left = OI_MERGE_SLICE; !dead && n && left; left -= TAKE) {
+		n = take(&t->merges, queued, TAKE);
+		dead = merge_taken(queued, n, h);
+	}
+	ask_for_more(t);
 	return dead;
 }
 
-/* On behalf of @t, which is kept out of its gate: the deaths are the reaper's. */
+/* On behalf of @t, which is kept out of its gate: a slice. The deaths are the reaper's. */
 static void drain_for(struct oi_thread *t, void *arg)
 {
 	void *h[TAKE];
-	size_t n;
+	size_t n = 1;
 	(void)arg;
-	while ((n = take(&t->merges, h, TAKE)))
-		for (size_t i = 0; i < n; i++)
-			if (merge(h[i], 1)) {
-				oi_merge_ahead(t, h[i]);
-				oi_pile_hand_over(h[i]);
-			}
+	oi_point("drain");
+	for (size_t done = 0; n && done < OI_MERGE_SLICE; done += n) {
+		n = take(&t->merges, h, TAKE);
+		for (size_t i = 0; i < n; i++) {
+			if (!merge(h[i], 1))
+				continue;
+			if (done < OI_MERGE_SLICE)
+				done += oi_merge_ahead(t, h[i], OI_MERGE_SLICE - done);
+			oi_pile_hand_over(h[i]);
+		}
+	}
 }
 
 void oi_merge_inherit(struct oi_thread *t)
 {
-	drain_for(t, NULL);
+	while (t->merges.n)
+		drain_for(t, NULL);
 	oi_vector_free(&t->merges.objects);
+}
+
+/* False: it is inside its gate. */
+static bool drain_slice(struct oi_thread *self, struct oi_thread *t)
+{
+	if (t != self)
+		return oi_world_seize(t, drain_for, NULL);
+	oi_gate_enter(t);
+	drain_for(t, NULL);
+	oi_gate_leave(t);
+	return true;
+}
+
+/*
+ * In between, who waits for the registry lock or was kept out of its gate is let in, which takes a nap: the lock is not a fair one. True:
+ * something is left.
+ */
+static bool drain_slices(struct oi_thread *self, struct oi_thread *t)
+{
+	for (unsigned n = 0; drain_slice(self, t); n++) {
+		if (!oi_load_relaxed(&t->merges.n)) /* recheck: or at the next tick */
+			return false;
+		if (n == SLICES)
+			return true;
+		oi_sleep_ns(20000);
+	}
+	return ask_for_more(t); /* it is inside: it does it at its next operations */
 }
 
 bool oi_merge_drain_all(void)
@@ -250,18 +303,9 @@ bool oi_merge_drain_all(void)
 	bool left = false;
 	struct oi_thread *t, *self = oi_self;
 	oi_serve_begin(self); /* what is taken out of a queue and not yet handed over: flush */
-	for (size_t i = 0; (t = oi_thread_record(i)); i++) {
-		if (!oi_load_relaxed(&t->merges.n)) /* recheck: or at the next tick */
-			continue;
-		if (t == self) {
-			oi_gate_enter(t);
-			drain_for(t, NULL);
-			oi_gate_leave(t);
-		} else if (!oi_world_seize(t, drain_for, NULL)) {
-			oi_or_acq_rel(&t->request, OI_REQUEST_DRAIN); /* it is inside: it does it at its next operation */
+	for (size_t i = 0; (t = oi_thread_record(i)); i++)
+		if (oi_load_relaxed(&t->merges.n) && drain_slices(self, t)) /* recheck: or at the next tick */
 			left = true;
-		}
-	}
 	oi_serve_end(self);
 	return left;
 }
@@ -306,7 +350,10 @@ void oi_merge_leave(struct oi_thread *t)
 	lock(&t->merges);
 	t->merges.closed = true;
 	unlock(&t->merges);
-	oi_merge_drain_own(t);
+	while (oi_merge_drain_own(t)) {
+		oi_gate_leave(t);
+		oi_gate_enter(t);
+	}
 	lock(&t->merges); /* whoever seizes this thread may be looking */
 	oi_vector_free(&t->merges.objects);
 	unlock(&t->merges);

@@ -9,22 +9,30 @@
 bool oi_merge_queue(struct oi_thread *t, struct oi_header *h);
 /* own := merged, where it still is @key: not if it became immortal, or the block is free again. */
 void oi_merge_disown(struct oi_header *h, uint16_t key);
-/* The owner itself, on its way into the gate. Leaves the gate for the deaths and comes back. */
-void oi_merge_drain_own(struct oi_thread *t);
-/* On behalf of every thread that has a queue and is outside; from the collector's tick. True if something was left. */
+/*
+ * The owner itself, on its way into the gate: a slice. True: there is more, and its next operation is asked for it. Leaves the gate for
+ * the deaths and comes back, unless inside a death.
+ */
+bool oi_merge_drain_own(struct oi_thread *t);
+/*
+ * On behalf of every thread that has a queue and is outside, in slices; from the collector's tick. True if something was left: an owner
+ * is inside, or there is very much.
+ */
 bool oi_merge_drain_all(void);
 /*
- * The owner, inside its gate, has dropped a reference to an object that waits in its own queue, perhaps the last: drains the
- * queue, so that the death need not wait for the tick. True: @h is dead and the caller's; others that died are the reaper's.
+ * The owner, inside its gate, has dropped a reference to an object that waits in its own queue, perhaps the last: drains a slice of
+ * the queue, so that the death need not wait for the tick. True: @h is dead and the caller's; others that died are the reaper's.
  */
 bool oi_merge_recover(struct oi_thread *t, struct oi_header *h);
 bool oi_merge_any(void);
 /*
  * Merges the objects below @h, which is dead, as far as they look like dying with it and @owner owns them. Caller: as for a
  * merge, the owner inside its gate or whoever keeps it outside. @h still has all its references: its slots are followed, and
- * what a released one names may be anything. Uses 8 KiB of stack.
+ * what a released one names may be anything. Uses 8 KiB of stack. Merges at most @budget, which is no more than a slice, and
+ * returns how many.
  */
-void oi_merge_ahead(struct oi_thread *owner, struct oi_header *h);
+#define OI_MERGE_SLICE 1024 /* objects */
+size_t oi_merge_ahead(struct oi_thread *owner, struct oi_header *h, size_t budget);
 /* World stopped: merges the object. For collections, and for objects whose owner vanished. */
 void oi_merge_stopped(struct oi_header *h);
 /* Registry lock held, the record gets a new user: its queue takes objects again. */

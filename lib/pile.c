@@ -42,16 +42,17 @@ void oi_pile_hand_over(struct oi_header *h)
 	oi_background_reap();
 }
 
-/* Not begun yet: it has all its references. */
-void oi_pile_hand_over_hand(struct oi_thread *t)
+/* Not if some of its references are released already: what those referred to may be anything by now. */
+static void merge_ahead_of(struct oi_thread *t, struct oi_header *h, size_t cursor)
 {
-	oi_gate_enter(t);
-	oi_merge_ahead(t, t->hand);
-	oi_gate_leave(t);
-	oi_lock(OI_LOCK_PILE);
-	hand_over_locked(t->hand, 0);
-	t->hand = NULL; /* under the lock: a fork finds it in one place */
-	oi_unlock(OI_LOCK_PILE);
+	if (!cursor)
+		oi_merge_ahead(t, h, OI_MERGE_SLICE);
+}
+
+void oi_pile_pass_on(struct oi_thread *t, struct oi_header *h, size_t cursor)
+{
+	merge_ahead_of(t, h, cursor);
+	hand_over_frame(h, cursor);
 	oi_background_reap();
 }
 
@@ -67,31 +68,32 @@ static void hand_over_frames(struct oi_thread *t)
 	oi_unlock(OI_LOCK_PILE);
 }
 
-/* The frame on top, unless some of its references are released already: what those referred to may be anything by now. */
-static void merge_ahead_of_top(struct oi_thread *t)
+static struct oi_header *top(const struct oi_thread *t, size_t *cursor)
 {
 	const struct oi_vector *v = &t->deaths.frames;
-	if (!v->data[v->n - 1])
-		oi_merge_ahead(t, v->data[v->n - 2]);
+	*cursor = (size_t)v->data[v->n - 1];
+	return v->data[v->n - 2];
 }
 
 /* By the owner inside its gate, or by who keeps it out of it. */
 static void hand_over_all(struct oi_thread *t)
 {
-	merge_ahead_of_top(t);
+	size_t cursor;
+	struct oi_header *h = top(t, &cursor);
+	merge_ahead_of(t, h, cursor);
 	hand_over_frames(t);
 	oi_background_reap();
 }
 
-void oi_pile_keep(struct oi_thread *t, bool simple)
+void oi_pile_keep(struct oi_thread *t)
 {
-	if (simple && !t->internal && !t->pin_depth) {
+	size_t cursor;
+	struct oi_header *h = top(t, &cursor);
+	if (!cursor && oi_dies_inside(oi_described(h), oi_flags(h)) && !t->internal && !t->pin_depth) {
 		oi_store_release(&t->deaths.waiting, t->deaths.frames.n); /* [D1] */
 		oi_background_tick();
 	} else {
-		oi_gate_enter(t);
 		hand_over_all(t);
-		oi_gate_leave(t);
 	}
 }
 

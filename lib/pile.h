@@ -34,10 +34,10 @@ OI_INLINE bool oi_pile_any_frames(const struct oi_thread *t)
 }
 
 /*
- * Outside the gate, dying. Past release_batch: all that is on the thread's stack waits, on it if @simple, what is next runs no
- * user code; else in the reaper's pile.
+ * Inside the gate, dying. Past release_batch: all that is on the thread's stack waits, on it if what is next runs no user code; else in
+ * the reaper's pile.
  */
-void oi_pile_keep(struct oi_thread *t, bool simple);
+void oi_pile_keep(struct oi_thread *t);
 /* Inside the gate, dying. What waited is to be worked off now. */
 void oi_pile_take_back(struct oi_thread *t);
 /* Inside the gate. What waits goes to the reaper, unless the thread is at a death, or waits in this very moment for that. */
@@ -52,8 +52,8 @@ bool oi_pile_collect(bool all);
 
 /* From anywhere. */
 void oi_pile_hand_over(struct oi_header *h);
-/* What the thread has in hand, from its beginning. */
-void oi_pile_hand_over_hand(struct oi_thread *t);
+/* Inside the gate: one that has been taken off the thread's stack, with how far it is. */
+void oi_pile_pass_on(struct oi_thread *t, struct oi_header *h, size_t cursor);
 /* The reaper, or a thread that flushes: what waits in its own pile, and some of this; false if there was nothing. */
 bool oi_pile_serve(struct oi_thread *t);
 /* Nothing is in any pile, or taken out of one and being worked on by another thread. */

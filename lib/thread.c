@@ -111,7 +111,6 @@ static void reset(struct oi_thread *t)
 	oi_store_relaxed(&t->serving, 0);
 	oi_store_relaxed(&t->in_callback, 0);
 	oi_store_relaxed(&t->in_last_call, 0);
-	t->restricted = false;
 	t->tracked_delta = 0;
 	t->late = exiting;
 	memset(t->types, 0, sizeof t->types);

@@ -73,7 +73,6 @@ struct oi_thread {
 	uint32_t in_last_call; /* inside one of the latter two; read by flush */
 	bool queued_merges;    /* it left something in a merge queue; the reaper's own note */
 	bool thorough;         /* the death loop goes on to the end, whatever release_batch says */
-	bool restricted;       /* the death loop may not run callbacks: it hands such objects to the reaper */
 	struct oi_tally allocated, freed;
 	uint64_t n_delays, delay_ns, delay_max_ns; /* by the pacing of collections; read by statistics */
 	struct oi_death_stack deaths;

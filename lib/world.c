@@ -128,17 +128,24 @@ static void wait_outside(struct oi_thread *t)
 	}
 }
 
-/* What was asked of this thread, inside its gate. */
-static void serve_requests(struct oi_thread *t, uint32_t own)
+/*
+ * What others ask of this thread's own: once in an operation, as a slice of it, and in the middle of a death not at all; what is left
+ * is the next operation's. Inside the gate; may leave it and come back. True: there was something.
+ */
+static bool serve_own(struct oi_thread *t)
 {
+	uint32_t own = oi_load_acquire(&t->request) & (OI_REQUEST_DRAIN | OI_REQUEST_PILE);
+	if (!own || (t->dying && !t->in_callback))
+		return false;
 	oi_and_acq_rel(&t->request, ~own);
 	if (own & OI_REQUEST_DRAIN) {
 		uint64_t began = oi_now_ns();
-		oi_merge_drain_own(t); /* leaves the gate and comes back for the deaths */
+		oi_merge_drain_own(t);
 		oi_holdup(t, OURO_HOLDUP_MERGE, oi_now_ns() - began);
 	}
 	if (own & OI_REQUEST_PILE)
 		oi_pile_leave(t);
+	return true;
 }
 
 /* Outside the gate: creating a thread takes a while. */
@@ -150,7 +157,7 @@ static void serve_start(struct oi_thread *t)
 
 void oi_gate_slow(struct oi_thread *t)
 {
-	bool waiting = false;
+	bool waiting = false, served = false;
 	uint64_t began = 0;
 	ouro_holdup cause = OURO_HOLDUP_STOP;
 	for (;;) {
@@ -161,11 +168,10 @@ void oi_gate_slow(struct oi_thread *t)
 				oi_store_release(&t->fenced, true); /* [G5] */
 			r = oi_load_acquire(&t->request);
 		}
-		if (!(r & ~(uint32_t)OI_REQUEST_FENCE))
-			break;
-		uint32_t own = r & (OI_REQUEST_DRAIN | OI_REQUEST_PILE);
-		if (own && !(r & (OI_REQUEST_STOP | OI_REQUEST_SEIZE | OI_REQUEST_ATTACH))) {
-			serve_requests(t, own);
+		if (!(r & (OI_REQUEST_STOP | OI_REQUEST_SEIZE | OI_REQUEST_ATTACH | OI_REQUEST_START))) {
+			if (served || !serve_own(t))
+				break;
+			served = true;
 			continue;
 		}
 		oi_store_release(&t->gate, (uint64_t)0); /* [G1] */

@@ -123,6 +123,43 @@ static void pile_runs_no_user_code_in_new(void **state)
 	assert_int_equal(n_destroyed_here, 0);
 }
 
+enum { KEPT = 5000 }; /* for so many it needs pages */
+
+/* More items than are done at a time: what is left of it waits below them, with its destroy still to come. */
+struct wide {
+	size_t n;
+	struct plain *item[1];
+};
+
+static const ouro_type wide_type = {
+	.name = "wide", .size = offsetof(struct wide, item), .item_size = sizeof(struct plain *),
+	.item_slots = OURO_ITEM_REFS, .destroy = counted_destroy,
+};
+
+static void pile_runs_no_user_code_in_new_for_the_rest_of_an_object(void **state)
+{
+	const size_t items = 4000;
+	static struct plain *kept[KEPT];
+
+	(void)state;
+	for (int i = 1; i <= 20; i++) {
+		struct wide *w = ouro_new_items(&wide_type, items);
+
+		for (size_t n = 0; n < items; n++)
+			ouro_give(&w->item[n], plain_new());
+		ouro_release(w);
+		for (size_t n = 0; n < KEPT; n++) {
+			here = true;
+			kept[n] = plain_new();
+			here = false;
+		}
+		for (size_t n = 0; n < KEPT; n++)
+			ouro_release(kept[n]);
+	}
+	assert_true(EVENTUALLY(n_destroyed == 20));
+	assert_int_equal(n_destroyed_here, 0);
+}
+
 /* A later death is over when its release returns, whatever waits below it. */
 static void pile_does_not_hold_up_other_deaths(void **state)
 {
@@ -292,6 +329,7 @@ int main(void)
 		PILE_CASE(pile_stays_small_while_its_thread_allocates),
 		PILE_CASE(pile_of_trees_stays_small_while_its_thread_allocates),
 		PILE_CASE(pile_runs_no_user_code_in_new),
+		PILE_CASE(pile_runs_no_user_code_in_new_for_the_rest_of_an_object),
 		PILE_CASE(pile_does_not_hold_up_other_deaths),
 		PILE_CASE(pile_of_a_thread_that_leaves_is_taken_over),
 		PILE_CASE(pile_is_flushed_by_its_thread),
