@@ -140,11 +140,11 @@ void oi_background_reap(void)
 	request(&want_reap, &reaper);
 }
 
-/* Waits for memory for its record; false: asked to end first. */
+/* Waits if there is no record left; false: asked to end first. */
 static bool attach(const char *name)
 {
 	pthread_setname_np(pthread_self(), name);
-	while (oi_thread_attach(name, true)) {
+	while (!oi_thread_attach_anyhow(name, true)) {
 		if (oi_load_acquire(&quit))
 			return false;
 		oi_sleep_ns(1000000);
@@ -285,6 +285,13 @@ static int start_one(struct worker *w)
 	while (OI_ASAN && !error && !oi_load_acquire(&w->running))
 		oi_sleep_ns(20000);
 	return error;
+}
+
+void oi_background_start_later(void)
+{
+	oi_store_release(&quit, 0u);
+	oi_store_relaxed(&not_before, oi_now_ns() + RETRY_NS);
+	oi_exchange_seq_cst(&missing, 1u); /* [B2] */
 }
 
 int oi_background_start(void)

@@ -6,6 +6,8 @@
 
 /* 0 or EAGAIN, ENOMEM. */
 int oi_background_start(void);
+/* Instead, after that failed: they are missing, and started at the next need. */
+void oi_background_start_later(void);
 /* Asks both to end and waits for them. */
 void oi_background_stop(void);
 /*

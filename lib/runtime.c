@@ -60,8 +60,25 @@ const char *ouro_version(void)
 	return TEXT(OURO_VERSION_MAJOR) "." TEXT(OURO_VERSION_MINOR) "." TEXT(OURO_VERSION_PATCH);
 }
 
+enum manner { ASKED, LAZY, ANYHOW };
+
+/* The library's threads, and the caller's record: what needs memory shows here. */
+static int start_threads(enum manner manner)
+{
+	int error = oi_background_start();
+	if (!error && !oi_self && manner != ANYHOW && oi_thread_attach(NULL, false)) {
+		oi_background_stop();
+		error = ENOMEM;
+	}
+	if (error && manner == ANYHOW) {
+		oi_background_start_later();
+		error = 0;
+	}
+	return error;
+}
+
 /* Under the lock, not running. */
-static int start(const ouro_config *cfg)
+static int start(const ouro_config *cfg, enum manner manner)
 {
 	oi_runtime.config = *cfg;
 	oi_runtime.shutting_down = false;
@@ -72,7 +89,7 @@ static int start(const ouro_config *cfg)
 	oi_holdup_reset();
 	if (!oi_fork_install())
 		return ENOMEM;
-	int error = oi_background_start();
+	int error = start_threads(manner);
 	if (error)
 		return error;
 	oi_runtime.incarnation++;
@@ -80,13 +97,13 @@ static int start(const ouro_config *cfg)
 	return 0;
 }
 
-static int init(const ouro_config *cfg, bool lazily)
+static int init(const ouro_config *cfg, enum manner manner)
 {
 	ouro_config c = OURO_CONFIG_DEFAULT;
 	int error = 0;
 	if (cfg)
 		c = *cfg;
-	else if (oi_config_from_environment(&c) && !lazily)
+	else if (oi_config_from_environment(&c) && manner == ASKED)
 		error = EINVAL;
 	else if (oi_config_check(&c))
 		c = (ouro_config)OURO_CONFIG_DEFAULT;
@@ -95,7 +112,7 @@ static int init(const ouro_config *cfg, bool lazily)
 	if (error)
 		return error;
 	oi_lock(OI_LOCK_RUNTIME);
-	error = oi_load_relaxed(&oi_runtime.running) ? EALREADY : start(&c);
+	error = oi_load_relaxed(&oi_runtime.running) ? EALREADY : start(&c, manner);
 	const char *other = error ? NULL : oi_loader_started();
 	oi_unlock(OI_LOCK_RUNTIME);
 	if (other)
@@ -104,12 +121,22 @@ static int init(const ouro_config *cfg, bool lazily)
 	return error;
 }
 
-bool oi_runtime_ensure(void)
+static bool ensure(enum manner manner)
 {
 	if (likely(oi_load_acquire(&oi_runtime.running))) /* [L1] */
 		return true;
-	int error = init(NULL, true);
+	int error = init(NULL, manner);
 	return !error || error == EALREADY;
+}
+
+bool oi_runtime_ensure(void)
+{
+	return ensure(LAZY);
+}
+
+bool oi_runtime_ensure_anyhow(void)
+{
+	return ensure(ANYHOW);
 }
 
 int ouro_init_sized(const ouro_config *in, size_t size)
@@ -120,13 +147,7 @@ int ouro_init_sized(const ouro_config *in, size_t size)
 		return EINVAL;
 	if (oi_load_acquire(&oi_runtime.running)) /* [L1] */
 		return cfg && oi_config_check(cfg) ? EINVAL : EALREADY;
-	int error = init(cfg, false);
-	/* The caller is attached now, so that running out of memory for that shows here. */
-	if (!error && !oi_self)
-		error = oi_thread_attach(NULL, false);
-	if (error == ENOMEM)
-		ouro_shutdown(NULL);
-	return error;
+	return init(cfg, ASKED);
 }
 
 /* ---- shutting down ---- */

@@ -15,6 +15,8 @@ extern struct oi_runtime oi_runtime;
 
 /* Starts the heap with defaults if nothing has. False: no memory or no thread. */
 bool oi_runtime_ensure(void);
+/* For calls that cannot fail: without the library's threads if need be, which are started at the next need then. */
+bool oi_runtime_ensure_anyhow(void);
 
 /* In the child of a fork, last: what another thread had begun to end. */
 void oi_runtime_fork_child(void);

@@ -8,7 +8,8 @@
  * Leaving is the destructor of a thread-specific key. Other destructors may still use the heap afterwards: the thread then
  * attaches anew, and is detached in the next round of destructors, of which there are four. A call in the last round leaves
  * a record attached to a thread that is gone: outside its gate, so it delays nobody; the collector's tick looks for such
- * late ones (oi_threads_reap_gone).
+ * late ones (oi_threads_reap_gone). So it does for a thread that has no destructor, because there was no key or no room for its
+ * value when its first call was one that cannot fail.
  */
 #include "thread.h"
 
@@ -41,8 +42,13 @@ static uint32_t n_records = 1;         /* release after the record is in place [
 static size_t n_attached;              /* the library's own not counted */
 static __thread bool exiting; /* its destructors are running */
 static uint32_t n_late;
-static pthread_key_t exit_key;
-static pthread_once_t exit_key_once = PTHREAD_ONCE_INIT;
+static pthread_key_t exit_key; /* made when first needed, under the lock */
+static bool exit_key_made;
+
+/* For threads whose first call cannot fail, while there is no memory for a record: untouched until then. Under the lock. */
+#define STORE 64
+static struct oi_thread store[STORE];
+static uint32_t n_stored_used;
 
 void oi_registry_lock(void)
 {
@@ -74,8 +80,13 @@ size_t oi_threads_count(void)
 	return oi_load_relaxed(&n_attached); /* count */
 }
 
-/* Under the lock. A record nobody uses, or a new one. */
-static struct oi_thread *find_record(void)
+static struct oi_thread *from_store(void)
+{
+	return n_stored_used < STORE ? &store[n_stored_used++] : NULL;
+}
+
+/* Under the lock. A record nobody uses, or a new one; @anyhow: from the store if need be. */
+static struct oi_thread *find_record(bool anyhow)
 {
 	static uint32_t hint = 1;
 	for (uint32_t i = hint; i < n_records; i++)
@@ -91,7 +102,7 @@ static struct oi_thread *find_record(void)
 	if (n_records == KEYS)
 		return NULL;
 	struct oi_thread *t = oi_os_map(sizeof *t);
-	if (!t)
+	if (!t && !(anyhow && (t = from_store())))
 		return NULL;
 	oi_heap_init(&t->heap);
 	t->key = (uint16_t)n_records;
@@ -155,10 +166,34 @@ static void on_exit_of_thread(void *arg)
 	oi_thread_detach(t);
 }
 
-static void make_exit_key(void)
+static bool have_exit_key(void)
 {
-	if (pthread_key_create(&exit_key, on_exit_of_thread))
-		oi_abort("no thread-specific key left");
+	if (likely(oi_load_acquire(&exit_key_made))) /* [T1] after the key */
+		return true;
+	oi_registry_lock();
+	if (!exit_key_made && !oi_fail(OI_FAIL_SETSPECIFIC) && !pthread_key_create(&exit_key, on_exit_of_thread))
+		oi_store_release(&exit_key_made, true); /* [T1] */
+	oi_registry_unlock();
+	return exit_key_made;
+}
+
+/* From now on @t detaches when this thread exits. False: there is no key, or no room for its value. */
+static bool set_exit(void *t)
+{
+	return have_exit_key() && !oi_fail(OI_FAIL_SETSPECIFIC) && !pthread_setspecific(exit_key, t);
+}
+
+/* So that later calls find room; what it is set to is no thread's record, which the destructor sees. */
+static bool reserve_exit(void)
+{
+	return set_exit(&exit_key);
+}
+
+/* If it could not be done, the destructor would see that the thread has detached. */
+static void unset_exit(void)
+{
+	if (oi_load_acquire(&exit_key_made)) /* [T1] */
+		pthread_setspecific(exit_key, NULL);
 }
 
 static void link_record(struct oi_thread *t, bool internal)
@@ -173,36 +208,74 @@ static void link_record(struct oi_thread *t, bool internal)
 		oi_add_relaxed(&n_late, 1u); /* recheck */
 }
 
-int oi_thread_attach(const char *name, bool internal)
+static struct oi_thread *attach(const char *name, bool internal, bool anyhow)
 {
-	pthread_once(&exit_key_once, make_exit_key);
 	oi_registry_lock();
-	struct oi_thread *t = find_record();
+	struct oi_thread *t = find_record(anyhow);
 	if (t) {
 		reset(t);
 		set_name(t, name);
 		link_record(t, internal);
 	}
 	oi_registry_unlock();
-	if (!t)
-		return ENOMEM;
-	oi_self = t;
-	if (!internal)
-		pthread_setspecific(exit_key, t);
+	return oi_self = t;
+}
+
+/* Nothing tells when it exits: the tick looks. */
+static void be_late(struct oi_thread *t)
+{
+	oi_registry_lock();
+	if (!t->late)
+		oi_add_relaxed(&n_late, 1u); /* recheck */
+	t->late = true;
+	oi_registry_unlock();
+}
+
+static void detach_at_exit(struct oi_thread *t)
+{
+	if (!t->internal && !set_exit(t))
+		be_late(t);
 	if (t->late)
 		oi_background_tick();
 	oi_background_need();
+}
+
+int oi_thread_attach(const char *name, bool internal)
+{
+	if (!internal && !reserve_exit())
+		return ENOMEM;
+	struct oi_thread *t = attach(name, internal, false);
+	if (!t) {
+		unset_exit();
+		return ENOMEM;
+	}
+	detach_at_exit(t);
 	return 0;
+}
+
+bool oi_thread_attach_anyhow(const char *name, bool internal)
+{
+	struct oi_thread *t = attach(name, internal, true);
+	if (t)
+		detach_at_exit(t);
+	return t;
+}
+
+static struct oi_thread *first_call(void)
+{
+	if (oi_runtime_ensure() && (oi_self || !oi_thread_attach(NULL, false)))
+		return oi_self;
+	return NULL;
 }
 
 struct oi_thread *oi_thread_first_call(bool may_fail)
 {
 	uint64_t began = 0;
-	while (!oi_runtime_ensure() || oi_thread_attach(NULL, false)) {
-		if (may_fail)
-			return NULL;
+	if (may_fail)
+		return first_call();
+	while (!oi_runtime_ensure_anyhow() || !(oi_self || oi_thread_attach_anyhow(NULL, false))) {
 		began = began ? began : oi_now_ns();
-		oi_sleep_ns(1000000); /* releasing has no way to fail: wait for memory */
+		oi_sleep_ns(1000000); /* for a record: one that another thread leaves will do */
 	}
 	if (began)
 		oi_holdup(oi_self, OURO_HOLDUP_MEMORY, oi_now_ns() - began);
@@ -211,7 +284,7 @@ struct oi_thread *oi_thread_first_call(bool may_fail)
 
 void oi_thread_reattach(struct oi_thread *t)
 {
-	while (!oi_runtime_ensure())
+	while (!oi_runtime_ensure_anyhow())
 		oi_sleep_ns(1000000);
 	oi_registry_lock();
 	if (oi_load_relaxed(&t->request) & OI_REQUEST_ATTACH) {
@@ -247,7 +320,7 @@ void oi_thread_detach(struct oi_thread *t)
 		oi_registry_unlock();
 	}
 	oi_self = NULL;
-	pthread_setspecific(exit_key, NULL);
+	unset_exit();
 }
 
 /* ---- totals ---- */
@@ -350,6 +423,14 @@ void oi_threads_fork_child(struct oi_thread *self)
 		self->tid = oi_gettid();
 }
 
+void oi_thread_unpin_gone(struct oi_thread *t)
+{
+	if (!t->late || !oi_load_relaxed(&t->pin_depth) || oi_thread_alive(t->tid)) /* recheck: who is gone changes nothing */
+		return;
+	oi_store_relaxed(&t->pin_depth, 0);
+	oi_store_release(&t->gate, (uint64_t)0); /* [G1] */
+}
+
 /* Records left attached by a call in the last destructor round of their threads. True: some late ones still run. */
 bool oi_threads_reap_gone(void)
 {
@@ -357,8 +438,10 @@ bool oi_threads_reap_gone(void)
 		struct oi_thread *t, *gone = NULL;
 		oi_registry_lock();
 		oi_for_each_thread(t)
-			if (t->late && t != oi_self && !oi_thread_alive(t->tid))
+			if (t->late && t != oi_self && !oi_thread_alive(t->tid)) {
+				oi_thread_unpin_gone(t);
 				gone = t;
+			}
 		oi_registry_unlock();
 		if (!gone)
 			return true;
@@ -367,7 +450,8 @@ bool oi_threads_reap_gone(void)
 		oi_self = gone; /* act as the thread that is gone */
 		oi_thread_detach(gone);
 		oi_self = self;
-		pthread_setspecific(exit_key, self && !self->internal ? self : NULL);
+		if (self && !self->internal && !set_exit(self))
+			be_late(self);
 	}
 	return false;
 }

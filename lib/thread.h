@@ -114,12 +114,20 @@ struct oi_thread *oi_thread_of_key(uint16_t key);
 /* Every record there ever was, attached or not: i = 0.. until NULL. */
 struct oi_thread *oi_thread_record(size_t i);
 
+/* 0 or ENOMEM: for its record, or for what has it leave when it exits. */
 int oi_thread_attach(const char *name, bool internal);
+/*
+ * The same for calls that cannot fail: out of a store of records that needs no memory, and without a destructor if there is no room
+ * for it: then the tick sees that the thread is gone. False: everything is used up, too.
+ */
+bool oi_thread_attach_anyhow(const char *name, bool internal);
 void oi_thread_detach(struct oi_thread *t);
-/* Attaches a thread on its first call; waits for memory if it must. NULL only if @may_fail. */
+/* Attaches a thread on its first call. NULL, only if @may_fail: no memory; else it waits if there is none at all. */
 struct oi_thread *oi_thread_first_call(bool may_fail);
 /* After a shutdown: this thread's record belongs to the heap that is gone. */
 void oi_thread_reattach(struct oi_thread *t);
+/* Under the registry lock: if the thread is gone, and had no destructor to say so, it is in its gate no more. */
+void oi_thread_unpin_gone(struct oi_thread *t);
 /* From now on every operation, of every thread, takes the slow way in: at the end of the heap. */
 void oi_threads_divert(void);
 void oi_threads_shut_down(void);

@@ -243,8 +243,10 @@ static bool await_gate(struct oi_thread *t, const struct oi_stop *stop)
 	for (unsigned n = 0; oi_load_acquire(&t->gate) != 0; back_off(&n)) { /* [G1] */
 		if (oi_load_acquire(&t->forking))
 			return stop->fork;
-		if (n >= 110)
-			warn(t, stop->asked_ns, "the world waits to stop", &warned);
+		if (n < 110)
+			continue;
+		warn(t, stop->asked_ns, "the world waits to stop", &warned);
+		oi_thread_unpin_gone(t);
 	}
 	return true;
 }
@@ -393,8 +395,10 @@ void oi_grace_wait(void)
 		struct oi_thread *t = oi_load_acquire(&oi_world.epoch_done) < target ? try_finish_epoch() : NULL;
 		if (t && !began)
 			began = oi_now_ns();
-		if (t)
+		if (t) {
 			warn(t, began, "a collection waits for it", &warned);
+			oi_thread_unpin_gone(t);
+		}
 		oi_registry_unlock();
 	}
 }

@@ -12,6 +12,19 @@
 
 #if OURO_CHECKED
 
+#include <dirent.h>
+
+static size_t process_threads(void)
+{
+	DIR *d = opendir("/proc/self/task");
+	size_t n = 0;
+
+	for (struct dirent *e; (e = readdir(d)) != NULL;)
+		n += e->d_name[0] != '.';
+	closedir(d);
+	return n;
+}
+
 /* ---- munmap ---- */
 
 enum { RANGE = 3 << 16 };
@@ -159,9 +172,230 @@ static void faults_refused_futex_loses_no_wake(void **state)
 	}
 }
 
+/* ---- the start ---- */
+
+static const enum oi_fail start_kinds[] = { OI_FAIL_ALLOC, OI_FAIL_MMAP, OI_FAIL_PTHREAD_CREATE, OI_FAIL_SETSPECIFIC };
+enum { START_KINDS = sizeof(start_kinds) / sizeof(start_kinds[0]) };
+
+static void disarm(void)
+{
+	for (int kind = 0; kind < OI_FAIL_KINDS; kind++)
+		oi_fail_arm((enum oi_fail)kind, 0, false);
+}
+
+static uint64_t collections(void)
+{
+	ouro_gc_stats s[3];
+
+	ouro_gc_get_stats(s);
+	return s[0].collections + s[1].collections + s[2].collections;
+}
+
+/* Makes garbage, as a program does that goes on. */
+static bool collected_since(uint64_t before)
+{
+	for (int i = 0; i < 1000; i++)
+		ouro_release(make_pair(&node_type, i));
+	return collections() > before;
+}
+
+/* A heap that works, with its threads: automatic collections take place. */
+static void require_works(void)
+{
+	uint64_t before = collections();
+
+	ouro_gc_set_threshold(100, 1, 1);
+	ouro_gc_enable();
+	REQUIRE(EVENTUALLY(collected_since(before)));
+	ouro_gc_disable();
+	REQUIRE(ouro_gc_collect(2) >= 0);
+	REQUIRE(objects_live() == 0);
+}
+
+/* One start, from the n-th call of its kind on without. False: it was not reached. */
+static bool start_without(enum oi_fail kind, unsigned long n)
+{
+	ouro_config cfg = test_config();
+
+	oi_fail_arm(kind, n, true);
+	int error = ouro_init(&cfg);
+	bool failed = error != 0;
+	if (failed) {
+		REQUIRE(error == ENOMEM || error == EAGAIN);
+		REQUIRE(EVENTUALLY(process_threads() == 1));
+		if (ouro_init(&cfg) == 0) /* with the records that the first one made, perhaps */
+			REQUIRE(heap_stop().objects == 0);
+	}
+	disarm();
+	if (failed)
+		REQUIRE(ouro_init(&cfg) == 0);
+	require_works();
+	REQUIRE(heap_stop().objects == 0);
+	return failed;
+}
+
+static int start_child(void *arg)
+{
+	enum oi_fail kind = *(enum oi_fail *)arg;
+	unsigned long n = 1;
+
+	while (start_without(kind, n))
+		n++;
+	return n > 1 ? 0 : 1;
+}
+
+/* Refused for ever, at any point: an answer, soon, nothing left of it, and it can be tried again. */
+static void faults_start_is_answered(void **state)
+{
+	(void)state;
+	for (int i = 0; i < START_KINDS; i++) {
+		enum oi_fail kind = start_kinds[i];
+
+		child_run(start_child, &kind);
+	}
+}
+
+static void *call_what_cannot_fail(void *arg)
+{
+	struct node *slot = NULL;
+	ouro_weak cell = { 0 };
+
+	ouro_release(ouro_load(&slot));
+	ouro_store(&slot, NULL);
+	REQUIRE(ouro_take(&slot) == NULL);
+	REQUIRE(ouro_weak_load(&cell) == NULL);
+	ouro_pin();
+	ouro_safepoint();
+	ouro_unpin();
+	return arg;
+}
+
+static int lazy_child(void *arg)
+{
+	enum oi_fail kind = *(enum oi_fail *)arg;
+
+	oi_fail_arm(kind, 1, true);
+	REQUIRE(ouro_new(&node_type) == NULL && errno == ENOMEM);
+	int error = ouro_thread_attach("first");
+	REQUIRE(error == ENOMEM || error == 0); /* 0: with a record that the first call made */
+	call_what_cannot_fail(NULL);
+	thread_run(call_what_cannot_fail, NULL);
+	ouro_release(ouro_new(&node_type)); /* may fail, or not: the heap runs now */
+	ouro_stats s;
+	ouro_stats_get(&s);
+	REQUIRE(ouro_flush() == 0);
+	REQUIRE(ouro_gc_collect(2) >= 0 || errno == ENOMEM);
+	disarm();
+	REQUIRE(oi_verify_heap() == NULL);
+	require_works();
+	REQUIRE(heap_stop().objects == 0);
+	return 0;
+}
+
+/* The start by a first call: what can fail says so, what cannot works all the same, and the threads come when they can. */
+static void faults_lazy_start_is_answered(void **state)
+{
+	(void)state;
+	for (int i = 0; i < START_KINDS; i++) {
+		enum oi_fail kind = start_kinds[i];
+
+		child_run(lazy_child, &kind);
+	}
+}
+
+/* ---- a thread that nothing detaches when it exits ---- */
+
+static uint64_t threads_attached(void)
+{
+	ouro_stats s;
+
+	ouro_stats_get(&s);
+	return s.threads;
+}
+
+static void *exit_with_objects(void *slot)
+{
+	ouro_release(ouro_slot_load(slot)); /* cannot fail: it attaches as it can */
+	for (int i = 0; i < 100; i++)
+		ouro_slot_give(slot, make(i));
+	return NULL;
+}
+
+static void *exit_pinned(void *arg)
+{
+	ouro_pin();
+	return arg;
+}
+
+static void *attach_and_fail(void *arg)
+{
+	*(int *)arg = ouro_thread_attach("no");
+	return NULL;
+}
+
+static void faults_thread_without_destructor_is_reaped(void **state)
+{
+	void *slot = NULL;
+	int error = 0;
+
+	(void)state;
+	oi_fail_arm(OI_FAIL_SETSPECIFIC, 1, true);
+	thread_run(attach_and_fail, &error);
+	assert_int_equal(error, ENOMEM);
+	thread_run(exit_with_objects, &slot);
+	assert_true(EVENTUALLY(threads_attached() == 1));
+	thread_run(exit_pinned, NULL);
+	disarm();
+	ouro_gc_collect(2); /* stops the world, and waits for nobody who is gone */
+	assert_true(EVENTUALLY(threads_attached() == 1));
+	assert_null(oi_verify_heap());
+	ouro_slot_store(&slot, NULL);
+	require_works();
+}
+
+/* ---- records ---- */
+
+static struct crowd {
+	pthread_barrier_t barrier;
+	struct node *shared;
+} crowd;
+
+static void *release_in_a_crowd(void *arg)
+{
+	ouro_release(crowd.shared);
+	pthread_barrier_wait(&crowd.barrier);
+	return arg;
+}
+
+/* Threads whose first call is a release, all there at once, and no memory for their records. */
+static void faults_release_needs_no_record(void **state)
+{
+	enum { N = 40 };
+	pthread_t t[N];
+
+	(void)state;
+	crowd.shared = make(1);
+	for (int i = 0; i < N; i++)
+		ouro_retain(crowd.shared);
+	pthread_barrier_init(&crowd.barrier, NULL, N);
+	oi_fail_arm(OI_FAIL_MMAP, 1, true);
+	for (int i = 0; i < N; i++)
+		t[i] = thread_start(release_in_a_crowd, NULL);
+	for (int i = 0; i < N; i++)
+		pthread_join(t[i], NULL);
+	assert_int_equal(ouro_refcount(crowd.shared), 1);
+	disarm();
+	ouro_release(crowd.shared);
+	require_works();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		BARE_CASE(faults_start_is_answered), /* first: no thread has been started yet */
+		BARE_CASE(faults_lazy_start_is_answered),
+		HEAP_CASE(faults_thread_without_destructor_is_reaped),
+		HEAP_CASE(faults_release_needs_no_record),
 		BARE_CASE(faults_refused_munmap_is_used_again),
 		BARE_CASE(faults_refused_munmap_and_madvise),
 		BARE_CASE(faults_refused_munmap_from_many_threads),
