@@ -239,6 +239,7 @@ static bool try_commit(void)
 {
 	uint32_t open = OI_COMMIT_OPEN;
 	oi_perturb();
+	oi_point("commit: try");
 	return oi_cas(&oi_candidates.commit, &open, (uint32_t)OI_COMMIT_DEAD); /* [K1] */
 }
 

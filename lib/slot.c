@@ -83,6 +83,7 @@ static OI_NOINLINE void *load_odd(struct oi_thread *t, void **slot, void *obj, u
 static OI_NOINLINE void *load_others(struct oi_thread *t, void **slot, void *obj)
 {
 	struct oi_header *h = oi_header_of(obj);
+	oi_point("load: another's");
 	uint16_t own = oi_load_relaxed(&h->own); /* count */
 	if (unlikely(own > OI_OWN_KEY_MAX) || unlikely(own == t->key))
 		return load_any(t, slot, obj);

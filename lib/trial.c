@@ -231,12 +231,26 @@ static bool held_from_outside(const struct oi_trial *tr, const struct oi_header 
 
 /* ---- marking ---- */
 
+/*
+ * There is no room to remember it: it is marked at once, and all that is marked will be visited again. Each overflow thus marks
+ * one object more, which is why that comes to an end though memory may be refused for ever.
+ */
+static OI_NOINLINE void mark_unvisited(struct oi_trial *tr, struct oi_header *h)
+{
+	uint8_t *side = oi_side_of(h);
+	if (!*side || (*side & MARK))
+		return;
+	*side |= MARK;
+	tr->n_reached++;
+	tr->overflowed = true;
+}
+
 OI_INLINE void push_child(void *child, void *arg)
 {
 	struct oi_trial *tr = arg;
 	struct oi_header *h = oi_header_of(child);
 	if (unlikely(!oi_vector_push(&tr->stack, h)))
-		tr->overflowed = true;
+		mark_unvisited(tr, h);
 }
 
 /* What was written down of it. */

@@ -381,10 +381,47 @@ static void memory_failed_lazy_start_is_answered(void **state)
 	fail();
 }
 
+/* ---- a young collection that has no memory to remember what it has marked ---- */
+
+enum { WIDE = 3000, REFUSALS = 24 };
+
+/* A wide young object that is held, whose items each hold a pair. */
+static struct vector *wide_new(void)
+{
+	struct vector *v = ouro_new_items(&vector_type, WIDE);
+
+	for (int i = 0; i < WIDE; i++)
+		ouro_slot_give(&v->items[i], make_pair(&counted_type, i));
+	return v;
+}
+
+static void memory_of_marking_is_refused(void **state)
+{
+	ouro_config cfg = test_config();
+
+	(void)state;
+	if (!CHECKED_BUILD)
+		skip();
+	cfg.pause_budget_ns = 1000000000;
+	heap_start(&cfg);
+	for (unsigned long n = 1; n <= REFUSALS; n++) {
+		struct vector *v = wide_new();
+		counters_clear();
+		oi_fail_arm(OI_FAIL_ALLOC, n, n % 2 == 0);
+		ouro_gc_collect(0);
+		oi_fail_arm(OI_FAIL_ALLOC, 0, false);
+		assert_int_equal(n_destroyed, 0);
+		ouro_release(v);
+		ouro_gc_collect(2);
+		assert_int_equal(n_destroyed, 2 * WIDE);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BARE_CASE(memory_each_failed_allocation_is_answered),
+		BARE_CASE(memory_of_marking_is_refused),
 		BARE_CASE(memory_failed_lazy_start_is_answered),
 	};
 

@@ -7,6 +7,9 @@
 #define TEST_COUNTS_COLLECTIONS 1
 #include "mutators.h"
 
+#include "gate.h"
+#include "limbo.h"
+#include "object.h"
 #include "perturb.h"
 
 #if !OURO_CHECKED
@@ -15,11 +18,11 @@ static void (*oi_point_hook)(const char *point);
 
 /* ---- the collecting thread, and where it is ---- */
 
-enum step { START, COUNTED, FLAGGED, COUNTED_AGAIN, CHECKED_ALL, OVER };
+enum step { START, COUNTED, FLAGGED, COUNTED_AGAIN, CHECKED_ALL, TRIES, OVER };
 
 static const char *const point_of[] = {
 	[COUNTED] = "suspect: counted", [FLAGGED] = "suspect: flagged", [COUNTED_AGAIN] = "commit: counted",
-	[CHECKED_ALL] = "commit: checked",
+	[CHECKED_ALL] = "commit: checked", [TRIES] = "commit: try",
 };
 
 static struct {
@@ -194,6 +197,33 @@ static void schedule_upgrade_delays_the_count(void **state)
 	ouro_gc_collect(2);
 }
 
+/*
+ * The collector has looked at what was rescued, and is about to commit, when an upgrade rescues one of the two: the commit must
+ * fail, since the other one is reached from it.
+ */
+static void schedule_rescue_fails_the_commit(void **state)
+{
+	ouro_weak cell = { 0 };
+
+	(void)state;
+	needs_points();
+	struct node *ring = make_pair(&canary_type, ALIVE);
+	ring->right->id = ALIVE;
+	assert_int_equal(ouro_gc_collect(2), 0);
+	assert_int_equal(ouro_weak_store(&cell, ring), 0);
+	ouro_release(ring);
+	schedule_start(CHECKED_ALL, false);
+	await_step(TRIES);
+	struct node *n = ouro_weak_load(&cell);
+	schedule_end();
+	assert_ptr_equal(n, ring);
+	assert_int_equal(n->right->id, ALIVE);
+	assert_int_equal(schedule.found, 0);
+	ouro_release(n);
+	ouro_weak_clear(&cell);
+	assert_int_equal(ouro_gc_collect(2), 2);
+}
+
 /* ---- counts ---- */
 
 /* This thread stands still at the point until the other has got somewhere. */
@@ -255,6 +285,42 @@ static void schedule_owner_leaves_before_the_queue(void **state)
 	assert_true(EVENTUALLY(atomic_load(&n_destroyed) == 1));
 }
 
+/* ---- memory that waits ---- */
+
+static void *load_main(void *arg)
+{
+	ouro_thread_attach(NULL);
+	collects = true;
+	ouro_release(ouro_load((struct node **)arg));
+	return NULL;
+}
+
+/* A load has read the slot, and stands still: what it has read may die, but the block stays what it was. */
+static void schedule_load_keeps_the_memory(void **state)
+{
+	struct node *slot = NULL;
+
+	(void)state;
+	needs_points();
+	ouro_give(&slot, make(1));
+	struct oi_header *h = oi_header_of(slot);
+	hold_at("load: another's");
+	pthread_t other = thread_start(load_main, &slot);
+	assert_true(EVENTUALLY(atomic_load(&held.stands)));
+	ouro_release(ouro_take(&slot));
+	for (int i = 0; i < 10; i++) {
+		oi_gate_enter(oi_self);
+		oi_limbo_reclaim(oi_self, true);
+		oi_gate_leave(oi_self);
+		assert_int_not_equal(h->own, OI_OWN_FREE);
+	}
+	atomic_store(&held.go_on, true);
+	pthread_join(other, NULL);
+	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	ouro_gc_collect(2);
+	assert_int_equal(h->own, OI_OWN_FREE);
+}
+
 /* ---- attempts to retain what is being finalized ---- */
 
 static atomic_bool peeked, finalizing, tried_it;
@@ -311,7 +377,9 @@ int main(void)
 		HEAP_CASE(schedule_take_rescues),
 		HEAP_CASE(schedule_exchange_rescues),
 		HEAP_CASE(schedule_upgrade_delays_the_count),
+		HEAP_CASE(schedule_rescue_fails_the_commit),
 		HEAP_CASE(schedule_owner_leaves_before_the_queue),
+		HEAP_CASE(schedule_load_keeps_the_memory),
 		HEAP_CASE(schedule_try_leaves_nothing),
 	};
 
