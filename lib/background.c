@@ -46,6 +46,7 @@
 #include "spawn.h"
 #include "stray.h"
 #include "threads.h"
+#include "ticket.h"
 
 #define TICK_NS 4000000
 #define IDLE_NS 10000000000u /* then they look again, though nobody asked: os.h, oi_futex_wait */
@@ -232,9 +233,9 @@ static void *collector_main(void *arg)
 static bool serve(struct oi_thread *t)
 {
 	size_t budget = SIZE_MAX;
-	bool any = oi_pile_serve(t);
+	bool any = oi_pile_serve(t, false);
 	if (oi_runtime.config.finalizers == OURO_FINALIZERS_THREAD)
-		any |= oi_set_serve(t, &budget);
+		any |= oi_set_serve(t, &budget, OI_STAMP_NEW);
 	if (oi_stray_any())
 		oi_stray_serve();
 	if (t->queued_merges) {

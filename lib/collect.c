@@ -8,10 +8,12 @@
  * the collector thread if no user code must run, else on the reaper; or when the program says so in manual mode. The
  * collector thread goes on with young collections between the slices of a full one.
  *
- * Completeness: whatever was unreachable at the call has all its references inside the unreachable part, so trial deletion
- * of all generations finds all of it. Dead objects whose children are not yet released, condemned sets, and merges that wait
- * still hold references; a full collection that was asked for therefore keeps automatic ones from beginning and flushes, before
- * it begins itself.
+ * Completeness. Let G be what is unreachable at the call of a full collection. All references to G are in G, or in what is dead and
+ * not yet gone: dead objects whose children are not released, condemned sets, merges that wait. What is dead then a flush waits for
+ * (flush.c). What dies later was reachable at the call, and so was all it refers to: it has no reference to G. Only a collection
+ * that condemns a part of G before this one has begun could keep the rest, by what that part refers to, so automatic ones are kept
+ * from beginning, and if others that were asked for found anything, the flush is repeated. When a collection has begun everything
+ * is old, and none of the young ones beside it looks at G. So nobody has to wait for an instant at which nothing dies.
  */
 #include "collect.h"
 
@@ -33,15 +35,19 @@
 #include "merge.h"
 #include "os.h"
 #include "pace.h"
+#include "pile.h"
 #include "runtime.h"
 #include "set.h"
 #include "sized.h"
 #include "thread.h"
+#include "ticket.h"
 #include "trial.h"
 #include "verify.h"
 #include "weak.h"
 
 static __thread unsigned locked_by_me; /* times: it nests */
+static uint64_t n_found;        /* collections that condemned something; changes under one of the locks */
+static unsigned n_insisting;    /* full ones that had to flush again: others that are asked for wait for them to begin */
 static unsigned n_holding_off;  /* threads that ask for a full collection, and no automatic one may begin */
 static __thread unsigned holding_off;
 static struct oi_trial trial; /* under the lock; keeps its memory between young collections */
@@ -200,6 +206,8 @@ static void account(struct collection *c, uint64_t ns)
 
 static void report(struct collection *c, struct oi_set *s, uint64_t ns)
 {
+	if (s->objects.n)
+		oi_add_acq_rel(&n_found, UINT64_C(1));
 	account(c, ns);
 	oi_debug_report(s, c->candidates, ns);
 	oi_event(OURO_GC_STOP, c->generation, c->candidates, s->objects.n, ns);
@@ -234,46 +242,28 @@ static struct oi_set *collect_young(struct oi_thread *t, int generation, size_t 
 	return s;
 }
 
-/* Sets that automatic collections found and nobody has begun: unreachable now, so gone when this returns. */
-static void take_over_queued(struct oi_thread *t)
-{
-	size_t budget = SIZE_MAX;
-	if (oi_runtime.config.finalizers == OURO_FINALIZERS_THREAD)
-		while (oi_set_serve(t, &budget))
-			;
-}
+#define ROUNDS 20 /* of a finalizer's, for which others do not wait; and which does not flush */
 
-#define QUIET_NS 2000000
-#define ROUNDS 20
-
-/* Under the locks, which who is at a death may need: so not for long. */
-static bool await_quiet(struct oi_thread *t)
+/* Takes both locks when nothing dead refers to what was garbage at the call: see above. */
+static void lock_both_settled(struct oi_thread *t)
 {
-	uint64_t until = oi_now_ns() + QUIET_NS;
-	bool quiet;
-	while (!(quiet = oi_flush_all_quiet(t)) && oi_now_ns() < until)
-		oi_sleep_ns(20000);
-	return quiet;
-}
-
-/*
- * Takes both locks, when nothing dead is left that refers to what was garbage at the call: in no thread's hands and in no
- * queue. What died of what was in hand may be in a queue again; running threads fill them too, so there is an end to looking.
- * Sets with finalizers that still run do hold what they refer to.
- */
-static void lock_both_in_quiet(struct oi_thread *t)
-{
-	for (unsigned n = 0;;) {
+	unsigned n = 0;
+	for (;; n++) {
+		uint64_t found = oi_load_acquire(&n_found);
+		oi_flush_patiently(t);
 		lock_both();
-		bool quiet = t->dying || await_quiet(t);
-		if (quiet && (n++ >= ROUNDS || !oi_flush_any_waiting()))
-			return;
+		if (oi_load_acquire(&n_found) == found || n == ROUNDS)
+			break;
 		unlock_both();
-		if (!quiet)
-			oi_sleep_ns(100000);
-		take_over_queued(t);
-		oi_flush_quick(t);
+		oi_add_acq_rel(&n_insisting, n ? 0u : 1u);
 	}
+	oi_sub_acq_rel(&n_insisting, n ? 1u : 0u);
+}
+
+static void let_the_insisting_begin(const struct oi_thread *t)
+{
+	while (!t->dying && oi_load_acquire(&n_insisting))
+		oi_sleep_ns(100000);
 }
 
 static void pace_done(enum oi_scope scope, size_t survivors, size_t dead)
@@ -293,26 +283,18 @@ static void begin_nothing(struct oi_thread *t)
 	oi_pace_full_freed();
 }
 
-/* Beside the mutators. The result as of collect_young. */
-static struct oi_set *collect_beside(struct oi_thread *t, int generation, enum oi_scope scope, void (*between)(void))
+/* Under both locks, of which it lets the second go. The set, or NULL: no memory. */
+static struct oi_set *find_beside(struct oi_thread *t, int generation, enum oi_scope scope, void (*between)(void))
 {
 	struct collection c = { .generation = generation };
-	bool automatic = scope == OI_SCOPE_OLD;
-	if (scope == OI_SCOPE_ALL)
-		lock_both_in_quiet(t);
-	else
-		lock_both();
-	if (automatic && oi_collect_held_off()) {
-		unlock_both();
-		oi_serve_begin(t);
-		return NULL;
-	}
 	uint64_t began = oi_now_ns();
 	oi_event(OURO_GC_START, c.generation, 0, 0, 0);
 	if (scope != OI_SCOPE_YOUNG)
 		oi_pace_full_begins(scope == OI_SCOPE_ALL);
 	struct oi_set *s = oi_full_begin(t, generation, scope, between);
 	oi_collect_unlock();
+	if (scope == OI_SCOPE_ALL)
+		hold_off_no_more();
 	if (s)
 		c.candidates = oi_full_finish(t);
 	c.survivors = s ? c.candidates - s->objects.n : 0;
@@ -321,6 +303,33 @@ static struct oi_set *collect_beside(struct oi_thread *t, int generation, enum o
 		report(&c, s, oi_now_ns() - began);
 	else
 		begin_nothing(t);
+	return s;
+}
+
+/* Beside the mutators, of what is old. The result as of collect_young. */
+static struct oi_set *collect_old(struct oi_thread *t, void (*between)(void))
+{
+	struct oi_set *s = NULL;
+	lock_both();
+	if (oi_collect_held_off()) {
+		oi_serve_begin(t);
+		oi_collect_unlock();
+	} else {
+		s = find_beside(t, 2, OI_SCOPE_OLD, between);
+	}
+	oi_full_unlock();
+	return s;
+}
+
+/* Of all there is, by a call. @flush: and all that was garbage at the call is found. */
+static struct oi_set *collect_all(struct oi_thread *t, bool flush)
+{
+	hold_off();
+	if (flush)
+		lock_both_settled(t);
+	else
+		lock_both();
+	struct oi_set *s = find_beside(t, 2, OI_SCOPE_ALL, NULL);
 	oi_full_unlock();
 	return s;
 }
@@ -334,7 +343,10 @@ static struct oi_set *collect_all_young(struct oi_thread *t, int generation)
 		return s;
 	oi_set_put_away(t, s);
 	oi_serve_end(t);
-	return collect_beside(t, generation, OI_SCOPE_YOUNG, NULL);
+	lock_both();
+	s = find_beside(t, generation, OI_SCOPE_YOUNG, NULL);
+	oi_full_unlock();
+	return s;
 }
 
 #define QUANTUM 2048 /* objects of a large set, between two looks at what else is due */
@@ -374,8 +386,7 @@ void oi_collect_automatic(int generation, void (*between)(void))
 	if (generation < 2 && oi_pace_burst() && promote_all(generation))
 		return;
 	struct oi_thread *t = oi_self;
-	struct oi_set *s = generation == 2 ? collect_beside(t, 2, OI_SCOPE_OLD, between) :
-					     collect_young(t, generation, oi_pace_cap(), NULL);
+	struct oi_set *s = generation == 2 ? collect_old(t, between) : collect_young(t, generation, oi_pace_cap(), NULL);
 	if (s && s->has_callbacks) {
 		oi_set_queue(t, s);
 		oi_background_reap();
@@ -414,40 +425,71 @@ static void give_back(struct oi_thread *t)
 	oi_heap_purge();
 }
 
-/* What condemned sets refer to looks held: there are none when it begins. */
-static struct oi_set *collect_all(struct oi_thread *t)
-{
-	hold_off();
-	struct oi_set *s = collect_beside(t, 2, OI_SCOPE_ALL, NULL);
-	hold_off_no_more();
-	return s;
-}
-
 static ssize_t collect_now(struct oi_thread *t, int generation)
 {
 	bool thorough = t->thorough;
-	oi_flush_quick(t);
-	struct oi_set *s = generation == 2 ? collect_all(t) : collect_all_young(t, generation);
-	t->thorough = true; /* what dies with it is gone when this returns */
+	let_the_insisting_begin(t);
+	if (generation < 2)
+		oi_flush_patiently(t);
+	struct oi_set *s = generation == 2 ? collect_all(t, true) : collect_all_young(t, generation);
+	t->thorough = true; /* what dies with it dies here */
 	ssize_t n = s ? work_or_queue(t, s) : 0;
 	oi_serve_end(t);
+	t->thorough = thorough;
 	if (generation == 2)
 		oi_pace_full_freed();
-	take_over_queued(t);
-	t->thorough = thorough;
-	oi_flush_await(t); /* sets that others are at, the collector's own included */
+	oi_flush_patiently(t); /* what else died with it, and what others are at */
 	if (generation == 2)
 		give_back(t);
 	return n;
 }
 
+/* ---- at the heap limit ---- */
+
+/* What is dead, as far as it calls no code of the program's. The rest is the reaper's. */
+static void free_quietly(struct oi_thread *t)
+{
+	oi_merge_drain_all();
+	oi_pile_collect(false); /* notes how far they are */
+	oi_pile_collect(false);
+	oi_gate_enter(t);
+	if (t->deaths.waiting)
+		oi_death_catch_up(t, SIZE_MAX);
+	oi_gate_leave(t);
+}
+
+/* Inside an allocation: the caller may hold any lock of the program's. */
 void oi_collect_for_memory(struct oi_thread *t)
 {
 	uint64_t began = oi_now_ns();
 	if (oi_collect_locked_by_me())
 		return;
-	collect_now(t, 2);
+	free_quietly(t);
+	struct oi_set *s = collect_all(t, false);
+	if (s && s->has_callbacks) {
+		oi_set_queue(t, s);
+		oi_background_reap();
+	} else if (s) {
+		work_in_quanta(t, s, NULL);
+	}
+	oi_serve_end(t);
+	oi_pace_full_freed();
+	give_back(t);
 	oi_holdup(t, OURO_HOLDUP_LIMIT, oi_now_ns() - began);
+}
+
+#define MEMORY_NAP_NS 2000000
+
+bool oi_collect_await_memory(struct oi_thread *t)
+{
+	uint64_t began = oi_now_ns();
+	bool more = oi_flush_any_waiting() || oi_flush_any_serving(t);
+	if (!more || oi_collect_locked_by_me())
+		return false;
+	oi_sleep_ns(MEMORY_NAP_NS);
+	give_back(t);
+	oi_holdup(t, OURO_HOLDUP_LIMIT, oi_now_ns() - began);
+	return true;
 }
 
 #define LAST_ROUNDS 100 /* callbacks may make garbage without end: what is left is seen to otherwise, runtime.c */
@@ -495,7 +537,7 @@ size_t ouro_run_finalizers(size_t max)
 		return 0;
 	size_t budget = max;
 	while (oi_set_any_queued() && budget)
-		oi_set_serve(t, &budget);
+		oi_set_serve(t, &budget, OI_STAMP_NEW);
 	return max - budget;
 }
 

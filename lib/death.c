@@ -28,11 +28,13 @@
 #include "pile.h"
 #include "runtime.h"
 #include "stray.h"
+#include "ticket.h"
 #include "type.h"
 #include "watch.h"
 #include "weak.h"
 
 #define QUIET_BATCH 512 /* objects */
+#define THOROUGH_BATCH 65536
 #define QUIET_SLICE 64  /* what a slice of items counts for there */
 #define ITEM_SLICE 1024
 
@@ -61,6 +63,7 @@ static void push_outside(struct oi_thread *t, struct oi_header *h)
 
 void oi_call(struct oi_thread *t, void (*fn)(void *obj), struct oi_header *h)
 {
+	oi_store_release(&t->n_callbacks, t->n_callbacks + 1);
 	oi_store_release(&t->in_callback, t->in_callback + 1);
 	fn(oi_object_of(h));
 	oi_store_release(&t->in_callback, t->in_callback - 1);
@@ -250,6 +253,7 @@ static struct oi_header *next_in_hand(struct oi_thread *t, struct work *w)
 /* Works the stack off, into which it looks inside the gate only: pile.c. What is left in the end waits. */
 static void work(struct oi_thread *t, struct work w)
 {
+	size_t n = w.left;
 	do {
 		oi_gate_enter(t);
 		struct oi_header *h = w.left ? next_in_hand(t, &w) : NULL;
@@ -259,11 +263,12 @@ static void work(struct oi_thread *t, struct work w)
 		if (h)
 			dismantle(t, h, oi_type_of(h), t->hand_cursor);
 	} while (oi_pile_any_frames(t));
+	t->n_dismantled += n - w.left;
 }
 
 static struct work all_of_it(const struct oi_thread *t)
 {
-	return (struct work){ t->thorough ? SIZE_MAX : oi_runtime.config.release_batch, true };
+	return (struct work){ t->thorough ? THOROUGH_BATCH : oi_runtime.config.release_batch, true };
 }
 
 static struct work quietly(size_t n)
@@ -273,7 +278,22 @@ static struct work quietly(size_t n)
 
 void oi_death_begin(struct oi_thread *t)
 {
-	oi_store_release(&t->dying, t->dying + 1); /* [D1] pairs with flush.c */
+	uint32_t dying = t->dying;
+	oi_store_release(&t->dying, dying + 1); /* [D1] pairs with flush.c */
+	if (!dying) {
+		t->n_dismantled = 0;
+		oi_store_relaxed(&t->stamp, oi_load_relaxed(&oi_ticket.now)); /* recheck: Note [TICKET] */
+	}
+}
+
+/* What the outermost loop leaves is in its queue. */
+static void note_end(struct oi_thread *t)
+{
+	oi_store_release(&t->n_deaths, t->n_deaths + 1);
+	if (likely(t->stamp == oi_load_relaxed(&oi_ticket.now))) /* recheck: a flush looks twice, with a fence between */
+		return;
+	oi_add_relaxed(&oi_ticket.n_objects, (uint64_t)t->n_dismantled); /* count */
+	oi_add_acq_rel(&oi_ticket.n_ended, UINT64_C(1));                 /* [D2] */
 }
 
 static void settle(struct oi_thread *t, struct work w)
@@ -290,7 +310,7 @@ void oi_death_settle_quietly(struct oi_thread *t)
 static void count_down(struct oi_thread *t)
 {
 	if (t->dying == 1)
-		oi_store_release(&t->n_deaths, t->n_deaths + 1);
+		note_end(t);
 	oi_store_release(&t->dying, t->dying - 1); /* [D1] */
 }
 

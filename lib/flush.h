@@ -6,18 +6,19 @@
 
 struct oi_thread;
 
-/*
- * Merges and handed-over deaths, done on this thread; waits for other threads' deaths unless a finalizer or a watch holds
- * them up.
- */
-void oi_flush_quick(struct oi_thread *t);
+/* Outside the gate and outside any death: returns when all that was dead at the call, and what died of it, is gone. */
+void oi_flush(struct oi_thread *t);
+/* The same for a collection: what a callback on another thread keeps from being gone is not waited for for ever. */
+void oi_flush_patiently(struct oi_thread *t);
+
 /* Does something dead wait in a queue? In manual mode the sets there do so for good. */
 bool oi_flush_any_waiting(void);
-/* The waiting alone. */
-void oi_flush_await(struct oi_thread *t);
-/* No other thread is carrying out deaths, but for those in a finalizer or a watch. */
-bool oi_flush_all_quiet(struct oi_thread *self);
-/* That and everything else: sets, running finalizers. */
-void oi_flush(struct oi_thread *t);
+/* Is another thread at something that was in one? */
+bool oi_flush_any_serving(const struct oi_thread *self);
+
+/* The thread leaves, in the middle of a flush perhaps. */
+void oi_flush_leave(struct oi_thread *t);
+/* In the child of a fork: the thread that was at a flush may be gone. */
+void oi_flush_fork_child(struct oi_thread *self);
 
 #endif

@@ -16,6 +16,7 @@
  *   collect.c     its lock, n_holding_off      free, unless this thread has it; as often as this thread keeps others away
  *                 trial                        used in stops only
  *   events.c      delivering                   this thread alone, if it forks inside a listener
+ *   flush.c       leader, since                nobody flushes, unless this thread does
  *   full.c        its lock, pass               free, unless this thread has it; oi_full_inherit
  *   candidate.c   walking, commit, flags       likewise
  *   beside.c      maps, ring                   likewise
@@ -153,6 +154,7 @@ static void in_child(void)
 	oi_threads_fork_child(oi_self);
 	oi_pace_fork_child();
 	oi_world_fork_child();
+	oi_flush_fork_child(oi_self);
 	oi_full_inherit();
 	inherit(); /* before the world starts: pages may go back */
 	ask_for_threads();

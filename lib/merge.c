@@ -30,6 +30,7 @@
 #include "merge.h"
 
 #include <sched.h>
+#include <string.h>
 
 #include "background.h"
 #include "candidate.h"
@@ -41,6 +42,7 @@
 #include "perturb.h"
 #include "pile.h"
 #include "stray.h"
+#include "ticket.h"
 #include "type.h"
 
 #define DRAIN_AT 64
@@ -119,7 +121,7 @@ static void merge_child(void *child, void *arg)
 		return;
 	a->budget--;
 	if (unlikely(merge(h, 0)))
-		oi_pile_hand_over(h); /* between a foreign release and its queueing: count.c, release_published */
+		oi_pile_hand_over(h, OI_STAMP_OLD); /* between a foreign release, in an old loop perhaps, and its queueing: count.c */
 	else if (oi_shared_count(oi_load_relaxed(&h->shared)) == 1 && a->n < AHEAD) /* recheck: a guess at what dies */
 		a->todo[a->n++] = h;
 }
@@ -161,8 +163,10 @@ bool oi_merge_queue(struct oi_thread *t, struct oi_header *h)
 		unlock(q);
 		return merge(h, 1);
 	}
-	bool queued = oi_vector_push(&q->objects, h);
-	size_t n = q->objects.n;
+	bool old = oi_hand_is_old(t), queued = oi_vector_push(old ? &q->old : &q->objects, h);
+	if (old && queued)
+		oi_add_acq_rel(&q->n_old, 1u); /* [D1] */
+	size_t n = q->objects.n + q->old.n;
 	oi_store_relaxed(&q->n, (uint32_t)n);
 	unlock(q);
 	t->queued_merges = true;
@@ -178,23 +182,42 @@ bool oi_merge_queue(struct oi_thread *t, struct oi_header *h)
 void oi_merge_stray(struct oi_header *h)
 {
 	if (merge(h, 1))
-		oi_pile_hand_over(h);
-}
-
-/* Takes up to @max objects out of a queue. */
-static size_t take(struct oi_merge_queue *q, void **out, size_t max)
-{
-	lock(q);
-	size_t n = q->objects.n < max ? q->objects.n : max;
-	q->objects.n -= n;
-	for (size_t i = 0; i < n; i++)
-		out[i] = q->objects.data[q->objects.n + i];
-	oi_store_relaxed(&q->n, (uint32_t)q->objects.n);
-	unlock(q);
-	return n;
+		oi_pile_hand_over(h, OI_STAMP_OLD);
 }
 
 #define TAKE 64
+
+/* What has been taken out of a queue at once. */
+struct taken {
+	void *h[TAKE];
+	size_t n;
+	bool old; /* all of it: a flush waits until it is handed over */
+};
+
+static bool take(struct oi_merge_queue *q, struct taken *out)
+{
+	lock(q);
+	out->old = q->old.n;
+	struct oi_vector *v = out->old ? &q->old : &q->objects;
+	out->n = v->n < TAKE ? v->n : TAKE;
+	v->n -= out->n;
+	memcpy(out->h, v->data + v->n, out->n * sizeof *v->data);
+	oi_store_relaxed(&q->n, (uint32_t)(q->objects.n + q->old.n));
+	unlock(q);
+	return out->n != 0;
+}
+
+/* What died of it is where flush sees it. */
+static void done(struct oi_merge_queue *q, const struct taken *taken)
+{
+	if (unlikely(taken->old))
+		oi_sub_acq_rel(&q->n_old, (uint32_t)taken->n); /* [D1] */
+}
+
+static void pass_on(struct oi_header *h, const struct taken *taken)
+{
+	oi_pile_hand_over(h, taken->old ? OI_STAMP_OLD : OI_STAMP_NEW);
+}
 
 /* Something is left: the owner's next operation goes on. */
 static bool ask_for_more(struct oi_thread *t)
@@ -207,68 +230,85 @@ static bool ask_for_more(struct oi_thread *t)
 
 bool oi_merge_drain_own(struct oi_thread *t)
 {
-	void *h[TAKE];
-	size_t n = take(&t->merges, h, TAKE), n_dead = 0;
-	for (size_t i = 0; i < n; i++)
-		if (merge(h[i], 1))
-			h[n_dead++] = h[i];
+	struct taken taken;
+	size_t n_dead = 0;
+	if (!take(&t->merges, &taken))
+		return false;
+	for (size_t i = 0; i < taken.n; i++)
+		if (merge(taken.h[i], 1))
+			taken.h[n_dead++] = taken.h[i];
+	for (; taken.old && n_dead; n_dead--) /* else all that this thread is at would become old */
+		pass_on(taken.h[n_dead - 1], &taken);
 	if (n_dead)
-		oi_death_quietly(t, h, n_dead);
+		oi_death_quietly(t, taken.h, n_dead);
+	done(&t->merges, &taken);
 	return ask_for_more(t);
 }
 
 /* True: @h is among them, and dead. */
-static bool merge_taken(void **queued, size_t n, struct oi_header *h)
+static bool merge_taken(const struct taken *taken, struct oi_header *h)
 {
 	bool dead = false;
-	for (size_t i = 0; i < n; i++) {
-		if (!merge(queued[i], 1))
+	for (size_t i = 0; i < taken->n; i++) {
+		if (!merge(taken->h[i], 1))
 			continue;
-		if (queued[i] == h)
+		if (taken->h[i] == h)
 			dead = true;
 		else
-			oi_pile_hand_over(queued[i]);
+			pass_on(taken->h[i], taken);
 	}
 	return dead;
 }
 
 bool oi_merge_recover(struct oi_thread *t, struct oi_header *h)
 {
-	void *queued[TAKE];
-	size_t n = 1;
+	struct taken taken;
 	bool dead = false;
-	for (size_t left = OI_MERGE_SLICE; !dead && n && left; left -= TAKE) {
-		n = take(&t->merges, queued, TAKE);
-		dead = merge_taken(queued, n, h);
+	for (size_t left = OI_MERGE_SLICE; !dead && left && take(&t->merges, &taken); left -= TAKE) {
+		dead = merge_taken(&taken, h);
+		done(&t->merges, &taken);
 	}
 	ask_for_more(t);
 	return dead;
 }
 
+/* Merges what has been taken, and ahead, up to a slice; returns how many. */
+static size_t merge_for(struct oi_thread *t, const struct taken *taken, size_t n_before)
+{
+	size_t n = n_before + taken->n;
+	for (size_t i = 0; i < taken->n; i++) {
+		if (!merge(taken->h[i], 1))
+			continue;
+		if (n < OI_MERGE_SLICE)
+			n += oi_merge_ahead(t, taken->h[i], OI_MERGE_SLICE - n);
+		pass_on(taken->h[i], taken);
+	}
+	return n;
+}
+
 /* On behalf of @t, which is kept out of its gate: a slice. The deaths are the reaper's. */
 static void drain_for(struct oi_thread *t, void *arg)
 {
-	void *h[TAKE];
-	size_t n = 1;
+	struct taken taken;
 	(void)arg;
 	oi_point("drain");
-	for (size_t done = 0; n && done < OI_MERGE_SLICE; done += n) {
-		n = take(&t->merges, h, TAKE);
-		for (size_t i = 0; i < n; i++) {
-			if (!merge(h[i], 1))
-				continue;
-			if (done < OI_MERGE_SLICE)
-				done += oi_merge_ahead(t, h[i], OI_MERGE_SLICE - done);
-			oi_pile_hand_over(h[i]);
-		}
+	for (size_t n = 0; n < OI_MERGE_SLICE && take(&t->merges, &taken);) {
+		n = merge_for(t, &taken, n);
+		done(&t->merges, &taken);
 	}
+}
+
+static void free_queue(struct oi_thread *t)
+{
+	oi_vector_free(&t->merges.objects);
+	oi_vector_free(&t->merges.old);
 }
 
 void oi_merge_inherit(struct oi_thread *t)
 {
 	while (t->merges.n)
 		drain_for(t, NULL);
-	oi_vector_free(&t->merges.objects);
+	free_queue(t);
 }
 
 /* False: it is inside its gate. */
@@ -310,6 +350,33 @@ bool oi_merge_drain_all(void)
 	return left;
 }
 
+/* For want of memory some may stay what they were. */
+static void make_old(struct oi_merge_queue *q)
+{
+	struct oi_vector none = q->old;
+	size_t n = q->old.n;
+	if (!n) {
+		q->old = q->objects;
+		q->objects = none;
+	}
+	while (q->objects.n && oi_vector_push(&q->old, q->objects.data[q->objects.n - 1]))
+		q->objects.n--;
+	oi_add_acq_rel(&q->n_old, (uint32_t)(q->old.n - n)); /* [D1] */
+}
+
+/* The registry lock: no stop finds the lock of a queue taken. */
+void oi_merge_make_old(void)
+{
+	struct oi_thread *t;
+	oi_registry_lock();
+	for (size_t i = 0; (t = oi_thread_record(i)); i++) {
+		lock(&t->merges);
+		make_old(&t->merges);
+		unlock(&t->merges);
+	}
+	oi_registry_unlock();
+}
+
 bool oi_merge_any(void)
 {
 	struct oi_thread *t;
@@ -319,12 +386,21 @@ bool oi_merge_any(void)
 	return false;
 }
 
+bool oi_merge_any_old(void)
+{
+	struct oi_thread *t;
+	for (size_t i = 0; (t = oi_thread_record(i)); i++)
+		if (oi_load_acquire(&t->merges.n_old)) /* [D1] */
+			return true;
+	return false;
+}
+
 static void merge_page(struct oi_thread *t, struct oi_page *p)
 {
 	for (uint32_t i = 0; i < p->bump; i++) {
 		struct oi_header *h = oi_block_at(p, i);
 		if (oi_owner_of(h) == t->key && merge(h, 0)) /* owner */
-			oi_pile_hand_over(h); /* as in merge_child */
+			oi_pile_hand_over(h, OI_STAMP_OLD); /* as in merge_child */
 	}
 }
 
@@ -355,7 +431,7 @@ void oi_merge_leave(struct oi_thread *t)
 		oi_gate_enter(t);
 	}
 	lock(&t->merges); /* whoever seizes this thread may be looking */
-	oi_vector_free(&t->merges.objects);
+	free_queue(t);
 	unlock(&t->merges);
 	oi_gate_leave(t);
 }

@@ -25,6 +25,9 @@ bool oi_merge_drain_all(void);
  */
 bool oi_merge_recover(struct oi_thread *t, struct oi_header *h);
 bool oi_merge_any(void);
+/* A flush begins: all that is in a queue is old (ticket.h). Is any of it left, or not handed over yet? */
+void oi_merge_make_old(void);
+bool oi_merge_any_old(void);
 /*
  * Merges the objects below @h, which is dead, as far as they look like dying with it and @owner owns them. Caller: as for a
  * merge, the owner inside its gate or whoever keeps it outside. @h still has all its references: its slots are followed, and

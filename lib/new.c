@@ -65,6 +65,17 @@ static struct oi_header *try_new(struct oi_thread *t, const struct order *o)
 	return h;
 }
 
+#define AWAIT_MEMORY 100 /* naps */
+
+/* Inside the gate, which it leaves and enters again. */
+static bool await_memory(struct oi_thread *t)
+{
+	oi_gate_leave(t);
+	bool waited = oi_collect_await_memory(t);
+	oi_gate_enter(t);
+	return waited;
+}
+
 /* No memory: a full collection may make some, where the caller can wait for one. */
 static OI_NOINLINE struct oi_header *new_after_collection(struct oi_thread *t, const struct order *o)
 {
@@ -74,6 +85,8 @@ static OI_NOINLINE struct oi_header *new_after_collection(struct oi_thread *t, c
 		oi_collect_for_memory(t);
 		oi_gate_enter(t);
 		h = try_new(t, o);
+		for (int n = 0; !h && n < AWAIT_MEMORY && await_memory(t); n++)
+			h = try_new(t, o);
 	}
 	if (!h)
 		errno = ENOMEM;

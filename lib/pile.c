@@ -9,9 +9,11 @@
  *
  * Who changes deaths.waiting: its thread, inside the gate or while dying is not zero; or who keeps it out of its gate, and finds that it
  * is not dying. A thread raises dying before it pushes or pops, and passes its gate in between: so one of the two sees the other.
- * [D1] What waits is looked at by flush like a queue: it counts as served while it is worked off.
+ * [D1] What waits is looked at by flush like a queue: it counts as served while it is worked off. deaths.stamp before waiting.
  */
 #include "pile.h"
+
+#include <string.h>
 
 #include "background.h"
 #include "death.h"
@@ -19,26 +21,61 @@
 #include "lock.h"
 #include "merge.h"
 #include "stray.h"
+#include "ticket.h"
 
-static struct oi_vector reapers; /* frames, as on a thread's stack */
+/* The reaper's: first in, first out, so that what callbacks make more of keeps nothing waiting. Under the lock. */
+static struct fifo {
+	struct oi_vector frames; /* as on a thread's stack */
+	size_t first;
+} reapers[2]; /* [1]: what is old, Note [TICKET] */
 
-/* Under the lock. */
-static void hand_over_locked(struct oi_header *h, size_t cursor)
+static bool is_empty(const struct fifo *f)
 {
-	if (unlikely(!oi_pile_push(&reapers, h, cursor)))
+	return f->first == f->frames.n;
+}
+
+static void put(struct fifo *f, struct oi_header *h, size_t cursor)
+{
+	if (unlikely(!oi_pile_push(&f->frames, h, cursor)))
 		oi_stray_add(h, OI_STRAY_DEATH);
 }
 
-static void hand_over_frame(struct oi_header *h, size_t cursor)
+/* The place of what has been taken is used again, when that is more than half. */
+static void close_up(struct fifo *f)
+{
+	struct oi_vector *v = &f->frames;
+	if (is_empty(f)) {
+		oi_vector_trim(v, 4096);
+	} else if (f->first > v->n / 2 && f->first > 1024) {
+		memmove(v->data, v->data + f->first, (v->n - f->first) * sizeof *v->data);
+		v->n -= f->first;
+	} else {
+		return;
+	}
+	f->first = 0;
+}
+
+/* Up to @n frames onto a stack; returns how many. */
+static size_t take(struct fifo *f, struct oi_vector *stack, size_t n)
+{
+	size_t taken = 0;
+	for (; taken < n && !is_empty(f); taken++, f->first += 2)
+		if (!oi_pile_push(stack, f->frames.data[f->first], (size_t)f->frames.data[f->first + 1]))
+			break;
+	close_up(f);
+	return taken;
+}
+
+static void hand_over_frame(struct oi_header *h, size_t cursor, uint64_t stamp)
 {
 	oi_lock(OI_LOCK_PILE);
-	hand_over_locked(h, cursor);
+	put(&reapers[oi_is_old(stamp)], h, cursor);
 	oi_unlock(OI_LOCK_PILE);
 }
 
-void oi_pile_hand_over(struct oi_header *h)
+void oi_pile_hand_over(struct oi_header *h, uint64_t stamp)
 {
-	hand_over_frame(h, 0);
+	hand_over_frame(h, 0, stamp);
 	oi_background_reap();
 }
 
@@ -52,8 +89,15 @@ static void merge_ahead_of(struct oi_thread *t, struct oi_header *h, size_t curs
 void oi_pile_pass_on(struct oi_thread *t, struct oi_header *h, size_t cursor)
 {
 	merge_ahead_of(t, h, cursor);
-	hand_over_frame(h, cursor);
+	hand_over_frame(h, cursor, t->stamp);
 	oi_background_reap();
+}
+
+/* The stamp of all that is on the thread's stack. */
+static uint64_t oldest(const struct oi_thread *t)
+{
+	uint64_t stamp = t->dying ? t->stamp : OI_STAMP_NEW;
+	return t->deaths.waiting && t->deaths.stamp < stamp ? t->deaths.stamp : stamp;
 }
 
 /* All frames of the thread at once: the child of a fork finds each either there or here. */
@@ -61,8 +105,9 @@ static void hand_over_frames(struct oi_thread *t)
 {
 	struct oi_vector *v = &t->deaths.frames;
 	oi_lock(OI_LOCK_PILE);
+	struct fifo *f = &reapers[oi_is_old(oldest(t))];
 	for (size_t i = 0; i < v->n; i += 2)
-		hand_over_locked(v->data[i], (size_t)v->data[i + 1]);
+		put(f, v->data[i], (size_t)v->data[i + 1]);
 	oi_vector_trim(v, 4096);
 	oi_store_release(&t->deaths.waiting, (size_t)0); /* [D1] */
 	oi_unlock(OI_LOCK_PILE);
@@ -89,7 +134,8 @@ void oi_pile_keep(struct oi_thread *t)
 {
 	size_t cursor;
 	struct oi_header *h = top(t, &cursor);
-	if (!cursor && oi_dies_inside(oi_described(h), oi_flags(h)) && !t->internal && !t->pin_depth) {
+	if (!cursor && oi_dies_inside(oi_described(h), oi_flags(h)) && !t->internal && !t->thorough && !t->pin_depth) {
+		oi_store_relaxed(&t->deaths.stamp, oldest(t)); /* [D1] */
 		oi_store_release(&t->deaths.waiting, t->deaths.frames.n); /* [D1] */
 		oi_background_tick();
 	} else {
@@ -99,6 +145,7 @@ void oi_pile_keep(struct oi_thread *t)
 
 void oi_pile_take_back(struct oi_thread *t)
 {
+	oi_hand_takes(t, t->deaths.stamp);
 	oi_store_release(&t->deaths.waiting, (size_t)0); /* [D1] */
 }
 
@@ -115,10 +162,10 @@ static void leave_for(struct oi_thread *t, void *arg)
 }
 
 /* True: not now. */
-static bool collect_from(struct oi_thread *t, bool all)
+static bool collect_from(struct oi_thread *t, bool at_once)
 {
 	uint32_t n = oi_load_acquire(&t->n_served);
-	if (!all && n != t->deaths.n_served) {
+	if (!at_once && n != t->deaths.n_served) {
 		t->deaths.n_served = n;
 		return true;
 	}
@@ -128,67 +175,84 @@ static bool collect_from(struct oi_thread *t, bool all)
 	return !seized;
 }
 
-bool oi_pile_collect(bool all)
+static bool has_waiting(const struct oi_thread *t, bool old)
+{
+	return oi_load_acquire(&t->deaths.waiting) && (!old || oi_is_old(oi_load_relaxed(&t->deaths.stamp))); /* [D1] */
+}
+
+bool oi_pile_collect(bool old)
 {
 	bool again = false;
 	struct oi_thread *t;
 	for (size_t i = 0; (t = oi_thread_record(i)); i++)
-		if (t != oi_self && oi_load_acquire(&t->deaths.waiting) && collect_from(t, all)) /* [D1] */
+		if (t != oi_self && has_waiting(t, old) && collect_from(t, old))
 			again = true;
 	return again;
 }
 
-static bool any_waiting(void)
+void oi_pile_make_old(void)
 {
-	struct oi_thread *t;
-	for (size_t i = 0; (t = oi_thread_record(i)); i++)
-		if (oi_load_acquire(&t->deaths.waiting)) /* [D1] */
-			return true;
-	return false;
+	oi_lock(OI_LOCK_PILE);
+	struct fifo none = reapers[1];
+	if (is_empty(&none)) {
+		reapers[1] = reapers[0];
+		reapers[0] = none;
+	}
+	for (; !is_empty(&reapers[0]); reapers[0].first += 2)
+		put(&reapers[1], reapers[0].frames.data[reapers[0].first], (size_t)reapers[0].frames.data[reapers[0].first + 1]);
+	close_up(&reapers[0]);
+	oi_unlock(OI_LOCK_PILE);
 }
 
 bool oi_pile_any(void)
 {
+	struct oi_thread *t;
 	oi_lock(OI_LOCK_PILE);
-	bool any = reapers.n || any_waiting();
+	bool any = !is_empty(&reapers[0]) || !is_empty(&reapers[1]);
+	for (size_t i = 0; !any && (t = oi_thread_record(i)); i++)
+		any = has_waiting(t, false);
 	oi_unlock(OI_LOCK_PILE);
 	return any;
 }
 
-/* Frames are taken, and what is left of them handed over, under the lock while the thread counts as serving. */
-bool oi_pile_all_served(void)
+/* Threads' first: what they hand over is in the other when it is here no more. */
+bool oi_pile_any_old(void)
 {
 	struct oi_thread *t;
+	bool any = false;
 	oi_lock(OI_LOCK_PILE);
-	bool idle = !reapers.n && !any_waiting();
-	for (size_t i = 0; idle && (t = oi_thread_record(i)); i++)
-		if (t != oi_self && !oi_load_relaxed(&t->dead) && oi_load_acquire(&t->serving)) /* [D1] */
-			idle = false;
+	for (size_t i = 0; !any && (t = oi_thread_record(i)); i++)
+		any = has_waiting(t, true);
+	any |= !is_empty(&reapers[1]);
 	oi_unlock(OI_LOCK_PILE);
-	return idle;
+	return any;
 }
 
-bool oi_pile_serve(struct oi_thread *t)
+/* Inside the gate, under the lock, serving. */
+static size_t take_some(struct oi_thread *t, struct fifo *f, bool own)
+{
+	if (own)
+		oi_pile_take_back(t);
+	if (f == &reapers[1])
+		oi_hand_takes(t, OI_STAMP_OLD);
+	return own + (f ? take(f, &t->deaths.frames, 64) : 0);
+}
+
+bool oi_pile_serve(struct oi_thread *t, bool only_old)
 {
 	size_t n = 0;
 	oi_gate_enter(t); /* a fork must not find the stack while it is moved */
 	oi_lock(OI_LOCK_PILE);
-	if (t->deaths.waiting && !t->dying) {
-		oi_pile_take_back(t);
-		n = 1;
-	}
-	for (; n < 64 && reapers.n; n++) {
-		if (!oi_pile_push(&t->deaths.frames, reapers.data[reapers.n - 2], (size_t)reapers.data[reapers.n - 1]))
-			break;
-		reapers.n -= 2;
-	}
-	if (!reapers.n)
-		oi_vector_trim(&reapers, 4096);
-	if (n)
+	bool own = t->deaths.waiting && !t->dying;
+	struct fifo *f = !is_empty(&reapers[1]) ? &reapers[1] : !only_old && !is_empty(&reapers[0]) ? &reapers[0] : NULL;
+	bool any = own || f;
+	if (any) {
 		oi_serve_begin(t); /* under the lock */
+		n = take_some(t, f, own);
+	}
 	oi_unlock(OI_LOCK_PILE);
 	oi_gate_leave(t);
-	if (n)
+	if (any)
 		oi_serve_end(t);
 	return n != 0;
 }
@@ -196,7 +260,7 @@ bool oi_pile_serve(struct oi_thread *t)
 void oi_pile_inherit(struct oi_thread *t)
 {
 	if (t->hand)
-		hand_over_frame(t->hand, t->hand_cursor);
+		hand_over_frame(t->hand, t->hand_cursor, t->stamp);
 	t->hand = NULL;
 	hand_over_frames(t);
 	oi_vector_free(&t->deaths.frames);
@@ -204,5 +268,8 @@ void oi_pile_inherit(struct oi_thread *t)
 
 void oi_pile_drop(void)
 {
-	oi_vector_free(&reapers);
+	for (int i = 0; i < 2; i++) {
+		oi_vector_free(&reapers[i].frames);
+		reapers[i].first = 0;
+	}
 }

@@ -43,21 +43,22 @@ void oi_pile_take_back(struct oi_thread *t);
 /* Inside the gate. What waits goes to the reaper, unless the thread is at a death, or waits in this very moment for that. */
 void oi_pile_leave(struct oi_thread *t);
 /*
- * The reaper gets the piles of other threads that are not getting on with them; with @all, of all. True: again later, since a thread is
- * getting on, or in the middle of an operation: it is asked to do it at its next.
+ * The reaper gets the piles of other threads that are not getting on with them; with @old, those that are old (ticket.h), whether
+ * or not. True: again later, since a thread is getting on, or in the middle of an operation: it is asked to do it at its next.
  */
-bool oi_pile_collect(bool all);
+bool oi_pile_collect(bool old);
 
 /* ---- the reaper's ---- */
 
-/* From anywhere. */
-void oi_pile_hand_over(struct oi_header *h);
+/* From anywhere. @stamp: of what it died of, or when (ticket.h). */
+void oi_pile_hand_over(struct oi_header *h, uint64_t stamp);
 /* Inside the gate: one that has been taken off the thread's stack, with how far it is. */
 void oi_pile_pass_on(struct oi_thread *t, struct oi_header *h, size_t cursor);
 /* The reaper, or a thread that flushes: what waits in its own pile, and some of this; false if there was nothing. */
-bool oi_pile_serve(struct oi_thread *t);
-/* Nothing is in any pile, or taken out of one and being worked on by another thread. */
-bool oi_pile_all_served(void);
+bool oi_pile_serve(struct oi_thread *t, bool only_old);
+/* A flush begins: all that is in there is old. Is any of it left, or in a thread's own pile? */
+void oi_pile_make_old(void);
+bool oi_pile_any_old(void);
 bool oi_pile_any(void);
 
 /* A thread that vanished in a fork: what it had not dismantled yet goes to the reaper. */

@@ -39,6 +39,7 @@
 #include "set.h"
 #include "sized.h"
 #include "threads.h"
+#include "ticket.h"
 #include "type.h"
 #include "vector.h"
 #include "watch.h"
@@ -287,7 +288,7 @@ static void shut_down(struct oi_thread *t, ouro_report *report)
 	oi_debug_shutdown();
 	oi_flush(t);
 	size_t budget = SIZE_MAX;
-	while (oi_set_serve(t, &budget)) /* manual mode */
+	while (oi_set_serve(t, &budget, OI_STAMP_NEW)) /* manual mode */
 		;
 	oi_collect_everything(t);
 	oi_background_stop();

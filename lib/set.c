@@ -31,6 +31,7 @@
 #include "merge.h"
 #include "os.h"
 #include "pace.h"
+#include "ticket.h"
 #include "type.h"
 #include "watch.h"
 #include "weak.h"
@@ -208,7 +209,7 @@ static bool is_small(const struct oi_set *s)
 
 static bool check_resurrection(struct oi_thread *t, struct oi_set *s)
 {
-	return is_small(s) ? check_stopped(s) : oi_full_resurrect(t, s);
+	return is_small(s) || oi_full_is_mine() ? check_stopped(s) : oi_full_resurrect(t, s);
 }
 
 /* Nothing may be destroyed on a guess, so this waits for memory if it must. */
@@ -397,13 +398,26 @@ bool oi_set_work(struct oi_thread *t, struct oi_set *s, size_t *budget, size_t *
 static CDS_LIST_HEAD(queue);
 static uint32_t n_queued;
 
-void oi_set_queue(struct oi_thread *t, struct oi_set *s)
+/* From the hand of @t. Under the lock it changes hands: a fork sees it in one place. */
+static void queue_from(struct oi_thread *t, struct oi_set *s, struct cds_list_head *before)
 {
 	oi_lock(OI_LOCK_SETS);
-	cds_list_add_tail(&s->link, &queue);
+	s->stamp = t->stamp;
+	cds_list_add_tail(&s->link, before ? before : queue.next);
 	oi_store_relaxed(&n_queued, n_queued + 1);
 	t->hand_set = s->outer;
 	oi_unlock(OI_LOCK_SETS);
+}
+
+void oi_set_queue(struct oi_thread *t, struct oi_set *s)
+{
+	queue_from(t, s, &queue);
+}
+
+/* An unfinished set goes back to where it was. */
+static void queue_first(struct oi_thread *t, struct oi_set *s)
+{
+	queue_from(t, s, NULL);
 }
 
 bool oi_set_any_queued(void)
@@ -411,27 +425,41 @@ bool oi_set_any_queued(void)
 	return oi_load_relaxed(&n_queued) != 0; /* recheck */
 }
 
-/* An unfinished set goes back to where it was. Under the lock it changes hands: a fork sees it in one place. */
-static void queue_first(struct oi_thread *t, struct oi_set *s)
+/* Under the lock. */
+static struct oi_set *find_before(uint64_t before)
 {
-	oi_lock(OI_LOCK_SETS);
-	cds_list_add(&s->link, &queue);
-	oi_store_relaxed(&n_queued, n_queued + 1);
-	t->hand_set = s->outer;
-	oi_unlock(OI_LOCK_SETS);
+	for (struct cds_list_head *n = queue.next; n != &queue; n = n->next) {
+		struct oi_set *s = caa_container_of(n, struct oi_set, link);
+		if (s->stamp < before)
+			return s;
+	}
+	return NULL;
 }
 
-bool oi_set_serve(struct oi_thread *t, size_t *budget)
+bool oi_set_any_before(uint64_t before)
 {
-	struct oi_set *s = NULL;
 	oi_lock(OI_LOCK_SETS);
-	if (!cds_list_empty(&queue)) {
-		s = cds_list_first_entry(&queue, struct oi_set, link);
-		cds_list_del(&s->link);
-		oi_set_take_in_hand(t, s); /* under the lock: a fork sees it in the queue, or here */
-		oi_store_relaxed(&n_queued, n_queued - 1);
-		oi_serve_begin(t); /* under the lock */
-	}
+	bool any = find_before(before);
+	oi_unlock(OI_LOCK_SETS);
+	return any;
+}
+
+/* Into the hand of @t, in which it counts as serving. Under the lock: a fork sees it in the queue, or there. */
+static void take_from_queue(struct oi_thread *t, struct oi_set *s)
+{
+	cds_list_del(&s->link);
+	oi_set_take_in_hand(t, s);
+	oi_store_relaxed(&n_queued, n_queued - 1);
+	oi_serve_begin(t);
+	oi_hand_takes(t, s->stamp); /* [TICKET] */
+}
+
+bool oi_set_serve(struct oi_thread *t, size_t *budget, uint64_t before)
+{
+	oi_lock(OI_LOCK_SETS);
+	struct oi_set *s = find_before(before);
+	if (s)
+		take_from_queue(t, s);
 	oi_unlock(OI_LOCK_SETS);
 	if (!s)
 		return false;

@@ -23,6 +23,7 @@ struct oi_set {
 	bool has_callbacks;       /* some member has a finalizer, destroy, clear or a watch */
 	bool finalized;           /* a finalizer ran: members may have been seen from outside */
 	int generation;
+	uint64_t stamp;           /* while it is queued: Note [TICKET] */
 	size_t quantum;           /* so many objects are cleared or destroyed at a time; 0: all */
 	size_t n_dead;            /* the result: unreachable and not resurrected */
 };
@@ -61,8 +62,9 @@ bool oi_set_work(struct oi_thread *t, struct oi_set *s, size_t *budget, size_t *
 
 /* The sets that automatic collections left: for the reaper, or for ouro_run_finalizers. */
 void oi_set_queue(struct oi_thread *t, struct oi_set *s);
-/* Runs the oldest; false: none. The budget as above. */
-bool oi_set_serve(struct oi_thread *t, size_t *budget);
+/* Runs the oldest whose stamp is below @before; false: none. The budget as above. */
+bool oi_set_serve(struct oi_thread *t, size_t *budget, uint64_t before);
+bool oi_set_any_before(uint64_t before);
 bool oi_set_any_queued(void);
 /* A thread that vanished in a fork: the sets it was at are queued again, where it was. */
 void oi_set_inherit(struct oi_thread *t);

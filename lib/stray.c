@@ -6,6 +6,7 @@
 #include "gate.h"
 #include "heap.h"
 #include "merge.h"
+#include "ticket.h"
 
 static uint64_t n_strays;
 
@@ -70,6 +71,7 @@ void oi_stray_serve(void)
 	while (more && oi_stray_any()) {
 		struct oi_thread *t = oi_current();
 		oi_serve_begin(t); /* flush must not miss what is a stray no longer and not yet dead */
+		oi_hand_takes(t, OI_STAMP_OLD);
 		more = serve_one(t);
 		oi_serve_end(t);
 	}

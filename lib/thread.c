@@ -19,6 +19,7 @@
 
 #include "background.h"
 #include "death.h"
+#include "flush.h"
 #include "gate.h"
 #include "holdup.h"
 #include "lock.h"
@@ -122,6 +123,7 @@ static void reset(struct oi_thread *t)
 	oi_store_relaxed(&t->serving, 0);
 	oi_store_relaxed(&t->in_callback, 0);
 	oi_store_relaxed(&t->in_last_call, 0);
+	t->thorough = false;
 	t->tracked_delta = 0;
 	t->late = exiting;
 	memset(t->types, 0, sizeof t->types);
@@ -297,6 +299,7 @@ void oi_thread_reattach(struct oi_thread *t)
 void oi_thread_detach(struct oi_thread *t)
 {
 	if (!(oi_load_acquire(&t->request) & OI_REQUEST_ATTACH)) {
+		oi_flush_leave(t);
 		oi_merge_leave(t);
 		oi_gate_enter(t);
 		oi_pile_leave(t);
@@ -391,6 +394,8 @@ void oi_threads_shut_down(void)
 		oi_vector_free(&t->deaths.frames);
 		oi_store_relaxed(&t->deaths.waiting, (size_t)0); /* nobody looks */
 		oi_vector_free(&t->merges.objects);
+		oi_vector_free(&t->merges.old);
+		oi_store_relaxed(&t->merges.n_old, 0u); /* nobody looks */
 		t->n_weak_cache = 0;
 		memset(&t->heap, 0, sizeof t->heap);
 		oi_heap_init(&t->heap);

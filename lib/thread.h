@@ -40,6 +40,7 @@ struct oi_type_cache {
 struct oi_death_stack {
 	struct oi_vector frames; /* pairs: object, cursor */
 	size_t waiting;          /* so many words of it, from the bottom, are not worked off now: pile.c */
+	uint64_t stamp;          /* of what waits: Note [TICKET] */
 	uint32_t n_served;       /* the collector's note: how far the thread was at the last tick */
 };
 
@@ -49,6 +50,8 @@ struct oi_merge_queue {
 	uint32_t n;    /* of objects, to look at without the lock */
 	bool closed;   /* the thread has left */
 	struct oi_vector objects;
+	struct oi_vector old; /* likewise: what a flush waits for, Note [TICKET] */
+	uint32_t n_old;       /* such that are in there, or taken and not merged and handed over yet */
 };
 
 #define OI_NAME 16 /* bytes, with the zero */
@@ -67,12 +70,15 @@ struct oi_thread {
 	uint32_t in_finalizer;
 	uint32_t dying;        /* inside the outermost death loop; read by flush */
 	uint32_t serving;      /* what it does was another thread's or a collection's: raised before that leaves its queue */
+	uint64_t stamp;        /* of that loop: Note [TICKET] */
+	size_t n_dismantled;   /* objects, in it */
 	uint32_t n_served;     /* times it ended; both read by flush */
 	uint32_t n_deaths;     /* outermost death loops ended; read by flush */
+	uint32_t n_callbacks;  /* begun; read by flush */
 	uint32_t in_callback;  /* inside a finalizer, watch, clear or destroy; read by flush */
 	uint32_t in_last_call; /* inside one of the latter two; read by flush */
 	bool queued_merges;    /* it left something in a merge queue; the reaper's own note */
-	bool thorough;         /* the death loop goes on to the end, whatever release_batch says */
+	bool thorough;         /* the death loop goes on, whatever release_batch says, and its rest goes to the reaper */
 	struct oi_tally allocated, freed;
 	uint64_t n_delays, delay_ns, delay_max_ns; /* by the pacing of collections; read by statistics */
 	struct oi_death_stack deaths;
@@ -87,6 +93,9 @@ struct oi_thread {
 
 	/* ---- any thread ---- */
 	struct oi_merge_queue merges;
+
+	uint64_t seen_ns;       /* since when whoever flushes has seen it in the callback of that number */
+	uint32_t seen_callback;
 
 	/* ---- under the registry lock ---- */
 	struct cds_list_head link;

@@ -163,6 +163,7 @@ bool oi_watch_run_one(struct oi_thread *t, struct oi_watch **list)
 	oi_unlock(OI_LOCK_WATCHES);
 	if (!fn)
 		return false;
+	oi_store_release(&t->n_callbacks, t->n_callbacks + 1);
 	oi_store_release(&t->in_callback, t->in_callback + 1);
 	fn(arg);
 	oi_store_release(&t->in_callback, t->in_callback - 1);

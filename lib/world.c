@@ -346,6 +346,13 @@ bool oi_world_seize(struct oi_thread *t, void (*fn)(struct oi_thread *t, void *a
 	return done;
 }
 
+void oi_world_fence(void)
+{
+	oi_registry_lock();
+	publish_requests();
+	oi_registry_unlock();
+}
+
 /* Under the registry lock. */
 static bool epoch_under_way(void)
 {

@@ -53,6 +53,9 @@ uint64_t oi_world_start(struct oi_stop *stop);
  */
 bool oi_world_seize(struct oi_thread *t, void (*fn)(struct oi_thread *t, void *arg), void *arg);
 
+/* A full fence in the middle of whatever the threads do. Outside the gate. */
+void oi_world_fence(void);
+
 /* Grace periods: one is over when every thread has been outside, or passed a safepoint, since it was asked for. */
 /* Ends the one that is under way, if it can without waiting; if none is, and @begin, begins one. Callable inside the gate. */
 void oi_grace_try(bool begin);
