@@ -68,6 +68,12 @@ OI_INLINE void oi_point(const char *point)
 {
 	(void)point;
 }
+OI_INLINE void oi_fail_arm(enum oi_fail kind, unsigned long n, bool forever)
+{
+	(void)kind;
+	(void)n;
+	(void)forever;
+}
 OI_INLINE bool oi_fail(enum oi_fail kind)
 {
 	(void)kind;
