@@ -175,6 +175,15 @@ OI_INLINE void *made(struct oi_thread *t, const struct oi_type_cache *c, struct 
 	return oi_object_of(h);
 }
 
+/* Of a type that the thread does not know by its address alone: new to it, or one of a plugin. */
+static OI_NOINLINE void *make_other(struct oi_thread *t, const struct oi_type_cache *c, const ouro_type *type)
+{
+	struct oi_page *p = t->heap.bin[c->bin].current;
+	if (!oi_type_is_unloadable(c, type) || !p || !p->free || (size_t)c->bytes - 1 >= QUICK_MAX)
+		return make(t, type, 0);
+	return made(t, c, oi_block_take(p, c->bytes, c->tracked), c->bin);
+}
+
 static OI_NOINLINE void *make_larger(struct oi_thread *t, const struct oi_type_cache *c, struct oi_page *p)
 {
 	if (unlikely(!c->bytes)) /* not of one size */
@@ -191,7 +200,9 @@ void *ouro_new(const ouro_type *type)
 	const struct oi_type_cache *c = oi_type_cached(t, type);
 	struct oi_page *p = t->heap.bin[c->bin].current;
 	size_t bytes = c->bytes;
-	if (unlikely(c->type != type) || unlikely(!p) || unlikely(!p->free))
+	if (unlikely(c->type != type))
+		return make_other(t, c, type);
+	if (unlikely(!p) || unlikely(!p->free))
 		return make(t, type, 0);
 	if (bytes - 1 >= QUICK_MAX)
 		return make_larger(t, c, p);

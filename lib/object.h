@@ -48,7 +48,7 @@ _Static_assert(offsetof(struct oi_header, own) == 6 && offsetof(struct oi_header
  * address of 48 bits so that local has 32: a load forwarded from a store of 16 bits takes 3 ns, of 32 bits 1.5.
  */
 struct oi_type {
-	const ouro_type *type;
+	const ouro_type *type; /* a copy: the program's may be gone, with the plugin it lay in (typebook.c) */
 	uint32_t next;  /* in its hash chain: type.c */
 	uint32_t bytes; /* of the block without items */
 	uint8_t bin;    /* OI_BIN_LARGE or an index into oi_heap.bin */
@@ -56,12 +56,14 @@ struct oi_type {
 	bool silent : 1;  /* no callbacks, no weak cells: nothing to be called or emptied when one dies */
 	bool simple : 1;  /* nor slots in items: dies without leaving the gate */
 	bool flat : 1;    /* all its references are in the slots of the fixed part */
+	bool stays : 1;   /* the program's own lies where nothing is unloaded */
 	uint8_t n_slots; /* of the fixed part; OI_SLOTS_MANY: look at the type */
 	uint16_t slot[6]; /* their offsets, in words */
 } __attribute__((aligned(32)));
 #define OI_TYPES_MAX 65536
 #define OI_SLOTS_MANY 255
 extern struct oi_type oi_types[OI_TYPES_MAX] __attribute__((aligned(OI_LINE))) OI_HIDDEN; /* 0: none */
+extern const ouro_type *oi_type_given[OI_TYPES_MAX] OI_HIDDEN; /* by the program; nothing is read there but in ouro_new */
 
 enum {
 	OI_OWN_MERGED = 0,

@@ -1,10 +1,9 @@
-/* type.c - checking types once per thread, their numbers, and the cells they declare. */
+/* type.c - checking types, and walking what they declare: items, references, cells. */
 #include "type.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include "heap.h"
 
 static bool fields_fit(const ouro_fields *f, size_t size, size_t unit)
 {
@@ -35,94 +34,6 @@ int oi_type_check(const ouro_type *type)
 	if ((type->item_slots.n || type->item_weaks.n) && (type->size % sizeof(void *) || type->item_size % sizeof(void *)))
 		return EINVAL;
 	return 0;
-}
-
-/* ---- numbers ---- */
-
-#define CHAINS 1024
-
-struct oi_type oi_types[OI_TYPES_MAX];
-static uint32_t n_types = 1;
-static uint32_t chain[CHAINS]; /* heads, by the hash of the address; types are only ever put in front */
-
-static uint32_t *chain_of(const ouro_type *type)
-{
-	return &chain[((uintptr_t)type >> 4) * UINT64_C(0x9e3779b97f4a7c15) >> 54];
-}
-
-/* The offsets of the slots one by one, if they are few and not far apart. */
-static void describe_slots(struct oi_type *d)
-{
-	const ouro_fields *f = &d->type->slots;
-	for (uint32_t i = 0; i < f->n; i++)
-		for (uint32_t k = 0; k < f->field[i].count; k++) {
-			size_t word = f->field[i].offset / sizeof(void *) + k;
-			if (d->n_slots == sizeof d->slot / sizeof *d->slot || word > UINT16_MAX) {
-				d->n_slots = OI_SLOTS_MANY;
-				return;
-			}
-			d->slot[d->n_slots++] = (uint16_t)word;
-		}
-}
-
-static struct oi_type describe(const ouro_type *type)
-{
-	struct oi_type d = { .type = type, .tracked = oi_type_tracked(type), .bin = OI_BIN_LARGE };
-	size_t bytes;
-	if (!__builtin_add_overflow(type->size, sizeof(struct oi_header) + (type->item_size ? sizeof(size_t) : 0), &bytes) &&
-	    bytes <= OI_BLOCK_MAX) {
-		d.bin = (uint8_t)oi_bin_of(bytes, d.tracked);
-		d.bytes = (uint32_t)bytes;
-	}
-	d.silent = !oi_type_has_callbacks(type) && !type->weaks.n && !type->item_weaks.n;
-	d.simple = d.silent && !type->item_slots.n;
-	d.flat = !type->item_slots.n && !type->traverse;
-	describe_slots(&d);
-	return d;
-}
-
-/* A type whose address was that of another one before, in a shared object since closed, gets a number of its own. */
-static bool same(const struct oi_type *a, const struct oi_type *b)
-{
-	return a->type == b->type && a->bytes == b->bytes && a->bin == b->bin && a->tracked == b->tracked &&
-	       a->silent == b->silent && a->simple == b->simple && a->flat == b->flat && a->n_slots == b->n_slots &&
-	       !memcmp(a->slot, b->slot, sizeof a->slot);
-}
-
-/* Two threads that come with a new type at the same time give it two numbers, which is harmless: no lock to fork under. */
-static uint32_t number_of(const struct oi_type *d)
-{
-	uint32_t *head = chain_of(d->type), first = oi_load_acquire(head); /* [T2] */
-	for (uint32_t i = first; i; i = oi_types[i].next)
-		if (same(&oi_types[i], d))
-			return i;
-	uint32_t number = oi_add_relaxed(&n_types, 1u); /* count */
-	if (number >= OI_TYPES_MAX) {
-		oi_store_relaxed(&n_types, (uint32_t)OI_TYPES_MAX);
-		return 0;
-	}
-	oi_types[number] = *d;
-	do
-		oi_types[number].next = first;
-	while (!oi_cas(head, &first, number)); /* [T2] release: the description before its number */
-	return number;
-}
-
-uint32_t oi_type_learn(struct oi_thread *t, const ouro_type *type)
-{
-	if (oi_type_check(type)) {
-		errno = EINVAL;
-		return 0;
-	}
-	struct oi_type d = describe(type);
-	uint32_t number = number_of(&d);
-	if (!number)
-		errno = ENOMEM;
-	else
-		*oi_type_cached(t, type) = (struct oi_type_cache){
-			type, number, d.bin == OI_BIN_LARGE || type->item_size ? 0 : (uint16_t)d.bytes, d.bin, d.tracked,
-		};
-	return number;
 }
 
 /* ---- items and cells ---- */
@@ -187,5 +98,5 @@ void ouro_visit(ouro_visitor *v, void *child)
 
 const ouro_type *ouro_typeof(const void *obj)
 {
-	return obj ? oi_type_of(oi_header_of(obj)) : NULL;
+	return obj ? oi_type_given[oi_load_relaxed(&oi_header_of(obj)->type)] : NULL; /* elsewhere: the caller has a reference */
 }

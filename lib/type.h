@@ -13,7 +13,10 @@ struct ouro_visitor {
 
 /* 0 or EINVAL. */
 int oi_type_check(const ouro_type *type);
-/* Finds or makes the number of a type, and puts it into the thread's cache. 0: errno is EINVAL or ENOMEM. */
+/*
+ * Finds or makes the number of a type, and puts it into the thread's cache: typebook.c. Inside the gate, which it leaves for a while
+ * unless the thread is pinned. 0: errno is EINVAL or ENOMEM.
+ */
 OI_COLD uint32_t oi_type_learn(struct oi_thread *t, const ouro_type *type);
 
 OI_INLINE struct oi_type_cache *oi_type_cached(struct oi_thread *t, const ouro_type *type)
@@ -21,12 +24,27 @@ OI_INLINE struct oi_type_cache *oi_type_cached(struct oi_thread *t, const ouro_t
 	return &t->types[((uintptr_t)type >> 4 ^ (uintptr_t)type >> 10) % OI_TYPE_CACHE];
 }
 
+/* What the cache holds for a type that may go away, and another come to lie there: the address of none. */
+OI_INLINE const ouro_type *oi_type_marked(const ouro_type *type)
+{
+	return (const ouro_type *)((uintptr_t)type | 1);
+}
+
+/* Does the program's type say what it said when it got its number? */
+bool oi_type_unchanged(const struct oi_type_cache *c, const ouro_type *type);
+
+/* Is it such a type, and the one that the cache has? */
+OI_INLINE bool oi_type_is_unloadable(const struct oi_type_cache *c, const ouro_type *type)
+{
+	return type && c->type == oi_type_marked(type) && oi_type_unchanged(c, type);
+}
+
 /* What ouro_new needs; NULL as oi_type_learn. */
 OI_INLINE const struct oi_type *oi_type_find(struct oi_thread *t, const ouro_type *type)
 {
 	const struct oi_type_cache *c = oi_type_cached(t, type);
 	uint32_t number = c->number;
-	if (unlikely(c->type != type || !number))
+	if (unlikely(c->type != type || !number) && !oi_type_is_unloadable(c, type))
 		number = oi_type_learn(t, type);
 	return likely(number) ? &oi_types[number] : NULL;
 }

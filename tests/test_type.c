@@ -5,6 +5,10 @@
  */
 #include "fixture.h"
 
+#include <sys/mman.h>
+
+#include "object.h"
+
 struct pair {
 	int number;
 	void *one, *two;
@@ -235,6 +239,133 @@ static void type_at_the_address_of_another(void **state)
 	ouro_release(target);
 }
 
+/* ---- a type that goes away, and another one at its address, as in a plugin that is loaded again ---- */
+
+static ouro_type *page;
+
+static void page_take(void)
+{
+	void *p = mmap(page, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | (page ? MAP_FIXED : 0), -1, 0);
+
+	assert_ptr_not_equal(p, MAP_FAILED);
+	page = p;
+}
+
+/* From here on, whoever reads there gets SIGSEGV. */
+static void page_leave(void)
+{
+	assert_ptr_not_equal(mmap(page, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0), MAP_FAILED);
+}
+
+static struct node *make_from_page(const ouro_type *content, int id)
+{
+	page_take();
+	memcpy(page, content, sizeof(*page));
+	return make_of(page, id);
+}
+
+static bool count_object(void *obj, void *arg)
+{
+	++*(size_t *)arg;
+	return ouro_typeof(obj) == page;
+}
+
+static void type_may_go_away_before_its_objects(void **state)
+{
+	struct node *kept, *list;
+	size_t n = 0;
+
+	(void)state;
+	kept = make_from_page(&counted_type, 1);
+	ouro_give(&kept->right, make_of(page, 2));
+	list = make_list(page, 1000);
+	struct node *ring = make_ring(page, 100);
+	counters_clear();
+	page_leave();
+	ouro_release(ring);
+	assert_int_equal(ouro_gc_collect(2), 100);
+	ouro_release(list);
+	assert_int_equal(ouro_flush(), 0);
+	assert_int_equal(n_destroyed, 1100);
+	assert_int_equal(ouro_gc_objects(-1, count_object, &n), 2);
+	assert_int_equal(n, 2);
+	assert_int_equal(heap_stop().objects, 2);
+	assert_int_equal(n_destroyed, 1102);
+	assert_int_equal(book_count(&log_book, "still held at shutdown: 2 of \"counted\""), 1);
+}
+
+struct larger {
+	void *first[8];
+	struct larger *next;
+	char rest[400];
+};
+
+static const ouro_type larger_type = {
+	.name = "larger", .size = sizeof(struct larger), .slots = OURO_SLOTS(struct larger, next),
+};
+
+static void type_loaded_again_is_another(void **state)
+{
+	struct larger *l;
+
+	(void)state;
+	struct node *small = make_from_page(&node_type, 1);
+	ouro_release(make_of(page, 2)); /* the thread knows the type */
+	page_leave();
+	l = (struct larger *)make_from_page(&larger_type, 0);
+	memset(l->rest, 0x55, sizeof(l->rest)); /* there is room for it */
+	ouro_store(&l->next, l);
+	assert_int_equal(book_count(&log_book, "another type lies where \"node\" did"), 1);
+	assert_int_equal(book_count(&log_book, "and 1 objects of that are left"), 1);
+	assert_ptr_equal(ouro_typeof(l), page);
+	ouro_store(&small->right, small); /* what it was is not forgotten */
+	ouro_release(small);
+	ouro_release(l);
+	assert_int_equal(ouro_gc_collect(2), 2); /* the slot of each is known */
+	page_leave();
+	ouro_release(make_from_page(&larger_type, 0)); /* loaded once more, nothing new */
+	assert_int_equal(book_count(&log_book, "another type"), 1);
+}
+
+static uint32_t number_of_new(const ouro_type *type)
+{
+	void *o = ouro_new(type);
+	uint32_t number = oi_header_of(o)->type;
+
+	ouro_release(o);
+	return number;
+}
+
+/* Everything that a type says counts. */
+static void type_differs_in_one_thing(void **state)
+{
+	static const ouro_type base = { .name = "base", .size = 64, .slots = OURO_SLOTS(struct node, left) };
+	ouro_type t[] = { base, base, base, base, base, base, base, base, base, base };
+	uint32_t number[sizeof(t) / sizeof(t[0])];
+
+	(void)state;
+	t[1].name = "other";
+	t[2].destroy = loud_destroy;
+	t[3].finalize = loud_finalize;
+	t[4].clear = loud_destroy;
+	t[5].slots.field[0].offset = offsetof(struct node, right);
+	t[6].weaks = (ouro_fields)OURO_WEAKS(struct node, weak);
+	t[7].item_size = 8;
+	t[8].item_size = 8;
+	t[8].item_slots = (ouro_fields)OURO_ITEM_REFS;
+	t[9].flags = OURO_ACYCLIC;
+	page_take();
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		memcpy(page, &t[i], sizeof(*page));
+		number[i] = number_of_new(page);
+		assert_int_equal(number_of_new(page), number[i]);
+		for (size_t k = 0; k < i; k++)
+			assert_int_not_equal(number[k], number[i]);
+	}
+	memcpy(page, &t[0], sizeof(*page));
+	assert_int_equal(number_of_new(page), number[0]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -248,6 +379,9 @@ int main(void)
 		HEAP_CASE(type_items_without_item_size_are_refused),
 		HEAP_CASE(type_one_too_many_is_enomem),
 		HEAP_CASE(type_at_the_address_of_another),
+		HEAP_CASE(type_may_go_away_before_its_objects),
+		HEAP_CASE(type_loaded_again_is_another),
+		HEAP_CASE(type_differs_in_one_thing),
 	};
 
 	return cmocka_run_group_tests_name("type", tests, NULL, NULL);

@@ -21,7 +21,11 @@
  *         return t;
  *     }();
  *
- * The struct must stay valid and unchanged until ouro_shutdown.
+ * The struct must stay valid and unchanged while anything is made of it; its callbacks, while objects of it are left. The library
+ * keeps a copy of the rest, name included. So a plugin may be closed once its objects are gone, garbage too: ouro_gc_collect(2),
+ * ouro_flush. When it is loaded again, with another type where this one was, that is another type; should objects of this one be
+ * left all the same, the log names them. (A type that lies in the program, or in what was loaded with it, is known by its address,
+ * one in a plugin is compared in full at each call, which takes some 20 ns.)
  */
 #ifndef OURO_TYPE_H
 #define OURO_TYPE_H
