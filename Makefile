@@ -1,6 +1,7 @@
 # ouro: `make help` lists the targets. GNU make; one file, no recursion into folders.
 #
-# Variants never share a build directory: release (default), CHECKED=1, TSAN=1, ASAN=1 (with UBSan), each per compiler.
+# Variants never share a build directory: release (default), CHECKED=1, TSAN=1, ASAN=1 (with UBSan), each per compiler. The latter two
+# are checked builds, unless CHECKED=0: then they take the paths of the library that is shipped.
 
 CC        ?= gcc
 ifeq ($(origin CC),default)
@@ -22,18 +23,19 @@ SOVERSION := $(firstword $(subst ., ,$(VERSION)))
 
 VARIANT   := release
 SANITIZE  :=
-ifdef CHECKED
+SHIPPED   := $(if $(filter 0,$(CHECKED)),-shipped)
+ifneq ($(filter-out 0,$(CHECKED)),)
 VARIANT   := checked
-DEFINES   += -DOURO_CHECKED=1
 endif
 ifdef TSAN
-VARIANT   := tsan
+VARIANT   := tsan$(SHIPPED)
 SANITIZE  := -fsanitize=thread
-DEFINES   += -DOURO_CHECKED=1
 endif
 ifdef ASAN
-VARIANT   := asan
+VARIANT   := asan$(SHIPPED)
 SANITIZE  := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+endif
+ifneq ($(filter checked tsan asan,$(VARIANT)),)
 DEFINES   += -DOURO_CHECKED=1
 endif
 
@@ -63,7 +65,7 @@ EXAMPLE_BINS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard examples/*.c)))
 DEPSERVER    := $(BUILD)/examples/depserver/depserver
 DEPSERVER_PEER := $(BUILD)/bench/peers/depserver_malloc
 
-.PHONY: all check check-one tsan asan stress bench bench-peers bench-compare bench-pause demo deps deps-build deps-check deps-demo \
+.PHONY: all check check-one check-recycling tsan asan stress bench bench-peers bench-compare bench-pause demo deps deps-build deps-check deps-demo \
 	deps-bench deps-cxx deps-peers deps-pause deps-sanitize deps-models models mutants install uninstall clean help tests-build \
 	stress-build peers-build examples lint
 .DELETE_ON_ERROR:
@@ -101,9 +103,10 @@ $(BUILD)/ouro.pc: lib/ouro.pc.in FORCE
 	    -e 's|@includedir@|$(includedir)|' -e 's|@SANITIZE@|$(SANITIZE)|g' -e 's|@PRIVATE@|$(URCU_LIBS)|' $< > $@
 
 # ---- programs: tests see lib/'s internal headers, everything else only include/ ----
+$(BUILD)/tests/test_sized: private ALIASES := $(foreach f,stats_get init shutdown gc_get_stats,-Wl,--defsym=first_$(f)=ouro_$(f))
 $(BUILD)/tests/test_%: tests/test_%.c $(STATIC)
 	@mkdir -p $(@D)
-	$(CC) $(OUR_CPPFLAGS) -Ilib -DOURO_INTERNAL=1 -DOURO_TESTS=1 -D_LGPL_SOURCE $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) $(LDFLAGS) \
+	$(CC) $(OUR_CPPFLAGS) -Ilib -DOURO_INTERNAL=1 -DOURO_TESTS=1 -D_LGPL_SOURCE $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) $(LDFLAGS) $(ALIASES) \
 		-o $@ $< $(STATIC) $(URCU_LIBS) -lcmocka -lm
 
 $(BUILD)/stress/stress_%: stress/stress_%.c $(STATIC)
@@ -167,27 +170,37 @@ check: deps-check
 	@rm -f build/tally
 	$(MAKE) check-one TALLY=build/tally
 	$(MAKE) check-one TALLY=build/tally CHECKED=1
+	$(MAKE) check-recycling TALLY=build/tally CHECKED=1
 	@tests/tally.sh build/tally
 
 # One variant, as chosen by CHECKED, TSAN, ASAN and CC.
 check-one: all tests-build examples
 	tests/run.sh $(BUILD) $(TALLY)
 
-## tsan: the tests and a short stress under ThreadSanitizer, with gcc and with clang
+# Some programs of a checked build once more, with blocks that are used again at once, as in the shipped library.
+RECYCLED := cascade count death finalize heap leave memory object pile slot stale thread type verify watch
+check-recycling: all tests-build
+	OURO_RECYCLE=1 ONLY='$(RECYCLED)' tests/run.sh $(BUILD) $(TALLY)
+
+## tsan: the tests and a short stress under ThreadSanitizer: checked builds of gcc and clang, and the shipped library
 tsan: deps-sanitize
 	@rm -f build/tally
 	$(MAKE) check-one TSAN=1 CC=gcc TALLY=build/tally
 	$(MAKE) check-one TSAN=1 CC=clang TALLY=build/tally
+	$(MAKE) check-one TSAN=1 CC=clang CHECKED=0 TALLY=build/tally
 	@tests/tally.sh build/tally
 	$(MAKE) stress TSAN=1 CC=gcc SECONDS=2
 	$(MAKE) stress TSAN=1 CC=clang SECONDS=2
+	$(MAKE) stress TSAN=1 CC=clang CHECKED=0 SECONDS=2
 
-## asan: the tests and a short stress under AddressSanitizer and UBSan
+## asan: the tests and a short stress under AddressSanitizer and UBSan: a checked build, and the shipped library
 asan: deps-build
 	@rm -f build/tally
 	$(MAKE) check-one ASAN=1 TALLY=build/tally
+	$(MAKE) check-one ASAN=1 CHECKED=0 TALLY=build/tally
 	@tests/tally.sh build/tally
 	$(MAKE) stress ASAN=1 SECONDS=2
+	$(MAKE) stress ASAN=1 CHECKED=0 SECONDS=2
 
 ## stress: each stress program, THREADS threads for SECONDS seconds with seed SEED (CHECKED=1 widens the races)
 THREADS ?= 4
@@ -248,7 +261,7 @@ deps:
 	@$(MAKE) --no-print-directory deps-check deps-peers
 deps-build:
 	@tests/deps.sh $(DEPS_BUILD)
-# Without it a test is skipped, and says so.
+# Without it tests are skipped, and say so.
 deps-check: deps-build
 	-@tests/deps.sh $(DEPS_CHECK)
 deps-demo:
@@ -293,7 +306,7 @@ clean:
 ## help: this list
 help:
 	@sed -n 's/^## \([a-z-]*\): /  \1\t/p' Makefile | expand -t 16
-	@printf '\n  CC=%s CFLAGS="%s" PREFIX=%s DESTDIR=%s; variants CHECKED=1 TSAN=1 ASAN=1; WERROR=1\n' \
+	@printf '\n  CC=%s CFLAGS="%s" PREFIX=%s DESTDIR=%s; variants CHECKED=1 TSAN=1 ASAN=1 (CHECKED=0: these of the shipped library); WERROR=1\n' \
 		'$(CC)' '$(CFLAGS)' '$(PREFIX)' '$(DESTDIR)'
 
 -include $(LIB_OBJS:.o=.d) $(TEST_BINS:=.d) $(STRESS_BINS:=.d) $(BENCH_BINS:=.d) $(BUILD)/bench/memory.d $(EXAMPLE_BINS:=.d)

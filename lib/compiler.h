@@ -36,6 +36,15 @@
 #define OI_TSAN 0
 #endif
 
+#if OURO_CHECKED && !OI_ASAN && !OI_TSAN && defined(__has_include)
+#if __has_include(<valgrind/memcheck.h>)
+#define OI_VALGRIND 1
+#endif
+#endif
+#ifndef OI_VALGRIND
+#define OI_VALGRIND 0
+#endif
+
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 #define OI_INLINE static inline __attribute__((always_inline))

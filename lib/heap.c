@@ -132,12 +132,14 @@ static void add_young(struct oi_heap *heap, struct oi_page *p)
 
 void oi_block_spoil(struct oi_header *h, const struct oi_page *p)
 {
-	size_t n = p->block_size - sizeof *h - sizeof(void *);
-	if (p->state != OI_PAGE_SMALL)
-		return;
+	char *rest = (char *)(oi_link_of(h) + 1);
+	size_t n = p->block_size - sizeof *h - sizeof(struct cds_lfs_node);
+	if (OURO_CHECKED && p->state == OI_PAGE_SMALL)
+		memset(rest, 0xdb, n);
 	if (OURO_CHECKED)
-		memset(oi_link_of(h) + 1, 0xdb, n);
-	oi_poison(oi_link_of(h) + 1, n);
+		h->counts = UINT64_C(0xdbdbdbd8dbdbdbdb) | (uint64_t)(OI_MERGED | OI_DEAD) << 32;
+	oi_poison(&h->counts, sizeof h->counts);
+	oi_poison(rest, n);
 }
 
 /*
@@ -261,7 +263,6 @@ static void remote_free(struct oi_page *p, const struct oi_chain *c)
 
 static void large_free(struct oi_page *p)
 {
-	oi_unpoison(oi_page_start(p), p->block_size);
 	if (p->tracked)
 		oi_add_relaxed(&large_bytes, -(int64_t)p->block_size);
 	oi_heap_lock();

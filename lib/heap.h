@@ -6,19 +6,10 @@
 #include "compiler.h"
 #include "object.h"
 #include "perturb.h"
+#include "poison.h"
 #include "region.h"
 
 #include <string.h>
-
-#if OI_ASAN
-#include <sanitizer/asan_interface.h>
-#define oi_poison(p, n) __asan_poison_memory_region((p), (n))
-#define oi_unpoison(p, n) __asan_unpoison_memory_region((p), (n))
-#else
-#define oi_poison(p, n) ((void)(p))
-#define oi_unpoison(p, n) ((void)(p))
-#endif
-#define OI_SPOILS (OURO_CHECKED || OI_ASAN) /* what is freed is made unusable */
 
 struct oi_thread;
 struct ouro_type;
@@ -123,6 +114,11 @@ OI_INLINE struct oi_header *oi_block_take(struct oi_page *p, size_t bytes, bool 
 }
 
 /*
+ * What a freed block contains, in checked builds and for AddressSanitizer: its counts and its payload may not be touched, but for
+ * the link. The first word of the header, which says that it is free, is for walks to read.
+ */
+void oi_block_spoil(struct oi_header *h, const struct oi_page *p);
+/*
  * Inside the gate. A block for @bytes (header included) with its payload zeroed up to there; its header is not yet
  * written. NULL: no memory. @bin as in oi_type.
  */
@@ -138,6 +134,8 @@ OI_INLINE bool oi_block_put(struct oi_page *p, struct oi_header *h)
 	if (p->tracked && oi_heap_walked())
 		return false;
 	oi_store_relaxed(&h->own, OI_OWN_FREE); /* elsewhere: nobody can reach the object */
+	if (OI_SPOILS)
+		oi_block_spoil(h, p);
 	oi_link_of(h)->next = p->free;
 	p->free = oi_link_of(h);
 	p->used--;
@@ -150,9 +148,6 @@ struct oi_chain {
 	struct cds_lfs_node *first, *last;
 	uint32_t n;
 };
-
-/* What a freed block contains, in checked builds and for AddressSanitizer. */
-void oi_block_spoil(struct oi_header *h, const struct oi_page *p);
 
 OI_INLINE void oi_chain_add(struct oi_chain *c, struct oi_header *h, const struct oi_page *p)
 {

@@ -15,11 +15,8 @@
 #include <unistd.h>
 
 #include "perturb.h"
+#include "poison.h"
 #include "remnant.h"
-
-#if OI_ASAN
-#include <sanitizer/asan_interface.h>
-#endif
 
 static int64_t reserved;
 
@@ -117,6 +114,22 @@ void oi_os_unmap(void *p, size_t bytes)
 	unmap(p, bytes, bytes);
 }
 
+/* There if the program is built with LeakSanitizer, or AddressSanitizer, which has it. */
+void __lsan_register_root_region(const void *p, size_t bytes) __attribute__((weak, visibility("default")));
+void __lsan_unregister_root_region(const void *p, size_t bytes) __attribute__((weak, visibility("default")));
+
+void oi_os_root(const void *p, size_t bytes)
+{
+	if (__lsan_register_root_region)
+		__lsan_register_root_region(p, bytes);
+}
+
+void oi_os_unroot(const void *p, size_t bytes)
+{
+	if (__lsan_unregister_root_region)
+		__lsan_unregister_root_region(p, bytes);
+}
+
 void *oi_os_reserve(size_t bytes, size_t alignment)
 {
 	char *p = map(bytes + alignment, MAP_NORESERVE);
@@ -127,14 +140,14 @@ void *oi_os_reserve(size_t bytes, size_t alignment)
 		unmap(p, front, 0);
 	if (alignment - front)
 		unmap(p + front + bytes, alignment - front, 0);
+	oi_os_root(p + front, bytes);
 	return p + front;
 }
 
 void oi_os_unreserve(void *p, size_t bytes)
 {
-#if OI_ASAN
-	__asan_unpoison_memory_region(p, bytes); /* the addresses will be somebody else's */
-#endif
+	oi_os_unroot(p, bytes);
+	oi_unpoison(p, bytes); /* the addresses will be somebody else's */
 	unmap(p, bytes, 0);
 }
 

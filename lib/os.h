@@ -28,6 +28,9 @@ bool oi_os_unmap_now(void *p, size_t bytes);
 /* Address space only, aligned to its size's power of two alignment; not counted until oi_os_charge. */
 void *oi_os_reserve(size_t bytes, size_t alignment);
 void oi_os_unreserve(void *p, size_t bytes);
+/* LeakSanitizer, where the program has it, looks there for addresses of the program's memory. The two above do it. */
+void oi_os_root(const void *p, size_t bytes);
+void oi_os_unroot(const void *p, size_t bytes);
 /*
  * Gives the memory back, keeps the address range, which reads as zero afterwards. False: the system keeps it as it is, as it does with
  * what the program has locked; then it is not zeroed, and not given back.

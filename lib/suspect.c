@@ -84,13 +84,17 @@ OI_INLINE void mark_child(void *child, void *arg)
 	oi_pass_push(p, &p->stack, h);
 }
 
+OI_INLINE void visit_marked_as(struct oi_pass *p, struct oi_header *h, const struct oi_type *d)
+{
+	oi_pass_visit(p, h, d, mark_child, p);
+	oi_pass_step(p, 24);
+}
+
 static void visit_marked(struct oi_pass *p, struct oi_header *h)
 {
 	const struct oi_type *d = oi_pass_look(h, OI_FLAG_GARBAGE);
-	if (!d)
-		return;
-	oi_pass_visit(p, h, d, mark_child, p);
-	oi_pass_step(p, 24);
+	if (d)
+		visit_marked_as(p, h, d);
 }
 
 static void mark_from_stack(struct oi_pass *p)
@@ -130,10 +134,11 @@ static bool held_from_outside(const struct oi_header *h, const struct oi_place *
 
 static void mark(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
 {
-	if (!held_from_outside(h, at))
-		return;
+	const struct oi_type *d = oi_pass_look(h, OI_FLAG_GARBAGE);
+	if (!d || !held_from_outside(h, at))
+		return; /* it died, for one: then it has no counts, and is dropped when the others are flagged */
 	oi_beside_bits(at)->mark |= oi_beside_bit(at);
-	visit_marked(p, h);
+	visit_marked_as(p, h, d);
 	mark_from_stack(p);
 }
 
@@ -206,7 +211,7 @@ static void each_page(struct oi_pass *p, void (*fn)(struct oi_pass *p, struct oi
 /* Fewer references than members have to it: looked at too early, or a lie of a traverse's, which the oracle tells apart. */
 static void note_odd(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
 {
-	p->odd |= !(oi_flags(h) & OI_FLAG_IMMORTAL) && oi_beside_internal(at) > oi_references(h);
+	p->odd |= oi_pass_look(h, OI_FLAG_IMMORTAL) && oi_beside_internal(at) > oi_references(h);
 }
 
 static void find_lies_on(struct oi_pass *p, struct oi_page *page)

@@ -65,6 +65,8 @@ static void put_back(struct oi_watch *w)
 static bool more_watches(void)
 {
 	struct oi_watch *w = oi_os_map_list(WATCHES_BYTES);
+	if (w)
+		oi_os_root(w, WATCHES_BYTES); /* what their functions are given; never unmapped */
 	for (size_t i = 0; w && i < WATCHES_BYTES / sizeof *w; i++)
 		put_back(&w[i]);
 	return w;

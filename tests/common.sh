@@ -5,6 +5,8 @@ cc=${build##*-}
 case $cc in *clang*) cxx=clang++ ;; *) cxx=g++ ;; esac
 case $build in
 *checked*) variant=CHECKED=1 sanitize= ;;
+*tsan-shipped*) variant='TSAN=1 CHECKED=0' sanitize=-fsanitize=thread ;;
+*asan-shipped*) variant='ASAN=1 CHECKED=0' sanitize=-fsanitize=address,undefined ;;
 *tsan*) variant=TSAN=1 sanitize=-fsanitize=thread ;;
 *asan*) variant=ASAN=1 sanitize=-fsanitize=address,undefined ;;
 *) variant= sanitize= ;;

@@ -1,6 +1,7 @@
 #!/bin/sh
 # run.sh BUILD [TALLY] - runs every test of one build; a line for each file, all of its output when it fails; adds
-# "passed failed" to the file TALLY. The last line is "N passed, N failed".
+# "passed failed" to the file TALLY. The last line is "N passed, N failed". ONLY, if set, names those C programs that are run, and
+# no script is.
 set -u
 build=$1
 tally=${2:-}
@@ -31,13 +32,14 @@ one() { # one NAME COMMAND...: runs it and counts the cmocka cases, or the comma
 	fi
 }
 
-printf -- '-- %s\n' "$build"
+only=${ONLY:-}
+printf -- '-- %s%s\n' "$build" "${only:+: $only}"
 for t in "$build"/tests/test_*; do
 	case $t in *.d | *'*'*) continue ;; esac
-	one "$(basename "$t")" "$t"
+	case " ${only:-${t##*/test_}} " in *" ${t##*/test_} "*) one "$(basename "$t")" "$t" ;; esac
 done
 for s in tests/test_*.sh; do
-	[ -e "$s" ] && one "$(basename "$s" .sh)" sh "$s" "$build"
+	[ -e "$s" ] && [ -z "$only" ] && one "$(basename "$s" .sh)" sh "$s" "$build"
 done
 [ -n "$tally" ] && echo "$passed $failed" >>"$tally"
 echo "$passed passed, $failed failed"

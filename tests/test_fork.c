@@ -258,6 +258,7 @@ static void fork_while_pinned_leaves_the_child_pinned(void **state)
 {
 	(void)state;
 	needs_threads_in_the_child();
+	held = NULL; /* what other cases had there */
 	ouro_give(&held, make(5));
 	ouro_pin();
 	child_run(pinned_child, ouro_peek(&held));

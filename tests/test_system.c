@@ -99,6 +99,8 @@ static uint64_t reserved(void)
 static int locked_child(void *arg)
 {
 	(void)arg;
+	if (SANITIZED)
+		return skipped("mlockall does nothing under a sanitizer");
 	if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
 		return skipped("mlockall");
 	start_heap();
