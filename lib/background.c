@@ -169,9 +169,8 @@ static void tick(void)
 	oi_exchange_seq_cst(&want_tick, 0u); /* [B1] */
 	bool merges = oi_merge_drain_all(), piles = oi_pile_collect(false), limbo = oi_limbo_tick(), cached = oi_heap_trim();
 	oi_world_say();
-	if (oi_remnant_any())
-		oi_remnant_retry();
-	if (oi_threads_reap_gone() || merges || piles || limbo || cached)
+	bool remnants = oi_remnant_retry(OI_REMNANT_SLICE);
+	if (remnants || oi_threads_reap_gone() || merges || piles || limbo || cached)
 		oi_exchange_seq_cst(&want_tick, 1u); /* some owners were busy, or there is more: again */
 }
 

@@ -19,18 +19,27 @@ struct oi_page_beside *oi_beside_of_page(struct oi_page *p)
 	return p->beside;
 }
 
-void oi_beside_forget_exact(struct oi_thread *t)
+#define FORGET 16 /* maps, in one gate */
+
+static void forget_some(void)
 {
-	if (t)
-		oi_gate_enter(t); /* as oi_beside_drop */
-	while (page_maps) {
+	for (size_t i = 0; i < FORGET && page_maps; i++) {
 		struct oi_page_beside *old = page_maps;
 		page_maps = old->next;
 		old->page->beside = NULL;
 		oi_os_unmap_list(old, sizeof *old);
 	}
-	if (t)
-		oi_gate_leave(t);
+}
+
+void oi_beside_forget_exact(struct oi_thread *t)
+{
+	while (page_maps) {
+		if (t)
+			oi_gate_enter(t); /* as oi_beside_drop */
+		forget_some();
+		if (t)
+			oi_gate_leave(t);
+	}
 }
 
 void oi_beside_count_exactly(const struct oi_header *h)

@@ -68,6 +68,7 @@
 #include "os.h"
 #include "pace.h"
 #include "pile.h"
+#include "remnant.h"
 #include "runtime.h"
 #include "set.h"
 #include "thread.h"
@@ -155,6 +156,7 @@ static void in_child(void)
 	oi_pace_fork_child();
 	oi_world_fork_child();
 	oi_flush_fork_child(oi_self);
+	oi_remnant_fork_child();
 	oi_full_inherit();
 	inherit(); /* before the world starts: pages may go back */
 	ask_for_threads();

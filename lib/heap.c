@@ -26,6 +26,7 @@
 #include "lock.h"
 #include "object.h"
 #include "os.h"
+#include "remnant.h"
 #include "perturb.h"
 #include "thread.h"
 
@@ -578,8 +579,14 @@ bool oi_heap_trim(void)
 void oi_heap_purge(void)
 {
 	oi_heap_lock();
-	oi_pages_purge();
+	oi_pages_ask_again();
 	oi_heap_unlock();
+	for (bool more = true; more;) { /* others want the lock, in their gates */
+		oi_heap_lock();
+		more = oi_pages_purge();
+		oi_heap_unlock();
+	}
+	oi_remnant_retry(SIZE_MAX);
 }
 
 static void harvest_for(struct oi_thread *t, void *arg)

@@ -15,6 +15,7 @@
 #include "heap.h"
 #include "os.h"
 #include "pace.h"
+#include "remnant.h"
 #include "runtime.h"
 #include "type.h"
 
@@ -76,11 +77,22 @@ static bool await_memory(struct oi_thread *t)
 	return waited;
 }
 
+/* Memory that large objects have left, and nobody has given back yet. */
+static struct oi_header *new_after_unmapping(struct oi_thread *t, const struct order *o)
+{
+	if (t->pin_depth || !oi_remnant_any())
+		return NULL;
+	oi_gate_leave(t);
+	oi_remnant_retry(SIZE_MAX);
+	oi_gate_enter(t);
+	return try_new(t, o);
+}
+
 /* No memory: a full collection may make some, where the caller can wait for one. */
 static OI_NOINLINE struct oi_header *new_after_collection(struct oi_thread *t, const struct order *o)
 {
-	struct oi_header *h = NULL;
-	if (!t->pin_depth && !t->in_finalizer && !t->dying) {
+	struct oi_header *h = new_after_unmapping(t, o);
+	if (!h && !t->pin_depth && !t->in_finalizer && !t->dying) {
 		oi_gate_leave(t);
 		oi_collect_for_memory(t);
 		oi_gate_enter(t);

@@ -54,16 +54,22 @@ static size_t in_pages(size_t bytes)
 	return (bytes + OI_OS_PAGE - 1) & ~(OI_OS_PAGE - 1);
 }
 
-/* @charged: of these bytes, which are counted. */
+/* Now, or it becomes a remnant. @charged: of these bytes, which are counted. */
 static void unmap(void *p, size_t bytes, size_t charged)
 {
-	if (likely(oi_os_unmap_now(p, bytes))) {
+	if (likely(oi_os_unmap_now(p, bytes)))
 		oi_os_charge(-(int64_t)charged);
-		return;
-	}
-	size_t left = oi_os_purge(p, bytes) && charged > OI_OS_PAGE ? OI_OS_PAGE : charged;
-	oi_os_charge(-(int64_t)(charged - left));
-	oi_remnant_add(p, in_pages(bytes), (int64_t)left);
+	else
+		oi_remnant_add(p, in_pages(bytes), (int64_t)charged);
+}
+
+/* Later if there is much of it: callers may be inside a gate, or hold a lock. */
+static void unmap_soon(void *p, size_t bytes, size_t charged)
+{
+	if (bytes < OI_REMNANT_LONG)
+		unmap(p, bytes, charged);
+	else
+		oi_remnant_add(p, in_pages(bytes), (int64_t)charged);
 }
 
 void *oi_os_map_list(size_t bytes)
@@ -106,12 +112,12 @@ void *oi_os_remap_list(void *p, size_t bytes, size_t new_bytes)
 
 void oi_os_unmap_list(void *p, size_t bytes)
 {
-	unmap(p, bytes, 0);
+	unmap_soon(p, bytes, 0);
 }
 
 void oi_os_unmap(void *p, size_t bytes)
 {
-	unmap(p, bytes, bytes);
+	unmap_soon(p, bytes, bytes);
 }
 
 /* There if the program is built with LeakSanitizer, or AddressSanitizer, which has it. */
@@ -144,11 +150,23 @@ void *oi_os_reserve(size_t bytes, size_t alignment)
 	return p + front;
 }
 
-void oi_os_unreserve(void *p, size_t bytes)
+/* The tools that look at it. */
+static void forget(void *p, size_t bytes)
 {
 	oi_os_unroot(p, bytes);
 	oi_unpoison(p, bytes); /* the addresses will be somebody else's */
+}
+
+void oi_os_unreserve(void *p, size_t bytes)
+{
+	forget(p, bytes);
 	unmap(p, bytes, 0);
+}
+
+void oi_os_unreserve_later(void *p, size_t bytes, size_t charged)
+{
+	forget(p, bytes);
+	oi_remnant_add(p, bytes, (int64_t)charged);
 }
 
 bool oi_os_purge(void *p, size_t bytes)

@@ -14,8 +14,8 @@
 uint64_t oi_now_ns(void);
 
 /*
- * Zeroed pages, counted in oi_os_reserved; NULL when the system has none (or a fault was injected). What the system does not
- * take back is kept and used again: remnant.h.
+ * Zeroed pages, counted in oi_os_reserved; NULL when the system has none (or a fault was injected). From a MiB on they are given
+ * back later, and what the system does not take back is kept and used again: remnant.h.
  */
 void *oi_os_map(size_t bytes);
 void oi_os_unmap(void *p, size_t bytes);
@@ -28,7 +28,9 @@ bool oi_os_unmap_now(void *p, size_t bytes);
 /* Address space only, aligned to its size's power of two alignment; not counted until oi_os_charge. */
 void *oi_os_reserve(size_t bytes, size_t alignment);
 void oi_os_unreserve(void *p, size_t bytes);
-/* LeakSanitizer, where the program has it, looks there for addresses of the program's memory. The two above do it. */
+/* From inside a gate, or under a lock: the tick does it; @charged: bytes that are counted until then. */
+void oi_os_unreserve_later(void *p, size_t bytes, size_t charged);
+/* LeakSanitizer, where the program has it, looks there for addresses of the program's memory. The three above do it. */
 void oi_os_root(const void *p, size_t bytes);
 void oi_os_unroot(const void *p, size_t bytes);
 /*

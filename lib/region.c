@@ -14,7 +14,7 @@
  */
 #define TRIM_NS 64000000
 #define TRIM_PAGES 16   /* under the lock */
-#define PURGE_PAGES 256 /* likewise, at the limit */
+#define PURGE_PAGES 16  /* likewise, at the limit */
 
 struct oi_region *oi_regions;
 
@@ -129,34 +129,28 @@ static struct oi_page *take_run(struct oi_region *r, size_t first, size_t n)
 	return p;
 }
 
-/* False: it keeps its memory, with what is in it, and counts as cached on. */
-static bool purge_page(struct oi_page *p)
+/* Refused, it keeps its memory, with what is in it, and counts as cached on. */
+static void purge_page(struct oi_page *p)
 {
-	bool gone = oi_os_purge(oi_page_start(p), OI_PAGE);
-	n_staying += !gone - p->stays;
-	p->stays = !gone;
-	if (!gone)
-		return false;
+	if (!oi_os_purge(oi_page_start(p), OI_PAGE)) {
+		p->stays = true;
+		n_staying++;
+		return;
+	}
 	p->committed = false;
 	n_cached_pages--;
 	oi_os_charge(-(int64_t)OI_PAGE_COST);
-	return true;
 }
 
-/*
- * Tries at most so many; high addresses first: they are handed out last. With @again those too that were refused before. How many
- * went.
- */
-static size_t purge(size_t most, bool again)
+/* Tries at most so many that were not refused yet; high addresses first: they are handed out last. */
+static void purge(size_t most)
 {
-	size_t n = 0;
 	for (struct oi_region *r = oi_regions; r && n_cached_pages && most; r = r->next)
 		for (size_t i = OI_PAGES; i-- > OI_FIRST_PAGE && r->n_free && most;)
-			if (is_free(r, i) && r->page[i].committed && (again || !r->page[i].stays)) {
-				n += purge_page(&r->page[i]);
+			if (is_free(r, i) && r->page[i].committed && !r->page[i].stays) {
+				purge_page(&r->page[i]);
 				most--;
 			}
-	return n;
 }
 
 size_t oi_pages_used(void)
@@ -164,16 +158,26 @@ size_t oi_pages_used(void)
 	return oi_load_relaxed(&n_used_pages); /* count */
 }
 
-void oi_pages_purge(void)
+void oi_pages_ask_again(void)
 {
-	purge(SIZE_MAX, true);
+	for (struct oi_region *r = oi_regions; r && n_staying; r = r->next)
+		for (size_t i = OI_FIRST_PAGE; i < OI_PAGES; i++) {
+			n_staying -= r->page[i].stays;
+			r->page[i].stays = false;
+		}
+}
+
+bool oi_pages_purge(void)
+{
+	purge(TRIM_PAGES);
+	return n_cached_pages > n_staying;
 }
 
 /* Under the limit, out of what is cached if need be. False: there is not so much. */
 static bool make_room(size_t bytes)
 {
 	while (over_limit(bytes) && n_cached_pages > n_staying)
-		purge(PURGE_PAGES, false);
+		purge(PURGE_PAGES);
 	return !over_limit(bytes);
 }
 
@@ -233,7 +237,7 @@ size_t oi_pages_trim(void)
 	}
 	n = n < window.to_purge ? n : window.to_purge;
 	n = n < TRIM_PAGES ? n : TRIM_PAGES;
-	purge(n, false);
+	purge(n);
 	window.to_purge -= n;
 	return n;
 }
@@ -252,8 +256,7 @@ static void free_huge(struct oi_page *p)
 		link = &(*link)->next;
 	oi_store_release(link, r->next);
 	mark_ours(r, false);
-	oi_os_charge(-(int64_t)(r->bytes));
-	oi_os_unreserve(r, r->bytes);
+	oi_os_unreserve_later(r, r->bytes, r->bytes);
 }
 
 void oi_pages_free(struct oi_page *p)

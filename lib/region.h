@@ -168,8 +168,10 @@ void oi_pages_free(struct oi_page *p);
 struct oi_page *oi_huge_alloc(size_t bytes);
 /* In use by small blocks and by large ones that have no region to themselves. At any time, about. */
 size_t oi_pages_used(void);
-/* Gives the memory of cached free pages back to the system, as far as it takes it. Under the heap lock. */
-void oi_pages_purge(void);
+/* Gives the memory of some cached free pages back to the system, as far as it takes it. True: there are more. Under the heap lock. */
+bool oi_pages_purge(void);
+/* What the system refused to take back is offered again. Likewise. */
+void oi_pages_ask_again(void);
 /* Is so much cached that oi_pages_trim must be called every few ms? Under the heap lock. */
 bool oi_pages_excess(void);
 /* Gives a little of what has been cached for long back. Pages; 0: that is all for now. Under the heap lock. */

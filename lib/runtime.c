@@ -256,7 +256,6 @@ static void drop_everything(void)
 	oi_watch_shutdown();
 	oi_events_shutdown();
 	oi_collect_reset_statistics();
-	oi_remnant_retry_all();
 }
 
 static void report_late(void)
@@ -328,6 +327,7 @@ static void end_end(void)
 	oi_lock(OI_LOCK_RUNTIME);
 	end_locked();
 	oi_unlock(OI_LOCK_RUNTIME);
+	oi_remnant_retry(SIZE_MAX);
 }
 
 /*

@@ -29,52 +29,71 @@ static size_t process_threads(void)
 
 enum { RANGE = 3 << 16 };
 
+static void assert_no_remnants(void)
+{
+	oi_remnant_retry(SIZE_MAX);
+	assert_false(oi_remnant_any());
+}
+
 /* What munmap refuses stays counted as far as it holds memory, and is the next one's who asks for as much, zeroed. */
-static void faults_refused_munmap_is_used_again(void **state)
+static void refuse_munmap(size_t bytes, size_t counted)
 {
 	uint64_t before = oi_os_reserved();
-	char *p = oi_os_map(RANGE);
+	char *p = oi_os_map(bytes);
 
-	(void)state;
 	assert_non_null(p);
-	memset(p, 0xff, RANGE);
+	memset(p, 0xff, bytes);
 	oi_fail_arm(OI_FAIL_MUNMAP, 1, true);
-	oi_os_unmap(p, RANGE);
-	assert_int_equal(oi_os_reserved(), before + OI_OS_PAGE);
-	assert_true(oi_remnant_any());
-	assert_null(oi_remnant_take(RANGE * 2));
-	assert_int_equal(oi_remnant_retry_all(), 1);
-	char *q = oi_os_map(RANGE);
+	oi_os_unmap(p, bytes);
+	assert_int_equal(oi_os_reserved(), before + bytes);
+	assert_false(oi_remnant_retry(SIZE_MAX));
+	assert_int_equal(oi_os_reserved(), before + counted);
+	assert_false(oi_remnant_retry(OI_REMNANT_SLICE)); /* nothing to tick for */
+	assert_null(oi_remnant_take(bytes * 2));
+	char *q = oi_os_map(bytes);
 	assert_ptr_equal(p, q);
-	for (size_t i = 0; i < RANGE; i++)
+	for (size_t i = 0; i < bytes; i++)
 		assert_int_equal(q[i], 0);
-	oi_os_unmap(q, RANGE);
+	oi_os_unmap(q, bytes);
 	oi_fail_arm(OI_FAIL_MUNMAP, 0, false);
-	assert_int_equal(oi_remnant_retry_all(), 0);
-	assert_false(oi_remnant_any());
+	assert_no_remnants();
 	assert_int_equal(oi_os_reserved(), before);
+}
+
+static void faults_refused_munmap_is_used_again(void **state)
+{
+	(void)state;
+	refuse_munmap(RANGE, OI_OS_PAGE);
+	refuse_munmap(16 * RANGE, OI_OS_PAGE);
 }
 
 /* And if madvise refuses as well: counted whole, zeroed by hand. */
 static void faults_refused_munmap_and_madvise(void **state)
 {
+	(void)state;
+	oi_fail_arm(OI_FAIL_MADVISE, 1, true);
+	refuse_munmap(RANGE, RANGE);
+	refuse_munmap(16 * RANGE, 16 * RANGE);
+	oi_fail_arm(OI_FAIL_MADVISE, 0, false);
+}
+
+/* In slices, from the end; a refused slice is a refused range. */
+static void faults_long_range_goes_in_slices(void **state)
+{
+	enum { BYTES = 8 << 20, SLICE = 3 << 20 };
 	uint64_t before = oi_os_reserved();
-	char *p = oi_os_map(RANGE);
 
 	(void)state;
-	memset(p, 0xff, RANGE);
-	oi_fail_arm(OI_FAIL_MUNMAP, 1, true);
-	oi_fail_arm(OI_FAIL_MADVISE, 1, true);
-	oi_os_unmap(p, RANGE);
-	assert_int_equal(oi_os_reserved(), before + RANGE);
-	char *q = oi_os_map_list(RANGE);
-	assert_ptr_equal(p, q);
-	for (size_t i = 0; i < RANGE; i++)
-		assert_int_equal(q[i], 0);
+	oi_os_unmap(oi_os_map(BYTES), BYTES);
+	assert_int_equal(oi_os_reserved(), before + BYTES);
+	assert_true(oi_remnant_retry(SLICE));
+	assert_int_equal(oi_os_reserved(), before + BYTES - SLICE);
+	assert_true(oi_remnant_retry(SLICE));
+	oi_fail_arm(OI_FAIL_MUNMAP, 1, false);
+	assert_true(oi_remnant_retry(1 << 20)); /* not the slice, then the whole of it */
 	assert_int_equal(oi_os_reserved(), before);
+	assert_false(oi_remnant_any());
 	oi_fail_arm(OI_FAIL_MUNMAP, 0, false);
-	oi_fail_arm(OI_FAIL_MADVISE, 0, false);
-	oi_os_unmap_list(q, RANGE);
 }
 
 static void *give_and_take(void *arg)
@@ -101,7 +120,7 @@ static void faults_refused_munmap_from_many_threads(void **state)
 	for (int i = 0; i < 4; i++)
 		pthread_join(t[i], NULL);
 	oi_fail_arm(OI_FAIL_MUNMAP, 0, false);
-	assert_int_equal(oi_remnant_retry_all(), 0);
+	assert_no_remnants();
 }
 
 /* ---- mremap ---- */
@@ -398,6 +417,7 @@ int main(void)
 		HEAP_CASE(faults_release_needs_no_record),
 		BARE_CASE(faults_refused_munmap_is_used_again),
 		BARE_CASE(faults_refused_munmap_and_madvise),
+		BARE_CASE(faults_long_range_goes_in_slices),
 		BARE_CASE(faults_refused_munmap_from_many_threads),
 		BARE_CASE(faults_refused_mremap_is_copied),
 		BARE_CASE(faults_refused_clock_goes_on),

@@ -151,6 +151,69 @@ static void system_locked_memory_is_used_again_at_the_limit(void **state)
 	system_run(locked_limit_child, NULL);
 }
 
+/* ---- munmap takes long: nobody waits for it in a gate, or under a lock ---- */
+
+static atomic_bool holding_up;
+
+static const ouro_type bytes_type = { .name = "bytes", .size = 8, .item_size = 1, .flags = OURO_ACYCLIC };
+enum { HUGE_BYTES = 200 << 20 };
+
+/* The collector's thread is kept from its tick by this. */
+static void hold_up(const ouro_gc_event *event, void *arg)
+{
+	if (event->phase != OURO_GC_START)
+		return;
+	atomic_store((atomic_bool *)arg, true);
+	while (atomic_load(&holding_up))
+		sleep_ms(1);
+}
+
+static void system_huge_object_is_unmapped_by_nobody_in_a_gate(void **state)
+{
+	atomic_bool held = false;
+	uint64_t before;
+
+	(void)state;
+	atomic_store(&holding_up, true);
+	assert_int_equal(ouro_gc_on_event(hold_up, &held), 0);
+	ouro_gc_set_threshold(100, 10, 10);
+	ouro_gc_enable();
+	for (int i = 0; i < 100; i++)
+		ouro_release(make_pair(&node_type, i));
+	while (!atomic_load(&held))
+		ouro_release(make_pair(&node_type, 0));
+	before = reserved();
+	char *huge = ouro_new_items(&bytes_type, HUGE_BYTES);
+	assert_non_null(huge);
+	huge[HUGE_BYTES / 2] = 1;
+	assert_true(reserved() >= before + HUGE_BYTES);
+	ouro_release(huge); /* in its gate: it leaves that to the tick, which does not come now */
+	assert_true(reserved() >= before + HUGE_BYTES);
+	atomic_store(&holding_up, false);
+	assert_true(EVENTUALLY(reserved() < before + HUGE_BYTES));
+	ouro_gc_disable();
+	assert_int_equal(ouro_gc_off_event(hold_up, &held), 0);
+}
+
+/* Who needs that memory does not wait for the tick. */
+static void system_huge_objects_one_after_the_other_at_the_limit(void **state)
+{
+	ouro_config cfg = test_config();
+
+	(void)state;
+	cfg.heap_limit = HUGE_BYTES / 2 * 3;
+	heap_start(&cfg);
+	for (int i = 0; i < 20; i++) {
+		char *huge = ouro_new_items(&bytes_type, HUGE_BYTES);
+
+		assert_non_null(huge);
+		ouro_release(huge);
+	}
+	ouro_gc_stats s[3];
+	ouro_gc_get_stats(s);
+	assert_int_equal(s[2].collections, 0);
+}
+
 /* ---- filters of system calls ---- */
 
 /* From now on the whole process gets @error from system call @number. False: filters are not to be had here. */
@@ -328,6 +391,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		BARE_CASE(system_locked_memory_is_not_taken_for_zeroed),
 		BARE_CASE(system_locked_memory_is_used_again_at_the_limit),
+		HEAP_CASE(system_huge_object_is_unmapped_by_nobody_in_a_gate),
+		BARE_CASE(system_huge_objects_one_after_the_other_at_the_limit),
 		BARE_CASE(system_membarrier_refused_before_the_start),
 		BARE_CASE(system_membarrier_refused_after_the_start),
 		BARE_CASE(system_membarrier_refused_while_pinned),
