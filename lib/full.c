@@ -22,29 +22,24 @@
 #include "suspect.h"
 #include "weak.h"
 
-static __thread unsigned locked_by_me; /* times: it nests */
+static __thread bool locked_by_me;
 static struct oi_pass pass; /* under the lock */
 
 void oi_full_lock(void)
 {
-	if (!locked_by_me++)
-		oi_lock(OI_LOCK_FULL);
+	oi_lock(OI_LOCK_FULL);
+	locked_by_me = true;
 }
 
 void oi_full_unlock(void)
 {
-	if (!--locked_by_me)
-		oi_unlock(OI_LOCK_FULL);
+	locked_by_me = false;
+	oi_unlock(OI_LOCK_FULL);
 }
 
 bool oi_full_locked_by_me(void)
 {
 	return locked_by_me;
-}
-
-bool oi_full_is_mine(void)
-{
-	return locked_by_me && pass.set;
 }
 
 /* ---- 4: the dead ---- */

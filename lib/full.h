@@ -10,8 +10,6 @@ void oi_full_lock(void);
 void oi_full_unlock(void);
 /* Does this thread hold it (inside an event function)? */
 bool oi_full_locked_by_me(void);
-/* Is this thread at one, between two slices? Then oi_full_resurrect would begin another in the middle of it. */
-bool oi_full_is_mine(void);
 
 enum oi_scope {
 	OI_SCOPE_OLD,   /* what is old */

@@ -209,7 +209,8 @@ static bool is_small(const struct oi_set *s)
 
 static bool check_resurrection(struct oi_thread *t, struct oi_set *s)
 {
-	return is_small(s) || oi_full_is_mine() ? check_stopped(s) : oi_full_resurrect(t, s);
+	bool stopped = is_small(s) || oi_collect_locked_by_me(); /* in a listener: a collection beside the mutators would wait for itself */
+	return stopped ? check_stopped(s) : oi_full_resurrect(t, s);
 }
 
 /* Nothing may be destroyed on a guess, so this waits for memory if it must. */

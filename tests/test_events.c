@@ -261,6 +261,69 @@ static void events_of_automatic_collections(void **state)
 	assert_int_equal(r.event[0].generation, 0);
 }
 
+/* ---- what a listener may call ---- */
+
+static struct {
+	int depth;
+	size_t n_run, heard;
+	bool wrong;
+} caller;
+
+static bool look_at_one(void *obj, void *arg)
+{
+	(void)obj;
+	*(size_t *)arg += 1;
+	return false;
+}
+
+/* Whatever would wait for a collection is answered; the rest works. */
+static void call_everything(const ouro_gc_event *event, void *arg)
+{
+	size_t seen = 0;
+
+	(void)arg;
+	if (event->phase != OURO_GC_STOP && event->phase != OURO_GC_START)
+		return;
+	if (caller.depth++ == 0) {
+		caller.heard++;
+		caller.wrong |= ouro_flush() != EDEADLK;
+		caller.wrong |= ouro_gc_collect(0) != -1 || errno != EDEADLK;
+		caller.wrong |= ouro_gc_collect(2) != -1 || errno != EDEADLK;
+		caller.wrong |= ouro_shutdown(NULL) != EDEADLK;
+		caller.wrong |= ouro_gc_objects(-1, look_at_one, &seen) != -1 || errno != EDEADLK;
+		ouro_gc_freeze();
+		caller.wrong |= ouro_gc_freeze_count() != 0;
+		ouro_release(make_pair(&node_type, 1));
+		caller.n_run += ouro_run_finalizers(SIZE_MAX);
+	}
+	caller.depth--;
+}
+
+/* Sets wait for ouro_run_finalizers, small ones and one too large for a stop, and a listener runs them, at a full collection's end too. */
+static void events_listener_runs_finalizers(void **state)
+{
+	(void)state;
+	for (int generation = 0; generation < 3; generation++) {
+		struct node *ring = make_ring(&node_type, LOAD(200000)), *loud = make_of(&loud_type, 1);
+
+		books_clear();
+		memset(&caller, 0, sizeof(caller));
+		ouro_give(&loud->right, ouro_take(&ring->right));
+		ouro_give(&ring->right, loud);
+		ouro_release(ring);
+		assert_true(ouro_gc_collect(2) > 1);
+		assert_journal("");
+		assert_int_equal(ouro_gc_on_event(call_everything, NULL), 0);
+		assert_true(ouro_gc_collect(generation) >= 0);
+		assert_int_equal(ouro_gc_off_event(call_everything, NULL), 0);
+		assert_int_equal(caller.heard, 2);
+		assert_false(caller.wrong);
+		assert_int_equal(caller.n_run, 1);
+		assert_journal("f1 d1 ");
+		assert_true(ouro_gc_collect(2) >= 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -273,6 +336,7 @@ int main(void)
 		HEAP_CASE(events_off_waits_for_running_calls),
 		HEAP_CASE(events_off_waits_for_a_slow_call),
 		HEAP_CASE(events_of_automatic_collections),
+		MANUAL_CASE(events_listener_runs_finalizers),
 	};
 
 	return cmocka_run_group_tests_name("events", tests, NULL, NULL);

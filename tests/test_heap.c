@@ -148,6 +148,99 @@ static void heap_limit_collects_large_garbage_first(void **state)
 	ouro_gc_collect(2);
 }
 
+/* ---- no callback inside an allocation: it may be made with any lock held ---- */
+
+static _Thread_local bool allocating;
+static atomic_size_t n_inside, n_elsewhere;
+
+static void note_where(void *arg)
+{
+	(void)arg;
+	atomic_fetch_add(allocating ? &n_inside : &n_elsewhere, 1);
+}
+
+static const ouro_type called_type = {
+	.name = "called", .size = sizeof(struct kilo), .slots = OURO_SLOTS(struct kilo, next, other),
+	.finalize = note_where, .destroy = note_where,
+};
+
+/* Garbage of every kind with callbacks: cycles, what they alone refer to, a watched one. */
+static void make_called_garbage(void)
+{
+	struct kilo *k = ouro_new(&called_type), *leaf = ouro_new(&called_type), *plain = ouro_new(&kilo_type);
+
+	if (k == NULL || leaf == NULL || plain == NULL)
+		abort();
+	ouro_store(&k->next, k);
+	ouro_give(&k->other, leaf);
+	if (ouro_watch(k, note_where, NULL, NULL) != 0)
+		abort();
+	ouro_store(&plain->next, plain);
+	ouro_give(&plain->other, ouro_new(&called_type));
+	ouro_release(plain);
+	ouro_release(k);
+}
+
+static struct kilo *fill_allocating(size_t *made)
+{
+	allocating = true;
+	struct kilo *head = fill(SIZE_MAX, made);
+	allocating = false;
+	return head;
+}
+
+static void heap_limit_runs_no_callback_in_the_allocation(void **state)
+{
+	size_t made;
+
+	(void)state;
+	atomic_store(&n_inside, 0);
+	atomic_store(&n_elsewhere, 0);
+	for (int i = 0; i < 100; i++)
+		make_called_garbage();
+	ouro_release(fill_allocating(&made));
+	assert_true(EVENTUALLY(atomic_load(&n_elsewhere) == 700));
+	assert_int_equal(n_inside, 0);
+}
+
+/* What the reaper frees meanwhile is waited for: with nothing else to be had, each of these finds memory. */
+static void heap_limit_waits_for_what_has_callbacks(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 3 * 64 * 1024; i++) {
+		struct kilo *k = ouro_new(&called_type);
+
+		assert_non_null(k);
+		ouro_store(&k->next, k);
+		ouro_release(k);
+	}
+}
+
+/* In manual mode they wait for the program. */
+static void heap_limit_in_manual_mode(void **state)
+{
+	ouro_config cfg = test_config();
+	size_t made;
+
+	(void)state;
+	cfg.heap_limit = 64 * MB;
+	cfg.finalizers = OURO_FINALIZERS_MANUAL;
+	heap_start(&cfg);
+	atomic_store(&n_inside, 0);
+	atomic_store(&n_elsewhere, 0);
+	for (int i = 0; i < 100; i++) {
+		struct kilo *k = ouro_new(&called_type);
+
+		ouro_store(&k->next, k);
+		ouro_release(k);
+	}
+	struct kilo *head = fill_allocating(&made);
+	assert_int_equal(n_inside + n_elsewhere, 0);
+	assert_int_equal(ouro_run_finalizers(SIZE_MAX), 100);
+	assert_int_equal(n_elsewhere, 200);
+	ouro_release(head);
+}
+
 static struct kilo *cycle_of_half_the_limit(void)
 {
 	size_t made;
@@ -445,6 +538,9 @@ int main(void)
 		LIMITED_CASE(heap_limit_holds_for_large_objects),
 		LIMITED_CASE(heap_limit_collects_garbage_first),
 		LIMITED_CASE(heap_limit_collects_large_garbage_first),
+		LIMITED_CASE(heap_limit_runs_no_callback_in_the_allocation),
+		LIMITED_CASE(heap_limit_waits_for_what_has_callbacks),
+		BARE_CASE(heap_limit_in_manual_mode),
 		LIMITED_CASE(heap_limit_when_pinned_is_enomem_at_once),
 		LIMITED_CASE(heap_limit_in_a_finalizer_is_enomem),
 		LIMITED_CASE(heap_limit_holds_for_several_threads),

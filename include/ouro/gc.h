@@ -16,16 +16,19 @@ OURO_BEGIN_DECLS
  * ouro_gc_collect - collect generations 0..@generation now, also while automatic collection is disabled
  *
  * When it returns, the finalizers, watches and destroys of what it found have run, on this thread (in manual mode they
- * wait), and everything that was unreachable at the call is gone (generation 2). Other threads go on meanwhile: see
- * README.md for what stops them, and for how long. If a collection of the same kind is running it waits for that one, not
- * for its finalizers, and then runs its own. Inside a finalizer it is allowed.
+ * wait), and everything that was unreachable at the call is gone (generation 2), whichever thread had it in hand. It returns
+ * within a time that depends on what was there at the call, whatever other threads go on doing; they go on meanwhile: see README.md
+ * for what stops them, and for how long. What it does not wait for: a callback that another thread has been in for 100 ms keeps
+ * what it belongs to, and what that refers to, for the next collection. If a collection of the same kind is running it waits for
+ * that one and then runs its own. Inside a finalizer it is allowed; there it does not wait for what other threads have in hand.
  * Return:  how many traversable objects were unreachable and not resurrected; -1 with errno EINVAL (generation not
- *          0..2) or EDEADLK (inside a pinned region).
+ *          0..2) or EDEADLK (inside a pinned region, or in an event function between GC_START and GC_STOP).
  */
 OURO_API ssize_t ouro_gc_collect(int generation);
 
 /*
  * ouro_run_finalizers - manual mode: run up to @max finalizers and watches that automatic collections left, here
+ * In an event function between GC_START and GC_STOP it works too, in a stop as long as the largest set takes to look through.
  * Return:  how many ran; 0 in thread mode and inside a finalizer.
  */
 OURO_API size_t ouro_run_finalizers(size_t max);
@@ -112,7 +115,8 @@ typedef void (*ouro_gc_listener)(const ouro_gc_event *event, void *arg);
  *
  * OURO_HOLDUP (generation -1): threads were held up for longer than pause_budget_ns (ouro/holdup.h). It is told afterwards, by the
  * collector thread between two collections, and fn may do all but wait for a collection.
- * During a pause fn may not call the library; between GC_START and GC_STOP it may do all but wait for a collection. Two
+ * During a pause fn may not call the library; between GC_START and GC_STOP it may do all but wait for a collection: ouro_gc_collect,
+ * ouro_flush, ouro_shutdown and the listings answer EDEADLK, and ouro_gc_freeze does nothing. Two
  * threads may call it at once: young collections go on beside a full one, whose short pauses bear generation 2. off returns
  * when no call of fn(arg) is running elsewhere.
  * Return:  0; EINVAL (fn NULL); ENOMEM; off: ENOENT (not registered).

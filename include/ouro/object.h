@@ -26,7 +26,9 @@ OURO_BEGIN_DECLS
  *
  * Return:  new reference; NULL with errno ENOMEM (system, ouro_config.heap_limit or 65 535 types exhausted) or EINVAL (bad
  *          type: no name, size 0, a field outside its size, traverse without clear, unknown flags).
- * Blocks:  at heap_limit it runs a full collection first, unless pinned or inside a finalizer.
+ * Blocks:  at heap_limit it runs a full collection first, unless pinned or inside a callback. No finalizer, watch, clear or destroy runs
+ *          on the way, as the caller may hold any lock: these are the background thread's, for which it waits some 0.2 s at
+ *          most; in manual mode they wait for ouro_run_finalizers.
  */
 OURO_API void *ouro_new(const ouro_type *type) __attribute__((warn_unused_result));
 
@@ -71,8 +73,11 @@ OURO_API void ouro_immortalize(void *obj);
 /*
  * ouro_flush - wait until all that was dead at the call has been finalized and destroyed, whichever thread does it
  *
+ * And all that died of it: objects that others drop meanwhile are not waited for. It waits for a callback that another thread is in
+ * for as long as that takes. Callbacks that make objects of which others die, without end, it follows until twice as many
+ * are gone as there were at the call, and some; the log says so. Callbacks of what was waiting may run on this thread.
  * In manual finalizer mode, all but what waits for ouro_run_finalizers.
- * Return:  0; EDEADLK inside a finalizer or when pinned.
+ * Return:  0; EDEADLK inside a finalizer, when pinned, or in an event function between GC_START and GC_STOP.
  */
 OURO_API int ouro_flush(void);
 

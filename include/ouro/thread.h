@@ -27,7 +27,8 @@ typedef struct ouro_config {
 	ouro_finalizer_mode finalizers; /* [OURO_FINALIZERS=thread or manual] */
 	size_t release_batch; /* >= 1; objects one release destroys itself [OURO_RELEASE_BATCH] */
 	size_t heap_limit;    /* bytes, bound on ouro_stats.bytes_reserved; 0: none. At the limit the caller runs a full
-				 collection (unless pinned or in a finalizer), then gets ENOMEM
+				 collection (unless pinned or in a finalizer), then gets ENOMEM; callbacks of what that found run
+				 on the background thread, for which it waits a little
 				 [OURO_HEAP_LIMIT, with an optional K, M or G] */
 	uint64_t pause_budget_ns; /* >= 10 000; what one stop should not exceed [OURO_PAUSE_BUDGET_NS] */
 	uint64_t pin_warn_ns; /* log a thread that holds up a stop for longer; 0: never [OURO_PIN_WARN_NS] */
