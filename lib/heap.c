@@ -299,6 +299,7 @@ void oi_block_free(struct oi_thread *t, struct oi_header *h)
 static void harvest_page(struct oi_heap *heap, struct oi_page *p)
 {
 	oi_exchange_seq_cst(&p->remote_queued, 0u); /* [H1] */
+	oi_point("harvest");
 	struct cds_lfs_node *node = oi_stack_take_all(&p->remote);
 	if (!node)
 		return;

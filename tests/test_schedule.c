@@ -8,6 +8,7 @@
 #include "mutators.h"
 
 #include "gate.h"
+#include "heap.h"
 #include "limbo.h"
 #include "object.h"
 #include "perturb.h"
@@ -321,6 +322,147 @@ static void schedule_load_keeps_the_memory(void **state)
 	assert_int_equal(h->own, OI_OWN_FREE);
 }
 
+struct large {
+	struct large *next;
+	char bytes[8000];
+};
+
+static const ouro_type large_type = {
+	.name = "large", .size = sizeof(struct large), .slots = OURO_SLOTS(struct large, next),
+};
+
+/* Its last reference, and until the block is free. */
+static void release_and_reclaim(struct large *l)
+{
+	struct oi_header *h = oi_header_of(l);
+
+	ouro_release(l);
+	while (oi_load_acquire(&h->own) != OI_OWN_FREE) {
+		oi_gate_enter(oi_self);
+		oi_limbo_reclaim(oi_self, true);
+		oi_gate_leave(oi_self);
+	}
+}
+
+/* A page that becomes empty in the middle of a collection stays what it is: that may have addresses of its blocks in its lists. */
+static void schedule_pages_stay_while_walked(void **state)
+{
+	enum { N = 32 };
+	struct large *l[N];
+
+	(void)state;
+	needs_points();
+	for (int i = 0; i < N; i++)
+		l[i] = ouro_new(&large_type);
+	struct oi_page *page = oi_page_of(oi_header_of(l[N / 2]));
+	assert_int_equal(ouro_gc_collect(2), 0);
+	ouro_release(make_pair(&canary_type, ALIVE));
+	schedule_start(COUNTED_AGAIN, false);
+	await_step(CHECKED_ALL);
+	for (int i = 0; i < N; i++)
+		release_and_reclaim(l[i]);
+	assert_int_equal(page->used, 0);
+	assert_int_equal(page->state, OI_PAGE_SMALL);
+	schedule_end();
+	assert_int_equal(schedule.found, 2);
+}
+
+/* Two objects of the owner's that another thread holds, and kills, one before the owner takes in what was freed, one meanwhile. */
+static struct {
+	struct node *a, *b;
+	atomic_int turn;
+	bool empty;
+} harvested;
+
+static void await_turn(int turn)
+{
+	while (atomic_load(&harvested.turn) < turn)
+		sleep_ms(1);
+}
+
+static void *owner_main(void *arg)
+{
+	(void)arg;
+	harvested.a = make(1);
+	harvested.b = make(2);
+	struct oi_page *page = oi_page_of(oi_header_of(harvested.a));
+	atomic_store(&harvested.turn, 1);
+	await_turn(2);
+	ouro_release(harvested.a);
+	ouro_release(harvested.b);
+	atomic_store(&harvested.turn, 3);
+	await_turn(4);
+	collects = true;
+	oi_heap_harvest_idle(oi_self);
+	collects = false;
+	oi_heap_harvest_idle(oi_self);
+	harvested.empty = page->remote.head == NULL;
+	return NULL;
+}
+
+static void schedule_free_beside_a_harvest(void **state)
+{
+	(void)state;
+	needs_points();
+#if OURO_CHECKED
+	oi_recycle = true; /* blocks nobody else can know of go back at once, as in other builds */
+#endif
+	atomic_store(&harvested.turn, 0);
+	hold_at("harvest");
+	pthread_t owner = thread_start(owner_main, NULL);
+	await_turn(1);
+	ouro_retain(harvested.a);
+	ouro_retain(harvested.b);
+	atomic_store(&harvested.turn, 2);
+	await_turn(3);
+	ouro_release(harvested.a);
+	atomic_store(&harvested.turn, 4);
+	assert_true(EVENTUALLY(atomic_load(&held.stands)));
+	ouro_release(harvested.b);
+	atomic_store(&held.go_on, true);
+	pthread_join(owner, NULL);
+	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+#if OURO_CHECKED
+	oi_recycle = false;
+#endif
+	assert_true(harvested.empty);
+}
+
+static void note_seized(struct oi_thread *t, void *arg)
+{
+	(void)t;
+	*(bool *)arg = true;
+}
+
+static struct oi_thread *_Atomic pinned_thread;
+
+static void *pinned_main(void *arg)
+{
+	ouro_pin();
+	atomic_store(&pinned_thread, oi_self);
+	while (!atomic_load((atomic_bool *)arg))
+		sleep_ms(1);
+	ouro_unpin();
+	return NULL;
+}
+
+/* A thread inside its gate is nobody else's to act for. */
+static void schedule_nobody_is_seized_inside(void **state)
+{
+	atomic_bool over = false;
+	bool seized = false;
+
+	(void)state;
+	atomic_store(&pinned_thread, NULL);
+	pthread_t t = thread_start(pinned_main, &over);
+	assert_true(EVENTUALLY(atomic_load(&pinned_thread) != NULL));
+	for (int i = 0; i < 10; i++)
+		assert_false(oi_world_seize(atomic_load(&pinned_thread), note_seized, &seized));
+	assert_false(seized);
+	atomic_store(&over, true);
+	pthread_join(t, NULL);
+}
+
 /* ---- attempts to retain what is being finalized ---- */
 
 static atomic_bool peeked, finalizing, tried_it;
@@ -380,6 +522,9 @@ int main(void)
 		HEAP_CASE(schedule_rescue_fails_the_commit),
 		HEAP_CASE(schedule_owner_leaves_before_the_queue),
 		HEAP_CASE(schedule_load_keeps_the_memory),
+		HEAP_CASE(schedule_pages_stay_while_walked),
+		HEAP_CASE(schedule_free_beside_a_harvest),
+		HEAP_CASE(schedule_nobody_is_seized_inside),
 		HEAP_CASE(schedule_try_leaves_nothing),
 	};
 
