@@ -6,7 +6,7 @@
  * What collections find without callbacks it frees itself. It runs no user code but event functions, so a finalizer that blocks
  * cannot stop it.
  * The reaper runs finalizers and destroys: sets with callbacks found by automatic collections (in thread mode), dead objects
- * handed over by releases past their batch or found by the tick, strays.
+ * handed over by releases past their batch or found by the tick, strays; and it delivers what others noted for the log.
  *
  * Each sleeps on a futex word that counts requests; a flag per kind of work keeps the requests cheap. [B1] The flag is set
  * by a sequentially consistent exchange after the work was made visible, and cleared before the work is looked for. The
@@ -35,7 +35,7 @@
 #include "heap.h"
 #include "holdup.h"
 #include "limbo.h"
-#include "lock.h"
+#include "log.h"
 #include "merge.h"
 #include "os.h"
 #include "pace.h"
@@ -263,6 +263,7 @@ static void *reaper_main(void *arg)
 	uint32_t word;
 	while (go_on(&reaper, &word)) {
 		oi_exchange_seq_cst(&want_reap, 0u); /* [B1] */
+		oi_log_deliver(); /* first: what follows may wait for a stop, and that for whom the message is about */
 		while (serve(oi_self) && !oi_load_acquire(&quit))
 			;
 		tidy(oi_self);

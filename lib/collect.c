@@ -209,7 +209,8 @@ static void report(struct collection *c, struct oi_set *s, uint64_t ns)
 	if (s->objects.n)
 		oi_add_acq_rel(&n_found, UINT64_C(1));
 	account(c, ns);
-	oi_debug_report(s, c->candidates, ns);
+	s->n_examined = c->candidates;
+	s->found_ns = ns;
 	oi_event(OURO_GC_STOP, c->generation, c->candidates, s->objects.n, ns);
 }
 
@@ -387,6 +388,7 @@ void oi_collect_automatic(int generation, void (*between)(void))
 		return;
 	struct oi_thread *t = oi_self;
 	struct oi_set *s = generation == 2 ? collect_old(t, between) : collect_young(t, generation, oi_pace_cap(), NULL);
+	oi_debug_report(s, oi_collect_locked_by_me() ? oi_log : oi_say); /* between the slices of another one, or not */
 	if (s && s->has_callbacks) {
 		oi_set_queue(t, s);
 		oi_background_reap();
@@ -432,6 +434,7 @@ static ssize_t collect_now(struct oi_thread *t, int generation)
 	if (generation < 2)
 		oi_flush_patiently(t);
 	struct oi_set *s = generation == 2 ? collect_all(t, true) : collect_all_young(t, generation);
+	oi_debug_report(s, oi_say);
 	t->thorough = true; /* what dies with it dies here */
 	ssize_t n = s ? work_or_queue(t, s) : 0;
 	oi_serve_end(t);
@@ -441,6 +444,7 @@ static ssize_t collect_now(struct oi_thread *t, int generation)
 	oi_flush_patiently(t); /* what else died with it, and what others are at */
 	if (generation == 2)
 		give_back(t);
+	oi_log_deliver();
 	return n;
 }
 
@@ -466,6 +470,7 @@ void oi_collect_for_memory(struct oi_thread *t)
 		return;
 	free_quietly(t);
 	struct oi_set *s = collect_all(t, false);
+	oi_debug_report(s, oi_log);
 	if (s && s->has_callbacks) {
 		oi_set_queue(t, s);
 		oi_background_reap();

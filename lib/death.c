@@ -18,6 +18,7 @@
 
 #include "cascade.h"
 #include "check.h"
+#include "context.h"
 #include "count.h"
 #include "gate.h"
 #include "inspect.h"
@@ -63,6 +64,7 @@ static void push_outside(struct oi_thread *t, struct oi_header *h)
 
 void oi_call(struct oi_thread *t, void (*fn)(void *obj), struct oi_header *h)
 {
+	oi_assert_may_call_program();
 	oi_store_release(&t->n_callbacks, t->n_callbacks + 1);
 	oi_store_release(&t->in_callback, t->in_callback + 1);
 	fn(oi_object_of(h));

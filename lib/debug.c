@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "context.h"
 #include "count.h"
 #include "gate.h"
 #include "lock.h"
@@ -13,15 +14,17 @@ static unsigned debug_flags;
 static uint64_t n_kept[3];
 static struct oi_vector garbage; /* headers, one reference each; under the lock */
 
-void oi_debug_report(const struct oi_set *s, size_t candidates, uint64_t ns)
+void oi_debug_report(const struct oi_set *s, void (*say)(const char *format, ...) OI_PRINTF(1, 2))
 {
 	unsigned flags = oi_load_relaxed(&debug_flags);
+	if (!s)
+		return;
 	if (flags & OURO_DEBUG_COLLECTABLE)
 		for (size_t i = 0; i < s->objects.n; i++)
-			oi_log("collectable \"%s\" at %p", oi_type_of(s->objects.data[i])->name, oi_object_of(s->objects.data[i]));
+			say("collectable \"%s\" at %p", oi_type_of(s->objects.data[i])->name, oi_object_of(s->objects.data[i]));
 	if (flags & OURO_DEBUG_STATS)
-		oi_log("collection of generation %d: %zu objects examined, %zu unreachable, %llu us", s->generation, candidates,
-		       s->objects.n, (unsigned long long)(ns / 1000));
+		say("collection of generation %d: %zu objects examined, %zu unreachable, %llu us", s->generation, s->n_examined,
+		    s->objects.n, (unsigned long long)(s->found_ns / 1000));
 }
 
 bool oi_debug_save(struct oi_set *s)
@@ -101,6 +104,7 @@ ssize_t ouro_gc_garbage(ouro_object_visitor fn, void *arg)
 	ssize_t n = 0;
 	void *obj;
 	for (size_t i = 0; (obj = garbage_at(i)); i++) {
+		oi_assert_may_call_program();
 		bool go_on = fn(obj, arg);
 		ouro_release(obj);
 		n++;

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 
+#include "context.h"
 #include "gate.h"
 #include "lock.h"
 #include "os.h"
@@ -31,9 +32,11 @@ static void call(uint32_t i, const ouro_gc_event *e)
 	oi_add_relaxed(&delivering, 1u); /* [V1] */
 	oi_unlock(OI_LOCK_LISTENERS);
 	if (fn) {
+		unsigned before = oi_context_listener(e->phase == OURO_PAUSE_START);
 		in_listener = true;
 		fn(e, arg);
 		in_listener = false;
+		oi_context_listener_over(before);
 	}
 	oi_sub_acq_rel(&delivering, 1u); /* [V1] */
 }

@@ -64,6 +64,7 @@
 #include "heap.h"
 #include "limbo.h"
 #include "lock.h"
+#include "log.h"
 #include "merge.h"
 #include "os.h"
 #include "pace.h"
@@ -145,6 +146,7 @@ static void in_child(void)
 {
 	oi_locks_after_fork();
 	oi_events_fork_child();
+	oi_log_fork_child();
 	if (pinned)
 		oi_self->forking = false;
 	if (!outermost)

@@ -44,6 +44,7 @@
 #ifndef OI_GATE_H
 #define OI_GATE_H
 
+#include "context.h"
 #include "lock.h"
 #include "log.h"
 #include "perturb.h"
@@ -59,6 +60,7 @@ OI_INLINE void oi_gate_enter(struct oi_thread *t)
 	if (unlikely(t->pin_depth))
 		return;
 	oi_lock_check_gate();
+	oi_context_enter();
 	/* [G3] acquire: pairs with the sealing of a limbo batch, oi_limbo_seal. */
 	oi_store_release(&t->gate, oi_load_acquire(&oi_world.epoch)); /* [G1] */
 	oi_compiler_barrier();
@@ -100,6 +102,7 @@ OI_INLINE bool oi_gate_try_enter(struct oi_thread *t)
 	if (unlikely(!t) || unlikely(t->pin_depth))
 		return false;
 	oi_lock_check_gate();
+	oi_context_enter();
 	oi_store_release(&t->gate, oi_load_acquire(&oi_world.epoch)); /* [G1] [G3], as oi_gate_enter */
 	oi_compiler_barrier();
 	if (unlikely(oi_load_acquire(&t->request))) { /* [G2] */
@@ -129,6 +132,7 @@ OI_INLINE void oi_gate_leave_either(struct oi_thread *t, bool pinned)
 OI_INLINE struct oi_thread *oi_current(void)
 {
 	struct oi_thread *t = oi_self;
+	oi_context_enter();
 	if (unlikely(!t))
 		t = oi_thread_first_call(false);
 	if (unlikely(oi_load_acquire(&t->request) & OI_REQUEST_ATTACH))

@@ -10,6 +10,7 @@
 
 #include "candidate.h"
 #include "collect.h"
+#include "context.h"
 #include "count.h"
 #include "gate.h"
 #include "generation.h"
@@ -39,6 +40,7 @@ static ssize_t visit(struct oi_vector *v, bool ok, ouro_object_visitor fn, void 
 	bool go_on = ok;
 	for (size_t i = 0; i < v->n; i++) {
 		if (go_on) {
+			oi_assert_may_call_program();
 			go_on = fn(v->data[i], arg);
 			n++;
 		}

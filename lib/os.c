@@ -321,6 +321,19 @@ bool oi_membarrier_register(void)
 
 /* ---- threads ---- */
 
+void oi_write_stderr(const char *text, size_t bytes)
+{
+	int saved = errno;
+	while (bytes) {
+		ssize_t n = syscall(SYS_write, 2, text, bytes);
+		if (n <= 0 && errno != EINTR)
+			break;
+		text += n > 0 ? n : 0;
+		bytes -= (size_t)(n > 0 ? n : 0);
+	}
+	errno = saved;
+}
+
 pid_t oi_gettid(void)
 {
 	int saved = errno;

@@ -60,6 +60,9 @@ bool oi_membarrier_register(void);
 /* False: the system refuses it (now). */
 bool oi_membarrier(void);
 
+/* As far as it goes; not a cancellation point. */
+void oi_write_stderr(const char *text, size_t bytes);
+
 pid_t oi_gettid(void);
 /* False only if it is certain that it is not. */
 bool oi_thread_alive(pid_t tid);

@@ -60,17 +60,27 @@ static void count_by_type(struct cds_lfht *table, struct oi_header *h)
 	y->bytes += oi_page_of(h)->block_size;
 }
 
-/* Over nodes: the macro over entries forms a member's address in NULL at the end, to which UBSan objects. */
-static void log_by_type(struct cds_lfht *table)
+static struct tally *take_one(struct cds_lfht *table)
 {
 	struct cds_lfht_iter iter;
-	struct cds_lfht_node *node;
-	cds_lfht_for_each(table, &iter, node) {
-		struct tally *y = caa_container_of(node, struct tally, node);
-		oi_log("still held at shutdown: %zu of \"%s\", %zu bytes", y->objects, y->type->name, y->bytes);
-		cds_lfht_del(table, &y->node);
+	urcu_bp_read_lock();
+	cds_lfht_first(table, &iter);
+	struct cds_lfht_node *node = cds_lfht_iter_get_node(&iter);
+	if (node)
+		cds_lfht_del(table, node);
+	urcu_bp_read_unlock();
+	return node ? caa_container_of(node, struct tally, node) : NULL;
+}
+
+/* With nothing held, as the log function is the program's. */
+static void say_by_type(struct cds_lfht *table)
+{
+	struct tally *y;
+	while ((y = take_one(table))) {
+		oi_say("still held at shutdown: %zu of \"%s\", %zu bytes", y->objects, y->type->name, y->bytes);
 		free(y);
 	}
+	cds_lfht_destroy(table, NULL);
 }
 
 /* The references that immortal objects hold do not count as held from outside: taken off, and given back afterwards. */
@@ -129,10 +139,8 @@ void oi_report_held(ouro_report *out)
 	}
 	oi_trial_end(&tr);
 	oi_trial_free(&tr);
-	if (table)
-		log_by_type(table);
 	urcu_bp_read_unlock();
-	if (table)
-		cds_lfht_destroy(table, NULL);
 	oi_collect_unlock();
+	if (table)
+		say_by_type(table);
 }

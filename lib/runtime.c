@@ -148,7 +148,9 @@ int ouro_init_sized(const ouro_config *in, size_t size)
 		return EINVAL;
 	if (oi_load_acquire(&oi_runtime.running)) /* [L1] */
 		return cfg && oi_config_check(cfg) ? EINVAL : EALREADY;
-	return init(cfg, ASKED);
+	int error = init(cfg, ASKED);
+	oi_log_deliver();
+	return error;
 }
 
 /* ---- shutting down ---- */
@@ -215,7 +217,7 @@ static void finalize_the_held(struct oi_thread *t)
 	}
 	oi_vector_free(&due);
 	if (any)
-		oi_log("watches that other watches added at shutdown do not run: there is no end to them");
+		oi_say("watches that other watches added at shutdown do not run: there is no end to them");
 }
 
 /* Nobody is left: clear and destroy whatever there is, in page order. */
@@ -262,7 +264,7 @@ static void report_late(void)
 {
 	size_t n = oi_new_late();
 	if (n)
-		oi_log("%zu objects with a finalizer were made during the shutdown: these finalizers do not run", n);
+		oi_say("%zu objects with a finalizer were made during the shutdown: these finalizers do not run", n);
 }
 
 static void set_ending_locked(unsigned how_far, const struct oi_thread *t)
@@ -361,6 +363,7 @@ int ouro_shutdown_sized(ouro_report *out, size_t size)
 		if (begin_end(t)) {
 			shut_down(t, &report);
 			end_end();
+			oi_log_deliver();
 		}
 		while (oi_load_acquire(&oi_runtime.running)) /* [L1] another thread is at it */
 			oi_sleep_ns(1000000);

@@ -217,7 +217,7 @@ static bool check_resurrection(struct oi_thread *t, struct oi_set *s)
 static void await_resurrection_check(struct oi_thread *t, struct oi_set *s)
 {
 	while (!check_resurrection(t, s)) {
-		oi_log("no memory to look for resurrected objects: %zu wait", s->objects.n);
+		oi_say("no memory to look for resurrected objects: %zu wait", s->objects.n);
 		oi_sleep_ns(10000000);
 	}
 }

@@ -25,6 +25,8 @@ struct oi_set {
 	int generation;
 	uint64_t stamp;           /* while it is queued: Note [TICKET] */
 	size_t quantum;           /* so many objects are cleared or destroyed at a time; 0: all */
+	size_t n_examined;        /* by the collection that found it, and how long that took */
+	uint64_t found_ns;
 	size_t n_dead;            /* the result: unreachable and not resurrected */
 };
 

@@ -161,9 +161,9 @@ static void on_exit_of_thread(void *arg)
 		return;
 	exiting = true;
 	if (t->pin_depth) {
-		oi_log("thread \"%s\" exits inside a pinned region", t->name);
 		oi_store_relaxed(&t->pin_depth, 0);
 		oi_store_release(&t->gate, (uint64_t)0); /* [G1] */
+		oi_say("thread \"%s\" exits inside a pinned region", t->name);
 	}
 	oi_thread_detach(t);
 }

@@ -13,6 +13,7 @@
 #include <errno.h>
 
 #include "check.h"
+#include "context.h"
 #include "gate.h"
 #include "lock.h"
 #include "os.h"
@@ -165,6 +166,7 @@ bool oi_watch_run_one(struct oi_thread *t, struct oi_watch **list)
 	oi_unlock(OI_LOCK_WATCHES);
 	if (!fn)
 		return false;
+	oi_assert_may_call_program();
 	oi_store_release(&t->n_callbacks, t->n_callbacks + 1);
 	oi_store_release(&t->in_callback, t->in_callback + 1);
 	fn(arg);

@@ -107,7 +107,16 @@ OURO_API void ouro_unpin(void);
  * are dead. Outside one: nothing. */
 OURO_API void ouro_safepoint(void);
 
-/* ouro_set_log - where warnings go; fn NULL: stderr, the default. fn must not call the library. */
+/*
+ * ouro_set_log - where warnings go; fn NULL: stderr, the default
+ *
+ * fn is called by one thread at a time: by one of the library's, or by a thread at the end of its ouro_init, ouro_gc_collect,
+ * ouro_shutdown, of a finalizer's wait for memory, or of its life; with no lock of the library held, outside every pause and every
+ * other call. It may block, take the program's locks, and call the library. What is said while it runs, up to 64 messages of
+ * 511 bytes, waits for it to return; how many were lost beyond is said, too. A message from inside another call comes soon
+ * after. In the child of a fork nothing is said twice.
+ * Returns when no call of the function set before is under way elsewhere; inside the function, or when pinned, at once.
+ */
 OURO_API void ouro_set_log(void (*fn)(const char *message, void *arg), void *arg);
 
 OURO_END_DECLS

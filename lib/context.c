@@ -1,0 +1,65 @@
+/* context.c - see context.h. */
+#include "context.h"
+
+#if OURO_CHECKED
+
+#include "log.h"
+#include "thread.h"
+#include "world.h"
+
+static __thread bool in_pause; /* the program's code runs in a stop */
+
+static bool is_stopper(void)
+{
+	return oi_lock_held(OI_LOCK_REGISTRY) && oi_world.stopped;
+}
+
+void oi_context_inside(const struct oi_thread *t, const char *where)
+{
+	if (!oi_load_relaxed(&t->gate)) /* owner */
+		oi_abort("%s: outside the gate", where);
+}
+
+void oi_context_outside(const struct oi_thread *t, const char *where)
+{
+	if (t && oi_load_relaxed(&t->gate) && !oi_load_relaxed(&t->pin_depth)) /* owner */
+		oi_abort("%s: inside the gate", where);
+}
+
+void oi_context_stopped(const char *where)
+{
+	if (!is_stopper())
+		oi_abort("%s: the world is not stopped by this thread", where);
+}
+
+void oi_context_program(const char *where)
+{
+	if (is_stopper())
+		oi_abort("%s: the program's code is called in a stop", where);
+	if (oi_lock_any_held(true))
+		oi_abort("%s: the program's code is called while the lock \"%s\" is held", where, oi_lock_any_held(true));
+	oi_context_outside(oi_self, where);
+}
+
+unsigned oi_context_listener(bool pause)
+{
+	oi_context_outside(oi_self, "listener");
+	in_pause = pause;
+	if (!pause && oi_lock_any_held(false))
+		oi_abort("a listener is called while the lock \"%s\" is held", oi_lock_any_held(false));
+	return oi_lock_floor();
+}
+
+void oi_context_listener_over(unsigned before)
+{
+	in_pause = false;
+	oi_lock_floor_back(before);
+}
+
+void oi_context_enter(void)
+{
+	if (in_pause)
+		oi_abort("a listener called the library during a pause");
+}
+
+#endif
