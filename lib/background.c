@@ -29,6 +29,7 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "alone.h"
 #include "collect.h"
 #include "death.h"
 #include "gate.h"
@@ -208,6 +209,26 @@ static void collect_due(void)
 	}
 }
 
+static void stop_one(struct worker *w);
+
+/*
+ * The collector is all that is left of the process, with the reaper, which it lets come to its end: unless that meets with the
+ * program's code, and this starts a thread. True: it ends, and with it the process. What the program has run at its exit, on this very
+ * thread, may use the library; but it gets no thread again, as with the end of that one glibc would exit a second time.
+ */
+static bool end_alone(void)
+{
+	if (!oi_alone(reaper.started ? 2 : 1))
+		return false;
+	oi_alone_take_signals();
+	oi_store_release(&quit, 1u);
+	stop_one(&reaper);
+	oi_thread_detach(oi_self);
+	collector.started = false;
+	pthread_detach(pthread_self());
+	return true;
+}
+
 static void *collector_main(void *arg)
 {
 	(void)arg;
@@ -218,10 +239,12 @@ static void *collector_main(void *arg)
 	while (go_on(&collector, &word)) {
 		collect_due();
 		bool ticking = oi_load_relaxed(&want_tick);
-		oi_futex_wait(&collector.word, word, ticking ? TICK_NS : IDLE_NS);
+		oi_futex_wait(&collector.word, word, ticking ? TICK_NS : oi_alone_may_be() ? OI_ALONE_NS : IDLE_NS);
 		if (ticking)
 			tick();
 		oi_holdup_tell();
+		if (unlikely(oi_alone_may_be()) && end_alone())
+			return NULL;
 	}
 	oi_thread_detach(oi_self);
 	return NULL;
@@ -331,6 +354,7 @@ void oi_background_fork_child(void)
 	collector.started = reaper.started = false;
 	want_collect = want_tick = want_reap = quit = 0;
 	not_before = 0;
+	oi_alone_fork_child();
 	starting = 1; /* the turn is the fork's: what it hands over is noted, and no thread is started before a need */
 }
 

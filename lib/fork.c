@@ -13,6 +13,7 @@
  * All that a thread which is gone may have left, and what becomes of it:
  *   background.c  collector, reaper, missing   as if a thread had been refused: started at the first need, not by the fork
  *                 starting, quit, want_*       nobody starts or ends threads; what was asked for is found again by looking
+ *   alone.c       first_gone                   the thread that forked is the first now
  *   collect.c     its lock, n_holding_off      free, unless this thread has it; as often as this thread keeps others away
  *                 trial                        used in stops only
  *   events.c      delivering                   this thread alone, if it forks inside a listener

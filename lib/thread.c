@@ -16,7 +16,9 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "alone.h"
 #include "background.h"
 #include "death.h"
 #include "flush.h"
@@ -154,9 +156,16 @@ void oi_thread_get_name(struct oi_thread *t, char name[OI_NAME])
 	oi_unlock(OI_LOCK_NAMES);
 }
 
+static bool is_first(void)
+{
+	return oi_gettid() == getpid();
+}
+
 static void on_exit_of_thread(void *arg)
 {
 	struct oi_thread *t = arg;
+	if (is_first())
+		oi_alone_first_exits();
 	if (oi_self != t)
 		return;
 	exiting = true;
@@ -191,11 +200,18 @@ static bool reserve_exit(void)
 	return set_exit(&exit_key);
 }
 
-/* If it could not be done, the destructor would see that the thread has detached. */
+/* If it could not be done, the destructor would see that the thread has detached. The first thread's exit is to be heard of. */
 static void unset_exit(void)
 {
 	if (oi_load_acquire(&exit_key_made)) /* [T1] */
-		pthread_setspecific(exit_key, NULL);
+		pthread_setspecific(exit_key, is_first() && !exiting ? &exit_key : NULL);
+}
+
+/* When the library is loaded, and in the child of a fork. Without it, alone.c never comes to its question. */
+__attribute__((constructor(101))) static void hear_of_first(void)
+{
+	if (is_first() && !oi_self)
+		(void)reserve_exit();
 }
 
 static void link_record(struct oi_thread *t, bool internal)
@@ -426,6 +442,7 @@ void oi_threads_fork_child(struct oi_thread *self)
 	oi_store_relaxed(&n_late, attached && self->late ? 1u : 0u);
 	if (self)
 		self->tid = oi_gettid();
+	hear_of_first();
 }
 
 void oi_thread_unpin_gone(struct oi_thread *t)
