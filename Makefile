@@ -49,7 +49,9 @@ endif
 OUR_CPPFLAGS := -D_GNU_SOURCE -Iinclude $(DEFINES) -MMD -MP
 OUR_CFLAGS   := -std=c11 -pthread $(CWARNINGS) $(SANITIZE)
 OUR_CXXFLAGS := -std=c++17 -pthread $(WARNINGS) $(SANITIZE)
-LIB_CFLAGS   := -fPIC -fvisibility=hidden -ftls-model=initial-exec -DOURO_INTERNAL=1 -D_LGPL_SOURCE
+# A program that is linked without -flto takes the archive, too.
+FAT_LTO      := $(if $(findstring clang,$(CC)),,$(if $(findstring -flto,$(CFLAGS)),-ffat-lto-objects))
+LIB_CFLAGS   := $(FAT_LTO) -fPIC -fvisibility=hidden -ftls-model=initial-exec -DOURO_INTERNAL=1 -D_LGPL_SOURCE
 # The Debian package liburcu-dev; urcu-bp is the flavour that needs no registration by the application's threads.
 URCU_LIBS    := -lurcu-cds -lurcu-bp -lurcu-common
 
@@ -71,8 +73,8 @@ DEPSERVER_PEER := $(BUILD)/bench/peers/depserver_malloc
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
-## all: the static and the shared library and ouro.pc
-all: $(STATIC) $(SHARED) $(BUILD)/ouro.pc
+## all: the static and the shared library, ouro.pc and ouro-static.pc
+all: $(STATIC) $(SHARED) $(BUILD)/ouro.pc $(BUILD)/ouro-static.pc
 
 # ---- compiling: a changed flag rebuilds, whatever the time stamps say ----
 FLAGS_NOW := $(CC) $(CXX) | $(CPPFLAGS) $(CFLAGS) $(CXXFLAGS) $(LDFLAGS) | $(OUR_CPPFLAGS) $(OUR_CFLAGS) $(LIB_CFLAGS) | $(VERSION)
@@ -96,11 +98,12 @@ $(SHARED): $(LIB_OBJS) lib/ouro.map
 	ln -sf $(@F) $(BUILD)/libouro.so.$(SOVERSION)
 	ln -sf $(@F) $(BUILD)/libouro.so
 
-# Made anew each time: its paths are those of this very call, install with another PREFIX included.
-$(BUILD)/ouro.pc: lib/ouro.pc.in FORCE
+# Made anew each time: their paths are those of this very call, install with another PREFIX included. For sed & is special.
+pc_path = $(subst &,\&,$(1))
+$(BUILD)/ouro.pc $(BUILD)/ouro-static.pc: $(BUILD)/%.pc: lib/%.pc.in FORCE
 	@mkdir -p $(@D)
-	@sed -e 's|@VERSION@|$(VERSION)|' -e 's|@prefix@|$(prefix)|' -e 's|@libdir@|$(libdir)|' \
-	    -e 's|@includedir@|$(includedir)|' -e 's|@SANITIZE@|$(SANITIZE)|g' -e 's|@PRIVATE@|$(URCU_LIBS)|' $< > $@
+	@sed -e 's|@VERSION@|$(VERSION)|' -e 's|@prefix@|$(call pc_path,$(prefix))|' -e 's|@libdir@|$(call pc_path,$(libdir))|' \
+	    -e 's|@includedir@|$(call pc_path,$(includedir))|' -e 's|@SANITIZE@|$(SANITIZE)|g' -e 's|@PRIVATE@|$(URCU_LIBS)|' $< > $@
 
 # ---- programs: tests see lib/'s internal headers, everything else only include/ ----
 $(BUILD)/tests/test_sized: private ALIASES := $(foreach f,stats_get init shutdown gc_get_stats,-Wl,--defsym=first_$(f)=ouro_$(f))
@@ -281,23 +284,27 @@ deps-models:
 	@tests/deps.sh $(DEPS_MODELS)
 
 # ---- installing: any variant, e.g. make install TSAN=1 PREFIX=dir ----
-## install: library, headers and ouro.pc below DESTDIR and PREFIX
+## install: library, headers and ouro.pc below DESTDIR and PREFIX; as root, without DESTDIR, the loader is told
+LDCONFIG ?= ldconfig
+to_lib     = "$(DESTDIR)$(libdir)"
+to_include = "$(DESTDIR)$(includedir)"
 install: all
-	$(INSTALL) -d $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(includedir)/ouro
-	$(INSTALL) -m 644 include/ouro.h $(DESTDIR)$(includedir)/
-	$(INSTALL) -m 644 $(wildcard include/ouro/*.h) $(DESTDIR)$(includedir)/ouro/
-	$(INSTALL) -m 644 $(STATIC) $(DESTDIR)$(libdir)/
-	$(INSTALL) -m 755 $(SHARED) $(DESTDIR)$(libdir)/
-	ln -sf $(notdir $(SHARED)) $(DESTDIR)$(libdir)/libouro.so.$(SOVERSION)
-	ln -sf libouro.so.$(SOVERSION) $(DESTDIR)$(libdir)/libouro.so
-	$(INSTALL) -m 644 $(BUILD)/ouro.pc $(DESTDIR)$(libdir)/pkgconfig/
+	$(INSTALL) -d $(to_lib)/pkgconfig $(to_include)/ouro
+	$(INSTALL) -m 644 include/ouro.h $(to_include)/
+	$(INSTALL) -m 644 $(wildcard include/ouro/*.h) $(to_include)/ouro/
+	$(INSTALL) -m 644 $(STATIC) $(to_lib)/
+	$(INSTALL) -m 755 $(SHARED) $(to_lib)/
+	ln -sf $(notdir $(SHARED)) $(to_lib)/libouro.so.$(SOVERSION)
+	ln -sf libouro.so.$(SOVERSION) $(to_lib)/libouro.so
+	$(INSTALL) -m 644 $(BUILD)/ouro.pc $(BUILD)/ouro-static.pc $(to_lib)/pkgconfig/
+	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then $(LDCONFIG) || :; fi
 
 ## uninstall: takes away what install put there
 uninstall:
-	rm -f $(DESTDIR)$(includedir)/ouro.h $(patsubst include/%,$(DESTDIR)$(includedir)/%,$(wildcard include/ouro/*.h)) \
-		$(DESTDIR)$(libdir)/libouro.a $(DESTDIR)$(libdir)/libouro.so $(DESTDIR)$(libdir)/libouro.so.$(SOVERSION) \
-		$(DESTDIR)$(libdir)/libouro.so.$(VERSION) $(DESTDIR)$(libdir)/pkgconfig/ouro.pc
-	-rmdir $(DESTDIR)$(includedir)/ouro 2>/dev/null
+	rm -f $(to_include)/ouro.h $(patsubst include/%,$(to_include)/%,$(wildcard include/ouro/*.h)) \
+		$(to_lib)/libouro.a $(to_lib)/libouro.so $(to_lib)/libouro.so.$(SOVERSION) $(to_lib)/libouro.so.$(VERSION) \
+		$(to_lib)/pkgconfig/ouro.pc $(to_lib)/pkgconfig/ouro-static.pc
+	-rmdir $(to_include)/ouro 2>/dev/null
 
 ## clean: removes build/
 clean:

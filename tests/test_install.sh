@@ -23,11 +23,11 @@ END
 config() { # config PREFIX OPTION...
 	prefix=$1
 	shift
-	PKG_CONFIG_PATH=$prefix/lib/pkgconfig pkg-config "$@" ouro
+	PKG_CONFIG_PATH=$prefix/lib/pkgconfig pkg-config "$@" "${module:-ouro}"
 }
 
 installed() { # installed ROOT: all that must be there
-	for f in include/ouro.h lib/libouro.a lib/libouro.so lib/pkgconfig/ouro.pc; do
+	for f in include/ouro.h lib/libouro.a lib/libouro.so lib/pkgconfig/ouro.pc lib/pkgconfig/ouro-static.pc; do
 		[ -s "$1/$f" ] || fail "no $f in $1"
 	done
 	for h in include/ouro/*.h; do
@@ -35,17 +35,20 @@ installed() { # installed ROOT: all that must be there
 	done
 }
 
-builds() { # builds PREFIX FLAGS...: a program against the shared and the static library
-	root=$1
-	shift
-	$cc -std=c11 -Wall -Wextra -Werror "$@" $(config "$root" --cflags) -o "$tmp/shared" "$tmp/program.c" \
-		$(config "$root" --libs)
+compile() { # compile OUTPUT COMMAND: by the shell, as pkg-config has escaped blanks
+	eval "$cc -std=c11 -Wall -Wextra -Werror -o '$1' '$tmp/program.c' $2" || fail "does not build: $2"
+}
+
+builds() { # builds PREFIX: a program against the shared and the static library, and one that is all static
+	compile "$tmp/shared" "$(config "$1" --cflags --libs)"
 	ldd "$tmp/shared" | grep -q libouro || fail 'the program is not linked with the shared library'
-	LD_LIBRARY_PATH=$root/lib "$tmp/shared" || fail "the program with the shared library: exit $?"
-	$cc -std=c11 -Wall -Wextra -Werror "$@" $(config "$root" --cflags) -o "$tmp/static" "$tmp/program.c" \
-		"$root/lib/libouro.a" $(config "$root" --libs --static | sed 's/-louro//')
+	LD_LIBRARY_PATH=$1/lib "$tmp/shared" || fail "the program with the shared library: exit $?"
+	compile "$tmp/static" "$(module=ouro-static config "$1" --cflags --libs)"
 	ldd "$tmp/static" | grep -q libouro && fail 'the program is linked with the shared library'
 	"$tmp/static" || fail "the program with the static library: exit $?"
+	[ -z "$sanitize" ] && [ -z "${tsan:-}" ] || return 0
+	compile "$tmp/all_static" "-static $(config "$1" --cflags --static --libs) 2>'$tmp/ld.log'"
+	"$tmp/all_static" || fail "the program that is all static: exit $?"
 }
 
 nothing_left() { # nothing_left ROOT
@@ -74,6 +77,18 @@ one_prefix "$tmp/one" "$variant"
 # Another prefix afterwards: nothing of the first one sticks.
 one_prefix "$tmp/two" "$variant"
 
+# Blanks, and what sed and the shell take for something else.
+one_prefix "$tmp/two words & more" "$variant"
+
+# The loader is told by root, and not where files are gathered for later. The message goes into a file.
+loader_told() { # loader_told YES-OR-NO DESTDIR
+	rm -f "$tmp/told"
+	quiet_make install DESTDIR="$2" PREFIX="$tmp/told_prefix" LDCONFIG="touch $tmp/told" $variant
+	[ "$1" = "$([ -e "$tmp/told" ] && echo yes || echo no)" ] || fail "ldconfig with DESTDIR '$2': not $1"
+}
+loader_told "$([ "$(id -u)" = 0 ] && echo yes || echo no)" ''
+loader_told no "$tmp/gathered"
+
 # DESTDIR goes before everything, and is not written down anywhere.
 quiet_make install DESTDIR="$tmp/dest" PREFIX=/opt/ouro $variant
 installed "$tmp/dest/opt/ouro"
@@ -87,7 +102,7 @@ if [ -z "$variant" ]; then
 	quiet_make install PREFIX="$tmp/tsan" TSAN=1
 	installed "$tmp/tsan"
 	config "$tmp/tsan" --cflags | grep -q fsanitize=thread || fail 'ouro.pc of TSAN=1 lacks the flag'
-	builds "$tmp/tsan"
+	tsan=1 && builds "$tmp/tsan"
 	nm "$tmp/static" | grep -q __tsan_ || fail 'the program is not instrumented'
 	quiet_make uninstall PREFIX="$tmp/tsan" TSAN=1
 	nothing_left "$tmp/tsan"

@@ -49,9 +49,9 @@ static void on_signal(uv_signal_t *handle, int number)
 
 static int server_watch(struct server *server)
 {
-	static const int numbers[2] = { SIGINT, SIGTERM };
+	static const int numbers[N_SIGNALS] = { SIGINT, SIGTERM, SIGHUP };
 	int error = uv_async_init(&server->loop, &server->stop, on_stop_asked);
-	for (int i = 0; i < 2 && !error; i++) {
+	for (int i = 0; i < N_SIGNALS && !error; i++) {
 		error = uv_signal_init(&server->loop, &server->signals[i]);
 		if (!error)
 			error = uv_signal_start(&server->signals[i], on_signal, numbers[i]);

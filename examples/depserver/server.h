@@ -19,6 +19,8 @@ struct options {
 	unsigned clients_max;
 };
 
+#define N_SIGNALS 3 /* each ends the process with a report: a terminal that is closed, too */
+
 struct server {
 	struct options options;
 	uint64_t began_ns;
@@ -26,7 +28,7 @@ struct server {
 	struct worker *workers;
 	uv_loop_t loop; /* the main thread's */
 	uv_async_t stop;
-	uv_signal_t signals[2];
+	uv_signal_t signals[N_SIGNALS];
 	_Atomic unsigned clients;
 	_Atomic uint64_t reloads;
 	_Atomic bool loading;

@@ -281,6 +281,9 @@ sleep 0.5
 kill -TERM "$server"
 ended 'SIGTERM under load'
 wait $bench
+start
+kill -HUP "$server"
+ended 'SIGHUP'
 
 # ---- out of memory ----
 # An index of 8000 packages, and the smallest of some limits with which it can be loaded at all.

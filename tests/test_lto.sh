@@ -1,0 +1,35 @@
+#!/bin/sh
+# Goal: a library that was built with -flto links into programs that are built without, and with.
+# Method: build the archive so, in a directory of its own; link and run a program both ways.
+# A failure would mean: a distribution's package of the static library that most programs cannot use.
+. tests/common.sh
+
+# The same objects whatever the variant; clang's are not to be had in both forms.
+if [ -n "$variant" ] || [ "$cc" != gcc ]; then
+	echo "lto: not with this variant"
+	exit 0
+fi
+
+cat >"$tmp/program.c" <<'END'
+#include <ouro.h>
+struct node { struct node *next; };
+static const ouro_type node_type = {
+	.name = "node", .size = sizeof(struct node), .slots = OURO_SLOTS(struct node, next),
+};
+int main(void)
+{
+	ouro_report report;
+	struct node *n = ouro_new(&node_type);
+	ouro_store(&n->next, n);
+	ouro_release(n);
+	return ouro_gc_collect(2) != 1 || ouro_shutdown(&report) != 0 || report.objects != 0;
+}
+END
+
+quiet_make all BUILD="$tmp/lto" CFLAGS='-O1 -flto'
+for lto in -fno-lto -flto=auto; do
+	$cc -std=c11 -O1 $lto -Iinclude -o "$tmp/program" "$tmp/program.c" "$tmp/lto/libouro.a" $private ||
+		fail "$lto: does not link with an archive of -flto"
+	"$tmp/program" || fail "$lto: exit $?"
+done
+echo "lto: ok"
