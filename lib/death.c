@@ -37,7 +37,7 @@
 #define QUIET_BATCH 512 /* objects */
 #define THOROUGH_BATCH 65536
 #define QUIET_SLICE 64  /* what a slice of items counts for there */
-#define ITEM_SLICE 1024
+#define ITEM_SLICE OI_CURSOR_UNIT
 
 /* ---- the stack of the thread: pairs of object and cursor ---- */
 
@@ -49,7 +49,7 @@ static bool push(struct oi_thread *t, struct oi_header *h, size_t cursor)
 void oi_death_later(struct oi_thread *t, struct oi_header *h)
 {
 	if (unlikely(!push(t, h, 0)))
-		oi_stray_add(h, OI_STRAY_DEATH);
+		oi_stray_death(h, 0);
 }
 
 /* A fork waits for the gate: its child must not find a stack that is being moved. */
@@ -218,6 +218,18 @@ static void dismantle(struct oi_thread *t, struct oi_header *h, const ouro_type 
 	oi_gate_leave(t);
 	if (done)
 		dismantle_from(t, h, type, STEP_CLEAR);
+}
+
+void oi_death_resume(struct oi_thread *t, struct oi_header *h, size_t cursor)
+{
+	bool pushed = push(t, h, cursor), at_once = !pushed && t->dying == 1 && !t->hand;
+	if (at_once)
+		take_in_hand(t, h, cursor);
+	else if (!pushed)
+		oi_stray_death(h, cursor);
+	oi_gate_leave(t);
+	if (at_once)
+		dismantle(t, h, oi_type_of(h), cursor);
 }
 
 void oi_death_destroy(struct oi_thread *t, struct oi_header *h, bool recycle, bool destroy, size_t *next)

@@ -14,6 +14,11 @@
  * up to release_batch objects; the rest waits (pile.h). Inside another death of this thread it only queues.
  */
 void oi_death(struct oi_thread *t, struct oi_header *h);
+/*
+ * Inside the gate, which it leaves, and inside a death of this thread's: that of @h goes on where the cursor says. At once if there
+ * is no memory to queue it; if it cannot, as inside another object's, it is a stray.
+ */
+void oi_death_resume(struct oi_thread *t, struct oi_header *h, size_t cursor);
 /* Inside the gate, which it does not leave, and inside a death of this thread's, at whose end that of @h is carried out. */
 void oi_death_later(struct oi_thread *t, struct oi_header *h);
 /* The same from inside the gate, which it leaves: what runs no user code dies there and then. */

@@ -38,6 +38,7 @@
  *                                              stay, nobody asks: the record is off the list, dead, and never used again
  *   set.c         spare                        a list that was on its way there is lost memory
  *   stray.c       n_strays                     counts flags, which are in the objects
+ *                 server                       nobody, unless this thread serves
  *   type.c        a number without a type      lost: of 65 535
  *   remnant.c     remnants                     lock-free: a list that was on its way there is lost memory
  *   set, debug, pile, watch, weak, limbo, heap, log: their locks were taken
@@ -73,6 +74,7 @@
 #include "remnant.h"
 #include "runtime.h"
 #include "set.h"
+#include "stray.h"
 #include "thread.h"
 #include "weak.h"
 
@@ -160,6 +162,7 @@ static void in_child(void)
 	oi_world_fork_child();
 	oi_flush_fork_child(oi_self);
 	oi_remnant_fork_child();
+	oi_stray_fork_child();
 	oi_full_inherit();
 	inherit(); /* before the world starts: pages may go back */
 	ask_for_threads();

@@ -88,7 +88,7 @@ static bool add(struct oi_thread *t, void *item, size_t bytes)
 void oi_limbo_add(struct oi_thread *t, struct oi_header *h)
 {
 	if (unlikely(!add(t, h, oi_page_of(h)->block_size)))
-		oi_stray_add(h, OI_STRAY_BLOCK);
+		oi_stray_block(h);
 }
 
 void oi_limbo_add_weak(struct oi_thread *t, uint32_t index)

@@ -171,7 +171,7 @@ bool oi_merge_queue(struct oi_thread *t, struct oi_header *h)
 	unlock(q);
 	t->queued_merges = true;
 	if (unlikely(!queued))
-		oi_stray_add(h, OI_STRAY_MERGE);
+		oi_stray_merge(h);
 	if (n == DRAIN_AT)
 		oi_or_acq_rel(&owner->request, OI_REQUEST_DRAIN);
 	if (n == 1)
@@ -179,10 +179,9 @@ bool oi_merge_queue(struct oi_thread *t, struct oi_header *h)
 	return false;
 }
 
-void oi_merge_stray(struct oi_header *h)
+bool oi_merge_stray(struct oi_header *h)
 {
-	if (merge(h, 1))
-		oi_pile_hand_over(h, OI_STAMP_OLD);
+	return merge(h, 1);
 }
 
 #define TAKE 64

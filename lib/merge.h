@@ -45,6 +45,6 @@ void oi_merge_leave(struct oi_thread *t);
 /* A thread that vanished in a fork: what waits in its queue. */
 void oi_merge_inherit(struct oi_thread *t);
 /* The stray fallback: an object that could not be queued. Its owner is merged in a stop. */
-void oi_merge_stray(struct oi_header *h);
+bool oi_merge_stray(struct oi_header *h);
 
 #endif

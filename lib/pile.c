@@ -37,7 +37,7 @@ static bool is_empty(const struct fifo *f)
 static void put(struct fifo *f, struct oi_header *h, size_t cursor)
 {
 	if (unlikely(!oi_pile_push(&f->frames, h, cursor)))
-		oi_stray_add(h, OI_STRAY_DEATH);
+		oi_stray_death(h, cursor);
 }
 
 /* The place of what has been taken is used again, when that is more than half. */

@@ -282,7 +282,7 @@ struct oi_page *oi_huge_alloc(size_t bytes)
 {
 	size_t total = OI_FIRST_PAGE * OI_PAGE + bytes;
 	total = (total + OI_PAGE - 1) & ~(OI_PAGE - 1);
-	if (total < bytes || total > ((size_t)1 << 46))
+	if (total < bytes || total > ((size_t)1 << 43))
 		return NULL;
 	if (total <= OI_REGION)
 		total = OI_REGION + OI_PAGE;

@@ -1,4 +1,15 @@
-/* stray.c - dead objects that could not be queued for want of memory. See stray.h. */
+/*
+ * stray.c - dead objects that could not be queued for want of memory. See stray.h.
+ *
+ * They are looked for in stops, each of which goes on where the last one ended: with a batch of what it found, or the pause
+ * budget spent. Merges are done there and then. The others keep their flag until they are served, one in each gate, so that the
+ * child of a fork finds each flagged or served; meanwhile nobody else serves any (server), so that none of the batch goes away.
+ * Serving needs no memory: a block is freed, and of an object whose frame finds no room the references are dropped at once. What
+ * dies of that may be strays again, which the next walk finds; when a walk over all leaves no fewer than there were, it is given
+ * up for a while.
+ *
+ * local, where the dead do not count, holds what a stray is in its lowest bit, and how far its death is above.
+ */
 #include "stray.h"
 
 #include "background.h"
@@ -6,73 +17,196 @@
 #include "gate.h"
 #include "heap.h"
 #include "merge.h"
+#include "os.h"
+#include "runtime.h"
 #include "ticket.h"
 
+#define BATCH 256
+#define NAP_NS 5000000
+#define IS_BLOCK 1u
+#define LAST_CURSOR 0x7fffffffu /* stands for SIZE_MAX */
+#define STEPS 16                /* so many values before it are as many before SIZE_MAX */
+
 static uint64_t n_strays;
+static struct oi_thread *server; /* a thread, while it serves */
+static struct {
+	struct oi_region *region; /* NULL: from the beginning */
+	size_t page;
+} next; /* the server's, and in its stops */
+
+struct batch {
+	size_t n;
+	struct oi_header *h[BATCH];
+};
 
 bool oi_stray_any(void)
 {
 	return oi_load_relaxed(&n_strays) != 0; /* recheck */
 }
 
-/* The kind is kept in local for the dead, who do not count there. */
-void oi_stray_add(struct oi_header *h, enum oi_stray kind)
+static void flag(struct oi_header *h)
 {
-	if (kind != OI_STRAY_MERGE)
-		oi_store_relaxed(&h->local, (uint32_t)kind);
-	oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_STRAY); /* [Y1] release: local; pairs with find */
+	oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_STRAY); /* [Y1] release: local; pairs with look_at */
 	oi_add_relaxed(&n_strays, 1);
 	oi_background_reap();
 }
 
-/* One stray object, or NULL. World stopped: then a merge on the owner's behalf is safe too. */
-static struct oi_header *find(void)
+/* In a gate or a stop, as is what is done with it: no fork between the two. */
+static void unflag(struct oi_header *h)
 {
-	oi_for_each_page(p)
-		for (uint32_t i = 0; i < p->bump; i++) {
-			struct oi_header *h = oi_block_at(p, i);
-			if (oi_load_relaxed(&h->own) != OI_OWN_FREE && (oi_flags(h) & OI_FLAG_STRAY)) /* [Y1] stopped */
-				return h;
-		}
-	return NULL;
+	oi_and_acq_rel(&h->flags, (uint8_t)~OI_FLAG_STRAY);
+	oi_add_relaxed(&n_strays, (uint64_t)-1);
 }
 
-/* In one stop. False: there is none. */
-static bool serve_one(struct oi_thread *t)
+void oi_stray_merge(struct oi_header *h)
 {
-	struct oi_stop stop;
-	oi_world_stop(&stop);
-	struct oi_header *h = find();
-	enum oi_stray kind = OI_STRAY_MERGE;
-	if (h) {
-		oi_and_acq_rel(&h->flags, (uint8_t)~OI_FLAG_STRAY);
-		if (oi_is_dead(h))
-			kind = (enum oi_stray)oi_load_relaxed(&h->local);
-		else
-			oi_merge_stray(h);
-		oi_add_relaxed(&n_strays, (uint64_t)-1); /* in the stop: no fork between the two */
+	flag(h);
+}
+
+static uint32_t packed(size_t cursor)
+{
+	if (cursor > SIZE_MAX - STEPS)
+		return LAST_CURSOR - (uint32_t)(SIZE_MAX - cursor);
+	return (uint32_t)(cursor / OI_CURSOR_UNIT); /* no object has so many items: region.c */
+}
+
+static size_t unpacked(uint32_t c)
+{
+	return c > LAST_CURSOR - STEPS ? SIZE_MAX - (LAST_CURSOR - c) : (size_t)c * OI_CURSOR_UNIT;
+}
+
+void oi_stray_death(struct oi_header *h, size_t cursor)
+{
+	oi_store_relaxed(&h->local, packed(cursor) << 1);
+	flag(h);
+}
+
+void oi_stray_block(struct oi_header *h)
+{
+	oi_store_relaxed(&h->local, IS_BLOCK);
+	flag(h);
+}
+
+/* ---- looking for them, world stopped: then a merge on the owner's behalf is safe, too ---- */
+
+static void look_at(struct batch *b, struct oi_header *h)
+{
+	if (oi_load_relaxed(&h->own) == OI_OWN_FREE || !(oi_flags(h) & OI_FLAG_STRAY)) /* [Y1] stopped */
+		return;
+	if (oi_is_dead(h)) {
+		b->h[b->n++] = h;
+	} else if (!oi_merge_stray(h)) {
+		unflag(h);
+	} else {
+		oi_store_relaxed(&h->local, 0u); /* a death, from its beginning */
+		b->h[b->n++] = h;
 	}
-	oi_world_start(&stop); /* which was a grace period */
-	if (!h)
-		return false;
-	if (kind == OI_STRAY_DEATH) {
-		oi_death(t, h);
-	} else if (kind == OI_STRAY_BLOCK) {
-		oi_gate_enter(t);
-		oi_block_free(t, h);
-		oi_gate_leave(t);
+}
+
+/* Up to where the last one ended, if that region is still there. */
+static struct oi_region *first_region(size_t *page)
+{
+	for (struct oi_region *r = oi_regions; r; r = r->next)
+		if (r == next.region) {
+			*page = next.page;
+			return r;
+		}
+	*page = OI_FIRST_PAGE;
+	return oi_regions;
+}
+
+/* False: the batch is full. */
+static bool look_through(struct batch *b, const struct oi_page *p)
+{
+	for (uint32_t i = 0; p->state != OI_PAGE_FREE && i < p->bump; i++) {
+		if (b->n == BATCH)
+			return false;
+		look_at(b, oi_block_at(p, i));
 	}
 	return true;
 }
 
+/* True: that was the end of the heap. */
+static bool look_until(struct batch *b, uint64_t until)
+{
+	size_t i;
+	for (struct oi_region *r = first_region(&i); r; r = r->next, i = OI_FIRST_PAGE)
+		for (; i < OI_PAGES; i += r->page[i].n_pages ? r->page[i].n_pages : 1) {
+			next.region = r;
+			next.page = i;
+			if (oi_now_ns() > until || !look_through(b, &r->page[i]))
+				return false;
+		}
+	next.region = NULL;
+	return true;
+}
+
+static bool find(struct batch *b)
+{
+	struct oi_stop stop;
+	oi_world_stop(&stop);
+	bool whole = look_until(b, oi_now_ns() + oi_runtime.config.pause_budget_ns);
+	oi_world_start(&stop); /* which was a grace period */
+	return whole;
+}
+
+/* ---- serving them ---- */
+
+static void serve_one(struct oi_thread *t, struct oi_header *h)
+{
+	oi_serve_begin(t); /* a flush must not miss what is a stray no longer and not yet dead */
+	oi_hand_takes(t, OI_STAMP_OLD);
+	oi_gate_enter(t);
+	uint32_t note = oi_load_relaxed(&h->local); /* elsewhere: [Y1] */
+	unflag(h);
+	if (note & IS_BLOCK) {
+		oi_block_free(t, h);
+		oi_gate_leave(t);
+	} else {
+		oi_death_resume(t, h, unpacked(note >> 1));
+	}
+	oi_serve_end(t);
+}
+
+/* As find. */
+static bool serve_some(struct oi_thread *t)
+{
+	struct batch b = { .n = 0 };
+	bool whole = find(&b);
+	for (size_t i = 0; i < b.n; i++)
+		serve_one(t, b.h[i]);
+	return whole;
+}
+
+/* False: there are no fewer than before. */
+static bool fewer(uint64_t *left)
+{
+	uint64_t n = oi_load_relaxed(&n_strays), before = *left; /* count */
+	*left = n;
+	return n < before;
+}
+
+static void serve_all(struct oi_thread *t)
+{
+	uint64_t left = UINT64_MAX;
+	while (oi_stray_any())
+		if (serve_some(t) && !fewer(&left)) {
+			oi_sleep_ns(NAP_NS); /* the reaper comes again at once */
+			return;
+		}
+}
+
 void oi_stray_serve(void)
 {
-	bool more = true;
-	while (more && oi_stray_any()) {
-		struct oi_thread *t = oi_current();
-		oi_serve_begin(t); /* flush must not miss what is a stray no longer and not yet dead */
-		oi_hand_takes(t, OI_STAMP_OLD);
-		more = serve_one(t);
-		oi_serve_end(t);
-	}
+	struct oi_thread *t = oi_current(), *none = NULL;
+	if (!oi_stray_any() || !oi_cas(&server, &none, t))
+		return;
+	serve_all(t);
+	oi_store_release(&server, (struct oi_thread *)NULL);
+}
+
+void oi_stray_fork_child(void)
+{
+	if (server != oi_self)
+		server = NULL; /* stopped */
 }

@@ -9,15 +9,20 @@
 
 #include "object.h"
 
-enum oi_stray {
-	OI_STRAY_MERGE, /* QUEUED, but not in its owner's queue */
-	OI_STRAY_DEATH, /* DEAD, not dismantled */
-	OI_STRAY_BLOCK, /* dismantled; the block waits for a grace period */
-};
+struct oi_thread;
 
-void oi_stray_add(struct oi_header *h, enum oi_stray kind);
-/* The reaper: serves all there are. Outside the gate. */
+/* QUEUED, but not in its owner's queue. */
+void oi_stray_merge(struct oi_header *h);
+/* DEAD, not dismantled, or as far as @cursor says (death.c): a multiple of OI_CURSOR_UNIT items, or one of the last few values. */
+#define OI_CURSOR_UNIT 1024
+void oi_stray_death(struct oi_header *h, size_t cursor);
+/* Dismantled; the block waits for a grace period. */
+void oi_stray_block(struct oi_header *h);
+
+/* The reaper, or a flush: serves all there are, or as long as memory suffices for that. Outside the gate. */
 void oi_stray_serve(void);
 bool oi_stray_any(void);
+/* Those that another thread was serving are found again. */
+void oi_stray_fork_child(void);
 
 #endif
