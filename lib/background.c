@@ -40,6 +40,7 @@
 #include "merge.h"
 #include "os.h"
 #include "pace.h"
+#include "park.h"
 #include "pile.h"
 #include "remnant.h"
 #include "runtime.h"
@@ -171,7 +172,8 @@ static void tick(void)
 	bool merges = oi_merge_drain_all(), piles = oi_pile_collect(false), limbo = oi_limbo_tick(), cached = oi_heap_trim();
 	oi_world_say();
 	bool remnants = oi_remnant_retry(OI_REMNANT_SLICE);
-	if (remnants || oi_threads_reap_gone() || merges || piles || limbo || cached)
+	bool parking = oi_park_tick();
+	if (remnants || oi_threads_reap_gone() || merges || piles || limbo || cached || parking)
 		oi_exchange_seq_cst(&want_tick, 1u); /* some owners were busy, or there is more: again */
 }
 

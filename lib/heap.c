@@ -596,6 +596,43 @@ static void harvest_for(struct oi_thread *t, void *arg)
 	harvest(&t->heap, HARVEST_FOR);
 }
 
+/* Under the heap lock. True: it was empty, and has gone. */
+static bool retire(struct oi_heap *heap, struct oi_page *p)
+{
+	if (p->used || oi_load_acquire(&p->remote_queued) || keep(p))
+		return false;
+	if (p->listed)
+		bin_remove(heap, p);
+	heap_remove(heap, p);
+	oi_pages_free(p);
+	return true;
+}
+
+static void tidy_bin(struct oi_heap *heap, struct oi_bin *b)
+{
+	struct oi_page *p = b->current;
+	while (b->pages && retire(heap, b->pages))
+		;
+	if (!p)
+		return;
+	p->current = false;
+	b->current = NULL;
+	if (!retire(heap, p) && has_room(p))
+		bin_add(heap, p);
+}
+
+void oi_heap_tidy(struct oi_thread *t)
+{
+	struct oi_heap *heap = &t->heap;
+	if (heap->leaving)
+		return;
+	harvest(heap, HARVEST_FOR);
+	oi_heap_lock();
+	for (unsigned i = 0; i < OI_BINS && heap->all; i++)
+		tidy_bin(heap, &heap->bin[i]);
+	unlock_freed();
+}
+
 /* Foreign frees it has not looked at. */
 static bool has_remote(const struct oi_heap *heap)
 {

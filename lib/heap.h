@@ -174,6 +174,11 @@ void oi_heap_abandon(struct oi_thread *t);
  * pages go back. Outside the gate.
  */
 void oi_heap_harvest_idle(struct oi_thread *self);
+/*
+ * @t, which is kept out of its gate, does nothing: what it has empty goes back, and what is not is no more than listed, so that
+ * no stop looks at it for its young objects.
+ */
+void oi_heap_tidy(struct oi_thread *t);
 /* In pages of no thread alone. */
 void oi_heap_harvest_orphans(struct oi_thread *self);
 /* No collection walks the heap any more: what was kept for it goes back. Outside the gate of @t; NULL: in the child of a fork. */

@@ -253,7 +253,23 @@ void oi_limbo_abandon(struct oi_thread *t)
 	oi_limbo_drop(t);
 }
 
-static void unmap_list(struct oi_batch *b)
+bool oi_limbo_tidy(struct oi_thread *t, struct oi_batch **spare)
+{
+	struct oi_limbo *l = &t->limbo;
+	if (l->filling && l->filling->n) {
+		seal(l);
+	} else if (l->filling) {
+		l->filling->next = l->spare;
+		l->spare = l->filling;
+		l->filling = NULL;
+	}
+	*spare = l->spare;
+	l->spare = NULL;
+	l->n_spare = 0;
+	return !l->oldest;
+}
+
+void oi_limbo_unmap(struct oi_batch *b)
 {
 	while (b) {
 		struct oi_batch *next = b->next;
@@ -265,9 +281,9 @@ static void unmap_list(struct oi_batch *b)
 void oi_limbo_drop(struct oi_thread *t)
 {
 	struct oi_limbo *l = &t->limbo;
-	unmap_list(l->filling);
-	unmap_list(l->oldest);
-	unmap_list(l->spare);
+	oi_limbo_unmap(l->filling);
+	oi_limbo_unmap(l->oldest);
+	oi_limbo_unmap(l->spare);
 	set_oldest(l, NULL);
 	l->filling = l->newest = l->spare = NULL;
 	l->n_sealed = l->n_spare = 0;
@@ -276,6 +292,6 @@ void oi_limbo_drop(struct oi_thread *t)
 
 void oi_limbo_drop_abandoned(void)
 {
-	unmap_list(abandoned);
+	oi_limbo_unmap(abandoned);
 	abandoned = NULL;
 }

@@ -54,6 +54,11 @@ void oi_limbo_reclaim_idle(void);
  * was over, and what threads that left had waiting. True: something waits.
  */
 bool oi_limbo_tick(void);
+/*
+ * @t, which is kept out of its gate, does nothing: what it was filling is sealed, and what it has spare is taken into @spare. True: nothing waits.
+ */
+bool oi_limbo_tidy(struct oi_thread *t, struct oi_batch **spare);
+void oi_limbo_unmap(struct oi_batch *list);
 /* A thread leaves: its batches go to whoever reclaims next. Inside the gate. */
 void oi_limbo_abandon(struct oi_thread *t);
 /* At shutdown, everybody gone: drops the batches themselves. */

@@ -411,6 +411,18 @@ void oi_merge_open(struct oi_thread *t)
 	unlock(&t->merges);
 }
 
+void oi_merge_tidy(struct oi_thread *t)
+{
+	struct oi_vector empty = { 0 };
+	lock(&t->merges);
+	if (!t->merges.objects.n) {
+		empty = t->merges.objects;
+		t->merges.objects = (struct oi_vector){ 0 };
+	}
+	unlock(&t->merges);
+	oi_vector_free(&empty);
+}
+
 void oi_merge_leave(struct oi_thread *t)
 {
 	oi_gate_enter(t);

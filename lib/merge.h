@@ -47,4 +47,7 @@ void oi_merge_inherit(struct oi_thread *t);
 /* The stray fallback: an object that could not be queued. Its owner is merged in a stop. */
 bool oi_merge_stray(struct oi_header *h);
 
+/* @t is kept out of its gate and does nothing: an empty queue keeps no memory. */
+void oi_merge_tidy(struct oi_thread *t);
+
 #endif

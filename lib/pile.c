@@ -266,6 +266,12 @@ void oi_pile_inherit(struct oi_thread *t)
 	oi_vector_free(&t->deaths.frames);
 }
 
+void oi_pile_tidy(struct oi_thread *t)
+{
+	if (!oi_load_acquire(&t->dying) && !t->deaths.frames.n) /* [D1] */
+		oi_vector_free(&t->deaths.frames);
+}
+
 void oi_pile_drop(void)
 {
 	for (int i = 0; i < 2; i++) {

@@ -65,4 +65,7 @@ bool oi_pile_any(void);
 void oi_pile_inherit(struct oi_thread *t);
 void oi_pile_drop(void);
 
+/* @t is kept out of its gate and does nothing: an empty stack keeps no memory. */
+void oi_pile_tidy(struct oi_thread *t);
+
 #endif

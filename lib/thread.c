@@ -30,15 +30,18 @@
 #include "object.h"
 #include "os.h"
 #include "pace.h"
+#include "park.h"
 #include "pile.h"
 #include "runtime.h"
 #include "threads.h"
 #include "weak.h"
 
 #define KEYS (OI_OWN_KEY_MAX + 1)
+#define RECORDS 15 /* mapped at a time */
 
 __thread struct oi_thread *oi_self;
 CDS_LIST_HEAD(oi_threads);
+static CDS_LIST_HEAD(unused); /* records: under the lock */
 
 static struct oi_thread *record[KEYS]; /* by key; only grows */
 static uint32_t n_records = 1;         /* release after the record is in place [T1] */
@@ -88,30 +91,45 @@ static struct oi_thread *from_store(void)
 	return n_stored_used < STORE ? &store[n_stored_used++] : NULL;
 }
 
+/* Under the lock. Records are a page and a bit, and some are mapped together: alone each would take two pages. */
+static struct oi_thread *map_record(void)
+{
+	static struct oi_thread *next;
+	static unsigned n;
+	if (!n) {
+		struct oi_thread *some = oi_os_map(RECORDS * sizeof *some);
+		if (!some)
+			return NULL;
+		next = some;
+		n = RECORDS;
+	}
+	n--;
+	return next++;
+}
+
 /* Under the lock. A record nobody uses, or a new one; @anyhow: from the store if need be. */
 static struct oi_thread *find_record(bool anyhow)
 {
-	static uint32_t hint = 1;
-	for (uint32_t i = hint; i < n_records; i++)
-		if (!record[i]->attached && !record[i]->dead) {
-			hint = i + 1;
-			return record[i];
-		}
-	for (uint32_t i = 1; i < hint && i < n_records; i++)
-		if (!record[i]->attached && !record[i]->dead) {
-			hint = i + 1;
-			return record[i];
-		}
-	if (n_records == KEYS)
-		return NULL;
-	struct oi_thread *t = oi_os_map(sizeof *t);
-	if (!t && !(anyhow && (t = from_store())))
+	if (!cds_list_empty(&unused)) {
+		struct oi_thread *t = cds_list_first_entry(&unused, struct oi_thread, link);
+		cds_list_del(&t->link);
+		return t;
+	}
+	struct oi_thread *t = n_records < KEYS ? map_record() : NULL;
+	if (!t && !(n_records < KEYS && anyhow && (t = from_store())))
 		return NULL;
 	oi_heap_init(&t->heap);
 	t->key = (uint16_t)n_records;
 	oi_store_release(&record[n_records], t); /* [T1] */
 	oi_store_release(&n_records, n_records + 1);
 	return t;
+}
+
+/* Under the lock: nobody's any more. */
+static void give_record_back(struct oi_thread *t)
+{
+	t->attached = false;
+	cds_list_add(&t->link, &unused);
 }
 
 /* Under the lock: what a new user of a record must not find there. The foreign-free stack may hold pages: they are passed on. */
@@ -127,6 +145,7 @@ static void reset(struct oi_thread *t)
 	oi_store_relaxed(&t->in_last_call, 0);
 	t->thorough = false;
 	t->tracked_delta = 0;
+	oi_store_relaxed(&t->waiting, false);
 	t->late = exiting;
 	memset(t->types, 0, sizeof t->types);
 	oi_merge_open(t);
@@ -220,6 +239,7 @@ static void link_record(struct oi_thread *t, bool internal)
 	oi_store_relaxed(&t->internal, internal); /* recheck: flush looks at it without the lock */
 	t->tid = oi_gettid();
 	cds_list_add(&t->link, &oi_threads);
+	oi_park_admit(t);
 	if (!internal)
 		oi_add_relaxed(&n_attached, 1); /* count */
 	if (t->late)
@@ -326,8 +346,9 @@ void oi_thread_detach(struct oi_thread *t)
 		oi_gate_leave(t);
 		oi_vector_free(&t->deaths.frames);
 		oi_registry_lock();
-		t->attached = false;
 		cds_list_del(&t->link);
+		give_record_back(t);
+		oi_park_dismiss(t);
 		if (t->late)
 			oi_add_relaxed(&n_late, -1u); /* recheck */
 		if (!t->internal)
@@ -335,7 +356,7 @@ void oi_thread_detach(struct oi_thread *t)
 		oi_registry_unlock();
 	} else {
 		oi_registry_lock();
-		t->attached = false; /* of a heap that is gone */
+		give_record_back(t); /* of a heap that is gone */
 		oi_registry_unlock();
 	}
 	oi_self = NULL;
@@ -402,6 +423,7 @@ void oi_threads_shut_down(void)
 	struct oi_thread *t;
 	oi_for_each_thread(t) {
 		cds_list_del(&t->link);
+		oi_park_dismiss(t);
 		oi_store_release(&t->request, (uint32_t)OI_REQUEST_ATTACH);
 	}
 	for (uint32_t i = 1; i < n_records; i++) {
@@ -434,6 +456,7 @@ void oi_threads_fork_child(struct oi_thread *self)
 		}
 		oi_pace_flush(t);
 		cds_list_del(&t->link);
+		oi_park_dismiss(t);
 		t->attached = false;
 		oi_store_relaxed(&t->dead, true); /* its key stays taken: its objects still bear it */
 		t->merges.closed = true;

@@ -23,6 +23,7 @@ enum {
 	OI_REQUEST_FENCE = 8,  /* no membarrier on this system: entering needs a full fence; permanent */
 	OI_REQUEST_ATTACH = 16, /* the heap this record belonged to was shut down */
 	OI_REQUEST_PILE = 32,  /* the reaper wants its dead objects */
+	OI_REQUEST_PARKED = 128, /* it is not on the list of active ones: park.c */
 	OI_REQUEST_START = 64  /* a fork left work to the library's threads, which its child does not have yet */
 };
 
@@ -63,6 +64,7 @@ struct oi_thread {
 	uint16_t key;     /* what the own field of its objects holds */
 	uint32_t pin_depth;
 	bool fenced;  /* its entries pass a fence: Note [CHANGEOVER] */
+	bool waiting; /* asleep until a stop or a seizure is over; a hint */
 	bool forking; /* pinned, and about to fork: a stop that waits for it gives way */
 
 	/* ---- owner only ---- */
@@ -93,12 +95,16 @@ struct oi_thread {
 
 	/* ---- any thread ---- */
 	struct oi_merge_queue merges;
+	struct cds_lfs_node arrival; /* its own push, park.c */
 
 	uint64_t seen_ns;       /* since when whoever flushes has seen it in the callback of that number */
 	uint32_t seen_callback;
 
 	/* ---- under the registry lock ---- */
 	struct cds_list_head link;
+	struct cds_list_head active; /* in the list of active ones, of parked ones not yet tidied, or in none: park.c */
+	uint32_t parked_at;
+	bool parked;
 	bool attached, internal; /* internal: one of the library's own */
 	bool dead, inherited;    /* vanished in a fork; what it had was taken over */
 	bool late;               /* attached by a destructor of its exiting thread */

@@ -30,6 +30,7 @@
 #include "log.h"
 #include "merge.h"
 #include "os.h"
+#include "park.h"
 #include "pile.h"
 #include "runtime.h"
 #include "thread.h"
@@ -118,11 +119,12 @@ void oi_world_fork_child(void)
 }
 
 /* Asleep until the stop or the seizure that keeps @t out is over. */
-static void wait_outside(struct oi_thread *t)
+static void wait_outside(struct oi_thread *t, bool arrived)
 {
 	for (;;) {
 		uint32_t generation = oi_load_acquire(&oi_world.generation); /* before the request: Note [STOP] */
-		if (!(oi_load_acquire(&t->request) & (OI_REQUEST_STOP | OI_REQUEST_SEIZE)))
+		bool stop = arrived && oi_load_acquire(&oi_world.stopping); /* [Q1] [G2] */
+		if (!stop && !(oi_load_acquire(&t->request) & (OI_REQUEST_STOP | OI_REQUEST_SEIZE)))
 			return;
 		oi_futex_wait(&oi_world.generation, generation, 0);
 	}
@@ -155,45 +157,83 @@ static void serve_start(struct oi_thread *t)
 	oi_background_need();
 }
 
+/* How a call was kept outside. */
+struct wait {
+	uint64_t began; /* 0: not at all */
+	ouro_holdup cause;
+	bool arrived; /* it was parked: a stop that has not taken it in is no bit of its request word */
+};
+
+/* What is asked of @t, inside its gate; what a stop asks that it arrived in, too. */
+static uint32_t requests(struct oi_thread *t, bool arrived)
+{
+	uint32_t r = oi_load_acquire(&t->request); /* [G2] */
+	if (r & OI_REQUEST_FENCE) {
+		oi_gate_fence();
+		if (unlikely(!t->fenced))
+			oi_store_release(&t->fenced, true); /* [G5] */
+		r = oi_load_acquire(&t->request);
+	}
+	if (unlikely(arrived) && oi_load_acquire(&oi_world.stopping)) /* [Q1] */
+		r |= OI_REQUEST_STOP;
+	return r & ~(uint32_t)OI_REQUEST_FENCE;
+}
+
+static void begin_wait(struct oi_thread *t, struct wait *w, uint32_t r)
+{
+	if (w->began)
+		return;
+	__atomic_fetch_add(&oi_world.n_waiting, 1, __ATOMIC_SEQ_CST); /* before sleeping: oi_world_start */
+	oi_store_relaxed(&t->waiting, true);                          /* recheck: a hint */
+	w->began = oi_now_ns();
+	w->cause = r & OI_REQUEST_STOP ? OURO_HOLDUP_STOP : OURO_HOLDUP_SEIZE;
+}
+
+static void end_wait(struct oi_thread *t, const struct wait *w)
+{
+	if (!w->began)
+		return;
+	__atomic_fetch_sub(&oi_world.n_waiting, 1, __ATOMIC_SEQ_CST);
+	oi_store_relaxed(&t->waiting, false);
+	oi_holdup(t, w->cause, oi_now_ns() - w->began);
+}
+
+/* What cannot be done inside the gate. */
+static void step_outside(struct oi_thread *t, struct wait *w, uint32_t r)
+{
+	if (r & OI_REQUEST_START)
+		serve_start(t);
+	if (r & OI_REQUEST_PARKED) {
+		oi_park_arrive(t);
+		w->arrived = true;
+	} else if (r & OI_REQUEST_ATTACH) {
+		oi_thread_reattach(t);
+	} else if (r & (OI_REQUEST_STOP | OI_REQUEST_SEIZE)) {
+		begin_wait(t, w, r);
+		wait_outside(t, w->arrived);
+	}
+}
+
 void oi_gate_slow(struct oi_thread *t)
 {
-	bool waiting = false, served = false;
-	uint64_t began = 0;
-	ouro_holdup cause = OURO_HOLDUP_STOP;
+	uint32_t r;
+	bool served = false;
+	struct wait w = { .began = 0 };
+	const uint32_t outside = OI_REQUEST_STOP | OI_REQUEST_SEIZE | OI_REQUEST_ATTACH | OI_REQUEST_PARKED | OI_REQUEST_START;
 	for (;;) {
-		uint32_t r = oi_load_acquire(&t->request); /* [G2] */
-		if (r & OI_REQUEST_FENCE) {
-			oi_gate_fence();
-			if (unlikely(!t->fenced))
-				oi_store_release(&t->fenced, true); /* [G5] */
-			r = oi_load_acquire(&t->request);
-		}
-		if (!(r & (OI_REQUEST_STOP | OI_REQUEST_SEIZE | OI_REQUEST_ATTACH | OI_REQUEST_START))) {
+		r = requests(t, w.arrived);
+		if (!(r & outside)) {
 			if (served || !serve_own(t))
 				break;
 			served = true;
 			continue;
 		}
 		oi_store_release(&t->gate, (uint64_t)0); /* [G1] */
-		if (r & OI_REQUEST_START)
-			serve_start(t);
-		if (!waiting) {
-			__atomic_fetch_add(&oi_world.n_waiting, 1, __ATOMIC_SEQ_CST); /* before sleeping: oi_world_start */
-			began = oi_now_ns();
-			cause = r & OI_REQUEST_STOP ? OURO_HOLDUP_STOP : OURO_HOLDUP_SEIZE;
-		}
-		waiting = true;
-		if (r & OI_REQUEST_ATTACH)
-			oi_thread_reattach(t);
-		else
-			wait_outside(t);
+		step_outside(t, &w, r);
 		oi_store_release(&t->gate, oi_load_acquire(&oi_world.epoch)); /* [G1] */
 		oi_compiler_barrier();
 	}
-	if (waiting) {
-		__atomic_fetch_sub(&oi_world.n_waiting, 1, __ATOMIC_SEQ_CST);
-		oi_holdup(t, cause, oi_now_ns() - began);
-	}
+	end_wait(t, &w);
 }
 
 /* Waits with growing naps: the thread we wait for may need this very core. */
@@ -264,24 +304,42 @@ static bool try_stop(struct oi_stop *stop)
 	oi_registry_lock();
 	let_waiters_in();
 	stop->asked_ns = oi_now_ns();
-	oi_for_each_thread(t)
+	oi_store_release(&oi_world.stopping, true); /* [Q1] */
+	oi_park_take_arrivals();
+	oi_for_each_active(t)
 		if (t != self)
 			oi_or_acq_rel(&t->request, OI_REQUEST_STOP);
 	note_request();
 	publish_requests();
 	check_fenced();
-	oi_for_each_thread(t)
+	oi_for_each_active(t)
 		if (t != self && !await_gate(t, stop))
 			return false;
 	return true;
 }
 
-static void let_go(void)
+/* Lets @t go that @flag keeps out; or parks it, if it has nothing to do. */
+static void let_go_or_park(struct oi_thread *t, uint32_t flag)
+{
+	bool idle = oi_load_acquire(&t->gate) == 0 && !oi_load_relaxed(&t->waiting); /* [G1]; recheck */
+	if (idle && oi_park_worth())
+		oi_park(t, flag);
+	else
+		oi_and_acq_rel(&t->request, ~flag); /* [G2] */
+}
+
+static void let_go(bool stopped)
 {
 	struct oi_thread *t, *self = oi_self;
-	oi_for_each_thread(t)
-		if (t != self)
+	oi_store_release(&oi_world.stopping, false); /* [G2] */
+	oi_for_each_active(t) {
+		if (t == self)
+			continue;
+		if (stopped)
+			let_go_or_park(t, OI_REQUEST_STOP);
+		else
 			oi_and_acq_rel(&t->request, ~(uint32_t)OI_REQUEST_STOP); /* [G2] */
+	}
 }
 
 static void stop_world(struct oi_stop *stop, bool fork)
@@ -289,7 +347,7 @@ static void stop_world(struct oi_stop *stop, bool fork)
 	stop->fork = fork;
 	while (!try_stop(stop)) {
 		/* Cancelled: the fork first. */
-		let_go();
+		let_go(false);
 		oi_registry_unlock();
 		wake_waiters();
 		oi_sleep_ns(100000);
@@ -318,7 +376,7 @@ uint64_t oi_world_start(struct oi_stop *stop)
 		oi_store_release(&oi_world.epoch_done, e);           /* [G4] */
 	}
 	oi_world.stopped = false;
-	let_go();
+	let_go(!stop->fork);
 	uint64_t ns = oi_now_ns() - stop->asked_ns;
 	oi_histogram_add(&oi_world.pauses, ns);
 	oi_registry_unlock();
@@ -331,10 +389,12 @@ bool oi_world_seize(struct oi_thread *t, void (*fn)(struct oi_thread *t, void *a
 	bool done = false;
 	oi_registry_lock();
 	if (t->attached && t != oi_self) {
-		oi_or_acq_rel(&t->request, OI_REQUEST_SEIZE);
-		note_request();
-		publish_requests();
-		check_fenced();
+		/* If it is parked it is outside, and will see it: Note [PARK]. */
+		if (!(oi_or_acq_rel(&t->request, OI_REQUEST_SEIZE) & OI_REQUEST_PARKED)) {
+			note_request();
+			publish_requests();
+			check_fenced();
+		}
 		if (oi_load_acquire(&t->gate) == 0) { /* [G1] */
 			fn(t, arg);
 			done = true;
@@ -353,6 +413,33 @@ void oi_world_fence(void)
 	oi_registry_unlock();
 }
 
+void oi_world_park(unsigned max)
+{
+	struct oi_thread *t, *self = oi_self;
+	unsigned n = 0, k = 0;
+	oi_registry_lock();
+	oi_park_take_arrivals();
+	oi_for_each_active(t) {
+		if (n == max)
+			break;
+		n++;
+		if (t != self)
+			oi_or_acq_rel(&t->request, OI_REQUEST_SEIZE);
+	}
+	note_request();
+	publish_requests();
+	check_fenced();
+	oi_for_each_active(t) {
+		if (k++ == n)
+			break;
+		if (t != self)
+			let_go_or_park(t, OI_REQUEST_SEIZE);
+		oi_park_requeue(t);
+	}
+	oi_registry_unlock();
+	wake_waiters();
+}
+
 /* Under the registry lock. */
 static bool epoch_under_way(void)
 {
@@ -366,13 +453,14 @@ static struct oi_thread *try_finish_epoch(void)
 		oi_add_acq_rel(&oi_world.epoch, 1); /* [G3] */
 		note_request();
 		publish_requests();
+		oi_park_take_arrivals(); /* [Q1] after the epoch: who arrives later has seen it */
 	} else if (!oi_world.membarrier) {
 		oi_gate_fence();
 	}
 	check_fenced();
 	uint64_t e = oi_load_relaxed(&oi_world.epoch);
 	struct oi_thread *t, *self = oi_self;
-	oi_for_each_thread(t) {
+	oi_for_each_active(t) {
 		/* The caller, if inside, frees: it holds no uncounted pointer unless its program pinned it. */
 		if (t == self && !t->pin_depth)
 			continue;

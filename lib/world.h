@@ -16,6 +16,7 @@ struct oi_world {
 	uint64_t epoch_done __attribute__((aligned(OI_LINE))); /* newest one that is over */
 	uint32_t generation; /* futex: counts restarts; what waiting threads sleep on */
 	uint32_t n_waiting;  /* threads asleep on it, or on their way in */
+	bool stopping;       /* from before a stop asks until it is over: for those that arrive meanwhile [Q1] */
 	bool stopped;        /* under the registry lock */
 	/* under the registry lock, read by statistics */
 	struct oi_histogram pauses;
@@ -55,6 +56,9 @@ bool oi_world_seize(struct oi_thread *t, void (*fn)(struct oi_thread *t, void *a
 
 /* A full fence in the middle of whatever the threads do. Outside the gate. */
 void oi_world_fence(void);
+
+/* Parks up to so many of the active threads that are outside. Outside the gate. */
+void oi_world_park(unsigned max);
 
 /* Grace periods: one is over when every thread has been outside, or passed a safepoint, since it was asked for. */
 /* Ends the one that is under way, if it can without waiting; if none is, and @begin, begins one. Callable inside the gate. */
