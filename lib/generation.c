@@ -87,17 +87,36 @@ static int select_heap(struct oi_trial *tr, struct oi_heap *heap, int generation
 	return 1;
 }
 
-/* @start: the record to begin with, so that a cap does not favour the first threads for ever. */
+/* The threads of one word of keys, beginning with another each time, so that a cap does not favour the first for ever. */
+static int select_keys(struct oi_trial *tr, size_t word, int generation, size_t cap)
+{
+	static unsigned turn;
+	uint64_t *bits = &oi_young_heaps.word[word], left = *bits;
+	int result = 1;
+	unsigned first = left ? turn++ % 64 : 0;
+	for (unsigned i = 0; left && i < 64 && result == 1; i++) {
+		uint64_t bit = UINT64_C(1) << (first + i) % 64;
+		if (!(left & bit))
+			continue;
+		left &= ~bit;
+		struct oi_heap *heap = &oi_thread_of_key((uint16_t)(word * 64 + (first + i) % 64))->heap;
+		result = select_heap(tr, heap, generation, cap);
+		if (!heap->young)
+			oi_store_relaxed(bits, *bits & ~bit); /* stopped */
+	}
+	return result;
+}
+
+
 static int select_young(struct oi_trial *tr, int generation, size_t cap)
 {
 	static size_t start;
-	size_t n = 0;
-	while (oi_thread_record(n))
-		n++;
-	start = n ? (start + 1) % n : 0;
+	start = (start + 1) % OI_KEYSET_WORDS;
+	if (!oi_young_heaps.word[start])
+		start = 0; /* there are not so many threads */
 	int result = select_heap(tr, &oi_orphans, generation, cap);
-	for (size_t i = 0; i < n && result == 1; i++)
-		result = select_heap(tr, &oi_thread_record((start + i) % n)->heap, generation, cap);
+	for (size_t i = 0; i < OI_KEYSET_WORDS && result == 1; i++)
+		result = select_keys(tr, (start + i) % OI_KEYSET_WORDS, generation, cap);
 	return result;
 }
 
@@ -143,21 +162,30 @@ static void make_page_old(struct oi_page *p, bool members)
 			age1[w] = 0;
 	}
 	if (p->current) {
-		p->young_next = p->heap->young;
-		p->heap->young = p;
+		p->on_young = false;
+		oi_heap_add_young(p);
 	} else {
 		p->on_young = false;
 	}
 }
 
+static bool detach_heap(struct oi_vector *lists, struct oi_heap *heap)
+{
+	if (heap->young && !oi_vector_push(lists, heap->young))
+		return false;
+	heap->young = NULL;
+	return true;
+}
+
 /* World stopped. The lists leave their heaps; what does not fit stays there. */
 static void detach_young(struct oi_vector *lists)
 {
-	struct oi_thread *t;
-	struct oi_heap *heap = &oi_orphans;
-	for (size_t i = 0; heap; heap = (t = oi_thread_record(i++)) ? &t->heap : NULL)
-		if (heap->young && oi_vector_push(lists, heap->young))
-			heap->young = NULL;
+	struct oi_key_walk walk = { 0 };
+	uint16_t key;
+	detach_heap(lists, &oi_orphans);
+	while ((key = oi_keyset_take(&oi_young_heaps, &walk)))
+		if (!detach_heap(lists, &oi_thread_of_key(key)->heap))
+			oi_keyset_add(&oi_young_heaps, key);
 }
 
 /* World stopped. */

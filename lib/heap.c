@@ -35,6 +35,8 @@
 
 struct oi_heap oi_orphans; /* pages whose thread left; under the heap lock */
 static struct oi_page *kept; /* under the heap lock */
+struct oi_keyset oi_young_heaps;
+static struct oi_keyset remotes; /* threads in whose pages others have freed */
 static int64_t large_bytes; /* of large objects that can be traversed */
 
 int64_t oi_heap_large_bytes(void)
@@ -120,13 +122,27 @@ static bool has_room(const struct oi_page *p)
 	return p->free || p->bump < p->capacity;
 }
 
+/* Pages without a thread are looked at anyway. */
+static void note_heap(struct oi_keyset *s, struct oi_heap *heap)
+{
+	if (heap != &oi_orphans)
+		oi_keyset_add(s, caa_container_of(heap, struct oi_thread, heap)->key);
+}
+
 static void add_young(struct oi_heap *heap, struct oi_page *p)
 {
 	if (p->on_young || !p->tracked)
 		return;
 	p->on_young = true;
 	p->young_next = heap->young;
+	if (!heap->young)
+		note_heap(&oi_young_heaps, heap);
 	heap->young = p;
+}
+
+void oi_heap_add_young(struct oi_page *p)
+{
+	add_young(p->heap, p);
 }
 
 /* ---- freeing ---- */
@@ -243,6 +259,7 @@ static void queue_pages(struct cds_lfs_node *todo)
 			continue;
 		oi_point("queue a page");
 		oi_stack_push(&heap->remote, &p->remote_link);
+		note_heap(&remotes, heap); /* [B2] */
 		if (unlikely(oi_load_acquire(&p->heap) != heap)) /* [H3] */
 			todo = join(oi_stack_take_all(&heap->remote), todo);
 	}
@@ -652,10 +669,15 @@ void oi_heap_harvest_orphans(struct oi_thread *self)
 
 void oi_heap_harvest_idle(struct oi_thread *self)
 {
-	struct oi_thread *t;
-	for (size_t i = 0; (t = oi_thread_record(i)); i++)
+	struct oi_key_walk walk = { 0 };
+	uint16_t key;
+	while ((key = oi_keyset_take(&remotes, &walk))) { /* [B2] */
+		struct oi_thread *t = oi_thread_of_key(key);
 		while (has_remote(&t->heap) && oi_world_seize(t, harvest_for, NULL))
 			;
+		if (has_remote(&t->heap))
+			oi_keyset_add(&remotes, key);
+	}
 	while (has_remote(&self->heap)) {
 		oi_gate_enter(self);
 		harvest(&self->heap, HARVEST_FOR);

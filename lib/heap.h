@@ -4,6 +4,7 @@
 
 #include "candidate.h"
 #include "compiler.h"
+#include "keyset.h"
 #include "object.h"
 #include "perturb.h"
 #include "poison.h"
@@ -187,6 +188,10 @@ void oi_heap_end_walk(struct oi_thread *t);
 void oi_heap_purge(void);
 /* The tick: gives back memory that has been cached for long. True: there is more. */
 bool oi_heap_trim(void);
+/* World stopped: @p, on no list, goes onto that of its heap. */
+void oi_heap_add_young(struct oi_page *p);
+/* Threads whose heaps have a list of young pages. */
+extern struct oi_keyset oi_young_heaps OI_HIDDEN;
 /* The list of pages with young objects of heaps without a thread. */
 extern struct oi_heap oi_orphans;
 

@@ -18,6 +18,7 @@
 #include "background.h"
 #include "gate.h"
 #include "heap.h"
+#include "keyset.h"
 #include "holdup.h"
 #include "lock.h"
 #include "object.h"
@@ -49,6 +50,8 @@ static struct oi_batch *new_batch(struct oi_thread *t)
 	return b;
 }
 
+static struct oi_keyset sealed; /* threads that have something sealed */
+
 static void set_oldest(struct oi_limbo *l, struct oi_batch *b)
 {
 	l->oldest = b;
@@ -64,6 +67,7 @@ static void seal(struct oi_limbo *l)
 		l->newest->next = b;
 	else
 		set_oldest(l, b);
+	oi_keyset_add(&sealed, caa_container_of(l, struct oi_thread, limbo)->key); /* [B2] */
 	l->newest = b;
 	l->n_sealed++;
 	l->filling = NULL;
@@ -203,14 +207,18 @@ static void reclaim_for(struct oi_thread *t, void *arg)
 /* What was sealed before @epoch; true: something is sealed. */
 static bool reclaim_sealed_before(uint64_t epoch)
 {
-	struct oi_thread *t;
+	struct oi_key_walk walk = { 0 };
+	uint16_t key;
 	bool any = false;
-	for (size_t i = 0; (t = oi_thread_record(i)); i++) {
+	while ((key = oi_keyset_take(&sealed, &walk))) { /* [B2] */
+		struct oi_thread *t = oi_thread_of_key(key);
 		uint64_t since = oi_load_relaxed(&t->limbo.since); /* recheck */
 		bool more = since && since < epoch;
 		any |= since != 0;
 		while (more && oi_world_seize(t, reclaim_for, &more))
 			;
+		if (oi_load_relaxed(&t->limbo.since)) /* recheck */
+			oi_keyset_add(&sealed, key);
 	}
 	return any;
 }

@@ -37,6 +37,7 @@
 #include "check.h"
 #include "count.h"
 #include "death.h"
+#include "keyset.h"
 #include "log.h"
 #include "os.h"
 #include "perturb.h"
@@ -47,6 +48,8 @@
 
 #define DRAIN_AT 64
 #define SLICES 16 /* of one queue in a tick */
+
+static struct oi_keyset queued_at; /* threads in whose queues something waits */
 
 static void lock(struct oi_merge_queue *q)
 {
@@ -174,8 +177,10 @@ bool oi_merge_queue(struct oi_thread *t, struct oi_header *h)
 		oi_stray_merge(h);
 	if (n == DRAIN_AT)
 		oi_or_acq_rel(&owner->request, OI_REQUEST_DRAIN);
-	if (n == 1)
+	if (n == 1) {
+		oi_keyset_add(&queued_at, owner->key); /* [B2] */
 		oi_background_tick();
+	}
 	return false;
 }
 
@@ -341,10 +346,16 @@ bool oi_merge_drain_all(void)
 {
 	bool left = false;
 	struct oi_thread *t, *self = oi_self;
+	struct oi_key_walk walk = { 0 };
+	uint16_t key;
 	oi_serve_begin(self); /* what is taken out of a queue and not yet handed over: flush */
-	for (size_t i = 0; (t = oi_thread_record(i)); i++)
-		if (oi_load_relaxed(&t->merges.n) && drain_slices(self, t)) /* recheck: or at the next tick */
+	while ((key = oi_keyset_take(&queued_at, &walk))) { /* [B2] */
+		t = oi_thread_of_key(key);
+		if (oi_load_acquire(&t->merges.n) && drain_slices(self, t)) {
+			oi_keyset_add(&queued_at, key);
 			left = true;
+		}
+	}
 	oi_serve_end(self);
 	return left;
 }
@@ -413,14 +424,16 @@ void oi_merge_open(struct oi_thread *t)
 
 void oi_merge_tidy(struct oi_thread *t)
 {
-	struct oi_vector empty = { 0 };
+	struct oi_vector empty[2] = { { 0 }, { 0 } };
 	lock(&t->merges);
-	if (!t->merges.objects.n) {
-		empty = t->merges.objects;
-		t->merges.objects = (struct oi_vector){ 0 };
+	if (!t->merges.objects.n && !t->merges.old.n) {
+		empty[0] = t->merges.objects;
+		empty[1] = t->merges.old;
+		t->merges.objects = t->merges.old = (struct oi_vector){ 0 };
 	}
 	unlock(&t->merges);
-	oi_vector_free(&empty);
+	oi_vector_free(&empty[0]);
+	oi_vector_free(&empty[1]);
 }
 
 void oi_merge_leave(struct oi_thread *t)

@@ -18,11 +18,13 @@
 #include "background.h"
 #include "death.h"
 #include "gate.h"
+#include "keyset.h"
 #include "lock.h"
 #include "merge.h"
 #include "stray.h"
 #include "ticket.h"
 
+static struct oi_keyset waiting; /* threads on whose stacks something waits */
 /* The reaper's: first in, first out, so that what callbacks make more of keeps nothing waiting. Under the lock. */
 static struct fifo {
 	struct oi_vector frames; /* as on a thread's stack */
@@ -137,6 +139,7 @@ void oi_pile_keep(struct oi_thread *t)
 	if (!cursor && oi_dies_inside(oi_described(h), oi_flags(h)) && !t->internal && !t->thorough && !t->pin_depth) {
 		oi_store_relaxed(&t->deaths.stamp, oldest(t)); /* [D1] */
 		oi_store_release(&t->deaths.waiting, t->deaths.frames.n); /* [D1] */
+		oi_keyset_add(&waiting, t->key);                          /* [B2] */
 		oi_background_tick();
 	} else {
 		hand_over_all(t);
@@ -183,10 +186,15 @@ static bool has_waiting(const struct oi_thread *t, bool old)
 bool oi_pile_collect(bool old)
 {
 	bool again = false;
-	struct oi_thread *t;
-	for (size_t i = 0; (t = oi_thread_record(i)); i++)
+	struct oi_key_walk walk = { 0 };
+	uint16_t key;
+	while ((key = oi_keyset_take(&waiting, &walk))) { /* [B2] */
+		struct oi_thread *t = oi_thread_of_key(key);
 		if (t != oi_self && has_waiting(t, old) && collect_from(t, old))
 			again = true;
+		if (oi_load_acquire(&t->deaths.waiting)) /* [D1] */
+			oi_keyset_add(&waiting, key);
+	}
 	return again;
 }
 
