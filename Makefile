@@ -51,7 +51,7 @@ OUR_CFLAGS   := -std=c11 -pthread $(CWARNINGS) $(SANITIZE)
 OUR_CXXFLAGS := -std=c++17 -pthread $(WARNINGS) $(SANITIZE)
 # A program that is linked without -flto takes the archive, too.
 FAT_LTO      := $(if $(findstring clang,$(CC)),,$(if $(findstring -flto,$(CFLAGS)),-ffat-lto-objects))
-LIB_CFLAGS   := $(FAT_LTO) -fPIC -fvisibility=hidden -ftls-model=initial-exec -DOURO_INTERNAL=1 -D_LGPL_SOURCE
+LIB_CFLAGS   := $(FAT_LTO) -fPIC -fexceptions -fvisibility=hidden -ftls-model=initial-exec -DOURO_INTERNAL=1 -D_LGPL_SOURCE
 # The Debian package liburcu-dev; urcu-bp is the flavour that needs no registration by the application's threads.
 URCU_LIBS    := -lurcu-cds -lurcu-bp -lurcu-common
 

@@ -106,8 +106,10 @@ struct oi_header *oi_cascade(struct oi_thread *t, size_t *left, size_t *cursor)
 	struct oi_header *h = NULL;
 	size_t slice = *left < GATE_SLICE ? *left : GATE_SLICE, n = slice;
 	for (; n && (h = next_dead(t, &ring, cursor)); n--) {
+		if (unlikely(*cursor)) /* h may be a list of watches: pile.h */
+			break;
 		const struct oi_type *d = oi_described(h);
-		if (unlikely(*cursor) || !oi_dies_inside(d, oi_flags(h)))
+		if (!oi_dies_inside(d, oi_flags(h)))
 			break;
 		drop_references(t, h, d, &ring);
 		oi_death_free_counted(t, h);

@@ -126,6 +126,17 @@ static void hold_off_no_more(void)
 		oi_background_collect();
 }
 
+unsigned oi_collect_holding_off(void)
+{
+	return holding_off;
+}
+
+void oi_collect_hold_off_only(unsigned n)
+{
+	while (holding_off > n)
+		hold_off_no_more();
+}
+
 struct collection {
 	int generation;
 	size_t cap;        /* objects */

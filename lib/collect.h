@@ -14,6 +14,9 @@ bool oi_collect_locked_by_me(void);
 
 /* May no automatic collection begin now? A full one that was asked for is about to. */
 bool oi_collect_held_off(void);
+/* How often this thread keeps automatic collections from beginning; and that it does so no more often than @n times. */
+unsigned oi_collect_holding_off(void);
+void oi_collect_hold_off_only(unsigned n);
 
 /*
  * The collector thread: a collection that is due; the set goes to the queue if user code must run for it. @between, or NULL, is

@@ -16,9 +16,9 @@
  */
 #include "death.h"
 
+#include "callback.h"
 #include "cascade.h"
 #include "check.h"
-#include "context.h"
 #include "count.h"
 #include "gate.h"
 #include "inspect.h"
@@ -64,24 +64,28 @@ static void push_outside(struct oi_thread *t, struct oi_header *h)
 
 void oi_call(struct oi_thread *t, void (*fn)(void *obj), struct oi_header *h)
 {
-	oi_assert_may_call_program();
-	oi_store_release(&t->n_callbacks, t->n_callbacks + 1);
-	oi_store_release(&t->in_callback, t->in_callback + 1);
-	fn(oi_object_of(h));
-	oi_store_release(&t->in_callback, t->in_callback - 1);
+	oi_callback(t, fn, oi_object_of(h), oi_type_of(h), false);
 }
 
 void oi_last_call(struct oi_thread *t, void (*fn)(void *obj), struct oi_header *h)
 {
-	oi_store_release(&t->in_last_call, t->in_last_call + 1);
-	oi_call(t, fn, h);
-	oi_store_release(&t->in_last_call, t->in_last_call - 1);
+	oi_callback(t, fn, oi_object_of(h), oi_type_of(h), true);
 }
 
-static void end_weak_references(struct oi_thread *t, struct oi_header *h)
+static void end_weak_references(struct oi_thread *t, struct oi_header *h, struct oi_watch **watches)
 {
 	if (oi_flags(h) & OI_FLAG_WEAK)
-		oi_watch_run(t, oi_weak_sever(t, h));
+		*watches = oi_weak_sever(t, h);
+	while (*watches)
+		oi_watch_run_one(t, watches);
+}
+
+void oi_death_end_weak(struct oi_thread *t, struct oi_header *h, struct oi_watch **watches)
+{
+	const ouro_type *type = oi_type_of(h);
+	if (type->weaks.n || type->item_weaks.n)
+		oi_clear_weaks(h, type);
+	end_weak_references(t, h, watches);
 }
 
 /*
@@ -156,36 +160,27 @@ void oi_death_free(struct oi_thread *t, struct oi_header *h, const struct oi_pag
 /* Outside the gate. False: resurrected. */
 static bool begin(struct oi_thread *t, struct oi_header *h, const ouro_type *type)
 {
-	end_weak_references(t, h);
+	end_weak_references(t, h, &t->hand_watches);
 	uint8_t flags = oi_flags(h);
 	if (!type->finalize || (flags & (OI_FLAG_FINALIZED | OI_FLAG_FINALIZING)) == OI_FLAG_FINALIZED)
 		return true;
-	if (!(flags & OI_FLAG_FINALIZING)) /* else the thread that ran it vanished in a fork */
+	if (!(flags & OI_FLAG_FINALIZING)) /* else it did not return */
 		finalize(t, h, type->finalize);
 	return !decide_resurrection(t, h);
 }
 
 /*
  * The steps of an object that is dismantled outside the gate. What a thread has in hand, and how far it is, is kept in its
- * record for the child of a fork, where the thread vanishes: the reaper goes on there; a callback that had begun counts as done.
- * A cursor of AT_STEP or more names a step.
+ * record for the child of a fork, where the thread vanishes, and for callbacks that do not return: the reaper goes on; a callback
+ * that had begun counts as done. A cursor of AT_STEP or more names a step; the last one is OI_AT_WATCHES (pile.h).
  */
 enum { STEP_CLEAR, STEP_DESTROY, STEP_FREE };
-#define AT_STEP (SIZE_MAX - STEP_FREE)
+#define AT_STEP (OI_AT_WATCHES - 1 - STEP_FREE)
 
 static void take_in_hand(struct oi_thread *t, struct oi_header *h, size_t cursor)
 {
 	t->hand_cursor = cursor;
 	t->hand = h;
-}
-
-static void last_calls(struct oi_thread *t, struct oi_header *h, const ouro_type *type, bool destroy)
-{
-	if (type->weaks.n || type->item_weaks.n)
-		oi_clear_weaks(h, type);
-	end_weak_references(t, h);
-	if (destroy && type->destroy)
-		oi_last_call(t, type->destroy, h);
 }
 
 static void dismantle_from(struct oi_thread *t, struct oi_header *h, const ouro_type *type, size_t step)
@@ -195,8 +190,10 @@ static void dismantle_from(struct oi_thread *t, struct oi_header *h, const ouro_
 		oi_pass_await_traverse(h);
 	if (step == STEP_CLEAR && type->clear)
 		oi_last_call(t, type->clear, h);
+	oi_death_end_weak(t, h, &t->hand_watches);
 	t->hand_cursor = AT_STEP + STEP_FREE;
-	last_calls(t, h, type, step <= STEP_DESTROY);
+	if (step <= STEP_DESTROY && type->destroy)
+		oi_last_call(t, type->destroy, h);
 	oi_gate_enter(t);
 	oi_death_free_counted(t, h);
 	t->hand = NULL;
@@ -234,7 +231,9 @@ void oi_death_resume(struct oi_thread *t, struct oi_header *h, size_t cursor)
 
 void oi_death_destroy(struct oi_thread *t, struct oi_header *h, bool recycle, bool destroy, size_t *next)
 {
-	last_calls(t, h, oi_type_of(h), destroy);
+	const ouro_type *type = oi_type_of(h);
+	if (destroy && type->destroy)
+		oi_last_call(t, type->destroy, h);
 	oi_gate_enter(t);
 	free_block(t, h, oi_page_of(h), recycle);
 	++*next;
@@ -254,11 +253,16 @@ static struct oi_header *next_in_hand(struct oi_thread *t, struct work *w)
 	struct oi_header *h = oi_cascade(t, &w->left, &cursor);
 	if (!h)
 		return NULL;
-	size_t counts = !w->callbacks && oi_type_of(h)->item_slots.n ? QUIET_SLICE : 1;
+	bool watches = unlikely(cursor == OI_AT_WATCHES);
+	size_t counts = !w->callbacks && !watches && oi_type_of(h)->item_slots.n ? QUIET_SLICE : 1;
 	w->left -= w->left < counts ? w->left : counts;
-	if (unlikely(!w->callbacks) && oi_has_callbacks(h)) {
+	if (unlikely(!w->callbacks) && (watches || oi_has_callbacks(h))) {
 		oi_pile_pass_on(t, h, cursor);
 		return NULL;
+	}
+	if (watches) {
+		t->hand_watches = (struct oi_watch *)h;
+		h = oi_watch_resume(t->hand_watches, &cursor);
 	}
 	take_in_hand(t, h, cursor);
 	return h;
@@ -340,6 +344,15 @@ void oi_death_end(struct oi_thread *t)
 	end(t, all_of_it(t));
 }
 
+void oi_death_unwind(struct oi_thread *t, uint32_t dying, uint32_t serving)
+{
+	if (t->dying && !dying)
+		note_end(t);
+	oi_store_release(&t->dying, dying); /* [D1] */
+	oi_store_release(&t->n_served, t->n_served + t->serving - serving); /* [D1] */
+	oi_store_release(&t->serving, serving);
+}
+
 void oi_serve_begin(struct oi_thread *t)
 {
 	oi_store_release(&t->serving, t->serving + 1); /* [D1] */
@@ -360,6 +373,8 @@ void oi_serve_end(struct oi_thread *t)
 
 void oi_death(struct oi_thread *t, struct oi_header *h)
 {
+	if (unlikely(t->callback != NULL))
+		oi_callback_check(t);
 	oi_death_begin(t);
 	push_outside(t, h);
 	oi_death_end(t);

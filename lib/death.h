@@ -34,6 +34,8 @@ void oi_death_private(struct oi_thread *t, struct oi_header *h);
  */
 void oi_death_begin(struct oi_thread *t);
 void oi_death_end(struct oi_thread *t);
+/* A callback did not return: as many have begun as before, and what they had in hand is with others. */
+void oi_death_unwind(struct oi_thread *t, uint32_t dying, uint32_t serving);
 /* In the middle: works off what is queued so far. What would run user code goes to the reaper. */
 void oi_death_settle_quietly(struct oi_thread *t);
 /* The same around what was taken from a queue that others wait on: flush sees either the queue or this. */
@@ -51,7 +53,12 @@ void oi_death_quietly(struct oi_thread *t, void **h, size_t n);
 void oi_death_catch_up(struct oi_thread *t, size_t n);
 
 /*
- * The end of an object whose references are dropped, as part of a set: weak cells, watches, destroy, memory. Outside the gate.
+ * What refers weakly to a dead object expires, and its watches run; *watches are those that still have to. Its own weak cells are
+ * emptied. Outside the gate.
+ */
+void oi_death_end_weak(struct oi_thread *t, struct oi_header *h, struct oi_watch **watches);
+/*
+ * The end of an object whose references are dropped, as part of a set: destroy, memory. Outside the gate.
  * @recycle: nobody can hold its address, whatever published says. @destroy: false: has been called. @next: counted up, inside
  * the gate, when it is gone.
  */

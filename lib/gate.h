@@ -46,6 +46,7 @@
 
 #include "context.h"
 #include "lock.h"
+#include "callback.h"
 #include "log.h"
 #include "perturb.h"
 #include "thread.h"
@@ -137,6 +138,8 @@ OI_INLINE struct oi_thread *oi_current(void)
 		t = oi_thread_first_call(false);
 	if (unlikely(oi_load_acquire(&t->request) & OI_REQUEST_ATTACH))
 		oi_thread_reattach(t);
+	if (unlikely(t->callback != NULL))
+		oi_callback_check(t);
 	return t;
 }
 

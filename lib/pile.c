@@ -23,22 +23,31 @@
 #include "merge.h"
 #include "stray.h"
 #include "ticket.h"
+#include "watch.h"
 
 static struct oi_keyset waiting; /* threads on whose stacks something waits */
 /* The reaper's: first in, first out, so that what callbacks make more of keeps nothing waiting. Under the lock. */
 static struct fifo {
 	struct oi_vector frames; /* as on a thread's stack */
 	size_t first;
+	struct oi_watch *watches; /* frames of these: a chain, which needs no memory */
 } reapers[2]; /* [1]: what is old, Note [TICKET] */
 
-static bool is_empty(const struct fifo *f)
+static bool has_no_frames(const struct fifo *f)
 {
 	return f->first == f->frames.n;
 }
 
+static bool is_empty(const struct fifo *f)
+{
+	return has_no_frames(f) && !f->watches;
+}
+
 static void put(struct fifo *f, struct oi_header *h, size_t cursor)
 {
-	if (unlikely(!oi_pile_push(&f->frames, h, cursor)))
+	if (unlikely(cursor == OI_AT_WATCHES))
+		oi_watch_chain((struct oi_watch *)h, &f->watches);
+	else if (unlikely(!oi_pile_push(&f->frames, h, cursor)))
 		oi_stray_death(h, cursor);
 }
 
@@ -46,7 +55,7 @@ static void put(struct fifo *f, struct oi_header *h, size_t cursor)
 static void close_up(struct fifo *f)
 {
 	struct oi_vector *v = &f->frames;
-	if (is_empty(f)) {
+	if (has_no_frames(f)) {
 		oi_vector_trim(v, 4096);
 	} else if (f->first > v->n / 2 && f->first > 1024) {
 		memmove(v->data, v->data + f->first, (v->n - f->first) * sizeof *v->data);
@@ -61,7 +70,9 @@ static void close_up(struct fifo *f)
 static size_t take(struct fifo *f, struct oi_vector *stack, size_t n)
 {
 	size_t taken = 0;
-	for (; taken < n && !is_empty(f); taken++, f->first += 2)
+	for (; f->watches && oi_pile_push(stack, (struct oi_header *)f->watches, OI_AT_WATCHES); taken++)
+		oi_watch_unchain(&f->watches);
+	for (; taken < n && !has_no_frames(f); taken++, f->first += 2)
 		if (!oi_pile_push(stack, f->frames.data[f->first], (size_t)f->frames.data[f->first + 1]))
 			break;
 	close_up(f);
@@ -206,7 +217,9 @@ void oi_pile_make_old(void)
 		reapers[1] = reapers[0];
 		reapers[0] = none;
 	}
-	for (; !is_empty(&reapers[0]); reapers[0].first += 2)
+	while (reapers[0].watches)
+		oi_watch_chain(oi_watch_unchain(&reapers[0].watches), &reapers[1].watches);
+	for (; !has_no_frames(&reapers[0]); reapers[0].first += 2)
 		put(&reapers[1], reapers[0].frames.data[reapers[0].first], (size_t)reapers[0].frames.data[reapers[0].first + 1]);
 	close_up(&reapers[0]);
 	oi_unlock(OI_LOCK_PILE);
@@ -267,9 +280,12 @@ bool oi_pile_serve(struct oi_thread *t, bool only_old)
 
 void oi_pile_inherit(struct oi_thread *t)
 {
-	if (t->hand)
+	if (t->hand && t->hand_watches)
+		hand_over_frame(oi_watch_suspend(t->hand_watches, t->hand, t->hand_cursor), OI_AT_WATCHES, t->stamp);
+	else if (t->hand)
 		hand_over_frame(t->hand, t->hand_cursor, t->stamp);
 	t->hand = NULL;
+	t->hand_watches = NULL;
 	hand_over_frames(t);
 	oi_vector_free(&t->deaths.frames);
 }
@@ -284,6 +300,6 @@ void oi_pile_drop(void)
 {
 	for (int i = 0; i < 2; i++) {
 		oi_vector_free(&reapers[i].frames);
-		reapers[i].first = 0;
+		reapers[i] = (struct fifo){ .first = 0 };
 	}
 }

@@ -5,7 +5,12 @@
 #include "object.h"
 #include "thread.h"
 
-/* A frame: a dead object, and how far it is. Whole or not at all, for the child of a fork. False: no memory. */
+/*
+ * A frame: a dead object, and how far it is. With this for the latter: watches that still have to run, which say what object they come
+ * before, and how far that is (watch.h): one of them did not return.
+ */
+#define OI_AT_WATCHES SIZE_MAX
+/* Whole or not at all, for the child of a fork. False: no memory. */
 OI_INLINE bool oi_pile_push(struct oi_vector *v, struct oi_header *h, size_t cursor)
 {
 	if (unlikely(v->n + 2 > v->capacity) && !oi_vector_grow(v))

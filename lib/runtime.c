@@ -270,7 +270,12 @@ static void report_late(void)
 static void set_ending_locked(unsigned how_far, const struct oi_thread *t)
 {
 	ending = how_far;
-	ending_thread = t;
+	oi_store_relaxed(&ending_thread, t); /* recheck: only the thread itself finds itself there */
+}
+
+bool oi_runtime_ends(const struct oi_thread *t)
+{
+	return oi_load_relaxed(&ending_thread) == t; /* owner */
 }
 
 static void set_ending(unsigned how_far, const struct oi_thread *t)

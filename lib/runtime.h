@@ -13,6 +13,10 @@ struct oi_runtime {
 };
 extern struct oi_runtime oi_runtime;
 
+struct oi_thread;
+/* Is this thread, which asks, inside ouro_shutdown? */
+bool oi_runtime_ends(const struct oi_thread *t);
+
 /* Starts the heap with defaults if nothing has. False: no memory or no thread. */
 bool oi_runtime_ensure(void);
 /* For calls that cannot fail: without the library's threads if need be, which are started at the next need then. */

@@ -337,6 +337,7 @@ static bool destroy_all(struct oi_thread *t, struct oi_set *s)
 			continue;
 		}
 		bool destroy = s->called != s->cursor + 1;
+		oi_death_end_weak(t, h, &s->watches);
 		s->called = s->cursor + 1;
 		oi_death_destroy(t, h, recycle, destroy, &s->cursor);
 	}
@@ -471,8 +472,13 @@ bool oi_set_serve(struct oi_thread *t, size_t *budget, uint64_t before)
 	return true;
 }
 
+void oi_set_put_back(struct oi_thread *t)
+{
+	queue_first(t, t->hand_set);
+}
+
 void oi_set_inherit(struct oi_thread *t)
 {
 	while (t->hand_set)
-		queue_first(t, t->hand_set);
+		oi_set_put_back(t);
 }

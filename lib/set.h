@@ -68,6 +68,8 @@ void oi_set_queue(struct oi_thread *t, struct oi_set *s);
 bool oi_set_serve(struct oi_thread *t, size_t *budget, uint64_t before);
 bool oi_set_any_before(uint64_t before);
 bool oi_set_any_queued(void);
+/* The innermost set in the hand is queued again, where it is: a callback did not return. */
+void oi_set_put_back(struct oi_thread *t);
 /* A thread that vanished in a fork: the sets it was at are queued again, where it was. */
 void oi_set_inherit(struct oi_thread *t);
 

@@ -20,6 +20,7 @@
 
 #include "alone.h"
 #include "background.h"
+#include "callback.h"
 #include "death.h"
 #include "flush.h"
 #include "gate.h"
@@ -138,7 +139,9 @@ static void reset(struct oi_thread *t)
 	oi_store_relaxed(&t->pin_depth, 0);
 	t->in_finalizer = 0;
 	t->hand = NULL;
+	t->hand_watches = NULL;
 	t->hand_set = NULL;
+	t->callback = NULL;
 	oi_store_relaxed(&t->dying, 0);
 	oi_store_relaxed(&t->serving, 0);
 	oi_store_relaxed(&t->in_callback, 0);
@@ -188,6 +191,8 @@ static void on_exit_of_thread(void *arg)
 	if (oi_self != t)
 		return;
 	exiting = true;
+	if (t->callback || t->dying)
+		oi_callback_abandon(t, NULL); /* it ended without unwinding */
 	if (t->pin_depth) {
 		oi_store_relaxed(&t->pin_depth, 0);
 		oi_store_release(&t->gate, (uint64_t)0); /* [G1] */

@@ -14,6 +14,8 @@
 struct ouro_type;
 struct oi_header;
 struct oi_set;
+struct oi_callback;
+struct oi_watch;
 
 /* Bits of oi_thread.request: why an operation must take the slow way in. */
 enum {
@@ -79,6 +81,10 @@ struct oi_thread {
 	uint32_t n_callbacks;  /* begun; read by flush */
 	uint32_t in_callback;  /* inside a finalizer, watch, clear or destroy; read by flush */
 	uint32_t in_last_call; /* inside one of the latter two; read by flush */
+	const struct oi_callback *callback; /* the innermost it is in: callback.c */
+	uintptr_t callback_frame;           /* where the stack was then */
+	const struct ouro_type *called_type; /* and whose it is, */
+	void (*called)(void *arg);           /* and which */
 	bool queued_merges;    /* it left something in a merge queue; the reaper's own note */
 	bool thorough;         /* the death loop goes on, whatever release_batch says, and its rest goes to the reaper */
 	struct oi_tally allocated, freed;
@@ -86,6 +92,7 @@ struct oi_thread {
 	struct oi_death_stack deaths;
 	struct oi_header *hand; /* the object it dismantles outside the gate: for the child of a fork, death.c */
 	size_t hand_cursor;
+	struct oi_watch *hand_watches; /* of that object, still to run */
 	struct oi_set *hand_set; /* likewise, innermost first, set.c */
 	struct oi_heap heap;
 	struct oi_limbo limbo;

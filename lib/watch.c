@@ -12,8 +12,8 @@
 
 #include <errno.h>
 
+#include "callback.h"
 #include "check.h"
-#include "context.h"
 #include "gate.h"
 #include "lock.h"
 #include "os.h"
@@ -24,6 +24,9 @@ struct oi_watch {
 	struct oi_weak_entry *entry; /* on whose list; NULL: taken by a death */
 	void (*fn)(void *arg);
 	void *arg;
+	struct oi_header *before; /* of the first on a list that was suspended: whose they are, */
+	size_t cursor;            /* how far its death is, */
+	struct oi_watch *chained; /* and the next such list */
 	uint32_t slot;
 };
 
@@ -166,12 +169,21 @@ bool oi_watch_run_one(struct oi_thread *t, struct oi_watch **list)
 	oi_unlock(OI_LOCK_WATCHES);
 	if (!fn)
 		return false;
-	oi_assert_may_call_program();
-	oi_store_release(&t->n_callbacks, t->n_callbacks + 1);
-	oi_store_release(&t->in_callback, t->in_callback + 1);
-	fn(arg);
-	oi_store_release(&t->in_callback, t->in_callback - 1);
+	oi_callback(t, fn, arg, NULL, false);
 	return true;
+}
+
+struct oi_header *oi_watch_suspend(struct oi_watch *list, struct oi_header *h, size_t cursor)
+{
+	list->before = h;
+	list->cursor = cursor;
+	return (struct oi_header *)list;
+}
+
+struct oi_header *oi_watch_resume(const struct oi_watch *list, size_t *cursor)
+{
+	*cursor = list->cursor;
+	return list->before;
 }
 
 size_t oi_watch_run(struct oi_thread *t, struct oi_watch *list)
@@ -180,6 +192,19 @@ size_t oi_watch_run(struct oi_thread *t, struct oi_watch *list)
 	while (list)
 		n += oi_watch_run_one(t, &list);
 	return n;
+}
+
+void oi_watch_chain(struct oi_watch *list, struct oi_watch **chain)
+{
+	list->chained = *chain;
+	*chain = list;
+}
+
+struct oi_watch *oi_watch_unchain(struct oi_watch **chain)
+{
+	struct oi_watch *first = *chain;
+	*chain = first->chained;
+	return first;
 }
 
 /* All have run by then. The table of ids stays, so that an id from before names nothing; so do the watches' pages. */

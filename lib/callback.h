@@ -1,0 +1,36 @@
+/*
+ * callback.h - calling the program's finalizers, clears, destroys and watches
+ *
+ * The program's code need not come back the way it went in. It may be cancelled, call pthread_exit, or let a C++ exception out; or
+ * leave by longjmp. What the thread had in hand then must not be lost, and nobody may wait for it any more. callback.c says how.
+ */
+#ifndef OI_CALLBACK_H
+#define OI_CALLBACK_H
+
+#include "object.h"
+#include "thread.h"
+
+/* What the record of a thread says when it calls the program; on the stack of the call. */
+struct oi_callback {
+	const struct oi_callback *outer; /* a finalizer that collects, for one */
+	uintptr_t frame;                 /* where the stack was */
+	struct oi_set *hand_set;
+	uint32_t dying, serving, in_callback, in_last_call, in_finalizer;
+	unsigned holding_off;
+	bool thorough;
+};
+
+/*
+ * Outside the gate. @type: whose function it is; NULL: a watch. @last: it is clear or destroy, which
+ * are waited for where finalizers and watches are not.
+ */
+void oi_callback(struct oi_thread *t, void (*fn)(void *), void *arg, const struct ouro_type *type, bool last);
+/*
+ * The callbacks inside @outer, or all, will not return: what was in hand below them goes to others, and the record says what it said
+ * when @outer was called. Outside the gate, by the thread itself.
+ */
+void oi_callback_abandon(struct oi_thread *t, const struct oi_callback *outer);
+/* Aborts if the innermost callback was left by longjmp, as far as can be told: callback.c. */
+void oi_callback_check(const struct oi_thread *t);
+
+#endif

@@ -1,0 +1,137 @@
+#!/bin/sh
+# Goal: a C++ exception that leaves a callback, through ouro_release or ouro_gc_collect, leaves a whole heap behind.
+# Method: a C++ program whose finalizers and destroys throw, with handlers outside, and inside a finalizer that collects.
+# A failure would mean: an exception in a destructor of the program's ends memory management on that thread for good.
+. tests/common.sh
+
+if ! have "$cxx"; then
+	echo "skipped: no $cxx"
+	exit 0
+fi
+
+cat >"$tmp/throws.cc" <<'END'
+#include <ouro.h>
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <stdexcept>
+#include <thread>
+
+struct node { node *next; };
+static std::atomic<int> n_finalized, n_destroyed, n_caught, to_throw;
+
+/* Once: the rest is done on the library's own threads, where there is no handler. */
+static void throw_if(int what)
+{
+	if (to_throw.compare_exchange_strong(what, 0))
+		throw std::runtime_error("out of a callback");
+}
+
+static void finalize(void *)
+{
+	n_finalized++;
+	throw_if(1);
+}
+
+static void destroy(void *)
+{
+	n_destroyed++;
+	throw_if(2);
+}
+
+static ouro_type make_type(void (*finalizer)(void *), void (*destroyer)(void *))
+{
+	ouro_type t = {};
+	t.name = "throwing";
+	t.size = sizeof(node);
+	t.slots.n = 1;
+	t.slots.field[0].count = 1;
+	t.finalize = finalizer;
+	t.destroy = destroyer;
+	return t;
+}
+static const ouro_type type = make_type(finalize, destroy);
+
+static node *list(int n)
+{
+	node *head = nullptr;
+	for (int i = 0; i < n; i++) {
+		node *next = static_cast<node *>(ouro_new(&type));
+		ouro_give(&next->next, head);
+		head = next;
+	}
+	return head;
+}
+
+static void ring()
+{
+	node *a = list(2);
+	ouro_store(&a->next->next, a);
+	ouro_release(a);
+}
+
+template <typename F> static void guarded(int what, F f)
+{
+	to_throw = what;
+	try {
+		f();
+	} catch (const std::runtime_error &) {
+		n_caught++;
+	}
+}
+
+static void finalize_outer(void *)
+{
+	guarded(1, [] { ring(); ouro_gc_collect(2); });
+}
+static const ouro_type outer_type = make_type(finalize_outer, nullptr);
+
+static void need(bool ok, const char *what)
+{
+	if (ok)
+		return;
+	ouro_stats s;
+	ouro_stats_get(&s);
+	std::printf("%s: caught %d, finalized %d, destroyed %d, live %lu\n", what, n_caught.load(), n_finalized.load(),
+		    n_destroyed.load(), (unsigned long)s.objects_live);
+	std::exit(1);
+}
+
+static void check(const char *what, int caught, int n)
+{
+	need(ouro_flush() == 0, "flush");
+	need(ouro_gc_collect(2) >= 0, "collect");
+	ouro_stats s;
+	ouro_stats_get(&s);
+	need(n_caught == caught && n_finalized == n && n_destroyed == n && s.objects_live == 0, what);
+	n_caught = n_finalized = n_destroyed = 0;
+}
+
+static void all()
+{
+	for (int what = 1; what <= 2; what++) {
+		guarded(what, [] { ouro_release(ouro_new(&type)); });
+		check("release", 1, 1);
+		guarded(what, [] { ring(); ouro_gc_collect(2); });
+		check("collection", 1, 2);
+	}
+	ouro_release(ouro_new(&outer_type));
+	check("inside a finalizer", 1, 2);
+}
+
+int main()
+{
+	ouro_config cfg = OURO_CONFIG_DEFAULT;
+	cfg.enabled = false;
+	ouro_init(&cfg);
+	all();
+	std::thread(all).join();
+	ouro_report r;
+	need(ouro_shutdown(&r) == 0 && r.objects == 0, "shutdown");
+	return 0;
+}
+END
+"$cxx" -std=c++17 -O1 -g $sanitize -Iinclude -o "$tmp/throws" "$tmp/throws.cc" "$build/libouro.a" $private
+timeout 60 "$tmp/throws" || fail "an exception out of a callback (status $?)"
+
+echo "test_callbacks_cxx: passed"
