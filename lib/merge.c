@@ -218,9 +218,11 @@ static void done(struct oi_merge_queue *q, const struct taken *taken)
 		oi_sub_acq_rel(&q->n_old, (uint32_t)taken->n); /* [D1] */
 }
 
+/* With the stamp of the loop that took it: a flush that began meanwhile found it in neither queue, but in that hand. */
 static void pass_on(struct oi_header *h, const struct taken *taken)
 {
-	oi_pile_hand_over(h, taken->old ? OI_STAMP_OLD : OI_STAMP_NEW);
+	const struct oi_thread *self = oi_self;
+	oi_pile_hand_over(h, taken->old ? OI_STAMP_OLD : self->dying ? self->stamp : OI_STAMP_NEW);
 }
 
 /* Something is left: the owner's next operation goes on. */
