@@ -67,7 +67,7 @@ void oi_collect_unlock(void)
 
 bool oi_collect_locked_by_me(void)
 {
-	return locked_by_me || oi_full_locked_by_me();
+	return locked_by_me || oi_full_locked_by_me() || oi_lock_forking;
 }
 
 void oi_collect_count(int generation, size_t n)

@@ -9,7 +9,7 @@ struct oi_thread;
 /* One young collection at a time; also guards the side arrays. Never held while user code runs, events excepted. */
 void oi_collect_lock(void);
 void oi_collect_unlock(void);
-/* Does this thread hold it, or that of full collections (inside an event function)? */
+/* Does this thread hold it, or that of full collections (inside an event function), or the world for its fork? */
 bool oi_collect_locked_by_me(void);
 
 /* May no automatic collection begin now? A full one that was asked for is about to. */

@@ -97,7 +97,7 @@ int ouro_gc_off_event(ouro_gc_listener fn, void *arg)
 			error = 0;
 		}
 	oi_unlock(OI_LOCK_LISTENERS);
-	while (!error && !in_listener && oi_load_acquire(&delivering)) /* [V1] */
+	while (!error && !in_listener && !oi_lock_forking && oi_load_acquire(&delivering)) /* [V1] */
 		oi_sleep_ns(20000);
 	return error;
 }

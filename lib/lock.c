@@ -46,24 +46,33 @@ void oi_lock_renew(enum oi_rank rank)
 	oi_locks[rank].mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 }
 
+__thread bool oi_lock_forking;
+#if OURO_CHECKED
+static __thread uint32_t held, held_to_fork, floor_bits; /* as bits: no lock is taken twice, and in the order of their ranks */
+#define SWAP_HELD(to, from) ((to) = (from), (from) = 0)
+#else
+#define SWAP_HELD(to, from) ((void)0)
+#endif
+
 void oi_locks_prepare_fork(void)
 {
 	for (unsigned r = 0; r < OI_LOCKS; r++)
 		if (about[r].taken_to_fork)
 			oi_lock((enum oi_rank)r);
+	SWAP_HELD(held_to_fork, held);
+	oi_lock_forking = true;
 }
 
 void oi_locks_after_fork(void)
 {
+	oi_lock_forking = false;
+	SWAP_HELD(held, held_to_fork);
 	for (unsigned r = OI_LOCKS; r-- > 0;)
 		if (about[r].taken_to_fork)
 			oi_unlock((enum oi_rank)r);
 }
 
 #if OURO_CHECKED
-
-/* As bits: no lock is taken twice, and the order of their taking is that of their ranks. */
-static __thread uint32_t held, floor_bits;
 
 static const char *name_of(uint32_t bits)
 {

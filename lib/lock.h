@@ -66,17 +66,23 @@ void oi_lock_floor_back(unsigned floor);
 /* For whoever has it; what that takes is a hold-up. */
 OI_COLD void oi_lock_wait(enum oi_rank rank);
 
+/*
+ * This thread is between the handlers of its fork, where it holds what another one could want: handlers of the program's that run
+ * there take locks that are theirs already. What waits for other threads, which are stopped, answers EDEADLK there.
+ */
+extern __thread bool oi_lock_forking OI_HIDDEN;
+
 OI_INLINE void oi_lock(enum oi_rank rank)
 {
 	oi_lock_check(rank);
-	if (unlikely(pthread_mutex_trylock(&oi_locks[rank].mutex)))
+	if (likely(!oi_lock_forking) && unlikely(pthread_mutex_trylock(&oi_locks[rank].mutex)))
 		oi_lock_wait(rank);
 	oi_lock_note(rank);
 }
 
 OI_INLINE bool oi_trylock(enum oi_rank rank)
 {
-	if (pthread_mutex_trylock(&oi_locks[rank].mutex))
+	if (likely(!oi_lock_forking) && pthread_mutex_trylock(&oi_locks[rank].mutex))
 		return false;
 	oi_lock_note(rank);
 	return true;
@@ -85,7 +91,8 @@ OI_INLINE bool oi_trylock(enum oi_rank rank)
 OI_INLINE void oi_unlock(enum oi_rank rank)
 {
 	oi_lock_forget(rank);
-	pthread_mutex_unlock(&oi_locks[rank].mutex);
+	if (likely(!oi_lock_forking))
+		pthread_mutex_unlock(&oi_locks[rank].mutex);
 }
 
 /* In the child of a fork: its holder, if it had one, may be gone. Free afterwards. */

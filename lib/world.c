@@ -27,6 +27,7 @@
 #include "background.h"
 #include "gate.h"
 #include "holdup.h"
+#include "lock.h"
 #include "log.h"
 #include "merge.h"
 #include "os.h"
@@ -360,16 +361,28 @@ static void stop_world(struct oi_stop *stop, bool fork)
 
 void oi_world_stop(struct oi_stop *stop)
 {
-	stop_world(stop, false);
+	stop->nested = oi_lock_forking;
+	if (unlikely(stop->nested)) {
+		oi_registry_lock();
+		stop->fork = true;
+		stop->asked_ns = stop->stopped_ns = oi_now_ns();
+	} else {
+		stop_world(stop, false);
+	}
 }
 
 void oi_world_stop_to_fork(struct oi_stop *stop)
 {
+	stop->nested = false;
 	stop_world(stop, true);
 }
 
 uint64_t oi_world_start(struct oi_stop *stop)
 {
+	if (unlikely(stop->nested)) {
+		oi_registry_unlock();
+		return oi_now_ns() - stop->asked_ns;
+	}
 	/* Everybody is outside: a grace period begins and is over. Not so at a fork, where some may be pinned. */
 	if (!stop->fork) {
 		uint64_t e = oi_add_acq_rel(&oi_world.epoch, 1) + 1; /* [G3] */

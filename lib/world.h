@@ -36,6 +36,7 @@ void oi_world_fork_child(void);
 struct oi_stop {
 	uint64_t asked_ns, stopped_ns;
 	bool fork;
+	bool nested; /* in the stop of this thread's fork */
 };
 
 /*

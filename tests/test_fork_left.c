@@ -414,6 +414,102 @@ static void fork_left_by_a_thread_in_its_destructors(void **state)
 	pthread_key_delete(key);
 }
 
+/* ---- handlers that were registered before the library's run between those ---- */
+
+static atomic_bool handlers_work;
+static atomic_size_t n_handled;
+static ouro_weak handlers_cell;
+
+static bool see(void *obj, void *arg)
+{
+	(void)obj;
+	(void)arg;
+	return true;
+}
+
+static void count_watch(void *arg)
+{
+	atomic_fetch_add((atomic_size_t *)arg, 1);
+}
+
+static void use_the_library(void)
+{
+	struct node *list;
+	ouro_stats s;
+
+	if (!atomic_load(&handlers_work))
+		return;
+	list = make_list(&counted_type, 30000); /* takes pages, and gives them back */
+	REQUIRE(ouro_weak_store(&handlers_cell, list) == 0);
+	REQUIRE(ouro_watch(list, count_watch, &n_handled, NULL) == 0);
+	ouro_release(list);
+	REQUIRE(ouro_weak_expired(&handlers_cell));
+	for (int i = 0; i < 1000; i++)
+		ouro_release(make_pair(&node_type, i));
+	REQUIRE(ouro_gc_collect(2) == -1 && errno == EDEADLK);
+	REQUIRE(ouro_gc_objects(-1, see, NULL) == -1 && errno == EDEADLK);
+	REQUIRE(ouro_flush() == EDEADLK);
+	REQUIRE(ouro_shutdown(NULL) == EDEADLK);
+	REQUIRE(ouro_gc_off_event(hold_at_phase, NULL) == ENOENT);
+	REQUIRE(ouro_thread_attach("forking") == 0);
+	ouro_stats_get(&s);
+	ouro_pin();
+	ouro_safepoint();
+	ouro_unpin();
+}
+
+static void register_first(void)
+{
+	if (pthread_atfork(use_the_library, use_the_library, use_the_library) != 0)
+		abort();
+}
+
+/* Before any constructor. */
+__attribute__((section(".preinit_array"), used)) static void (*const first)(void) = register_first;
+
+static int child_after_handlers(void *arg)
+{
+	if (arg != NULL)
+		ouro_unpin();
+	REQUIRE(n_handled == 2 + (arg != NULL ? 2 : 0)); /* before the fork, and in the child */
+	REQUIRE(ouro_gc_collect(2) >= 0);
+	REQUIRE(ouro_flush() == 0);
+	REQUIRE(objects_live() <= 2); /* what a thread that is gone held */
+	require_automatic_collection();
+	return 0;
+}
+
+static void *make_garbage(void *arg)
+{
+	for (unsigned i = 0; !atomic_load((atomic_bool *)arg); i++) {
+		throttle(i);
+		ouro_release(make_pair(&counted_type, 1));
+	}
+	return NULL;
+}
+
+static void fork_left_handlers_in_between(void **state)
+{
+	atomic_bool over = false;
+
+	(void)state;
+	needs_threads_in_the_child();
+	pthread_t t = thread_start(make_garbage, &over);
+	atomic_store(&n_handled, 0);
+	atomic_store(&handlers_work, true);
+	child_run(child_after_handlers, NULL);
+	atomic_store(&n_handled, 0);
+	ouro_pin();
+	atomic_store(&n_handled, 2);
+	child_run(child_after_handlers, &(int){ 0 });
+	ouro_unpin();
+	atomic_store(&handlers_work, false);
+	atomic_store(&over, true);
+	pthread_join(t, NULL);
+	ouro_weak_clear(&handlers_cell);
+	assert_true(ouro_gc_collect(2) > 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -426,6 +522,7 @@ int main(void)
 		BARE_CASE(fork_left_by_who_starts_the_heap),
 		BARE_CASE(fork_left_by_who_ends_the_heap),
 		HEAP_CASE(fork_left_by_a_thread_in_its_destructors),
+		HEAP_CASE(fork_left_handlers_in_between),
 	};
 
 	return cmocka_run_group_tests_name("fork_left", tests, NULL, NULL);

@@ -6,7 +6,11 @@
  * stop, and nobody has to poll.
  *
  * fork: the child has one thread and a working heap; references that other threads held stay counted; what was queued for
- * finalization is queued in both. Forking while pinned leaves the child pinned.
+ * finalization is queued in both. Forking while pinned leaves the child pinned. The child's threads of the library's are started by
+ * the first operation that needs them. The library's handlers of pthread_atfork are registered when it is loaded: those that a program
+ * registers run outside of them, and may use it. Handlers that were registered before it was loaded run while the world is stopped:
+ * they may make, count, store and release, but what waits for other threads (collections, ouro_flush, ouro_shutdown, listings)
+ * answers EDEADLK.
  */
 #ifndef OURO_THREAD_H
 #define OURO_THREAD_H
