@@ -1,6 +1,7 @@
 /* candidate.c - rescuing suspects of a collection. See Note [CANDIDATE]. */
 #include "candidate.h"
 
+#include "os.h"
 #include "perturb.h"
 
 struct oi_candidates oi_candidates;
@@ -19,6 +20,8 @@ static bool take_flag(struct oi_header *h)
 bool oi_rescue(struct oi_header *h)
 {
 	uint32_t c = oi_load_acquire(&oi_candidates.commit); /* [K1] */
+	if (c == OI_COMMIT_IDLE && oi_load_acquire(&oi_candidates.door)) /* [K3] a stop decides, not the flag */
+		return true;
 	do
 		if (c == OI_COMMIT_DEAD)
 			return false;
@@ -30,6 +33,14 @@ bool oi_rescue(struct oi_header *h)
 	if (i < OI_RESCUE_LOG)
 		oi_store_release(&oi_candidates.rescued[i], h); /* [K1] */
 	return true;
+}
+
+#define DOOR_NS 2000000
+
+void oi_door_wait(void)
+{
+	if (oi_load_acquire(&oi_candidates.door)) /* [K3] */
+		oi_futex_wait(&oi_candidates.door, 1, DOOR_NS);
 }
 
 void oi_unflag(struct oi_header *h)

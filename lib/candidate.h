@@ -33,6 +33,7 @@ struct oi_candidates {
 	/* ---- written rarely, read often ---- */
 	uint32_t walking; /* memory of traversable objects, dead ones too, stays what it is while somebody is inside its gate */
 	uint32_t commit;
+	uint32_t door; /* futex: closed if not 0, Note [DOOR] */
 	/* ---- rescues ---- */
 	uint64_t n_rescued __attribute__((aligned(OI_LINE))); /* those past the log are found by looking at all */
 	struct oi_header *rescued[OI_RESCUE_LOG];
@@ -64,6 +65,15 @@ OI_INLINE bool oi_event_on(struct oi_header *h)
 {
 	return likely(!oi_is_candidate(h)) || oi_rescue(h);
 }
+
+/* An upgrade of @h, a candidate perhaps, has to wait: Note [DOOR]. [K3] release by the collection, acquire here */
+OI_INLINE bool oi_is_shut_out(const struct oi_header *h)
+{
+	return unlikely(oi_load_acquire(&oi_candidates.door)) && oi_is_candidate(h); /* [K3] */
+}
+
+/* Outside the gate: until it is open, or for a while. */
+OI_COLD void oi_door_wait(void);
 
 /* The collection takes the flag away. */
 void oi_unflag(struct oi_header *h);

@@ -309,6 +309,8 @@ static struct oi_set *find_beside(struct oi_thread *t, int generation, enum oi_s
 		hold_off_no_more();
 	if (s)
 		c.candidates = oi_full_finish(t);
+	if (s && c.candidates < s->objects.n)
+		c.candidates = s->objects.n; /* those that lingered need not have been looked at: linger.c */
 	c.survivors = s ? c.candidates - s->objects.n : 0;
 	pace_done(scope, c.survivors, c.candidates - c.survivors);
 	if (s)

@@ -4,7 +4,7 @@
  * Nobody is stopped, whatever the heap and the garbage look like; see Note [PASS] for how it can look at objects that are in use.
  *   1 walking is set; handshake; maps and lists; what is young becomes old in short stops, if it is in the scope
  *   2 candidates: suspect.c
- *   3 the exact check and the commit: commit.c
+ *   3 the exact check and the commit: commit.c; a few short stops for what only upgrades keep: linger.c
  *   4 weak references expire; handshake; the dead are condemned (set.c); the commit word is IDLE
  * Nothing is written into live objects but the flag of a candidate that turns out to live: the maps lie elsewhere.
  *
@@ -17,6 +17,7 @@
 #include "death.h"
 #include "generation.h"
 #include "heap.h"
+#include "linger.h"
 #include "lock.h"
 #include "log.h"
 #include "suspect.h"
@@ -111,6 +112,7 @@ static void begin(struct oi_thread *t, struct oi_set *s, void (*between)(void), 
 	pass.odd = pass.failed = pass.stopped = false;
 	pass.work = 0;
 	pass.n_members = pass.n_open = pass.n_suspected = pass.n_seen = pass.n_kept = 0;
+	pass.doubts.n = pass.rescued.n = 0;
 	pass.set = s;
 	oi_store_relaxed(&oi_candidates.walking, 1u); /* [G3] */
 	oi_grace_wait();
@@ -150,7 +152,7 @@ static void end(struct oi_thread *t)
 
 void oi_full_shutdown(void)
 {
-	struct oi_vector *lists[] = { &pass.regions, &pass.pages, &pass.stack, &pass.opaque, &pass.edges, &pass.young };
+	struct oi_vector *lists[] = { &pass.regions, &pass.pages, &pass.stack, &pass.opaque, &pass.edges, &pass.young, &pass.doubts, &pass.rescued };
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
 		oi_vector_free(lists[i]);
 }
@@ -191,10 +193,14 @@ size_t oi_full_finish(struct oi_thread *t)
 	struct oi_set *s = pass.set;
 	oi_suspect_find(&pass);
 	oi_serve_begin(t); /* what dies is in no queue */
-	if (s->objects.n && !pass.failed && oi_commit(&pass))
+	bool dead = s->objects.n && !pass.failed && oi_commit(&pass);
+	oi_linger_note(&pass);
+	if (dead)
 		bury(&pass);
 	else
 		sift_all(&pass, forget);
+	oi_store_release(&oi_candidates.commit, (uint32_t)OI_COMMIT_IDLE); /* [K1] nothing bears the flag */
+	oi_linger_decide(&pass);
 	let_go_of_set(&pass);
 	if (pass.failed)
 		oi_log("collection of generation %d given up: no memory for its lists", s->generation);
@@ -274,6 +280,7 @@ void oi_full_inherit(void)
 	} else if (pass.set) {
 		sift(&pass, forget);
 	}
+	oi_linger_inherit(&pass);
 	pass.set = NULL;
 	oi_store_relaxed(&oi_candidates.commit, (uint32_t)OI_COMMIT_IDLE); /* stopped */
 	end(NULL);

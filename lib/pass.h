@@ -27,6 +27,8 @@ struct oi_pass {
 	struct oi_vector stack;   /* objects to visit */
 	struct oi_vector opaque;  /* objects whose traverse waits for a stop */
 	struct oi_vector edges;   /* of opaque candidates: commit.c */
+	struct oi_vector doubts;  /* pairs: an object that seems to be held, its references then: linger.c */
+	struct oi_vector rescued; /* what is to be decided in a stop: linger.c */
 	struct oi_vector young;   /* lists of young pages that are being made old: generation.c */
 	void (*between)(void);    /* at each safepoint, outside the gate; or NULL */
 	oi_child_fn any_word;     /* a visitor that can be given slots of the dying */

@@ -14,6 +14,7 @@
 #include "commit.h"
 #include "count.h"
 #include "generation.h"
+#include "linger.h"
 #include "oracle.h"
 
 #define RING 32
@@ -137,6 +138,8 @@ static void mark(struct oi_pass *p, struct oi_header *h, const struct oi_place *
 	const struct oi_type *d = oi_pass_look(h, OI_FLAG_GARBAGE);
 	if (!d || !held_from_outside(h, at))
 		return; /* it died, for one: then it has no counts, and is dropped when the others are flagged */
+	if (unlikely(oi_flags(h) & OI_FLAG_WEAK))
+		oi_linger_doubt(p, h, oi_references(h) - oi_beside_internal(at));
 	oi_beside_bits(at)->mark |= oi_beside_bit(at);
 	visit_marked_as(p, h, d);
 	mark_from_stack(p);

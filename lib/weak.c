@@ -286,13 +286,25 @@ OI_INLINE struct oi_header *object_of(uint64_t word)
 	return oi_load_acquire(&e->generation) == (uint32_t)(word >> 32) ? h : NULL;
 }
 
+static OI_NOINLINE void *load_slow(ouro_weak *cell);
+
+/* Inside the gate, which it leaves: of an object that is hardly this thread's. */
+static OI_NOINLINE void *load_others(struct oi_thread *t, ouro_weak *cell, struct oi_header *h)
+{
+	if (likely(!oi_is_shut_out(h)) || t->pin_depth)
+		return oi_try_others(t, h);
+	oi_gate_leave(t);
+	oi_door_wait();
+	return load_slow(cell);
+}
+
 /* Inside the gate, which it leaves; @pinned: perhaps. */
 OI_INLINE void *load(struct oi_thread *t, ouro_weak *cell, bool pinned)
 {
 	uint64_t word = oi_load_acquire(&cell->word); /* [W4] */
 	struct oi_header *h = likely(word != 0) ? object_of(word) : NULL;
 	if (likely(h != NULL) && unlikely(!oi_retain_quickly(t, h)))
-		return oi_try_others(t, h);
+		return load_others(t, cell, h);
 	oi_gate_leave_either(t, pinned);
 	return h ? oi_object_of(h) : NULL;
 }

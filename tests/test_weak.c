@@ -454,6 +454,108 @@ static void weak_cell_is_shared_by_threads(void **state)
 	assert_true(EVENTUALLY(weak_entries() == 0));
 }
 
+/* ---- a dead cycle that upgrades keep for moments, one after the other ---- */
+
+static struct {
+	ouro_weak cell[3];
+	atomic_bool stop;
+	atomic_size_t loads;
+} polled;
+
+/* Has a reference nearly all the time. */
+static void *poll_for_ever(void *arg)
+{
+	for (size_t i = (uintptr_t)arg; !atomic_load(&polled.stop); i++) {
+		struct node *n = ouro_weak_load(&polled.cell[i % 3]);
+
+		for (volatile int k = 0; n != NULL && k < 2000; k++)
+			;
+		ouro_release(n);
+		atomic_fetch_add(&polled.loads, 1);
+	}
+	return NULL;
+}
+
+/* So many full collections, at most, must do. */
+static void collect_until_gone(size_t n)
+{
+	for (int i = 0; i < 20 && n_destroyed < n; i++)
+		assert_true(ouro_gc_collect(2) >= 0);
+	assert_int_equal(n_destroyed, n);
+}
+
+static void weak_polled_cycles_are_found(void **state)
+{
+	pthread_t t[3];
+
+	(void)state;
+	counters_clear();
+	atomic_store(&polled.stop, false);
+	for (size_t i = 0; i < 3; i++)
+		t[i] = thread_start(poll_for_ever, (void *)i);
+	for (size_t round = 1; round <= 10; round++) {
+		struct node *ring = make_ring(&counted_type, 30), *n = ring;
+
+		for (int i = 0; i < 3; i++, n = n->right)
+			assert_int_equal(ouro_weak_store(&polled.cell[i], n), 0);
+		size_t loads = atomic_load(&polled.loads);
+		assert_true(EVENTUALLY(atomic_load(&polled.loads) > loads + 3));
+		ouro_release(ring);
+		if (round % 2 == 0) /* with other garbage, which is committed */
+			ouro_release(make_ring(&node_type, 1000));
+		collect_until_gone(30 * round);
+		for (int i = 0; i < 3; i++)
+			assert_null(ouro_weak_load(&polled.cell[i]));
+	}
+	atomic_store(&polled.stop, true);
+	for (int i = 0; i < 3; i++)
+		pthread_join(t[i], NULL);
+	for (int i = 0; i < 3; i++)
+		ouro_weak_clear(&polled.cell[i]);
+}
+
+/* Who keeps a reference keeps the cycle, and uses it, whatever is decided about it. */
+static void *keep_for_a_while(void *arg)
+{
+	for (size_t i = (uintptr_t)arg; !atomic_load(&polled.stop); i++) {
+		struct node *n = ouro_weak_load(&polled.cell[i % 3]), *next = n != NULL ? ouro_load(&n->right) : NULL;
+
+		if (i % 10 == 0)
+			sleep_ms(1);
+		if (n != NULL && (n->id < 0 || next == NULL || next->id < 0))
+			abort();
+		ouro_release(n);
+		ouro_release(next);
+	}
+	return NULL;
+}
+
+static void weak_polled_cycles_that_are_kept_live(void **state)
+{
+	struct node *ring = make_ring(&counted_type, 30), *n = ring;
+	pthread_t t[3];
+
+	(void)state;
+	counters_clear();
+	atomic_store(&polled.stop, false);
+	for (int i = 0; i < 3; i++, n = n->right)
+		assert_int_equal(ouro_weak_store(&polled.cell[i], n), 0);
+	struct node *kept = ouro_retain(n);
+	ouro_release(ring);
+	for (size_t i = 0; i < 3; i++)
+		t[i] = thread_start(keep_for_a_while, (void *)i);
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(ouro_gc_collect(2), 0);
+	assert_int_equal(n_destroyed, 0);
+	ouro_release(kept);
+	atomic_store(&polled.stop, true);
+	for (int i = 0; i < 3; i++)
+		pthread_join(t[i], NULL);
+	collect_until_gone(30);
+	for (int i = 0; i < 3; i++)
+		ouro_weak_clear(&polled.cell[i]);
+}
+
 /* ---- beyond the heap's life ---- */
 
 static void weak_stays_expired_in_the_next_heap(void **state)
@@ -524,6 +626,8 @@ int main(void)
 		HEAP_CASE(weak_members_of_a_cycle_expire_together),
 		HEAP_CASE(weak_load_races_with_the_last_release),
 		HEAP_CASE(weak_cell_is_shared_by_threads),
+		HEAP_CASE(weak_polled_cycles_are_found),
+		HEAP_CASE(weak_polled_cycles_that_are_kept_live),
 		HEAP_CASE(weak_entry_of_another_object_is_noticed),
 		BARE_CASE(weak_stays_expired_in_the_next_heap),
 	};
