@@ -5,8 +5,17 @@
  * is free is cached, a tick every 4 ms that merges and reclaims on behalf of owners that do not come by, and gives memory back.
  * What collections find without callbacks it frees itself. It runs no user code but event functions, so a finalizer that blocks
  * cannot stop it.
- * The reaper runs finalizers and destroys: sets with callbacks found by automatic collections (in thread mode), dead objects
- * handed over by releases past their batch or found by the tick, strays; and it delivers what others noted for the log.
+ * Reapers run finalizers and destroys: sets with callbacks found by automatic collections (in thread mode), dead objects
+ * handed over by releases past their batch or found by the tick, strays; and they deliver what others noted for the log. As a rule there is one.
+ *
+ * Note [TEAM]. What waits must not wait for a callback that blocks. While something is handed over and no reaper is at leisure, there
+ * are ticks; if none has taken anything for the length of one, the tick itself carries out the deaths that call nobody, and
+ * starts another reaper, up to REAPERS. If the system refuses it a thread, the next tick tries again. A reaper that finds nothing to
+ * do while another is at leisure ends. One whose callback calls pthread_exit, or is cancelled, ends too, and the next need
+ * of one starts it again. The collector alone starts the others and joins what has ended.
+ * [B3] A reaper counts itself at leisure (n_idle) before it looks at the word to sleep on for the last time, and not any more before it
+ * takes the request down; whoever hands something over looks at n_idle after having requested. Both are sequentially
+ * consistent: either the reaper sees the request, or the request sees no reaper at leisure and asks for a tick.
  *
  * Each sleeps on a futex word that counts requests; a flag per kind of work keeps the requests cheap. [B1] The flag is set
  * by a sequentially consistent exchange after the work was made visible, and cleared before the work is looked for. The
@@ -28,6 +37,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 
 #include "alone.h"
 #include "collect.h"
@@ -53,6 +63,7 @@
 #define TICK_NS 4000000
 #define IDLE_NS 10000000000u /* then they look again, though nobody asked: os.h, oi_futex_wait */
 #define RETRY_NS 10000000
+#define REAPERS 8
 #define COLLECTOR_STACK ((size_t)512 << 10) /* it calls listeners and traverse; the reaper, which finalizes, has the default */
 
 struct worker {
@@ -61,12 +72,16 @@ struct worker {
 	pthread_t thread;
 	bool started;
 	bool running;  /* its main has begun */
+	bool ended;    /* and is over: to be joined */
 	uint32_t word; /* futex: counts requests */
 };
 
 static void *collector_main(void *arg);
 static void *reaper_main(void *arg);
-static struct worker collector = { .main = collector_main, .stack = COLLECTOR_STACK }, reaper = { .main = reaper_main };
+static struct worker collector = { .main = collector_main, .stack = COLLECTOR_STACK };
+static struct worker reaper[REAPERS]; /* all sleep on the word of the first */
+static uint32_t n_idle;               /* reapers at leisure [B3] */
+static uint64_t taken_ns;             /* when one has taken something last */
 static uint32_t quit, want_collect, want_tick, want_reap;
 static uint32_t missing, starting; /* Note [START] */
 static uint64_t not_before;        /* ns: after a refusal, when to try again */
@@ -83,7 +98,7 @@ static int start_both(void)
 {
 	oi_store_relaxed(&want_tick, 1u); /* after a fork there may be something to merge */
 	int error = start_one(&collector);
-	return error ? error : start_one(&reaper);
+	return error ? error : start_one(&reaper[0]);
 }
 
 static void start_missing(void)
@@ -140,7 +155,9 @@ void oi_background_trim(void)
 
 void oi_background_reap(void)
 {
-	request(&want_reap, &reaper);
+	request(&want_reap, &reaper[0]);
+	if (!oi_load_seq_cst(&n_idle)) /* [B3] */
+		oi_background_tick();
 }
 
 /* Waits if there is no record left; false: asked to end first. */
@@ -166,6 +183,49 @@ static bool go_on(struct worker *w, uint32_t *word)
 
 /* ---- the collector ---- */
 
+static bool any_to_reap(void)
+{
+	bool sets = oi_set_any_queued() && oi_runtime.config.finalizers == OURO_FINALIZERS_THREAD;
+	return sets || oi_stray_any() || oi_pile_any_handed_over();
+}
+
+static void join_ended(void)
+{
+	for (size_t i = 0; i < REAPERS; i++)
+		if (reaper[i].started && oi_load_acquire(&reaper[i].ended)) {
+			pthread_join(reaper[i].thread, NULL);
+			reaper[i].started = false;
+		}
+}
+
+/* One that is missing, or one more. Refused, or not its turn: at the next tick. */
+static void start_a_reaper(void)
+{
+	size_t i = 0;
+	while (i < REAPERS && reaper[i].started)
+		i++;
+	if (i == REAPERS || oi_exchange_seq_cst(&starting, 1u)) /* [B2] */
+		return;
+	start_one(&reaper[i]);
+	oi_exchange_seq_cst(&starting, 0u); /* [B2] */
+}
+
+/* Note [TEAM]. True: something waits. */
+static bool see_to_reapers(void)
+{
+	join_ended();
+	if (!any_to_reap())
+		return false;
+	if (oi_load_seq_cst(&n_idle)) {
+		wake(&reaper[0]);
+	} else if (oi_now_ns() - oi_load_relaxed(&taken_ns) >= TICK_NS) { /* recheck */
+		while (oi_pile_serve_quietly(oi_self))
+			;
+		start_a_reaper();
+	}
+	return true;
+}
+
 static void tick(void)
 {
 	oi_exchange_seq_cst(&want_tick, 0u); /* [B1] */
@@ -173,7 +233,8 @@ static void tick(void)
 	oi_world_say();
 	bool remnants = oi_remnant_retry(OI_REMNANT_SLICE);
 	bool parking = oi_park_tick();
-	if (remnants || oi_threads_reap_gone() || merges || piles || limbo || cached || parking)
+	bool to_reap = see_to_reapers();
+	if (remnants || oi_threads_reap_gone() || to_reap || parking || merges || piles || limbo || cached)
 		oi_exchange_seq_cst(&want_tick, 1u); /* some owners were busy, or there is more: again */
 }
 
@@ -211,7 +272,15 @@ static void collect_due(void)
 	}
 }
 
-static void stop_one(struct worker *w);
+static void stop_reapers(void);
+
+static unsigned n_reapers(void)
+{
+	unsigned n = 0;
+	for (size_t i = 0; i < REAPERS; i++)
+		n += reaper[i].started;
+	return n;
+}
 
 /*
  * The collector is all that is left of the process, with the reaper, which it lets come to its end: unless that meets with the
@@ -220,11 +289,11 @@ static void stop_one(struct worker *w);
  */
 static bool end_alone(void)
 {
-	if (!oi_alone(reaper.started ? 2 : 1))
+	if (!oi_alone(1 + n_reapers()))
 		return false;
 	oi_alone_take_signals();
 	oi_store_release(&quit, 1u);
-	stop_one(&reaper);
+	stop_reapers();
 	oi_thread_detach(oi_self);
 	collector.started = false;
 	pthread_detach(pthread_self());
@@ -257,9 +326,12 @@ static void *collector_main(void *arg)
 static bool serve(struct oi_thread *t)
 {
 	size_t budget = SIZE_MAX;
+	oi_store_relaxed(&taken_ns, oi_now_ns()); /* recheck */
 	bool any = oi_pile_serve(t, false);
-	if (oi_runtime.config.finalizers == OURO_FINALIZERS_THREAD)
+	if (oi_runtime.config.finalizers == OURO_FINALIZERS_THREAD) {
+		oi_store_relaxed(&taken_ns, oi_now_ns());
 		any |= oi_set_serve(t, &budget, OI_STAMP_NEW);
+	}
 	if (oi_stray_any())
 		oi_stray_serve();
 	if (t->queued_merges) {
@@ -278,23 +350,46 @@ static void tidy(struct oi_thread *t)
 	oi_heap_harvest_idle(t);
 }
 
+/* False: another one is at leisure, and this one is to end. */
+static bool rest(struct worker *w, uint32_t word)
+{
+	uint32_t others = oi_add_seq_cst(&n_idle, 1u); /* [B3] */
+	bool needed = !others || w == &reaper[0];
+	if (needed)
+		oi_futex_wait(&reaper[0].word, word, IDLE_NS);
+	oi_add_seq_cst(&n_idle, -1u); /* [B3] */
+	return needed;
+}
+
+/* It returns, or a callback has ended it. The tick joins it, and starts another if there is something to do. */
+static void reaper_over(struct worker **w)
+{
+	if (oi_self)
+		oi_thread_detach(oi_self);
+	oi_store_release(&(*w)->ended, true);
+	if (!oi_load_acquire(&quit))
+		oi_background_tick();
+}
+
 static void *reaper_main(void *arg)
 {
-	(void)arg;
-	oi_store_release(&reaper.running, true);
-	if (!attach("ouro-reaper"))
+	__attribute__((cleanup(reaper_over))) struct worker *w = arg;
+	oi_store_release(&w->running, true);
+	char name[16];
+	snprintf(name, sizeof name, w == &reaper[0] ? "ouro-reaper" : "ouro-reaper-%u", (unsigned)(w - reaper + 1) % 100);
+	if (!attach(name))
 		return NULL;
 	oi_self->thorough = true; /* nobody waits for it, and what a set's death entails is over when the set is */
 	uint32_t word;
-	while (go_on(&reaper, &word)) {
+	while (go_on(&reaper[0], &word)) {
 		oi_exchange_seq_cst(&want_reap, 0u); /* [B1] */
 		oi_log_deliver(); /* first: what follows may wait for a stop, and that for whom the message is about */
 		while (serve(oi_self) && !oi_load_acquire(&quit))
 			;
 		tidy(oi_self);
-		oi_futex_wait(&reaper.word, word, IDLE_NS);
+		if (!rest(w, word))
+			break;
 	}
-	oi_thread_detach(oi_self);
 	return NULL;
 }
 
@@ -305,7 +400,8 @@ static int start_one(struct worker *w)
 	if (w->started)
 		return 0;
 	oi_store_relaxed(&w->running, false); /* nobody looks yet */
-	int error = oi_spawn(&w->thread, w->main, w->stack);
+	oi_store_relaxed(&w->ended, false);
+	int error = oi_spawn(&w->thread, w->main ? w->main : reaper_main, w, w->stack);
 	w->started = !error;
 	/* ASan's part of a thread's start takes locks that a fork does not wait for (fork.c): over when this returns. */
 	while (OI_ASAN && !error && !oi_load_acquire(&w->running))
@@ -338,6 +434,13 @@ static void stop_one(struct worker *w)
 	w->started = false;
 }
 
+static void stop_reapers(void)
+{
+	wake(&reaper[0]);
+	for (size_t i = 0; i < REAPERS; i++)
+		stop_one(&reaper[i]);
+}
+
 void oi_background_stop(void)
 {
 	oi_exchange_seq_cst(&missing, 0u); /* [B2] */
@@ -345,7 +448,7 @@ void oi_background_stop(void)
 		oi_sleep_ns(20000);
 	oi_store_release(&quit, 1u);
 	stop_one(&collector);
-	stop_one(&reaper);
+	stop_reapers();
 	want_collect = want_tick = want_reap = 0;
 	not_before = 0;
 }
@@ -353,7 +456,10 @@ void oi_background_stop(void)
 void oi_background_fork_child(void)
 {
 	missing = oi_runtime.running; /* though another thread was ending it, which the child undoes */
-	collector.started = reaper.started = false;
+	collector.started = false;
+	for (size_t i = 0; i < REAPERS; i++)
+		reaper[i].started = false;
+	n_idle = 0;
 	want_collect = want_tick = want_reap = quit = 0;
 	not_before = 0;
 	oi_alone_fork_child();

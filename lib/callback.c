@@ -70,6 +70,7 @@ void oi_callback_abandon(struct oi_thread *t, const struct oi_callback *outer)
 	t->thorough = outer ? to->thorough : t->internal;
 	oi_store_release(&t->in_last_call, to->in_last_call);
 	oi_store_release(&t->in_callback, to->in_callback);
+	oi_store_relaxed(&t->deaths.armed, false); /* owner: gone, or armed again at the next push */
 	oi_death_unwind(t, to->dying, to->serving);
 	oi_collect_hold_off_only(to->holding_off);
 }

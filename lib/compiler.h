@@ -65,6 +65,7 @@
 #define oi_store_relaxed(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
 #define oi_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 #define oi_exchange(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
+#define oi_add_seq_cst(p, v) __atomic_fetch_add((p), (v), __ATOMIC_SEQ_CST)
 #define oi_exchange_seq_cst(p, v) __atomic_exchange_n((p), (v), __ATOMIC_SEQ_CST)
 #define oi_add_relaxed(p, v) __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
 #define oi_add_acq_rel(p, v) __atomic_fetch_add((p), (v), __ATOMIC_ACQ_REL)

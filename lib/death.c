@@ -50,6 +50,8 @@ void oi_death_later(struct oi_thread *t, struct oi_header *h)
 {
 	if (unlikely(!push(t, h, 0)))
 		oi_stray_death(h, 0);
+	if (unlikely(t->in_callback))
+		oi_pile_arm(t);
 }
 
 /* A fork waits for the gate: its child must not find a stack that is being moved. */
@@ -200,6 +202,13 @@ static void dismantle_from(struct oi_thread *t, struct oi_header *h, const ouro_
 	oi_gate_leave(t);
 }
 
+/* Inside the gate: callbacks of it come next, behind which what is on the stack waits. */
+static void arm_for(struct oi_thread *t, const ouro_type *type)
+{
+	if (oi_pile_any_frames(t) && oi_type_has_callbacks(type))
+		oi_pile_arm(t);
+}
+
 /* Objects with callbacks, weak references or cells, which are in hand: outside the gate, step by step. */
 static void dismantle(struct oi_thread *t, struct oi_header *h, const ouro_type *type, size_t cursor)
 {
@@ -212,6 +221,8 @@ static void dismantle(struct oi_thread *t, struct oi_header *h, const ouro_type 
 	oi_gate_enter(t);
 	bool done = release_children(t, h, type, cursor);
 	take_in_hand(t, done ? h : NULL, AT_STEP + STEP_CLEAR);
+	if (done)
+		arm_for(t, type);
 	oi_gate_leave(t);
 	if (done)
 		dismantle_from(t, h, type, STEP_CLEAR);
@@ -265,6 +276,10 @@ static struct oi_header *next_in_hand(struct oi_thread *t, struct work *w)
 		h = oi_watch_resume(t->hand_watches, &cursor);
 	}
 	take_in_hand(t, h, cursor);
+	if (watches || (oi_flags(h) & OI_FLAG_WEAK))
+		oi_pile_arm(t);
+	else
+		arm_for(t, oi_type_of(h));
 	return h;
 }
 
@@ -327,8 +342,10 @@ void oi_death_settle_quietly(struct oi_thread *t)
 
 static void count_down(struct oi_thread *t)
 {
-	if (t->dying == 1)
+	if (t->dying == 1) {
 		note_end(t);
+		oi_store_relaxed(&t->deaths.armed, false); /* owner: nothing of it is left */
+	}
 	oi_store_release(&t->dying, t->dying - 1); /* [D1] */
 }
 
@@ -369,6 +386,11 @@ static void serve_end(struct oi_thread *t, struct work w)
 void oi_serve_end(struct oi_thread *t)
 {
 	serve_end(t, all_of_it(t));
+}
+
+void oi_serve_end_quietly(struct oi_thread *t)
+{
+	serve_end(t, quietly(QUIET_BATCH));
 }
 
 void oi_death(struct oi_thread *t, struct oi_header *h)

@@ -41,6 +41,8 @@ void oi_death_settle_quietly(struct oi_thread *t);
 /* The same around what was taken from a queue that others wait on: flush sees either the queue or this. */
 void oi_serve_begin(struct oi_thread *t);
 void oi_serve_end(struct oi_thread *t);
+/* With no user code run: as oi_death_settle_quietly. */
+void oi_serve_end_quietly(struct oi_thread *t);
 /*
  * Inside the gate, in the middle of some other operation: @n dead objects. No user code runs, such objects go to the reaper; and
  * there is an end to how much is done. Leaves the gate and enters it again, unless inside a death, at whose end they are carried out.

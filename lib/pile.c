@@ -7,8 +7,13 @@
  * runs out of blocks, as many as a page has (oi_death_catch_up, new.c). If it does not get on with that for the length of
  * a tick, or has user code in the way, or leaves, the reaper gets them.
  *
- * Who changes deaths.waiting: its thread, inside the gate or while dying is not zero; or who keeps it out of its gate, and finds that it
- * is not dying. A thread raises dying before it pushes or pops, and passes its gate in between: so one of the two sees the other.
+ * What is on a thread's stack also waits behind its callbacks: one that blocks, or whose coroutine is not resumed for a while, holds
+ * up the deaths of objects that have nothing to do with it, and of all that the thread releases meanwhile. So the tick looks after
+ * threads in callbacks with something on their stacks (armed). If one has begun no other callback for a tick, the reapers get what is
+ * there; what it has in its hand stays. A thread that is inside its gate then does it itself, at its next operation.
+ *
+ * Who changes deaths.frames, waiting and armed: its thread, inside the gate; or who keeps it out of its gate. (armed alone is also
+ * taken down outside, when nothing is left.) The thread looks into its stack inside the gate only.
  * [D1] What waits is looked at by flush like a queue: it counts as served while it is worked off. deaths.stamp before waiting.
  */
 #include "pile.h"
@@ -26,6 +31,7 @@
 #include "watch.h"
 
 static struct oi_keyset waiting; /* threads on whose stacks something waits */
+static struct oi_keyset armed;   /* threads on whose stacks something waits behind a callback */
 /* The reaper's: first in, first out, so that what callbacks make more of keeps nothing waiting. Under the lock. */
 static struct fifo {
 	struct oi_vector frames; /* as on a thread's stack */
@@ -165,8 +171,19 @@ void oi_pile_take_back(struct oi_thread *t)
 
 void oi_pile_leave(struct oi_thread *t)
 {
-	if (t->deaths.waiting && !oi_load_acquire(&t->dying)) /* [D1] */
+	bool behind = oi_load_acquire(&t->in_callback);
+	if (t->deaths.frames.n && (behind || (t->deaths.waiting && !oi_load_acquire(&t->dying)))) /* [D1] */
 		hand_over_all(t);
+	oi_store_relaxed(&t->deaths.armed, false); /* owner, or who keeps it out */
+}
+
+void oi_pile_arm(struct oi_thread *t)
+{
+	if (oi_load_relaxed(&t->deaths.armed)) /* owner, inside the gate */
+		return;
+	oi_store_relaxed(&t->deaths.armed, true); /* owner */
+	oi_keyset_add(&armed, t->key);            /* [B2] */
+	oi_background_tick();
 }
 
 static void leave_for(struct oi_thread *t, void *arg)
@@ -194,9 +211,40 @@ static bool has_waiting(const struct oi_thread *t, bool old)
 	return oi_load_acquire(&t->deaths.waiting) && (!old || oi_is_old(oi_load_relaxed(&t->deaths.stamp))); /* [D1] */
 }
 
-bool oi_pile_collect(bool old)
+/* What waits behind a callback. True: not now. */
+static bool relieve(struct oi_thread *t)
+{
+	uint32_t n = oi_load_acquire(&t->n_callbacks);
+	if (!oi_load_acquire(&t->in_callback) || n != t->deaths.n_callbacks) {
+		t->deaths.n_callbacks = n;
+		return true;
+	}
+	bool seized = oi_world_seize(t, leave_for, NULL);
+	if (!seized)
+		oi_or_acq_rel(&t->request, OI_REQUEST_PILE);
+	return !seized;
+}
+
+static bool relieve_all(void)
 {
 	bool again = false;
+	struct oi_key_walk walk = { 0 };
+	uint16_t key;
+	while ((key = oi_keyset_take(&armed, &walk))) { /* [B2] */
+		struct oi_thread *t = oi_thread_of_key(key);
+		if (t == oi_self || oi_load_relaxed(&t->dead) || !oi_load_relaxed(&t->deaths.armed)) /* recheck */
+			continue;
+		if (relieve(t)) {
+			again = true;
+			oi_keyset_add(&armed, key);
+		}
+	}
+	return again;
+}
+
+bool oi_pile_collect(bool old)
+{
+	bool again = !old && relieve_all();
 	struct oi_key_walk walk = { 0 };
 	uint16_t key;
 	while ((key = oi_keyset_take(&waiting, &walk))) { /* [B2] */
@@ -223,6 +271,14 @@ void oi_pile_make_old(void)
 		put(&reapers[1], reapers[0].frames.data[reapers[0].first], (size_t)reapers[0].frames.data[reapers[0].first + 1]);
 	close_up(&reapers[0]);
 	oi_unlock(OI_LOCK_PILE);
+}
+
+bool oi_pile_any_handed_over(void)
+{
+	oi_lock(OI_LOCK_PILE);
+	bool any = !is_empty(&reapers[0]) || !is_empty(&reapers[1]);
+	oi_unlock(OI_LOCK_PILE);
+	return any;
 }
 
 bool oi_pile_any(void)
@@ -262,19 +318,62 @@ static size_t take_some(struct oi_thread *t, struct fifo *f, bool own)
 bool oi_pile_serve(struct oi_thread *t, bool only_old)
 {
 	size_t n = 0;
+	if (t->callback) /* it would only wait behind that */
+		return false;
 	oi_gate_enter(t); /* a fork must not find the stack while it is moved */
 	oi_lock(OI_LOCK_PILE);
-	bool own = t->deaths.waiting && !t->dying;
+	bool own = t->deaths.waiting && !t->dying, more = false;
 	struct fifo *f = !is_empty(&reapers[1]) ? &reapers[1] : !only_old && !is_empty(&reapers[0]) ? &reapers[0] : NULL;
 	bool any = own || f;
 	if (any) {
 		oi_serve_begin(t); /* under the lock */
 		n = take_some(t, f, own);
+		more = !is_empty(&reapers[0]) || !is_empty(&reapers[1]);
 	}
 	oi_unlock(OI_LOCK_PILE);
 	oi_gate_leave(t);
+	if (more)
+		oi_background_tick(); /* should it be long with what it took */
 	if (any)
 		oi_serve_end(t);
+	return n != 0;
+}
+
+#define LOOK_AT 1024 /* frames */
+
+/* Under the lock, inside the gate. Those that call nobody, of the first; the others stay, in order. */
+static size_t take_quiet(struct oi_thread *t, struct fifo *f)
+{
+	struct oi_vector *v = &f->frames;
+	size_t n = 0, end = v->n - f->first > 2 * LOOK_AT ? f->first + 2 * LOOK_AT : v->n, to = end;
+	for (size_t i = end; i > f->first; i -= 2) {
+		struct oi_header *h = v->data[i - 2];
+		size_t cursor = (size_t)v->data[i - 1];
+		if (n < 64 && !oi_has_callbacks(h) && oi_pile_push(&t->deaths.frames, h, cursor)) {
+			n++;
+			continue;
+		}
+		v->data[to - 1] = (void *)cursor;
+		v->data[to - 2] = h;
+		to -= 2;
+	}
+	f->first = to;
+	close_up(f);
+	return n;
+}
+
+bool oi_pile_serve_quietly(struct oi_thread *t)
+{
+	oi_gate_enter(t);
+	oi_lock(OI_LOCK_PILE);
+	oi_serve_begin(t); /* under the lock */
+	oi_hand_takes(t, OI_STAMP_OLD);
+	size_t n = take_quiet(t, &reapers[1]);
+	if (!n)
+		n = take_quiet(t, &reapers[0]);
+	oi_unlock(OI_LOCK_PILE);
+	oi_gate_leave(t);
+	oi_serve_end_quietly(t);
 	return n != 0;
 }
 

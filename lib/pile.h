@@ -45,10 +45,12 @@ OI_INLINE bool oi_pile_any_frames(const struct oi_thread *t)
 void oi_pile_keep(struct oi_thread *t);
 /* Inside the gate, dying. What waited is to be worked off now. */
 void oi_pile_take_back(struct oi_thread *t);
-/* Inside the gate. What waits goes to the reaper, unless the thread is at a death, or waits in this very moment for that. */
+/* Inside the gate, or on behalf of who is kept out. What waits goes to the reaper, unless the thread is about to get on with it. */
 void oi_pile_leave(struct oi_thread *t);
+/* Inside the gate. What is on the stack waits behind a callback that comes next, or is running: the tick is to look after it. */
+void oi_pile_arm(struct oi_thread *t);
 /*
- * The reaper gets the piles of other threads that are not getting on with them; with @old, those that are old (ticket.h), whether
+ * The reaper gets the piles of other threads that are not getting on with them, and what waits behind callbacks; with @old, those that are old (ticket.h), whether
  * or not. True: again later, since a thread is getting on, or in the middle of an operation: it is asked to do it at its next.
  */
 bool oi_pile_collect(bool old);
@@ -61,6 +63,9 @@ void oi_pile_hand_over(struct oi_header *h, uint64_t stamp);
 void oi_pile_pass_on(struct oi_thread *t, struct oi_header *h, size_t cursor);
 /* The reaper, or a thread that flushes: what waits in its own pile, and some of this; false if there was nothing. */
 bool oi_pile_serve(struct oi_thread *t, bool only_old);
+/* Anybody: some of what runs no user code, among what has waited longest; false if there was nothing of the kind. */
+bool oi_pile_serve_quietly(struct oi_thread *t);
+bool oi_pile_any_handed_over(void);
 /* A flush begins: all that is in there is old. Is any of it left, or in a thread's own pile? */
 void oi_pile_make_old(void);
 bool oi_pile_any_old(void);

@@ -17,6 +17,7 @@
  */
 #include "set.h"
 
+#include "background.h"
 #include "collect.h"
 #include "count.h"
 #include "death.h"
@@ -465,6 +466,8 @@ bool oi_set_serve(struct oi_thread *t, size_t *budget, uint64_t before)
 	oi_unlock(OI_LOCK_SETS);
 	if (!s)
 		return false;
+	if (oi_set_any_queued())
+		oi_background_tick(); /* should it be long with this one */
 	size_t n_dead;
 	if (!oi_set_work(t, s, budget, &n_dead))
 		queue_first(t, s);

@@ -47,7 +47,7 @@ static int describe(pthread_attr_t *attr, size_t stack)
 	return error;
 }
 
-static int create(pthread_t *out, void *(*main)(void *arg), size_t stack)
+static int create(pthread_t *out, void *(*main)(void *arg), void *arg, size_t stack)
 {
 	pthread_attr_t attr;
 	int error = pthread_attr_init(&attr);
@@ -55,20 +55,20 @@ static int create(pthread_t *out, void *(*main)(void *arg), size_t stack)
 		return error;
 	error = describe(&attr, stack);
 	if (!error)
-		error = pthread_create(out, &attr, main, NULL);
+		error = pthread_create(out, &attr, main, arg);
 	pthread_attr_destroy(&attr);
 	return error;
 }
 
-int oi_spawn(pthread_t *out, void *(*main)(void *arg), size_t stack)
+int oi_spawn(pthread_t *out, void *(*main)(void *arg), void *arg, size_t stack)
 {
 	sigset_t old;
 	if (oi_fail(OI_FAIL_ALLOC) || oi_fail(OI_FAIL_PTHREAD_CREATE))
 		return EAGAIN;
 	block_signals(&old);
-	int error = create(out, main, stack);
+	int error = create(out, main, arg, stack);
 	if (error == EINVAL || error == EPERM)
-		error = pthread_create(out, NULL, main, NULL);
+		error = pthread_create(out, NULL, main, arg);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return error;
 }

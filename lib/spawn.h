@@ -10,6 +10,6 @@
  * @stack: bytes; 0: what the program's threads get. The thread has policy, processors and signal mask of its own, whichever thread
  * needs it first. 0, EAGAIN or ENOMEM.
  */
-int oi_spawn(pthread_t *out, void *(*main)(void *arg), size_t stack);
+int oi_spawn(pthread_t *out, void *(*main)(void *arg), void *arg, size_t stack);
 
 #endif

@@ -145,6 +145,7 @@ static void reset(struct oi_thread *t)
 	oi_store_relaxed(&t->dying, 0);
 	oi_store_relaxed(&t->serving, 0);
 	oi_store_relaxed(&t->in_callback, 0);
+	oi_store_relaxed(&t->deaths.armed, false);
 	oi_store_relaxed(&t->in_last_call, 0);
 	t->thorough = false;
 	t->tracked_delta = 0;

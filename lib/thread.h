@@ -44,7 +44,9 @@ struct oi_death_stack {
 	struct oi_vector frames; /* pairs: object, cursor */
 	size_t waiting;          /* so many words of it, from the bottom, are not worked off now: pile.c */
 	uint64_t stamp;          /* of what waits: Note [TICKET] */
-	uint32_t n_served;       /* the collector's note: how far the thread was at the last tick */
+	uint32_t n_served;       /* the collector's notes: how far the thread was at the last tick, */
+	uint32_t n_callbacks;        /* and how many callbacks it had begun */
+	bool armed;              /* the tick looks after what waits behind a callback: pile.c */
 };
 
 /* Objects that foreign threads released below their shared count: merge.c. */

@@ -241,6 +241,30 @@ static void callback_that_ends_its_thread_inside_another(void **state)
 	each_way(leave_nested);
 }
 
+/* ---- on the library's own threads ---- */
+
+static void *release_it(void *obj)
+{
+	ouro_release(obj);
+	return NULL;
+}
+
+/* Its maker's part of the count is needed: the death is the reaper's. */
+static void leave_reaper(void)
+{
+	thread_run(release_it, watched_list());
+	assert_true(EVENTUALLY(n_left == 1));
+	thread_run(release_it, watched_list());
+	assert_true(EVENTUALLY(n_destroys == 2 * MEMBERS && objects_live() == 0));
+	assert_all_ran_once(2);
+}
+
+static void callback_that_ends_the_reaper(void **state)
+{
+	(void)state;
+	each_way(leave_reaper);
+}
+
 /* ---- longjmp ---- */
 
 static jmp_buf way_out;
@@ -312,6 +336,7 @@ int main(void)
 		HEAP_CASE(callback_that_ends_its_thread_in_a_collection),
 		MANUAL_CASE(callback_that_ends_its_thread_in_manual_mode),
 		HEAP_CASE(callback_that_ends_its_thread_inside_another),
+		HEAP_CASE(callback_that_ends_the_reaper),
 		HEAP_CASE(callback_left_by_longjmp_is_named),
 		HEAP_CASE(callback_left_by_longjmp_does_not_hold_up_others),
 	};

@@ -1,0 +1,219 @@
+/*
+ * Goal: a callback that blocks, or whose coroutine is not resumed, holds up nothing that is not its own.
+ * Method: destroys and finalizers wait for the case to let them go, on the library's threads and on the program's; meanwhile
+ * others must die, by count, by merging, in sets, with callbacks and without.
+ * A failure would mean: one slow close() in a destroy stops a server's memory from coming back.
+ */
+#include "fixture.h"
+
+#include <ucontext.h>
+
+enum { TEAM = 8 }; /* reapers there can be */
+
+static atomic_int n_blocked;
+static atomic_bool let_go;
+
+static void block(void *obj)
+{
+	(void)obj;
+	atomic_fetch_add(&n_blocked, 1);
+	while (!atomic_load(&let_go))
+		sleep_ms(1);
+}
+
+static const ouro_type blocking_type = {
+	.name = "blocking", .size = sizeof(struct node), .slots = OURO_SLOTS(struct node, left, right), .destroy = block,
+};
+
+static int team_setup(void **state)
+{
+	ouro_config cfg = test_config();
+
+	bare_setup(state);
+	cfg.release_batch = 1; /* nearly all is left to the library's threads */
+	heap_start(&cfg);
+	counters_clear();
+	atomic_store(&n_blocked, 0);
+	atomic_store(&let_go, false);
+	return 0;
+}
+
+#define TEAM_CASE(f) cmocka_unit_test_setup_teardown(f, team_setup, heap_teardown)
+
+/* The thread's last release of it needs its maker's part of the count. */
+static void *release_foreign(void *obj)
+{
+	ouro_release(obj);
+	return NULL;
+}
+
+static void drop_from_another_thread(void *obj)
+{
+	thread_run(release_foreign, obj);
+}
+
+static void block_reapers(int n)
+{
+	for (int i = 1; i <= n; i++) {
+		drop_from_another_thread(make_of(&blocking_type, i));
+		assert_true(EVENTUALLY(atomic_load(&n_blocked) >= i));
+	}
+}
+
+static void reaper_that_blocks_gets_a_colleague(void **state)
+{
+	(void)state;
+	block_reapers(1);
+	for (size_t i = 1; i <= 5; i++) {
+		drop_from_another_thread(make_of(&counted_type, 1));
+		assert_true(EVENTUALLY(n_destroyed == i));
+	}
+	assert_int_equal(n_blocked, 1);
+	atomic_store(&let_go, true);
+	assert_int_equal(ouro_flush(), 0);
+}
+
+/* All there can be. What calls nobody dies all the same. */
+static void reapers_that_all_block_hold_up_nothing_plain(void **state)
+{
+	(void)state;
+	block_reapers(TEAM);
+	for (int i = 0; i < 3; i++) {
+		uint64_t live = objects_live();
+
+		drop_from_another_thread(make_of(&counted_type, 1));
+		drop_from_another_thread(make_list(&node_type, 1000));
+		assert_true(EVENTUALLY(objects_live() == live + 1));
+	}
+	assert_int_equal(n_destroyed, 0);
+	atomic_store(&let_go, true);
+	assert_true(EVENTUALLY(n_destroyed == 3));
+	assert_int_equal(ouro_flush(), 0);
+	assert_int_equal(objects_live(), 0);
+}
+
+static void block_finalizer(void *obj)
+{
+	block(obj);
+}
+
+static const ouro_type blocking_set_type = {
+	.name = "blocking set", .size = sizeof(struct node), .slots = OURO_SLOTS(struct node, left, right),
+	.finalize = block_finalizer, .destroy = counted_destroy,
+};
+
+static size_t n_collections(void)
+{
+	ouro_gc_stats s[3];
+
+	ouro_gc_get_stats(s);
+	return s[0].collections;
+}
+
+static void collect_automatically(void)
+{
+	size_t n = n_collections();
+
+	ouro_gc_set_threshold(1, 10, 10);
+	ouro_gc_enable();
+	while (n_collections() == n)
+		ouro_release(make_ring(&node_type, 2));
+	ouro_gc_disable();
+}
+
+static void set_whose_finalizer_blocks_holds_up_no_other(void **state)
+{
+	(void)state;
+	ouro_release(make_pair(&blocking_set_type, 1));
+	collect_automatically();
+	assert_true(EVENTUALLY(atomic_load(&n_blocked) == 1));
+	ouro_release(make_pair(&counted_type, 1));
+	collect_automatically();
+	assert_true(EVENTUALLY(n_destroyed == 2));
+	atomic_store(&let_go, true);
+	assert_int_equal(ouro_flush(), 0);
+	assert_true(EVENTUALLY(n_destroyed == 4));
+}
+
+/* ---- threads of the program's ---- */
+
+/* Two children die before its destroy is called, which waits. */
+static void *release_family(void *arg)
+{
+	struct node *parent = make_of(&blocking_type, 1);
+
+	ouro_give(&parent->left, make_of(&counted_type, 2));
+	ouro_give(&parent->right, make_of(&counted_type, 3));
+	ouro_release(parent);
+	return arg;
+}
+
+static void callback_that_blocks_holds_up_nothing_behind_it(void **state)
+{
+	(void)state;
+	pthread_t t = thread_start(release_family, NULL);
+	assert_true(EVENTUALLY(n_destroyed == 2));
+	assert_int_equal(n_blocked, 1);
+	atomic_store(&let_go, true);
+	pthread_join(t, NULL);
+	assert_int_equal(ouro_flush(), 0);
+}
+
+static ucontext_t outside, inside;
+
+static void leave_for_a_while(void *obj)
+{
+	(void)obj;
+	swapcontext(&inside, &outside);
+}
+
+static const ouro_type suspending_type = {
+	.name = "suspending", .size = sizeof(struct node), .destroy = leave_for_a_while,
+};
+
+static void coroutine(void)
+{
+	ouro_release(make_of(&suspending_type, 1));
+}
+
+static void run_coroutine(char *stack, size_t bytes)
+{
+	getcontext(&inside);
+	inside.uc_stack.ss_sp = stack;
+	inside.uc_stack.ss_size = bytes;
+	inside.uc_link = &outside;
+	makecontext(&inside, coroutine, 0);
+	swapcontext(&outside, &inside);
+}
+
+static void callback_whose_coroutine_waits_holds_up_nothing(void **state)
+{
+	static char stack[256 << 10];
+
+	(void)state;
+	if (SANITIZED)
+		skip(); /* they do not follow such switches */
+	run_coroutine(stack, sizeof(stack));
+	for (size_t i = 1; i <= 5; i++) {
+		ouro_release(make_of(&counted_type, 1));
+		assert_true(EVENTUALLY(n_destroyed == i));
+	}
+	swapcontext(&outside, &inside);
+	assert_int_equal(ouro_flush(), 0);
+	ouro_release(make_of(&counted_type, 1));
+	assert_int_equal(ouro_flush(), 0);
+	assert_int_equal(n_destroyed, 6);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEAM_CASE(reaper_that_blocks_gets_a_colleague),
+		TEAM_CASE(reapers_that_all_block_hold_up_nothing_plain),
+		TEAM_CASE(set_whose_finalizer_blocks_holds_up_no_other),
+		TEAM_CASE(callback_that_blocks_holds_up_nothing_behind_it),
+		TEAM_CASE(callback_whose_coroutine_waits_holds_up_nothing),
+	};
+
+	return cmocka_run_group_tests_name("reapers", tests, NULL, NULL);
+}
