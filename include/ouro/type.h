@@ -26,6 +26,23 @@
  * ouro_flush. When it is loaded again, with another type where this one was, that is another type; should objects of this one be
  * left all the same, the log names them. (A type that lies in the program, or in what was loaded with it, is known by its address,
  * one in a plugin is compared in full at each call, which takes some 20 ns.)
+ *
+ * What a finalizer, clear, destroy or watch may do, and what follows:
+ *   call the library    yes, but for ouro_flush and ouro_shutdown (EDEADLK); destroy touches no other object. What dies
+ *                       of it dies after it
+ *   block, take locks   yes: it runs outside every pause, with no lock of the library held. What its caller was to do
+ *                       after it is done by others meanwhile; ouro_flush waits for it. Up to 8 threads of the library's
+ *                       ("ouro-reaper", "ouro-reaper-2", ...) run callbacks; if all block, what has none still dies
+ *   end its thread      yes, by pthread_exit or deferred cancellation, also on a thread of the library's: it counts as
+ *                       having run, and what its thread was at is done by others
+ *   throw (C++)         yes: the exception passes ouro_release, ouro_gc_collect, ... to their caller, else as above. On
+ *                       a thread of the library's nobody catches it: std::terminate
+ *   longjmp out of it   no: the program is stopped with a message at the next call that shows it. If the thread ends
+ *                       before one, as above
+ *   switch coroutines   yes, if resumed on the same thread. Until then what that thread lets die is done by others. (A
+ *                       coroutine's stack is not to lie within the stack of a thread)
+ *   fork                yes. In the child of another thread's fork it counts as having run
+ * A callback that ouro_shutdown calls must return to it: else the program is stopped with a message.
  */
 #ifndef OURO_TYPE_H
 #define OURO_TYPE_H
