@@ -9,6 +9,7 @@
 #include "cascade.h"
 
 #include "check.h"
+#include "context.h"
 #include "count.h"
 #include "death.h"
 #include "pile.h"
@@ -101,6 +102,7 @@ OI_INLINE void drop_references(struct oi_thread *t, struct oi_header *h, const s
 
 struct oi_header *oi_cascade(struct oi_thread *t, size_t *left, size_t *cursor)
 {
+	oi_assert_inside(t);
 	struct ring ring; /* not zeroed: that is a quarter of a short one */
 	ring.first = ring.end = 0;
 	struct oi_header *h = NULL;

@@ -20,6 +20,7 @@
 #include <errno.h>
 
 #include "background.h"
+#include "context.h"
 #include "death.h"
 #include "debug.h"
 #include "events.h"
@@ -178,6 +179,7 @@ static void judge(struct collection *c, struct oi_set *s, bool room)
 /* World stopped. Without memory nothing is found; the log says so. */
 static void examine(struct collection *c, struct oi_set *s)
 {
+	oi_assert_stopped();
 	bool room = oi_generation_select(&trial, c->generation, c->cap, &c->more);
 	if (room && !(c->whole && c->more))
 		c->more |= !oi_trial_run(&trial, oi_pace_references());
@@ -478,6 +480,7 @@ static void free_quietly(struct oi_thread *t)
 /* Inside an allocation: the caller may hold any lock of the program's. */
 void oi_collect_for_memory(struct oi_thread *t)
 {
+	oi_assert_unpinned(t);
 	uint64_t began = oi_now_ns();
 	if (oi_collect_locked_by_me())
 		return;

@@ -25,11 +25,13 @@
  */
 #include "commit.h"
 
+#include "context.h"
 #include "count.h"
 #include "oracle.h"
 
 bool oi_commit_flag(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
 {
+	oi_assert_inside(p->t);
 	uint16_t own = oi_load_relaxed(&h->own); /* recheck */
 	while (own <= OI_OWN_KEY_MAX && !oi_cas(&h->own, &own, (uint16_t)(own | OI_OWN_CANDIDATE))) /* [K2] */
 		;
@@ -260,6 +262,7 @@ static bool commit(struct oi_pass *p)
 
 bool oi_commit(struct oi_pass *p)
 {
+	oi_assert_unpinned(p->t);
 	p->any_word = drop_child;
 	oi_grace_wait();
 	oi_gate_enter(p->t);

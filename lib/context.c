@@ -26,6 +26,18 @@ void oi_context_outside(const struct oi_thread *t, const char *where)
 		oi_abort("%s: inside the gate", where);
 }
 
+void oi_context_unpinned(const struct oi_thread *t, const char *where)
+{
+	if (t && oi_load_relaxed(&t->gate)) /* owner */
+		oi_abort("%s: inside the gate", where);
+}
+
+void oi_context_at_rest(const struct oi_thread *t, const char *where)
+{
+	if (!oi_lock_held(OI_LOCK_REGISTRY) && (t != oi_self || !oi_load_relaxed(&t->gate))) /* owner */
+		oi_abort("%s: neither inside the gate nor on behalf of who is kept outside", where);
+}
+
 void oi_context_stopped(const char *where)
 {
 	if (!is_stopper())

@@ -19,10 +19,16 @@ struct oi_thread;
 #if OURO_CHECKED
 #define oi_assert_inside(t) oi_context_inside(t, __func__)
 #define oi_assert_outside(t) oi_context_outside(t, __func__)
+#define oi_assert_unpinned(t) oi_context_unpinned(t, __func__)
+#define oi_assert_at_rest(t) oi_context_at_rest(t, __func__)
 #define oi_assert_stopped() oi_context_stopped(__func__)
 #define oi_assert_may_call_program() oi_context_program(__func__)
 void oi_context_inside(const struct oi_thread *t, const char *where);
 void oi_context_outside(const struct oi_thread *t, const char *where);
+/* Outside the gate, and not pinned either: it is going to wait for other threads' gates. */
+void oi_context_unpinned(const struct oi_thread *t, const char *where);
+/* What is @t's alone does not change meanwhile: it is the caller, inside its gate, or is kept outside it. */
+void oi_context_at_rest(const struct oi_thread *t, const char *where);
 void oi_context_stopped(const char *where);
 void oi_context_program(const char *where);
 /* Around a listener; @pause: it is told of a stop, within it, and may not call the library. Returns what to give back. */
@@ -33,6 +39,8 @@ void oi_context_enter(void);
 #else
 #define oi_assert_inside(t) ((void)0)
 #define oi_assert_outside(t) ((void)0)
+#define oi_assert_unpinned(t) ((void)0)
+#define oi_assert_at_rest(t) ((void)0)
 #define oi_assert_stopped() ((void)0)
 #define oi_assert_may_call_program() ((void)0)
 #define oi_context_listener(pause) ((void)(pause), 0u)

@@ -19,6 +19,7 @@
 #include "callback.h"
 #include "cascade.h"
 #include "check.h"
+#include "context.h"
 #include "count.h"
 #include "gate.h"
 #include "inspect.h"
@@ -48,6 +49,7 @@ static bool push(struct oi_thread *t, struct oi_header *h, size_t cursor)
 
 void oi_death_later(struct oi_thread *t, struct oi_header *h)
 {
+	oi_assert_inside(t);
 	if (unlikely(!push(t, h, 0)))
 		oi_stray_death(h, 0);
 	if (unlikely(t->in_callback))
@@ -129,6 +131,7 @@ static void finalize(struct oi_thread *t, struct oi_header *h, void (*fn)(void *
  */
 static bool release_children(struct oi_thread *t, struct oi_header *h, const ouro_type *type, size_t cursor)
 {
+	oi_assert_inside(t);
 	if (cursor == 0)
 		oi_visit_fixed(h, oi_described(h), oi_death_release, t);
 	if (likely(!type->item_slots.n))
@@ -145,6 +148,7 @@ static bool release_children(struct oi_thread *t, struct oi_header *h, const our
 /* Inside the gate; @p: its page. */
 static void free_block(struct oi_thread *t, struct oi_header *h, const struct oi_page *p, bool recycle)
 {
+	oi_assert_inside(t);
 	oi_death_count(t, h, p);
 	oi_death_mark(h);
 	bool walked = oi_heap_walked() && p->tracked;
@@ -162,6 +166,7 @@ void oi_death_free(struct oi_thread *t, struct oi_header *h, const struct oi_pag
 /* Outside the gate. False: resurrected. */
 static bool begin(struct oi_thread *t, struct oi_header *h, const ouro_type *type)
 {
+	oi_assert_outside(t);
 	end_weak_references(t, h, &t->hand_watches);
 	uint8_t flags = oi_flags(h);
 	if (!type->finalize || (flags & (OI_FLAG_FINALIZED | OI_FLAG_FINALIZING)) == OI_FLAG_FINALIZED)
@@ -242,6 +247,7 @@ void oi_death_resume(struct oi_thread *t, struct oi_header *h, size_t cursor)
 
 void oi_death_destroy(struct oi_thread *t, struct oi_header *h, bool recycle, bool destroy, size_t *next)
 {
+	oi_assert_outside(t);
 	const ouro_type *type = oi_type_of(h);
 	if (destroy && type->destroy)
 		oi_last_call(t, type->destroy, h);
@@ -395,6 +401,7 @@ void oi_serve_end_quietly(struct oi_thread *t)
 
 void oi_death(struct oi_thread *t, struct oi_header *h)
 {
+	oi_assert_outside(t);
 	if (unlikely(t->callback != NULL))
 		oi_callback_check(t);
 	oi_death_begin(t);
@@ -467,6 +474,7 @@ static OI_NOINLINE void inside_leaf(struct oi_thread *t, struct oi_header *h, co
 /* What refers to nothing leaves nothing behind but its block: these have no stack frame for it, as in count.c. */
 void oi_death_inside(struct oi_thread *t, struct oi_header *h)
 {
+	oi_assert_inside(t);
 	const struct oi_type *d = oi_described(h);
 	uint8_t flags = oi_flags(h);
 	if (!oi_dies_inside(d, flags) || unlikely(t->dying)) {
@@ -510,6 +518,7 @@ static OI_NOINLINE void private_any(struct oi_thread *t, struct oi_header *h)
 
 void oi_death_private(struct oi_thread *t, struct oi_header *h)
 {
+	oi_assert_inside(t);
 	const struct oi_type *d = oi_described(h);
 	uint8_t flags = oi_flags(h);
 	if (!oi_dies_inside(d, flags) || unlikely(t->dying)) {
@@ -542,6 +551,7 @@ void oi_death_quietly(struct oi_thread *t, void **h, size_t n)
 
 void oi_death_catch_up(struct oi_thread *t, size_t n)
 {
+	oi_assert_inside(t);
 	oi_serve_begin(t);
 	oi_pile_take_back(t);
 	oi_gate_leave(t);

@@ -31,6 +31,7 @@
 
 #include "background.h"
 #include "collect.h"
+#include "context.h"
 #include "death.h"
 #include "gate.h"
 #include "log.h"
@@ -233,6 +234,7 @@ static void flush(struct oi_thread *t, bool patient)
 
 void oi_flush(struct oi_thread *t)
 {
+	oi_assert_unpinned(t);
 	flush(t, true);
 }
 

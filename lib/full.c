@@ -13,6 +13,7 @@
 #include "full.h"
 
 #include "commit.h"
+#include "context.h"
 #include "count.h"
 #include "death.h"
 #include "generation.h"
@@ -177,6 +178,7 @@ static void bury(struct oi_pass *p)
 
 struct oi_set *oi_full_begin(struct oi_thread *t, int generation, enum oi_scope scope, void (*between)(void))
 {
+	oi_assert_unpinned(t);
 	struct oi_set *s = oi_set_new(generation);
 	if (!s)
 		return NULL;
@@ -190,6 +192,7 @@ struct oi_set *oi_full_begin(struct oi_thread *t, int generation, enum oi_scope 
 
 size_t oi_full_finish(struct oi_thread *t)
 {
+	oi_assert_unpinned(t);
 	struct oi_set *s = pass.set;
 	oi_suspect_find(&pass);
 	oi_serve_begin(t); /* what dies is in no queue */
@@ -253,6 +256,7 @@ static bool decide(struct oi_pass *p, struct oi_header *h)
 
 bool oi_full_resurrect(struct oi_thread *t, struct oi_set *s)
 {
+	oi_assert_unpinned(t);
 	oi_full_lock();
 	begin(t, s, NULL, 1);
 	flag_set(&pass);
@@ -268,6 +272,7 @@ bool oi_full_resurrect(struct oi_thread *t, struct oi_set *s)
 
 void oi_full_inherit(void)
 {
+	oi_assert_stopped();
 	pass.t = NULL;
 	if (!locked_by_me)
 		oi_lock_renew(OI_LOCK_FULL);

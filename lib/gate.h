@@ -60,8 +60,8 @@ OI_INLINE void oi_gate_enter(struct oi_thread *t)
 {
 	if (unlikely(t->pin_depth))
 		return;
-	oi_lock_check_gate();
 	oi_context_enter();
+	oi_lock_check_gate();
 	/* [G3] acquire: pairs with the sealing of a limbo batch, oi_limbo_seal. */
 	oi_store_release(&t->gate, oi_load_acquire(&oi_world.epoch)); /* [G1] */
 	oi_compiler_barrier();
@@ -102,8 +102,8 @@ OI_INLINE bool oi_gate_try_enter(struct oi_thread *t)
 {
 	if (unlikely(!t) || unlikely(t->pin_depth))
 		return false;
-	oi_lock_check_gate();
 	oi_context_enter();
+	oi_lock_check_gate();
 	oi_store_release(&t->gate, oi_load_acquire(&oi_world.epoch)); /* [G1] [G3], as oi_gate_enter */
 	oi_compiler_barrier();
 	if (unlikely(oi_load_acquire(&t->request))) { /* [G2] */

@@ -1,6 +1,7 @@
 /* generation.c - young lists, ages, promotion. See generation.h. */
 #include "generation.h"
 
+#include "context.h"
 #include "heap.h"
 #include "pass.h"
 #include "thread.h"
@@ -122,6 +123,7 @@ static int select_young(struct oi_trial *tr, int generation, size_t cap)
 
 bool oi_generation_select(struct oi_trial *tr, int generation, size_t cap, bool *more)
 {
+	oi_assert_stopped();
 	int result = select_young(tr, generation, cap);
 	*more = result == 0;
 	if (result == -1)
@@ -218,6 +220,7 @@ void oi_generation_make_all_old(struct oi_vector *lists, bool members)
 
 void oi_generation_inherit(struct oi_vector *lists)
 {
+	oi_assert_stopped();
 	for (; lists->n; lists->n--) {
 		struct oi_page **end = &oi_orphans.young;
 		while (*end)

@@ -22,6 +22,7 @@
 #include <string.h>
 
 #include "background.h"
+#include "context.h"
 #include "gate.h"
 #include "lock.h"
 #include "object.h"
@@ -165,6 +166,7 @@ void oi_block_spoil(struct oi_header *h, const struct oi_page *p)
  */
 static bool keep(struct oi_page *p)
 {
+	oi_assert_locked(OI_LOCK_HEAP);
 	if (!p->tracked || (!p->kept && !oi_heap_walked()))
 		return false;
 	if (!p->kept) {
@@ -536,6 +538,7 @@ static void hand_over_young(struct oi_heap *heap)
 
 void oi_heap_abandon(struct oi_thread *t)
 {
+	oi_assert_at_rest(t);
 	struct oi_heap *heap = &t->heap;
 	heap->leaving = false;
 	harvest(heap, UINT_MAX);
@@ -669,6 +672,7 @@ void oi_heap_harvest_orphans(struct oi_thread *self)
 
 void oi_heap_harvest_idle(struct oi_thread *self)
 {
+	oi_assert_unpinned(self);
 	struct oi_key_walk walk = { 0 };
 	uint16_t key;
 	while ((key = oi_keyset_take(&remotes, &walk))) { /* [B2] */

@@ -24,6 +24,7 @@ static int64_t n_frozen;
 /* World stopped: a reference that the caller gives back later. */
 static bool hold(struct oi_vector *v, struct oi_header *h)
 {
+	oi_assert_stopped();
 	if (!oi_event_on(h))
 		return true; /* dead */
 	if (!oi_vector_push(v, oi_object_of(h)))
@@ -140,6 +141,7 @@ void oi_inspect_frozen_died(void)
 
 static void freeze_all(void)
 {
+	oi_assert_stopped();
 	oi_for_each_page(p)
 		for (uint32_t i = 0; p->tracked && i < p->bump; i++) {
 			struct oi_header *h = oi_block_at(p, i);
@@ -156,6 +158,7 @@ static void freeze_all(void)
 
 static void unfreeze_all(void)
 {
+	oi_assert_stopped();
 	oi_for_each_page(p)
 		for (uint32_t i = 0; p->tracked && i < p->bump; i++)
 			if (oi_flags(oi_block_at(p, i)) & OI_FLAG_FROZEN)

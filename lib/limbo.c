@@ -16,6 +16,7 @@
 #include <sched.h>
 
 #include "background.h"
+#include "context.h"
 #include "gate.h"
 #include "heap.h"
 #include "keyset.h"
@@ -91,6 +92,7 @@ static bool add(struct oi_thread *t, void *item, size_t bytes)
 
 void oi_limbo_add(struct oi_thread *t, struct oi_header *h)
 {
+	oi_assert_at_rest(t);
 	if (unlikely(!add(t, h, oi_page_of(h)->block_size)))
 		oi_stray_block(h);
 }
@@ -172,6 +174,7 @@ static void free_oldest(struct oi_thread *t)
 
 void oi_limbo_reclaim(struct oi_thread *t, bool force)
 {
+	oi_assert_inside(t);
 	struct oi_limbo *l = &t->limbo;
 	if (force && l->filling)
 		seal(l);
@@ -187,6 +190,7 @@ void oi_limbo_reclaim(struct oi_thread *t, bool force)
 
 void oi_limbo_catch_up(struct oi_thread *t)
 {
+	oi_assert_inside(t);
 	uint64_t began = oi_now_ns();
 	oi_gate_leave(t);
 	sched_yield();
@@ -225,11 +229,13 @@ static bool reclaim_sealed_before(uint64_t epoch)
 
 void oi_limbo_reclaim_idle(void)
 {
+	oi_assert_unpinned(oi_self);
 	reclaim_sealed_before(UINT64_MAX);
 }
 
 bool oi_limbo_tick(void)
 {
+	oi_assert_unpinned(oi_self);
 	static uint64_t done; /* when it was due last: what was sealed before that its thread could have freed */
 	static unsigned n;
 	bool due = n++ % TICKS == 0, left = oi_load_relaxed(&abandoned) != NULL; /* recheck */
@@ -247,6 +253,7 @@ bool oi_limbo_tick(void)
 
 void oi_limbo_abandon(struct oi_thread *t)
 {
+	oi_assert_at_rest(t);
 	struct oi_limbo *l = &t->limbo;
 	if (l->filling)
 		seal(l);

@@ -62,6 +62,7 @@ struct call {
 /* Under the lock. False: there is none. Those that were lost came after all that wait. */
 static bool next_message(char *message)
 {
+	oi_assert_locked(OI_LOCK_LOG);
 	if (n_waiting) {
 		memcpy(message, ring[first], MESSAGE);
 		first = (first + 1) % RING;

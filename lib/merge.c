@@ -35,6 +35,7 @@
 #include "background.h"
 #include "candidate.h"
 #include "check.h"
+#include "context.h"
 #include "count.h"
 #include "death.h"
 #include "keyset.h"
@@ -97,6 +98,7 @@ static bool merge(struct oi_header *h, uint32_t drop)
 
 void oi_merge_stopped(struct oi_header *h)
 {
+	oi_assert_stopped();
 	uint32_t s = oi_load_relaxed(&h->shared); /* stopped */
 	if (!(s & OI_MERGED))
 		oi_store_relaxed(&h->shared, (s + oi_load_relaxed(&h->local) * OI_ONE) | OI_MERGED);
@@ -155,6 +157,7 @@ size_t oi_merge_ahead(struct oi_thread *owner, struct oi_header *h, size_t budge
 
 bool oi_merge_queue(struct oi_thread *t, struct oi_header *h)
 {
+	oi_assert_inside(t);
 	uint16_t own = oi_owner_of(h); /* recheck: under the queue's lock */
 	struct oi_thread *owner = own && own <= OI_OWN_KEY_MAX ? oi_thread_of_key(own) : NULL;
 	if (!owner)
@@ -346,6 +349,7 @@ static bool drain_slices(struct oi_thread *self, struct oi_thread *t)
 
 bool oi_merge_drain_all(void)
 {
+	oi_assert_unpinned(oi_self);
 	bool left = false;
 	struct oi_thread *t, *self = oi_self;
 	struct oi_key_walk walk = { 0 };
@@ -440,6 +444,7 @@ void oi_merge_tidy(struct oi_thread *t)
 
 void oi_merge_leave(struct oi_thread *t)
 {
+	oi_assert_outside(t);
 	oi_gate_enter(t);
 	t->heap.leaving = true;
 	oi_merge_drain_own(t);

@@ -287,6 +287,7 @@ static void learn(const struct oi_pace_young *y)
 
 void oi_pace_young_done(const struct oi_pace_young *y)
 {
+	oi_assert_locked(OI_LOCK_COLLECT);
 	if (y->generation == 1)
 		oi_pace.middle = y->more && oi_pace.middle > y->n ? oi_pace.middle - y->n : 0;
 	oi_pace.middle += y->survivors - y->promoted;
@@ -336,6 +337,7 @@ void oi_pace_frozen(void)
 /* What became old while it ran it has not looked at. */
 void oi_pace_full_done(size_t old, size_t dead)
 {
+	oi_assert_locked(OI_LOCK_COLLECT);
 	uint64_t made = oi_load_relaxed(&oi_pace.old_begun);
 	oi_store_relaxed(&oi_pace.yield, dead >= made ? 256 : (uint32_t)(dead * 256 / made));
 	oi_store_relaxed(&oi_pace.old_then, (uint64_t)old);

@@ -2,6 +2,7 @@
 #include "pass.h"
 
 #include "collect.h"
+#include "context.h"
 #include "events.h"
 #include "os.h"
 #include "runtime.h"
@@ -84,6 +85,7 @@ void oi_pass_await_traverse(const struct oi_header *h)
 /* Under the collection lock, as the stops of young collections: listeners hear of one pause after the other. */
 void oi_pass_stop(struct oi_stop *stop)
 {
+	oi_assert_unpinned(oi_self);
 	oi_collect_lock();
 	oi_world_stop(stop);
 	oi_event(OURO_PAUSE_START, 2, 0, 0, 0);

@@ -1,6 +1,7 @@
 /* region.c - regions: handing out and taking back runs of pages. What changes something here runs under the heap lock. */
 #include "region.h"
 
+#include "lock.h"
 #include "object.h"
 #include "os.h"
 #include "runtime.h"
@@ -169,6 +170,7 @@ void oi_pages_ask_again(void)
 
 bool oi_pages_purge(void)
 {
+	oi_assert_locked(OI_LOCK_HEAP);
 	purge(TRIM_PAGES);
 	return n_cached_pages > n_staying;
 }
@@ -192,6 +194,7 @@ static size_t cost_of(const struct oi_region *r, size_t first, size_t n)
 
 struct oi_page *oi_pages_alloc(size_t n)
 {
+	oi_assert_locked(OI_LOCK_HEAP);
 	bool room = make_room(n * OI_PAGE_COST);
 	for (struct oi_region *r = oi_regions; r; r = r->next) {
 		if (r->n_free < n)
@@ -219,11 +222,13 @@ static size_t excess(void)
 
 bool oi_pages_excess(void)
 {
+	oi_assert_locked(OI_LOCK_HEAP);
 	return excess() != 0;
 }
 
 size_t oi_pages_trim(void)
 {
+	oi_assert_locked(OI_LOCK_HEAP);
 	uint64_t now = oi_now_ns();
 	size_t n = excess();
 	if (!n || !window.until) {
@@ -261,6 +266,7 @@ static void free_huge(struct oi_page *p)
 
 void oi_pages_free(struct oi_page *p)
 {
+	oi_assert_locked(OI_LOCK_HEAP);
 	struct oi_region *r = oi_region_of(p);
 	p->state = OI_PAGE_FREE;
 	oi_store_release(&p->heap, (struct oi_heap *)NULL); /* heap.c, queue_page */

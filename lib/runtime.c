@@ -81,6 +81,7 @@ static int start_threads(enum manner manner)
 /* Under the lock, not running. */
 static int start(const ouro_config *cfg, enum manner manner)
 {
+	oi_assert_locked(OI_LOCK_RUNTIME);
 	oi_runtime.config = *cfg;
 	oi_runtime.shutting_down = false;
 	oi_perturb_init();
@@ -323,6 +324,7 @@ static bool begin_end(struct oi_thread *t)
 /* Under the lock, so that a fork finds the heap or none. */
 static void end_locked(void)
 {
+	oi_assert_locked(OI_LOCK_RUNTIME);
 	drop_everything();
 	oi_loader_ended();
 	set_ending_locked(NOT_ENDING, NULL);

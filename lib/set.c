@@ -19,6 +19,7 @@
 
 #include "background.h"
 #include "collect.h"
+#include "context.h"
 #include "count.h"
 #include "death.h"
 #include "debug.h"
@@ -162,6 +163,7 @@ static bool run_finalizers(struct oi_thread *t, struct oi_set *s, size_t *budget
 /* World stopped, under the collection lock. */
 static void resurrect(struct oi_set *s, struct oi_trial *tr)
 {
+	oi_assert_stopped();
 	size_t n = 0;
 	for (size_t i = 0; i < s->objects.n; i++) {
 		struct oi_header *h = s->objects.data[i];
@@ -385,6 +387,7 @@ static bool run_phases(struct oi_thread *t, struct oi_set *s, size_t *budget)
 
 bool oi_set_work(struct oi_thread *t, struct oi_set *s, size_t *budget, size_t *n_dead)
 {
+	oi_assert_outside(t);
 	oi_death_begin(t);
 	bool over = run_phases(t, s, budget);
 	if (over) {

@@ -13,6 +13,7 @@
 #include "stray.h"
 
 #include "background.h"
+#include "context.h"
 #include "death.h"
 #include "gate.h"
 #include "heap.h"
@@ -198,6 +199,7 @@ static void serve_all(struct oi_thread *t)
 
 void oi_stray_serve(void)
 {
+	oi_assert_unpinned(oi_self);
 	struct oi_thread *t = oi_current(), *none = NULL;
 	if (!oi_stray_any() || !oi_cas(&server, &none, t))
 		return;

@@ -12,6 +12,7 @@
 #include "suspect.h"
 
 #include "commit.h"
+#include "context.h"
 #include "count.h"
 #include "generation.h"
 #include "linger.h"
@@ -237,6 +238,7 @@ OI_INLINE void find_lies(struct oi_pass *p)
 
 void oi_suspect_find(struct oi_pass *p)
 {
+	oi_assert_unpinned(p->t);
 	each_page(p, p->young_only ? count_members : count_page, count_child);
 	oi_beside_count_rest();
 	oi_point("suspect: counted");

@@ -21,6 +21,7 @@
 #include "alone.h"
 #include "background.h"
 #include "callback.h"
+#include "context.h"
 #include "death.h"
 #include "flush.h"
 #include "gate.h"
@@ -111,6 +112,7 @@ static struct oi_thread *map_record(void)
 /* Under the lock. A record nobody uses, or a new one; @anyhow: from the store if need be. */
 static struct oi_thread *find_record(bool anyhow)
 {
+	oi_assert_locked(OI_LOCK_REGISTRY);
 	if (!cds_list_empty(&unused)) {
 		struct oi_thread *t = cds_list_first_entry(&unused, struct oi_thread, link);
 		cds_list_del(&t->link);
@@ -136,6 +138,7 @@ static void give_record_back(struct oi_thread *t)
 /* Under the lock: what a new user of a record must not find there. The foreign-free stack may hold pages: they are passed on. */
 static void reset(struct oi_thread *t)
 {
+	oi_assert_locked(OI_LOCK_REGISTRY);
 	oi_store_relaxed(&t->pin_depth, 0);
 	t->in_finalizer = 0;
 	t->hand = NULL;
@@ -241,6 +244,7 @@ __attribute__((constructor(101))) static void hear_of_first(void)
 
 static void link_record(struct oi_thread *t, bool internal)
 {
+	oi_assert_locked(OI_LOCK_REGISTRY);
 	t->attached = true;
 	oi_store_relaxed(&t->internal, internal); /* recheck: flush looks at it without the lock */
 	t->tid = oi_gettid();
@@ -452,6 +456,7 @@ void oi_threads_shut_down(void)
 /* In the child, which holds the registry lock from before the fork. */
 void oi_threads_fork_child(struct oi_thread *self)
 {
+	oi_assert_stopped();
 	struct oi_thread *t;
 	bool attached = false;
 	oi_for_each_thread(t) {

@@ -22,6 +22,7 @@
 #include "trial.h"
 
 #include "check.h"
+#include "context.h"
 #include "count.h"
 #include "os.h"
 #include "region.h"
@@ -330,6 +331,7 @@ static void mark(struct oi_trial *tr)
 
 bool oi_trial_run(struct oi_trial *tr, size_t most)
 {
+	oi_assert_stopped();
 	bool whole = count_internal(tr, most);
 	check_internal_counts(tr);
 	mark(tr);

@@ -62,6 +62,7 @@ static bool grow(void)
 
 static void put_back(struct oi_watch *w)
 {
+	oi_assert_locked(OI_LOCK_WATCHES);
 	w->next = unused;
 	unused = w;
 }
@@ -79,6 +80,7 @@ static bool more_watches(void)
 /* The watch's id is spent. */
 static void retire_id(struct oi_watch *w)
 {
+	oi_assert_locked(OI_LOCK_WATCHES);
 	struct slot *s = &slots[w->slot];
 	s->watch = NULL;
 	if (++s->generation == 0)
@@ -89,6 +91,7 @@ static void retire_id(struct oi_watch *w)
 
 static void unlink_watch(struct oi_watch *w)
 {
+	oi_assert_locked(OI_LOCK_WATCHES);
 	if (w->previous)
 		w->previous->next = w->next;
 	else if (w->entry)
@@ -188,6 +191,7 @@ struct oi_header *oi_watch_resume(const struct oi_watch *list, size_t *cursor)
 
 size_t oi_watch_run(struct oi_thread *t, struct oi_watch *list)
 {
+	oi_assert_outside(t);
 	size_t n = 0;
 	while (list)
 		n += oi_watch_run_one(t, &list);

@@ -23,6 +23,7 @@
 
 #include "candidate.h"
 #include "check.h"
+#include "context.h"
 #include "count.h"
 #include "death.h"
 #include "gate.h"
@@ -158,6 +159,7 @@ OI_INLINE uint32_t index_of(const struct oi_header *h)
 
 struct oi_weak_entry *oi_weak_entry_of(struct oi_thread *t, struct oi_header *h)
 {
+	oi_assert_inside(t);
 	uint32_t *cell = make_index_cell(h);
 	if (!cell)
 		return NULL;

@@ -25,6 +25,7 @@
 #include <sched.h>
 
 #include "background.h"
+#include "context.h"
 #include "gate.h"
 #include "holdup.h"
 #include "lock.h"
@@ -267,6 +268,7 @@ static void let_waiters_in(void)
  */
 static void warn(struct oi_thread *t, uint64_t since_ns, const char *what, bool *warned)
 {
+	oi_assert_locked(OI_LOCK_REGISTRY);
 	uint64_t limit = oi_runtime.config.pin_warn_ns, waited = oi_now_ns() - since_ns;
 	if (*warned || !limit || waited <= limit || !oi_load_relaxed(&t->pin_depth)) /* recheck */
 		return;
@@ -361,6 +363,7 @@ static void stop_world(struct oi_stop *stop, bool fork)
 
 void oi_world_stop(struct oi_stop *stop)
 {
+	oi_assert_unpinned(oi_self);
 	stop->nested = oi_lock_forking;
 	if (unlikely(stop->nested)) {
 		oi_registry_lock();
@@ -399,6 +402,7 @@ uint64_t oi_world_start(struct oi_stop *stop)
 
 bool oi_world_seize(struct oi_thread *t, void (*fn)(struct oi_thread *t, void *arg), void *arg)
 {
+	oi_assert_unpinned(oi_self);
 	bool done = false;
 	oi_registry_lock();
 	if (t->attached && t != oi_self) {
@@ -456,12 +460,14 @@ void oi_world_park(unsigned max)
 /* Under the registry lock. */
 static bool epoch_under_way(void)
 {
+	oi_assert_locked(OI_LOCK_REGISTRY);
 	return oi_load_relaxed(&oi_world.epoch_done) != oi_load_relaxed(&oi_world.epoch);
 }
 
 /* Under the registry lock. The thread that keeps a grace period from being over, or NULL: it is. */
 static struct oi_thread *try_finish_epoch(void)
 {
+	oi_assert_locked(OI_LOCK_REGISTRY);
 	if (!epoch_under_way()) {
 		oi_add_acq_rel(&oi_world.epoch, 1); /* [G3] */
 		note_request();
@@ -496,6 +502,7 @@ void oi_grace_try(bool begin)
 
 void oi_grace_wait(void)
 {
+	oi_assert_unpinned(oi_self);
 	uint64_t target = oi_add_acq_rel(&oi_world.epoch, 0) + 1, began = 0;
 	bool warned = false;
 	for (unsigned n = 0; oi_load_acquire(&oi_world.epoch_done) < target; back_off(&n)) {

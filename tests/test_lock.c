@@ -1,13 +1,20 @@
 /*
- * Goal: locks are taken in the order of their ranks, and never where a stop could wait for their holder.
+ * Goal: locks are taken in the order of their ranks, and never where a stop could wait for their holder; what holds where a function
+ * runs is asserted, above all where it is the program's.
  * Method: children that break one rule each, in the library's own terms; SIGABRT, with a message that names the locks. And the
  * calls that once broke one.
  * A failure would mean: a deadlock that shows only under load is nobody's business again. Other builds skip what checked ones see.
  */
 #include "fixture.h"
 
+#include "context.h"
+#include "death.h"
 #include "gate.h"
 #include "lock.h"
+#include "log.h"
+#include "set.h"
+#include "trial.h"
+#include "world.h"
 
 struct breach {
 	void (*commit)(void);
@@ -149,6 +156,157 @@ static void lock_not_held_is_noticed(void **state)
 	assert_noticed(let_go_without, "without the lock \"abandoned limbo\"");
 }
 
+/* ---- what holds where a function runs ---- */
+
+static void outside_for_inside(void)
+{
+	oi_limbo_reclaim(oi_self, false);
+}
+
+static void context_outside_where_inside_is_needed_is_noticed(void **state)
+{
+	(void)state;
+	assert_noticed(outside_for_inside, "oi_limbo_reclaim: outside the gate");
+}
+
+static void inside_for_outside(void)
+{
+	struct oi_thread *t = oi_enter();
+	size_t budget = 1, n_dead;
+
+	oi_set_work(t, oi_set_new(0), &budget, &n_dead);
+}
+
+static void context_inside_where_outside_is_needed_is_noticed(void **state)
+{
+	(void)state;
+	assert_noticed(inside_for_outside, "oi_set_work: inside the gate");
+}
+
+static void wait_while_pinned(void)
+{
+	ouro_pin();
+	oi_grace_wait();
+}
+
+static void context_pinned_where_others_are_waited_for_is_noticed(void **state)
+{
+	(void)state;
+	assert_noticed(wait_while_pinned, "oi_grace_wait: inside the gate");
+}
+
+static void anothers_at_work(void)
+{
+	oi_limbo_abandon(oi_thread_record(0) == oi_self ? oi_thread_record(1) : oi_thread_record(0));
+}
+
+static void context_of_a_thread_that_is_not_kept_outside_is_noticed(void **state)
+{
+	(void)state;
+	assert_noticed(anothers_at_work, "oi_limbo_abandon: neither inside");
+}
+
+static void run_in_no_stop(void)
+{
+	struct oi_trial tr = { .hold = 0 };
+
+	oi_trial_run(&tr, 1);
+}
+
+static void context_without_a_stop_is_noticed(void **state)
+{
+	(void)state;
+	assert_noticed(run_in_no_stop, "oi_trial_run: the world is not stopped");
+}
+
+/* ---- the program's code ---- */
+
+static void say_nothing(const char *message, void *arg)
+{
+	(void)message;
+	(void)arg;
+}
+
+static void log_with_a_lock(void)
+{
+	ouro_set_log(say_nothing, NULL);
+	oi_lock(OI_LOCK_COLLECT);
+	oi_say("x");
+}
+
+static void context_of_the_program_with_a_lock_is_noticed(void **state)
+{
+	(void)state;
+	assert_noticed(log_with_a_lock, "the program's code is called while the lock \"collection\" is held");
+}
+
+static void log_in_a_stop(void)
+{
+	struct oi_stop stop;
+
+	oi_world_stop(&stop);
+	oi_say("x");
+}
+
+static void context_of_the_program_in_a_stop_is_noticed(void **state)
+{
+	(void)state;
+	assert_noticed(log_in_a_stop, "the program's code is called in a stop");
+}
+
+static void die_inside(void)
+{
+	struct node *n = make_of(&loud_type, 1);
+
+	oi_call(oi_enter(), loud_finalize, oi_header_of(n));
+}
+
+static void context_of_the_program_in_a_gate_is_noticed(void **state)
+{
+	(void)state;
+	assert_noticed(die_inside, ": inside the gate");
+}
+
+static void watch_with_a_lock(void *arg)
+{
+	(void)arg;
+	oi_lock(OI_LOCK_SETS);
+	oi_call(oi_self, loud_finalize, oi_header_of(make(1)));
+}
+
+static void die_with_a_lock(void)
+{
+	struct node *n = make(1);
+
+	ouro_watch(n, watch_with_a_lock, NULL, NULL);
+	ouro_release(n);
+}
+
+static void context_of_a_callback_with_a_lock_is_noticed(void **state)
+{
+	(void)state;
+	assert_noticed(die_with_a_lock, "\"dead sets\" is held");
+}
+
+static void make_in_pause(const ouro_gc_event *e, void *arg)
+{
+	(void)arg;
+	if (e->phase == OURO_PAUSE_START)
+		ouro_release(make(1));
+}
+
+static void call_in_a_pause(void)
+{
+	ouro_gc_on_event(make_in_pause, NULL);
+	ouro_gc_collect(0);
+}
+
+static void context_of_a_listener_that_calls_in_a_pause_is_noticed(void **state)
+{
+	(void)state;
+	assert_noticed(call_in_a_pause, "a listener called the library during a pause");
+}
+
 /* ---- the child of a fork ---- */
 
 static int all_free_in_child(void *arg)
@@ -209,6 +367,16 @@ int main(void)
 		cmocka_unit_test(lock_that_is_long_may_be_held_into_the_gate),
 		cmocka_unit_test(lock_of_stoppers_waited_for_inside_is_noticed),
 		cmocka_unit_test(lock_not_held_is_noticed),
+		cmocka_unit_test(context_outside_where_inside_is_needed_is_noticed),
+		cmocka_unit_test(context_inside_where_outside_is_needed_is_noticed),
+		cmocka_unit_test(context_pinned_where_others_are_waited_for_is_noticed),
+		cmocka_unit_test(context_of_a_thread_that_is_not_kept_outside_is_noticed),
+		cmocka_unit_test(context_without_a_stop_is_noticed),
+		cmocka_unit_test(context_of_the_program_with_a_lock_is_noticed),
+		cmocka_unit_test(context_of_the_program_in_a_stop_is_noticed),
+		cmocka_unit_test(context_of_the_program_in_a_gate_is_noticed),
+		cmocka_unit_test(context_of_a_callback_with_a_lock_is_noticed),
+		cmocka_unit_test(context_of_a_listener_that_calls_in_a_pause_is_noticed),
 		HEAP_CASE(lock_of_every_rank_is_free_in_a_child),
 		HEAP_CASE(lock_of_the_garbage_is_taken_inside),
 	};

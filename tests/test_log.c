@@ -62,19 +62,38 @@ static void *collect_young(void *arg)
 }
 
 /*
+ * A thread is pinned, another waits to stop the world, and the log function is being told of it. The reaper tells, unless the stop
+ * has caught it in the middle of something: then the next time.
+ */
+static bool warned(pthread_t *dawdler, pthread_t *collector, atomic_int *heard)
+{
+	for (int i = 0; i < 100; i++) {
+		*dawdler = start_dawdler();
+		assert_int_equal(pthread_create(collector, NULL, collect_young, NULL), 0);
+		for (int ms = 0; ms < 100 && atomic_load(heard) == 0; ms++)
+			sleep_ms(1);
+		if (atomic_load(heard) != 0)
+			return true;
+		atomic_store(&unpin_now, true);
+		pthread_join(*collector, NULL);
+		pthread_join(*dawdler, NULL);
+	}
+	return false;
+}
+
+/*
  * Holds the mutex, and enters the library while the log function, which has been told that a stop takes long, waits for the mutex:
  * the stop goes on all the same.
  */
 static void log_function_waits_for_a_thread_in_the_library(void **state)
 {
-	pthread_t collector, dawdler = start_dawdler();
+	pthread_t collector, dawdler;
 
 	(void)state;
 	log_counters_clear();
 	ouro_set_log(log_under_lock, NULL);
 	pthread_mutex_lock(&programs_lock);
-	assert_int_equal(pthread_create(&collector, NULL, collect_young, NULL), 0);
-	assert_true(EVENTUALLY(atomic_load(&n_waiting_in_log) > 0));
+	assert_true(warned(&dawdler, &collector, &n_waiting_in_log));
 	atomic_store(&unpin_now, true);
 	struct node *n = make(1); /* waits for the stop, if there still is one */
 	ouro_release(n);
@@ -83,7 +102,7 @@ static void log_function_waits_for_a_thread_in_the_library(void **state)
 	pthread_mutex_unlock(&programs_lock);
 	pthread_join(collector, NULL);
 	pthread_join(dawdler, NULL);
-	assert_true(EVENTUALLY(book_count(&log_book, "dawdler") == 1));
+	assert_true(EVENTUALLY(book_count(&log_book, "dawdler") >= 1));
 }
 
 /* The count of an object as far as it goes: one more, and the object is immortal, of which the log tells. */
@@ -136,18 +155,17 @@ static void log_with_the_library(const char *message, void *arg)
 
 static void log_function_may_call_the_library(void **state)
 {
-	pthread_t collector, dawdler = start_dawdler();
+	pthread_t collector, dawdler;
 
 	(void)state;
 	log_counters_clear();
 	kept = make(1);
 	ouro_set_log(log_with_the_library, NULL);
-	assert_int_equal(pthread_create(&collector, NULL, collect_young, NULL), 0);
-	assert_true(EVENTUALLY(atomic_load(&n_logged) > 0));
+	assert_true(warned(&dawdler, &collector, &n_logged));
 	atomic_store(&unpin_now, true);
 	pthread_join(collector, NULL);
 	pthread_join(dawdler, NULL);
-	assert_true(EVENTUALLY(book_count(&log_book, "dawdler") == 1));
+	assert_true(EVENTUALLY(book_count(&log_book, "dawdler") >= 1));
 	ouro_release(kept);
 }
 
