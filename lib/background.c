@@ -192,9 +192,9 @@ static bool any_to_reap(void)
 static void join_ended(void)
 {
 	for (size_t i = 0; i < REAPERS; i++)
-		if (reaper[i].started && oi_load_acquire(&reaper[i].ended)) {
+		if (oi_load_acquire(&reaper[i].started) && oi_load_acquire(&reaper[i].ended)) {
 			pthread_join(reaper[i].thread, NULL);
-			reaper[i].started = false;
+			oi_store_relaxed(&reaper[i].started, false); /* owner: its end */
 		}
 }
 
@@ -202,7 +202,7 @@ static void join_ended(void)
 static void start_a_reaper(void)
 {
 	size_t i = 0;
-	while (i < REAPERS && reaper[i].started)
+	while (i < REAPERS && oi_load_acquire(&reaper[i].started))
 		i++;
 	if (i == REAPERS || oi_exchange_seq_cst(&starting, 1u)) /* [B2] */
 		return;
@@ -278,7 +278,7 @@ static unsigned n_reapers(void)
 {
 	unsigned n = 0;
 	for (size_t i = 0; i < REAPERS; i++)
-		n += reaper[i].started;
+		n += oi_load_acquire(&reaper[i].started);
 	return n;
 }
 
@@ -402,7 +402,7 @@ static int start_one(struct worker *w)
 	oi_store_relaxed(&w->running, false); /* nobody looks yet */
 	oi_store_relaxed(&w->ended, false);
 	int error = oi_spawn(&w->thread, w->main ? w->main : reaper_main, w, w->stack);
-	w->started = !error;
+	oi_store_release(&w->started, !error); /* after its handle: join_ended */
 	/* ASan's part of a thread's start takes locks that a fork does not wait for (fork.c): over when this returns. */
 	while (OI_ASAN && !error && !oi_load_acquire(&w->running))
 		oi_sleep_ns(20000);

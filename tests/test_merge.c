@@ -11,7 +11,7 @@
 #include "perturb.h"
 #include "thread.h"
 
-enum { OWNED = LOAD(40000), SLICE = 64, SEIZED = 1024, ROUNDS = 40 };
+enum { OWNED = LOAD(40000), SLICE = 64, SEIZED = 1024, ROUNDS = 25 };
 
 static struct node *owned[OWNED];
 static atomic_size_t n_asked, n_dropped; /* the dropper works on so many */
