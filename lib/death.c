@@ -535,9 +535,10 @@ void oi_death_private(struct oi_thread *t, struct oi_header *h)
 	leave_leaf(t, p->tracked);
 }
 
-void oi_death_quietly(struct oi_thread *t, void **h, size_t n)
+void oi_death_quietly(struct oi_thread *t, void **h, size_t n, uint64_t stamp)
 {
 	oi_death_begin(t);
+	oi_hand_takes(t, stamp);
 	for (size_t i = 0; i < n; i++)
 		oi_death_later(t, h[i]);
 	if (t->dying == 1) {

@@ -47,7 +47,7 @@ void oi_serve_end_quietly(struct oi_thread *t);
  * Inside the gate, in the middle of some other operation: @n dead objects. No user code runs, such objects go to the reaper; and
  * there is an end to how much is done. Leaves the gate and enters it again, unless inside a death, at whose end they are carried out.
  */
-void oi_death_quietly(struct oi_thread *t, void **h, size_t n);
+void oi_death_quietly(struct oi_thread *t, void **h, size_t n, uint64_t stamp);
 /*
  * Inside the gate, which it leaves and enters again; outside any death. Up to @n objects of what waits in the thread's own pile
  * (pile.h); no user code runs.

@@ -199,6 +199,7 @@ struct taken {
 	void *h[TAKE];
 	size_t n;
 	bool old; /* all of it: a flush waits until it is handed over */
+	uint64_t stamp;
 };
 
 static bool take(struct oi_merge_queue *q, struct taken *out)
@@ -210,6 +211,8 @@ static bool take(struct oi_merge_queue *q, struct taken *out)
 	v->n -= out->n;
 	memcpy(out->h, v->data + v->n, out->n * sizeof *v->data);
 	oi_store_relaxed(&q->n, (uint32_t)(q->objects.n + q->old.n));
+	out->stamp = out->old ? OI_STAMP_OLD : q->made_old;
+	q->n_taken += out->n != 0;
 	unlock(q);
 	return out->n != 0;
 }
@@ -219,13 +222,14 @@ static void done(struct oi_merge_queue *q, const struct taken *taken)
 {
 	if (unlikely(taken->old))
 		oi_sub_acq_rel(&q->n_old, (uint32_t)taken->n); /* [D1] */
+	oi_add_acq_rel(&q->n_done, 1u);                        /* [D1] */
 }
 
 /* With the stamp of the loop that took it: a flush that began meanwhile found it in neither queue, but in that hand. */
 static void pass_on(struct oi_header *h, const struct taken *taken)
 {
 	const struct oi_thread *self = oi_self;
-	oi_pile_hand_over(h, taken->old ? OI_STAMP_OLD : self->dying ? self->stamp : OI_STAMP_NEW);
+	oi_pile_hand_over(h, self->dying && self->stamp < taken->stamp ? self->stamp : taken->stamp);
 }
 
 /* Something is left: the owner's next operation goes on. */
@@ -249,7 +253,7 @@ bool oi_merge_drain_own(struct oi_thread *t)
 	for (; taken.old && n_dead; n_dead--) /* else all that this thread is at would become old */
 		pass_on(taken.h[n_dead - 1], &taken);
 	if (n_dead)
-		oi_death_quietly(t, taken.h, n_dead);
+		oi_death_quietly(t, taken.h, n_dead, taken.stamp);
 	done(&t->merges, &taken);
 	return ask_for_more(t);
 }
@@ -370,6 +374,8 @@ bool oi_merge_drain_all(void)
 static void make_old(struct oi_merge_queue *q)
 {
 	struct oi_vector none = q->old;
+	q->made_old = oi_load_relaxed(&oi_ticket.now); /* by the flush alone */
+	q->awaited = q->n_taken;
 	size_t n = q->old.n;
 	if (!n) {
 		q->old = q->objects;
@@ -402,11 +408,16 @@ bool oi_merge_any(void)
 	return false;
 }
 
+static bool has_old(const struct oi_merge_queue *q)
+{
+	return oi_load_acquire(&q->n_old) || (int32_t)(oi_load_acquire(&q->n_done) - oi_load_relaxed(&q->awaited)) < 0; /* [D1] */
+}
+
 bool oi_merge_any_old(void)
 {
 	struct oi_thread *t;
 	for (size_t i = 0; (t = oi_thread_record(i)); i++)
-		if (oi_load_acquire(&t->merges.n_old)) /* [D1] */
+		if (!oi_load_relaxed(&t->dead) && has_old(&t->merges))
 			return true;
 	return false;
 }

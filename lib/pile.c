@@ -38,6 +38,7 @@ static struct fifo {
 	size_t first;
 	struct oi_watch *watches; /* frames of these: a chain, which needs no memory */
 } reapers[2]; /* [1]: what is old, Note [TICKET] */
+static uint64_t made_old; /* when all was; what came since is no older */
 
 static bool has_no_frames(const struct fifo *f)
 {
@@ -261,6 +262,7 @@ void oi_pile_make_old(void)
 {
 	oi_lock(OI_LOCK_PILE);
 	struct fifo none = reapers[1];
+	made_old = oi_load_relaxed(&oi_ticket.now); /* by the flush alone */
 	if (is_empty(&none)) {
 		reapers[1] = reapers[0];
 		reapers[0] = none;
@@ -310,8 +312,8 @@ static size_t take_some(struct oi_thread *t, struct fifo *f, bool own)
 {
 	if (own)
 		oi_pile_take_back(t);
-	if (f == &reapers[1])
-		oi_hand_takes(t, OI_STAMP_OLD);
+	if (f)
+		oi_hand_takes(t, f == &reapers[1] ? OI_STAMP_OLD : made_old);
 	return own + (f ? take(f, &t->deaths.frames, 64) : 0);
 }
 

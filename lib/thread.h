@@ -57,6 +57,8 @@ struct oi_merge_queue {
 	struct oi_vector objects;
 	struct oi_vector old; /* likewise: what a flush waits for, Note [TICKET] */
 	uint32_t n_old;       /* such that are in there, or taken and not merged and handed over yet */
+	uint64_t made_old;    /* when all was; what came since is no older */
+	uint32_t n_taken, n_done, awaited; /* times something was; the first when all was made old */
 };
 
 #define OI_NAME 16 /* bytes, with the zero */

@@ -9,7 +9,8 @@
  *   since  what it was counted up to, while that flush is under way; else 0, and nothing is old
  * Queues have a place of their own for what is old. To which of the two something goes is decided under the lock of the queue,
  * under which the flush, having set since, has made old all that was there: so it is in the right one whichever came first.
- * Who takes something old out of a queue says so in its own stamp before it leaves the queue.
+ * Who takes something out of a queue says so in its own stamp before it leaves the queue: 0 if it was old; else when the queue was
+ * made old last, as it may do so after the flush has counted up and before that has come to this queue.
  * A loop that was missed, since its thread had not said yet that it is dying, had not begun when the flush was called.
  */
 #ifndef OI_TICKET_H
