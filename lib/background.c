@@ -230,7 +230,6 @@ static void tick(void)
 {
 	oi_exchange_seq_cst(&want_tick, 0u); /* [B1] */
 	bool merges = oi_merge_drain_all(), piles = oi_pile_collect(false), limbo = oi_limbo_tick(), cached = oi_heap_trim();
-	oi_world_say();
 	bool remnants = oi_remnant_retry(OI_REMNANT_SLICE);
 	bool parking = oi_park_tick();
 	bool to_reap = see_to_reapers();
@@ -430,7 +429,9 @@ static void stop_one(struct worker *w)
 	if (!w->started)
 		return;
 	wake(w);
-	pthread_join(w->thread, NULL);
+	/* pthread_join is a cancellation point, and aborts where a filter refuses futex. */
+	for (uint64_t nap = 20000; pthread_tryjoin_np(w->thread, NULL) == EBUSY; nap += nap < 1000000 ? nap : 0)
+		oi_sleep_ns(nap);
 	w->started = false;
 }
 

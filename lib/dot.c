@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "candidate.h"
+#include "cancel.h"
 #include "collect.h"
 #include "count.h"
 #include "gate.h"
@@ -59,8 +60,9 @@ static void print_name(FILE *f, const char *s)
 	}
 }
 
-static void print_graph(FILE *f, const struct graph *g)
+static int print_graph(FILE *f, const struct graph *g)
 {
+	int cancel = oi_cancel_off(), error;
 	fprintf(f, "digraph ouro {\n\tnode [shape=box];\n");
 	for (size_t i = 0; i < g->nodes.set.n; i++) {
 		struct oi_header *h = g->nodes.set.data[i];
@@ -77,6 +79,9 @@ static void print_graph(FILE *f, const struct graph *g)
 			fprintf(f, "\t\"%p\" -> \"...\";\n", g->edges.data[i]);
 	}
 	fprintf(f, "}\n");
+	error = fflush(f) || ferror(f) ? EIO : 0;
+	oi_cancel_back(cancel);
+	return error;
 }
 
 int ouro_dump_dot(FILE *f, const void *root, size_t max)
@@ -87,6 +92,7 @@ int ouro_dump_dot(FILE *f, const void *root, size_t max)
 	if (t->pin_depth || oi_collect_locked_by_me())
 		return EDEADLK;
 	struct graph g = { .max = max };
+	int error = ENOMEM;
 	struct oi_stop stop;
 	oi_collect_lock(); /* the side bytes */
 	oi_world_stop(&stop);
@@ -94,12 +100,10 @@ int ouro_dump_dot(FILE *f, const void *root, size_t max)
 	oi_world_start(&stop);
 	oi_collect_unlock();
 	if (g.ok)
-		print_graph(f, &g);
+		error = print_graph(f, &g);
 	for (size_t i = 0; i < g.nodes.set.n; i++)
 		ouro_release(oi_object_of(g.nodes.set.data[i]));
 	oi_trial_free(&g.nodes);
 	oi_vector_free(&g.edges);
-	if (!g.ok)
-		return ENOMEM;
-	return fflush(f) || ferror(f) ? EIO : 0;
+	return error;
 }

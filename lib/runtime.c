@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "background.h"
+#include "cancel.h"
 #include "collect.h"
 #include "count.h"
 #include "death.h"
@@ -300,7 +301,9 @@ static void shut_down(struct oi_thread *t, ouro_report *report)
 	oi_collect_everything(t);
 	oi_background_stop();
 	oi_flush(t);
+	int cancel = oi_cancel_off(); /* liburcu's hash table polls */
 	oi_report_held(report);
+	oi_cancel_back(cancel);
 	finalize_the_held(t);
 	oi_flush(t);
 	oi_collect_everything(t);

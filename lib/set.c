@@ -216,13 +216,30 @@ static bool check_resurrection(struct oi_thread *t, struct oi_set *s)
 	return stopped ? check_stopped(s) : oi_full_resurrect(t, s);
 }
 
-/* Nothing may be destroyed on a guess, so this waits for memory if it must. */
-static void await_resurrection_check(struct oi_thread *t, struct oi_set *s)
+/*
+ * Nothing may be destroyed on a guess. Without memory to tell, all members are given back as if they had been resurrected: they are
+ * finalized, their weak references have expired, and the next collection finds those that are dead.
+ */
+static void give_back_all(struct oi_thread *t, struct oi_set *s)
 {
-	while (!check_resurrection(t, s)) {
-		oi_say("no memory to look for resurrected objects: %zu wait", s->objects.n);
-		oi_sleep_ns(10000000);
+	while (s->objects.n) {
+		oi_gate_enter(t);
+		for (size_t i = 0; i < GATE_SLICE && s->objects.n; i++) {
+			struct oi_header *h = s->objects.data[--s->objects.n];
+			oi_and_acq_rel(&h->flags, (uint8_t)~OI_FLAG_GARBAGE);
+			if (oi_release(t, h)) /* the set's reference */
+				oi_death_later(t, h);
+		}
+		oi_gate_leave(t);
 	}
+}
+
+static void check_or_give_back(struct oi_thread *t, struct oi_set *s)
+{
+	if (check_resurrection(t, s))
+		return;
+	oi_log("no memory to look for resurrected objects: %zu live on until the next collection", s->objects.n);
+	give_back_all(t, s);
 }
 
 /*
@@ -371,7 +388,7 @@ static bool run_phases(struct oi_thread *t, struct oi_set *s, size_t *budget)
 	}
 	if (s->phase == OI_SET_CHECK) {
 		if (s->finalized)
-			await_resurrection_check(t, s);
+			check_or_give_back(t, s);
 		s->n_dead = s->objects.n;
 		if (oi_debug_save(s))
 			return true;

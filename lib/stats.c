@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "collect.h"
+#include "cancel.h"
 #include "gate.h"
 #include "holdup.h"
 #include "os.h"
@@ -151,11 +152,14 @@ int ouro_stats_write(FILE *f, ouro_stats_format format)
 		return EINVAL;
 	ouro_stats s;
 	ouro_stats_get(&s);
+	int cancel = oi_cancel_off(), error;
 	if (format == OURO_STATS_TEXT)
 		write_text(f, &s);
 	else if (format == OURO_STATS_JSON)
 		write_json(f, &s);
 	else
 		write_openmetrics(f, &s);
-	return fflush(f) || ferror(f) ? EIO : 0;
+	error = fflush(f) || ferror(f) ? EIO : 0;
+	oi_cancel_back(cancel);
+	return error;
 }

@@ -197,11 +197,27 @@ static void serve_all(struct oi_thread *t)
 		}
 }
 
+/*
+ * In its turn: the server may be about to give up, for want of memory that there is again, and what is a stray now is to be gone when a
+ * flush is over. But not behind a callback.
+ */
+static bool begin_to_serve(struct oi_thread *t)
+{
+	for (;;) {
+		struct oi_thread *other = NULL;
+		if (oi_cas(&server, &other, t))
+			return true;
+		if (other == t || oi_load_acquire(&other->in_callback)) /* [D1] */
+			return false;
+		oi_sleep_ns(50000);
+	}
+}
+
 void oi_stray_serve(void)
 {
 	oi_assert_unpinned(oi_self);
-	struct oi_thread *t = oi_current(), *none = NULL;
-	if (!oi_stray_any() || !oi_cas(&server, &none, t))
+	struct oi_thread *t = oi_current();
+	if (!oi_stray_any() || !begin_to_serve(t))
 		return;
 	serve_all(t);
 	oi_store_release(&server, (struct oi_thread *)NULL);

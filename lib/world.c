@@ -42,7 +42,6 @@ struct oi_world oi_world = { .epoch = 1, .epoch_done = 0 };
 void oi_world_init(void)
 {
 	oi_world.membarrier = oi_membarrier_register();
-	oi_world.changed_over = false;
 	oi_world.pauses = (struct oi_histogram){ 0 };
 	oi_world.stop_max_ns = 0;
 }
@@ -75,8 +74,7 @@ static OI_COLD void change_over(void)
 	for (uint64_t until = oi_now_ns() + SETTLE_NS; !all_fenced() && oi_now_ns() < until;)
 		oi_sleep_ns(500000);
 	oi_gate_fence();
-	oi_store_release(&oi_world.changed_over, true); /* [B1] before the tick that says so */
-	oi_background_trim();
+	oi_log("the system refuses membarrier from now on: every operation begins with a fence instead");
 }
 
 /*
@@ -106,12 +104,6 @@ static void publish_requests(void)
 		oi_gate_fence();
 	else if (unlikely(!oi_membarrier()))
 		change_over();
-}
-
-void oi_world_say(void)
-{
-	if (unlikely(oi_load_relaxed(&oi_world.changed_over)) && oi_exchange(&oi_world.changed_over, false)) /* recheck; [B1] */
-		oi_log("the system refuses membarrier from now on: every operation begins with a fence instead");
 }
 
 void oi_world_fork_child(void)

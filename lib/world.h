@@ -11,7 +11,6 @@ struct oi_world {
 	/* ---- written rarely, and read by nearly every call: a line of its own ---- */
 	uint64_t epoch;      /* number of the newest grace period asked for; starts at 1 */
 	bool membarrier;     /* the kernel has it; under the registry lock once the heap has started */
-	bool changed_over;   /* it has it no more, and the log does not say so yet */
 	/* ---- written by every stop ---- */
 	uint64_t epoch_done __attribute__((aligned(OI_LINE))); /* newest one that is over */
 	uint32_t generation; /* futex: counts restarts; what waiting threads sleep on */
@@ -27,8 +26,6 @@ extern struct oi_world oi_world OI_HIDDEN;
 
 void oi_world_init(void);
 
-/* Says in the log what happened under locks, or in gates, and is to be said. With no lock held, outside the gate. */
-void oi_world_say(void);
 /* In the child of a fork, alone. Under the registry lock. */
 void oi_world_fork_child(void);
 

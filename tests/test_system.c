@@ -214,6 +214,182 @@ static void system_huge_objects_one_after_the_other_at_the_limit(void **state)
 	assert_int_equal(s[2].collections, 0);
 }
 
+/* A program that does everything, with automatic collections and calls for them, and the verifier after it. */
+static void work(unsigned ms)
+{
+	uint64_t until = now_ns() + ms * 1000000ull;
+
+	ouro_gc_enable();
+	mutators_start(NULL);
+	while (now_ns() < until)
+		REQUIRE(ouro_gc_collect((int)(now_ns() % 3)) >= 0);
+	atomic_store(&graph.stop, true);
+	for (int i = 0; i < MUTATORS; i++)
+		pthread_join(graph.thread[i], NULL);
+	for (int i = 0; i < ROOTS; i++) {
+		ouro_weak_clear(&graph.cell[i]);
+		ouro_store(&graph.root[i], NULL);
+	}
+	REQUIRE(graph.wrong == 0);
+	REQUIRE(oi_verify_heap() == NULL);
+	ouro_gc_disable();
+	REQUIRE(ouro_gc_collect(2) >= 0);
+	REQUIRE(objects_live() == 0);
+}
+
+/* ---- pthread_cancel: no call of the library is a cancellation point ---- */
+
+static struct node *held_node;
+static ouro_weak held_cell;
+static FILE *sink;
+
+static bool see(void *obj, void *arg)
+{
+	(void)arg;
+	return obj != NULL;
+}
+
+static void hear_nothing(const ouro_gc_event *event, void *arg)
+{
+	(void)event;
+	(void)arg;
+}
+
+static void run_nothing(void *arg)
+{
+	(void)arg;
+}
+
+static void call_collect_0(void) { ouro_gc_collect(0); }
+static void call_collect_2(void) { ouro_gc_collect(2); }
+static void call_flush(void) { ouro_flush(); }
+static void call_freeze(void) { ouro_gc_freeze(); ouro_gc_unfreeze(); }
+static void call_objects(void) { ouro_gc_objects(-1, see, NULL); }
+static void call_referrers(void) { ouro_gc_referrers(held_node, see, NULL); ouro_gc_referents(held_node, see, NULL); }
+static void call_dot(void) { ouro_dump_dot(sink, held_node, 100); }
+static void call_stats_write(void) { ouro_stats_write(sink, OURO_STATS_JSON); ouro_stats_write(sink, OURO_STATS_TEXT); }
+static void call_garbage(void) { ouro_gc_garbage(see, NULL); ouro_gc_garbage_clear(); }
+static void call_detach(void) { ouro_thread_detach(); ouro_thread_attach("again"); }
+static void call_fork(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(ouro_gc_collect(2) >= 0 ? 0 : 1);
+	int old, status = -1;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old); /* waitpid is the program's */
+	waitpid(pid, &status, 0);
+	pthread_setcancelstate(old, NULL);
+	if (status != 0)
+		atomic_fetch_add(&graph.wrong, 1);
+}
+
+static void call_objects_of_all_kinds(void)
+{
+	for (int i = 0; i < 3000; i++)
+		ouro_release(make_pair(&counted_type, i));
+	ouro_release(make_list(&counted_type, 30000));
+	ouro_release(ouro_new_items(&bytes_type, 40 << 20));
+}
+
+static void call_events_and_watches(void)
+{
+	ouro_watch_id id;
+
+	ouro_gc_on_event(hear_nothing, NULL);
+	ouro_gc_off_event(hear_nothing, NULL);
+	if (ouro_watch(held_node, run_nothing, NULL, &id) == 0)
+		ouro_unwatch(id);
+	ouro_weak_store(&held_cell, held_node);
+	ouro_release(ouro_weak_load(&held_cell));
+	ouro_weak_clear(&held_cell);
+}
+
+static void (*const calls[])(void) = {
+	call_collect_0, call_collect_2, call_flush, call_freeze, call_objects, call_referrers, call_dot, call_stats_write,
+	call_garbage, call_detach, call_fork, call_objects_of_all_kinds, call_events_and_watches,
+};
+enum { CALLS = sizeof(calls) / sizeof(calls[0]) };
+
+static atomic_bool returned;
+
+/* The request is there from the beginning: the first cancellation point there is ends the thread. */
+static void *call_cancelled(void *arg)
+{
+	ouro_release(make(1));
+	pthread_cancel(pthread_self());
+	(*(void (*const *)(void))arg)();
+	atomic_store(&returned, true);
+	pthread_testcancel();
+	return NULL;
+}
+
+static int cancel_child(void *arg)
+{
+	ouro_config cfg = test_config();
+
+	(void)arg;
+	cfg.pin_warn_ns = 100000; /* which is said in the log, on the way */
+	REQUIRE(ouro_init(&cfg) == 0);
+	ouro_set_log(NULL, NULL);
+	sink = fopen("/dev/null", "w");
+	held_node = make(1);
+	for (int i = 0; i < CALLS; i++) {
+		void *result = NULL;
+
+		atomic_store(&returned, false);
+		ouro_pin(); /* whoever stops the world waits, in naps */
+		pthread_t t = thread_start(call_cancelled, (void *)&calls[i]);
+		sleep_ms(5);
+		ouro_unpin();
+		pthread_join(t, &result);
+		if (!atomic_load(&returned))
+			dprintf(2, "call %d was cancelled\n", i);
+		REQUIRE(atomic_load(&returned));
+		REQUIRE(result == PTHREAD_CANCELED);
+	}
+	REQUIRE(graph.wrong == 0);
+	fclose(sink);
+	ouro_release(held_node);
+	work(10);
+	stop_heap();
+	return 0;
+}
+
+static void *shut_down_cancelled(void *arg)
+{
+	pthread_cancel(pthread_self());
+	REQUIRE(ouro_shutdown(arg) == 0);
+	REQUIRE(ouro_init(NULL) == 0);
+	REQUIRE(ouro_shutdown(NULL) == 0);
+	atomic_store(&returned, true);
+	pthread_testcancel();
+	return NULL;
+}
+
+static int cancelled_shutdown_child(void *arg)
+{
+	ouro_report r;
+
+	(void)arg;
+	start_heap();
+	ouro_set_log(log_to_book, &log_book);
+	held_node = make_list(&node_type, 100);
+	ouro_thread_detach();
+	thread_run(shut_down_cancelled, &r);
+	REQUIRE(atomic_load(&returned));
+	REQUIRE(r.objects == 100);
+	return 0;
+}
+
+static void system_no_call_is_a_cancellation_point(void **state)
+{
+	(void)state;
+	needs_threads_in_the_child();
+	system_run(cancel_child, NULL);
+	system_run(cancelled_shutdown_child, NULL);
+}
+
 /* ---- filters of system calls ---- */
 
 /* From now on the whole process gets @error from system call @number. False: filters are not to be had here. */
@@ -265,29 +441,6 @@ static int stops_that_failed(void)
 	atomic_store(&enough, true);
 	pthread_join(t, NULL);
 	return n;
-}
-
-/* A program that does everything, with automatic collections and calls for them, and the verifier after it. */
-static void work(unsigned ms)
-{
-	uint64_t until = now_ns() + ms * 1000000ull;
-
-	ouro_gc_enable();
-	mutators_start(NULL);
-	while (now_ns() < until)
-		REQUIRE(ouro_gc_collect((int)(now_ns() % 3)) >= 0);
-	atomic_store(&graph.stop, true);
-	for (int i = 0; i < MUTATORS; i++)
-		pthread_join(graph.thread[i], NULL);
-	for (int i = 0; i < ROOTS; i++) {
-		ouro_weak_clear(&graph.cell[i]);
-		ouro_store(&graph.root[i], NULL);
-	}
-	REQUIRE(graph.wrong == 0);
-	REQUIRE(oi_verify_heap() == NULL);
-	ouro_gc_disable();
-	REQUIRE(ouro_gc_collect(2) >= 0);
-	REQUIRE(objects_live() == 0);
 }
 
 struct refusal {
@@ -393,6 +546,7 @@ int main(void)
 		BARE_CASE(system_locked_memory_is_used_again_at_the_limit),
 		HEAP_CASE(system_huge_object_is_unmapped_by_nobody_in_a_gate),
 		BARE_CASE(system_huge_objects_one_after_the_other_at_the_limit),
+		BARE_CASE(system_no_call_is_a_cancellation_point),
 		BARE_CASE(system_membarrier_refused_before_the_start),
 		BARE_CASE(system_membarrier_refused_after_the_start),
 		BARE_CASE(system_membarrier_refused_while_pinned),

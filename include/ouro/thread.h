@@ -5,6 +5,9 @@
  * again. That is the whole safepoint protocol a user sees: a thread in a system call or in pure C code never delays a
  * stop, and nobody has to poll.
  *
+ * pthread_cancel: no call of the library is a cancellation point; a request waits for the thread's next one outside it. A thread may not
+ * be cancelled asynchronously (PTHREAD_CANCEL_ASYNCHRONOUS) in a call.
+ *
  * fork: the child has one thread and a working heap; references that other threads held stay counted; what was queued for
  * finalization is queued in both. Forking while pinned leaves the child pinned. The child's threads of the library's are started by
  * the first operation that needs them. The library's handlers of pthread_atfork are registered when it is loaded: those that a program
