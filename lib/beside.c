@@ -69,13 +69,13 @@ int64_t oi_beside_exactly(const struct oi_place *at)
 	return at->page->beside ? (int64_t)at->page->beside->count[at->block] : -1;
 }
 
-/* One bit for each 32 MiB of a 47-bit address space: which have maps. Huge regions: only the first, where the object begins. */
-static uint64_t covered[(UINT64_C(1) << (47 - OI_REGION_SHIFT)) / 64];
+/* One bit for each 32 MiB: which have maps. Huge regions: only the first, where the object begins. */
+static uint64_t covered[OI_REGIONS_MAX / 64];
 
 bool oi_beside_covers(const void *word)
 {
 	uintptr_t i = (uintptr_t)word >> OI_REGION_SHIFT;
-	return i < sizeof covered * 8 && covered[i / 64] >> (i % 64) & 1 && oi_page_number(word) >= OI_FIRST_PAGE;
+	return i < OI_REGIONS_MAX && covered[i / 64] >> (i % 64) & 1 && oi_page_number(word) >= OI_FIRST_PAGE;
 }
 
 static void cover(const struct oi_region *r, bool mine)

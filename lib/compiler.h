@@ -53,7 +53,7 @@
 #define OI_PRINTF(a, b) __attribute__((format(printf, a, b)))
 /* For declarations of variables that fast paths read: else they are reached through the global offset table. */
 #define OI_HIDDEN __attribute__((visibility("hidden")))
-#define OI_LINE 64 /* bytes of a cache line */
+#define OI_LINE 64 /* bytes of a cache line; where it is 128, as on some arm64, neighbours may share one */
 
 /*
  * The order is part of the name; each use says what it pairs with. Fields are plain integers reached only through these,
@@ -87,6 +87,8 @@ OI_INLINE void oi_pause(void)
 {
 #if defined(__x86_64__)
 	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("isb" ::: "memory"); /* some tens of cycles, where yield is none */
 #else
 	oi_compiler_barrier();
 #endif

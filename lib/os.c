@@ -19,6 +19,14 @@
 #include "remnant.h"
 
 static int64_t reserved;
+size_t oi_os_page = 4096;
+
+__attribute__((constructor(101))) static void learn_page(void)
+{
+	long n = sysconf(_SC_PAGESIZE);
+	if (n > 0)
+		oi_os_page = (size_t)n;
+}
 
 /* ---- memory ---- */
 

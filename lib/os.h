@@ -39,7 +39,8 @@ void oi_os_unroot(const void *p, size_t bytes);
  */
 bool oi_os_purge(void *p, size_t bytes);
 /* Maps memory there, at once and for writing; no more than a help: it may fail. */
-#define OI_OS_PAGE ((size_t)4096) /* or more: then it has no effect on less */
+#define OI_OS_PAGE oi_os_page
+extern size_t oi_os_page OI_HIDDEN; /* bytes of the system's pages: 4, 16 or 64 KiB. Ours are a multiple */
 void oi_os_populate(void *p, size_t bytes);
 void oi_os_charge(int64_t bytes);
 uint64_t oi_os_reserved(void);

@@ -69,7 +69,8 @@ void oi_pass_call_traverse(struct oi_header *h, const ouro_type *type, oi_child_
 {
 	struct filter f = { fn, arg };
 	ouro_visitor v = { filter_child, &f };
-	(void)oi_exchange_seq_cst(&traversed, h); /* [X1] then a look whether it is dead; a death does the two the other way round */
+	oi_store_release(&traversed, h); /* [X1] then a look whether it is dead; a death does the two the other way round, */
+	oi_gate_fence();                 /* with the same fence between: either it sees this traverse, or this sees it */
 	if (!oi_is_dead(h))
 		type->traverse(oi_object_of(h), &v);
 	oi_store_release(&traversed, (const struct oi_header *)NULL); /* [X1] */

@@ -19,8 +19,8 @@
 
 struct oi_region *oi_regions;
 
-/* One bit for each 32 MiB of a 47-bit address space: which are ours. */
-static uint64_t ours[(UINT64_C(1) << (47 - OI_REGION_SHIFT)) / 64];
+uintptr_t oi_address_end = (uintptr_t)1 << OI_ADDRESS_BITS;
+static uint64_t ours[OI_REGIONS_MAX / 64]; /* one bit for each 32 MiB: which are ours */
 static size_t n_used_pages, n_cached_pages; /* cached: free, but still holding memory */
 static size_t n_staying; /* of these, what the system does not take back: mlock, a filter */
 static struct {
@@ -44,7 +44,7 @@ static void mark_ours(const struct oi_region *r, bool mine)
 bool oi_region_contains(const void *p)
 {
 	uintptr_t i = (uintptr_t)p >> OI_REGION_SHIFT;
-	if (i >= sizeof ours * 8)
+	if (i >= OI_REGIONS_MAX)
 		return false;
 	return oi_load_acquire(&ours[i / 64]) >> (i % 64) & 1;
 }
@@ -72,6 +72,10 @@ static struct oi_region *new_region(size_t bytes)
 	struct oi_region *r = oi_os_reserve(bytes, OI_REGION);
 	if (!r)
 		return NULL;
+	if (unlikely((uintptr_t)r + bytes > oi_address_end)) {
+		oi_os_unreserve(r, bytes);
+		return NULL;
+	}
 	r->bytes = bytes;
 	mark_ours(r, true);
 	r->next = oi_regions;

@@ -21,6 +21,14 @@
 #define OI_BLOCKS (OI_PAGE / OI_BLOCK_MIN) /* per page, at most */
 #define OI_BITMAP (OI_BLOCKS / 64)
 
+/*
+ * What maps of the address space cover, a bit for each region: all that Linux hands out unasked, 47 bits on x86-64, 48 on arm64.
+ * With addresses of more bits, of which programs have to ask for each, what lies beyond is refused.
+ */
+#define OI_ADDRESS_BITS 48
+#define OI_REGIONS_MAX ((uintptr_t)1 << (OI_ADDRESS_BITS - OI_REGION_SHIFT))
+extern uintptr_t oi_address_end OI_HIDDEN; /* tests lower it */
+
 struct oi_heap;
 struct oi_page_trial;
 

@@ -48,7 +48,10 @@ void oi_world_init(void)
 
 void oi_gate_fence(void)
 {
-	/* A read-modify-write is the full fence that ThreadSanitizer understands. [GATE] */
+	/*
+	 * Of two that call it, one comes second, and has seen what the other did before: they write to the same word. So what each
+	 * stored before and loads after is ordered as by a full fence, and ThreadSanitizer understands it. [GATE]
+	 */
 	static uint32_t fence;
 	__atomic_fetch_add(&fence, 1, __ATOMIC_SEQ_CST);
 }
@@ -116,7 +119,8 @@ void oi_world_fork_child(void)
 static void wait_outside(struct oi_thread *t, bool arrived)
 {
 	for (;;) {
-		uint32_t generation = oi_load_acquire(&oi_world.generation); /* before the request: Note [STOP] */
+		/* Before the request: Note [STOP]. After n_waiting, both sequentially consistent, as in wake_waiters. */
+		uint32_t generation = __atomic_load_n(&oi_world.generation, __ATOMIC_SEQ_CST);
 		bool stop = arrived && oi_load_acquire(&oi_world.stopping); /* [Q1] [G2] */
 		if (!stop && !(oi_load_acquire(&t->request) & (OI_REQUEST_STOP | OI_REQUEST_SEIZE)))
 			return;

@@ -6,6 +6,8 @@
 #define TEST_COUNTS_COLLECTIONS 1
 #include "fixture.h"
 
+#include "region.h"
+
 enum { MB = 1 << 20 };
 
 static uint64_t bytes_reserved(void)
@@ -531,9 +533,61 @@ static void heap_does_not_grow_when_others_release(void **state)
 	assert_true(EVENTUALLY(objects_live() == 0));
 }
 
+/* ---- addresses ---- */
+
+/* Pages of address space that the process has. */
+static unsigned long mapped_pages(void)
+{
+	unsigned long n = 0;
+	FILE *f = fopen("/proc/self/statm", "r");
+
+	if (f == NULL || fscanf(f, "%lu", &n) != 1)
+		abort();
+	fclose(f);
+	return n;
+}
+
+static const ouro_type huge_bytes_type = { .name = "bytes", .size = 1, .item_size = 1 };
+
+/* What lies beyond the maps of the address space is given back, and the call refused. */
+static void heap_refuses_addresses_beyond_its_maps(void **state)
+{
+	uintptr_t end = oi_address_end;
+
+	(void)state;
+	assert_true(end >> 47 >= 1); /* what a platform hands out unasked */
+	ouro_release(ouro_new_items(&huge_bytes_type, 100 * MB)); /* the thread has all else that it needs */
+	unsigned long before = mapped_pages();
+	oi_address_end = 1 << 20;
+	for (int i = 0; i < 10; i++) {
+		errno = 0;
+		assert_null(ouro_new_items(&huge_bytes_type, 100 * MB));
+		assert_int_equal(errno, ENOMEM);
+	}
+	oi_address_end = end;
+	assert_true(mapped_pages() < before + 100 * MB / 4096);
+	void *obj = ouro_new_items(&huge_bytes_type, 100 * MB);
+	assert_non_null(obj);
+	ouro_release(obj);
+}
+
+/* The last region there can be, and the first that can not. */
+static void heap_maps_cover_the_address_space(void **state)
+{
+	uintptr_t last = ((uintptr_t)1 << OI_ADDRESS_BITS) - OI_REGION;
+
+	(void)state;
+	assert_false(oi_region_contains((void *)last));
+	assert_false(oi_region_contains((void *)(last + OI_REGION)));
+	assert_false(oi_region_contains((void *)~(uintptr_t)0));
+	assert_true(OI_REGIONS_MAX << OI_REGION_SHIFT == last + OI_REGION);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		HEAP_CASE(heap_refuses_addresses_beyond_its_maps),
+		HEAP_CASE(heap_maps_cover_the_address_space),
 		LIMITED_CASE(heap_limit_is_answered_with_enomem),
 		LIMITED_CASE(heap_limit_holds_for_large_objects),
 		LIMITED_CASE(heap_limit_collects_garbage_first),
