@@ -67,7 +67,7 @@ EXAMPLE_BINS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard examples/*.c)))
 DEPSERVER    := $(BUILD)/examples/depserver/depserver
 DEPSERVER_PEER := $(BUILD)/bench/peers/depserver_malloc
 
-.PHONY: all check check-one check-recycling tsan asan stress bench bench-peers bench-compare bench-pause demo deps deps-build deps-check deps-demo \
+.PHONY: all check check-one check-recycling check-arm64 deps-arm64 tsan asan stress bench bench-peers bench-compare bench-pause demo deps deps-build deps-check deps-demo \
 	deps-bench deps-cxx deps-peers deps-pause deps-sanitize deps-models models mutants install uninstall clean help tests-build \
 	stress-build peers-build examples lint
 .DELETE_ON_ERROR:
@@ -185,6 +185,20 @@ RECYCLED := cascade count death finalize heap leave memory object pile slot stal
 check-recycling: all tests-build
 	OURO_RECYCLE=1 ONLY='$(RECYCLED)' tests/run.sh $(BUILD) $(TALLY)
 
+## check-arm64: the tests, cross-compiled for arm64, under qemu-user; skipped, with a line, where the tools are not installed
+ARM64_ROOT := $(CURDIR)/build/arm64-root
+ARM64_LIB  := $(ARM64_ROOT)/usr/lib/aarch64-linux-gnu
+ARM64_CC   := aarch64-linux-gnu-gcc
+ARM64_QEMU := qemu-aarch64 -L /usr/aarch64-linux-gnu -E LD_LIBRARY_PATH=$(ARM64_LIB)
+check-arm64: deps-arm64
+	@if command -v $(ARM64_CC) qemu-aarch64 >/dev/null && [ -e $(ARM64_LIB)/libcmocka.so ]; then \
+		$(MAKE) all tests-build $(ARM64_FLAGS) && \
+		RUN='$(ARM64_QEMU)' ONLY='$(ARM64_TESTS)' tests/run.sh build/release-$(ARM64_CC) $(TALLY); \
+	else echo 'skipped: check-arm64 needs $(ARM64_CC), qemu-aarch64 and the arm64 packages of liburcu and cmocka'; fi
+ARM64_FLAGS = CC=$(ARM64_CC) LDFLAGS='-L$(ARM64_LIB) -Wl,-rpath-link,$(ARM64_LIB)' \
+	CPPFLAGS='-I$(ARM64_ROOT)/usr/include -I$(ARM64_ROOT)/usr/include/aarch64-linux-gnu'
+ARM64_TESTS := $(patsubst tests/test_%.c,%,$(wildcard tests/test_*.c))
+
 ## tsan: the tests and a short stress under ThreadSanitizer: checked builds of gcc and clang, and the shipped library
 tsan: deps-sanitize
 	@rm -f build/tally
@@ -257,6 +271,8 @@ DEPS_BENCH    := $(DEPS_CXX) libgc-dev libmimalloc-dev
 DEPS_PEERS    := libgc-dev libmimalloc-dev libjemalloc2 libglib2.0-dev python3 php-cli nim gnuplot-nox libuv1-dev redis-tools
 DEPS_PAUSE    := libgc-dev python3 gnuplot-nox
 DEPS_SANITIZE := $(DEPS_BUILD) clang libclang-rt-14-dev
+DEPS_ARM64    := gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+PACKAGES_ARM64 := liburcu-dev:arm64 liburcu8:arm64 libcmocka-dev:arm64 libcmocka0:arm64
 DEPS_MODELS   := gcc libc6-dev spin
 ## deps: installs the Debian packages that are missing (or says which, where it may not)
 deps:
@@ -280,6 +296,11 @@ deps-pause:
 	-@tests/deps.sh $(DEPS_PAUSE)
 deps-sanitize:
 	@tests/deps.sh $(DEPS_SANITIZE)
+# Beside the packages of this machine's own architecture, not among them.
+deps-arm64:
+	-@tests/deps.sh $(DEPS_ARM64)
+	-@[ -e $(ARM64_LIB)/libcmocka.so ] || { mkdir -p $(ARM64_ROOT) && cd $(ARM64_ROOT) && dpkg --add-architecture arm64 && \
+		apt-get update -qq && apt-get download -qq $(PACKAGES_ARM64) && for d in *.deb; do dpkg -x $$d .; done; }
 deps-models:
 	@tests/deps.sh $(DEPS_MODELS)
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # run.sh BUILD [TALLY] - runs every test of one build; a line for each file, all of its output when it fails; adds
 # "passed failed" to the file TALLY. The last line is "N passed, N failed". ONLY, if set, names those C programs that are run, and
-# no script is.
+# no script is; RUN is put before each, an emulator.
 set -u
 build=$1
 tally=${2:-}
@@ -36,7 +36,7 @@ only=${ONLY:-}
 printf -- '-- %s%s\n' "$build" "${only:+: $only}"
 for t in "$build"/tests/test_*; do
 	case $t in *.d | *'*'*) continue ;; esac
-	case " ${only:-${t##*/test_}} " in *" ${t##*/test_} "*) one "$(basename "$t")" "$t" ;; esac
+	case " ${only:-${t##*/test_}} " in *" ${t##*/test_} "*) one "$(basename "$t")" ${RUN:-} "$t" ;; esac
 done
 for s in tests/test_*.sh; do
 	[ -e "$s" ] && [ -z "$only" ] && one "$(basename "$s" .sh)" sh "$s" "$build"
