@@ -1,7 +1,7 @@
 /*
  * park.c - threads that do nothing
  *
- * Note [PARK]. A server has thousands of threads that sleep; to ask each at each stop, and to look at its gate, costs 0.3 us. So
+ * Note [PARK]. A server has thousands of threads that sleep; to ask each at each stop, and to look at its gate, takes 0.3 us. So
  * where there are many, those that are found outside are parked: they leave the list of active ones, which is all that a
  * stop or a grace period looks at, and find PARKED in their request word when they come back. States of an attached record:
  *   active    on oi_active, not PARKED                                 its gate is looked at

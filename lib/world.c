@@ -12,13 +12,14 @@
  * A thread that finds STOP leaves its gate and sleeps on the generation word, read before the request word: the restart
  * clears the request first and counts up second, so a sleeper either sees the cleared request or a changed generation.
  * Two stops in a row are told apart by the generation; a plain flag deadlocked the prototype.
+ * Only active threads are asked; those that do nothing are parked, and one that comes back meanwhile sees stopping: Note [PARK].
  * Fairness: a stopper first lets those in whom the last stop kept waiting (bounded by 2 ms, should one have been
  * preempted), so that stops in a tight loop starve nobody.
  *
  * Note [GRACE]. Epoch-based reclamation (Fraser 2004) over the same gates: a gate holds the epoch at entry. Grace period
  * e is over when, after the epoch became e and a membarrier, every gate was seen 0 or >= e. What was unlinked before a
  * batch was sealed at epoch x may be reused once epoch x + 1 is done.
- * Models: tests/models/stop.pml for Note [STOP], limbo.pml for Note [GRACE].
+ * Models: tests/models/stop.pml and park.pml for Note [STOP], limbo.pml for Note [GRACE].
  */
 #include "world.h"
 
