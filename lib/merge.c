@@ -209,7 +209,8 @@ static bool take(struct oi_merge_queue *q, struct taken *out)
 	struct oi_vector *v = out->old ? &q->old : &q->objects;
 	out->n = v->n < TAKE ? v->n : TAKE;
 	v->n -= out->n;
-	memcpy(out->h, v->data + v->n, out->n * sizeof *v->data);
+	if (out->n) /* an empty vector has no memory */
+		memcpy(out->h, v->data + v->n, out->n * sizeof *v->data);
 	oi_store_relaxed(&q->n, (uint32_t)(q->objects.n + q->old.n));
 	out->stamp = out->old ? OI_STAMP_OLD : q->made_old;
 	q->n_taken += out->n != 0;
