@@ -119,7 +119,7 @@ static int init(const ouro_config *cfg, enum manner manner)
 	const char *other = error ? NULL : oi_loader_started();
 	oi_unlock(OI_LOCK_RUNTIME);
 	if (other)
-		oi_log("another copy of the library runs in this process, in %s: an object of its heap must not be given to this one, "
+		oi_say("another copy of the library runs in this process, in %s: an object of its heap must not be given to this one, "
 		       "nor the other way round", other);
 	return error;
 }
