@@ -163,16 +163,23 @@ static void judge(struct collection *c, struct oi_set *s, bool room)
 {
 	bool straight = c->generation == 0 && oi_pace_middle_full();
 	struct oi_spot at = { 0 };
+	int64_t left[2] = { 0, 0 };
 	for (size_t i = 0; i < trial.set.n; i++) {
 		struct oi_header *h = trial.set.data[i];
 		size_t block = oi_spot_block(&at, h);
+		unsigned age = oi_generation_age_at(at.young, block);
+		left[age]++;
 		if (!oi_trial_result_at(h, &at.side[block]) && room) {
 			oi_generation_make_old_at(at.young, block);
 			condemn(s, h);
 		} else {
-			c->promoted += oi_generation_grow_older(at.young, block, straight);
+			bool old = oi_generation_grow_older(at.young, block, straight);
+			c->promoted += old;
+			left[1] -= !old;
 		}
 	}
+	for (unsigned age = 0; age < 2; age++)
+		oi_pace_grown(age, left[age]);
 	oi_trial_end(&trial);
 }
 
@@ -284,7 +291,7 @@ static void pace_done(enum oi_scope scope, size_t survivors, size_t dead)
 {
 	oi_collect_lock();
 	if (scope == OI_SCOPE_YOUNG)
-		oi_pace_young_done(&(struct oi_pace_young){ .generation = 1, .survivors = survivors, .promoted = survivors });
+		oi_pace_young_done(&(struct oi_pace_young){ .generation = 1 }); /* what became old was counted when it did */
 	else
 		oi_pace_full_done(survivors, dead);
 	oi_collect_unlock();
@@ -394,6 +401,23 @@ static bool promote_all(int generation)
 }
 
 /*
+ * What the collector has freed, which the stop of a young collection was a grace period for. After a full one all of it, and what
+ * lies in others' pages: what is held then is the measure of what may be (pace.c).
+ */
+static void reclaim(struct oi_thread *t, bool all)
+{
+	if (all)
+		oi_grace_wait();
+	oi_gate_enter(t);
+	oi_limbo_reclaim(t, all);
+	oi_gate_leave(t);
+	if (!all)
+		return;
+	oi_limbo_reclaim_idle();
+	oi_heap_harvest_idle(t);
+}
+
+/*
  * The collector thread. Sets without user code die here, while they are in the cache: so what collections find cannot pile
  * up. 
  */
@@ -402,6 +426,8 @@ void oi_collect_automatic(int generation, void (*between)(void))
 	if (generation < 2 && oi_pace_burst() && promote_all(generation))
 		return;
 	struct oi_thread *t = oi_self;
+	if (generation == 2 && oi_pace_pages_due() && oi_full_promote())
+		oi_pace_promoted();
 	struct oi_set *s = generation == 2 ? collect_old(t, between) : collect_young(t, generation, oi_pace_cap(), NULL);
 	oi_debug_report(s, oi_collect_locked_by_me() ? oi_log : oi_say); /* between the slices of another one, or not */
 	if (s && s->has_callbacks) {
@@ -411,11 +437,9 @@ void oi_collect_automatic(int generation, void (*between)(void))
 		work_in_quanta(t, s, between);
 	}
 	oi_serve_end(t);
-	if (generation == 2 && s) {
+	reclaim(t, generation == 2);
+	if (generation == 2 && s)
 		oi_pace_full_freed();
-		oi_limbo_reclaim_idle();
-		oi_heap_harvest_orphans(t);
-	}
 	oi_pace_turn();
 }
 

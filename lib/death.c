@@ -16,6 +16,7 @@
  */
 #include "death.h"
 
+#include "backlog.h"
 #include "callback.h"
 #include "cascade.h"
 #include "check.h"
@@ -69,6 +70,8 @@ static void push_outside(struct oi_thread *t, struct oi_header *h)
 void oi_call(struct oi_thread *t, void (*fn)(void *obj), struct oi_header *h)
 {
 	oi_callback(t, fn, oi_object_of(h), oi_type_of(h), false);
+	if (t->internal)
+		oi_backlog_progress();
 }
 
 void oi_last_call(struct oi_thread *t, void (*fn)(void *obj), struct oi_header *h)
@@ -451,6 +454,17 @@ OI_INLINE void leave_leaf(struct oi_thread *t, bool tracked)
 		oi_gate_leave(t);
 }
 
+/* The same, of one whose block nobody can have used again yet. */
+OI_INLINE void leave_noted(struct oi_thread *t, const struct oi_header *h, const struct oi_page *p)
+{
+	if (!p->tracked) {
+		oi_gate_leave(t);
+		return;
+	}
+	oi_death_note_age(t, h, p);
+	leave_leaf(t, true);
+}
+
 static OI_NOINLINE void inside_special(struct oi_thread *t, struct oi_header *h)
 {
 	oi_gate_leave(t);
@@ -467,6 +481,8 @@ static OI_NOINLINE void inside_any(struct oi_thread *t, struct oi_header *h)
 static OI_NOINLINE void inside_leaf(struct oi_thread *t, struct oi_header *h, const struct oi_page *p)
 {
 	bool tracked = p->tracked; /* before the page goes, perhaps */
+	if (tracked)
+		oi_death_note_age(t, h, p);
 	free_block(t, h, p, false);
 	leave_leaf(t, tracked);
 }
@@ -489,7 +505,7 @@ void oi_death_inside(struct oi_thread *t, struct oi_header *h)
 		inside_leaf(t, h, p);
 	} else {
 		oi_tally_add(&t->freed, p);
-		leave_leaf(t, p->tracked);
+		leave_noted(t, h, p);
 	}
 }
 
@@ -507,8 +523,10 @@ static OI_NOINLINE void private_any(struct oi_thread *t, struct oi_header *h)
 	struct oi_page *p = oi_page_of(h);
 	oi_keep(p);
 	oi_visit_fixed(h, oi_described(h), oi_death_release, t);
-	if (p->tracked)
+	if (p->tracked) {
+		oi_death_note_age(t, h, p);
 		oi_pace_freed(t);
+	}
 	if (likely(oi_block_put(p, h)))
 		oi_death_count(t, h, p);
 	else
@@ -532,7 +550,7 @@ void oi_death_private(struct oi_thread *t, struct oi_header *h)
 		return;
 	}
 	oi_own_add(&t->freed.n[p->bin], 1); /* not large: those are nobody's own */
-	leave_leaf(t, p->tracked);
+	leave_noted(t, h, p);
 }
 
 void oi_death_quietly(struct oi_thread *t, void **h, size_t n, uint64_t stamp)

@@ -108,13 +108,26 @@ OI_INLINE bool oi_death_put(struct oi_thread *t, struct oi_header *h, const stru
 /* The same in any case, and counted. */
 void oi_death_free(struct oi_thread *t, struct oi_header *h, const struct oi_page *p);
 
+/* By count, of a tracked object, whose block is still its own: of which age was it? */
+OI_INLINE void oi_death_note_age(struct oi_thread *t, const struct oi_header *h, const struct oi_page *p)
+{
+	uint64_t (*young)[OI_BITMAP] = oi_region_of(h)->young[oi_page_number(h)];
+	size_t i = oi_block_index(p, h);
+	if (oi_load_relaxed(&young[0][i / 64]) >> (i % 64) & 1) /* elsewhere: this one's bit changes in stops alone, here and below */
+		return;
+	int64_t *n = &t->died[oi_load_relaxed(&young[1][i / 64]) >> (i % 64) & 1 ? 0 : 1];
+	oi_store_relaxed(n, *n + 1); /* owner */
+}
+
 /* The end of a death by count. Members of a set do not come here: the pacing has done with them. */
 OI_INLINE void oi_death_free_counted(struct oi_thread *t, struct oi_header *h)
 {
 	const struct oi_page *p = oi_page_of(h);
 	oi_keep(p);
-	if (p->tracked)
+	if (p->tracked) {
+		oi_death_note_age(t, h, p);
 		oi_pace_freed(t);
+	}
 	if (likely(oi_death_put(t, h, p)))
 		oi_death_count(t, h, p);
 	else

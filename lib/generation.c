@@ -3,8 +3,16 @@
 
 #include "context.h"
 #include "heap.h"
+#include "pace.h"
 #include "pass.h"
 #include "thread.h"
+
+/* Not free, nor gone and waiting for a grace period. */
+OI_INLINE bool is_used(const struct oi_header *h)
+{
+	uint16_t own = oi_load_relaxed(&h->own); /* stopped */
+	return own != OI_OWN_FREE && own != OI_OWN_GONE;
+}
 
 OI_INLINE bool is_member(const struct oi_header *h)
 {
@@ -33,6 +41,14 @@ void oi_generation_make_old(struct oi_header *h)
 	oi_generation_make_old_at(at.young, i);
 }
 
+/* A block that has bits and is no member. Of a dead object that is not dismantled yet the death is still to be counted. */
+static OI_COLD void leave_out(const struct oi_header *h, uint64_t (*young)[OI_BITMAP], size_t i)
+{
+	if (is_used(h))
+		oi_pace_grown(oi_generation_age_at(young, i), 1);
+	oi_generation_make_old_at(young, i);
+}
+
 /* The members among the blocks whose bits are set; the bits of the others are cleared. 1: fine, 0: cap, -1: no memory. */
 static int select_word(struct oi_trial *tr, struct oi_page *p, const struct oi_spot *at, size_t w, uint64_t bits, size_t cap)
 {
@@ -44,7 +60,7 @@ static int select_word(struct oi_trial *tr, struct oi_page *p, const struct oi_s
 		if (tr->set.n >= cap)
 			return 0;
 		if (!is_member(h))
-			oi_generation_make_old_at(at->young, i);
+			leave_out(h, at->young, i);
 		else if (!oi_trial_add_at(tr, h, &at->side[i]))
 			return -1;
 	}
@@ -70,54 +86,74 @@ static int select_page(struct oi_trial *tr, struct oi_page *p, int generation, s
 	return 1;
 }
 
-static int select_heap(struct oi_trial *tr, struct oi_heap *heap, int generation, size_t cap)
+/* The pages from @link up to @end. Where it ended early, resume says; the page there has been seen in part. */
+static int select_pages(struct oi_trial *tr, struct oi_heap *heap, struct oi_page **link, struct oi_page **end, int generation,
+			size_t cap)
 {
-	for (struct oi_page **link = &heap->young; *link;) {
+	while (link != end && *link) {
 		struct oi_page *p = *link;
 		bool empty = true;
 		int result = p->state == OI_PAGE_FREE ? 1 : select_page(tr, p, generation, cap, &empty);
+		if (result != 1) {
+			heap->resume = link;
+			return result;
+		}
 		if (empty && !p->current) {
 			*link = p->young_next;
 			p->on_young = false;
+			if (end == &p->young_next)
+				end = link;
 		} else {
 			link = &p->young_next;
 		}
-		if (result != 1)
-			return result;
 	}
 	return 1;
 }
 
-/* The threads of one word of keys, beginning with another each time, so that a cap does not favour the first for ever. */
-static int select_keys(struct oi_trial *tr, size_t word, int generation, size_t cap)
+/* From where the last one ended to the end of the list, then the rest of it. */
+static int select_heap(struct oi_trial *tr, struct oi_heap *heap, int generation, size_t cap)
 {
-	static unsigned turn;
-	uint64_t *bits = &oi_young_heaps.word[word], left = *bits;
-	int result = 1;
-	unsigned first = left ? turn++ % 64 : 0;
-	for (unsigned i = 0; left && i < 64 && result == 1; i++) {
-		uint64_t bit = UINT64_C(1) << (first + i) % 64;
-		if (!(left & bit))
-			continue;
-		left &= ~bit;
-		struct oi_heap *heap = &oi_thread_of_key((uint16_t)(word * 64 + (first + i) % 64))->heap;
-		result = select_heap(tr, heap, generation, cap);
-		if (!heap->young)
-			oi_store_relaxed(bits, *bits & ~bit); /* stopped */
-	}
-	return result;
+	struct oi_page **first = heap->resume ? heap->resume : &heap->young;
+	heap->resume = NULL;
+	int result = select_pages(tr, heap, first, NULL, generation, cap);
+	return result == 1 && first != &heap->young ? select_pages(tr, heap, &heap->young, first, generation, cap) : result;
 }
 
+/* Key 0 is nobody's: the orphans'. */
+static struct oi_heap *heap_of(size_t key)
+{
+	return key ? &oi_thread_of_key((uint16_t)key)->heap : &oi_orphans;
+}
 
+/* The heaps of one word of keys that are in @mask; *at: where it ended early. */
+static int select_keys(struct oi_trial *tr, size_t word, uint64_t mask, int generation, size_t cap, size_t *at)
+{
+	uint64_t *bits = &oi_young_heaps.word[word], left = (*bits | !word) & mask;
+	for (; left; left &= left - 1) {
+		size_t key = word * 64 + (size_t)__builtin_ctzll(left);
+		struct oi_heap *heap = heap_of(key);
+		int result = select_heap(tr, heap, generation, cap);
+		if (!heap->young)
+			oi_store_relaxed(bits, *bits & ~(left & -left)); /* stopped */
+		if (result == 1)
+			continue;
+		*at = key;
+		return result;
+	}
+	return 1;
+}
+
+/* From the heap at which the last one ended: so none is favoured, nor starved, by a cap. */
 static int select_young(struct oi_trial *tr, int generation, size_t cap)
 {
 	static size_t start;
-	start = (start + 1) % OI_KEYSET_WORDS;
-	if (!oi_young_heaps.word[start])
-		start = 0; /* there are not so many threads */
-	int result = select_heap(tr, &oi_orphans, generation, cap);
-	for (size_t i = 0; i < OI_KEYSET_WORDS && result == 1; i++)
-		result = select_keys(tr, (start + i) % OI_KEYSET_WORDS, generation, cap);
+	size_t first = start / 64;
+	uint64_t from = ~UINT64_C(0) << (start % 64);
+	int result = select_keys(tr, first, from, generation, cap, &start);
+	for (size_t i = 1; i < OI_KEYSET_WORDS && result == 1; i++)
+		result = select_keys(tr, (first + i) % OI_KEYSET_WORDS, ~UINT64_C(0), generation, cap, &start);
+	if (result == 1)
+		result = select_keys(tr, first, ~from, generation, cap, &start);
 	return result;
 }
 
@@ -136,8 +172,7 @@ bool oi_generation_grow_older(uint64_t (*young)[OI_BITMAP], size_t i, bool strai
 	uint64_t bit = UINT64_C(1) << (i % 64), *age0 = &young[0][i / 64], *age1 = &young[1][i / 64];
 	if (*age0 & bit) {
 		*age0 &= ~bit;
-		if (!straight)
-			*age1 |= bit;
+		*age1 = straight ? *age1 & ~bit : *age1 | bit; /* it may be set: of an object that had the block before */
 		return straight;
 	}
 	bool was_young = *age1 & bit;
@@ -176,6 +211,7 @@ static bool detach_heap(struct oi_vector *lists, struct oi_heap *heap)
 	if (heap->young && !oi_vector_push(lists, heap->young))
 		return false;
 	heap->young = NULL;
+	heap->resume = NULL;
 	return true;
 }
 
@@ -203,16 +239,22 @@ static void make_some_old(struct oi_vector *lists, bool members)
 	}
 }
 
+/* Pages are in no heap's list. */
+static bool detached;
+
 void oi_generation_make_all_old(struct oi_vector *lists, bool members)
 {
-	bool detached = false;
+	bool begun = false;
 	do {
 		struct oi_stop stop;
 		oi_pass_stop(&stop);
-		if (!detached)
+		if (!begun)
 			detach_young(lists);
-		detached = true;
+		begun = true;
 		make_some_old(lists, members);
+		detached = lists->n != 0;
+		if (!detached)
+			oi_pace_recount();
 		oi_pass_start(&stop);
 	} while (lists->n);
 	oi_vector_trim(lists, 512);
@@ -227,7 +269,44 @@ void oi_generation_inherit(struct oi_vector *lists)
 			end = &(*end)->young_next;
 		*end = lists->data[lists->n - 1];
 	}
+	if (detached)
+		oi_pace_recount();
+	detached = false;
 	oi_vector_trim(lists, 512);
+}
+
+/* ---- how many there are ---- */
+
+static void count_word(const struct oi_page *p, size_t w, uint64_t bits, uint64_t age0, int64_t n[2])
+{
+	for (; bits; bits &= bits - 1) {
+		size_t bit = (size_t)__builtin_ctzll(bits);
+		if (is_used(oi_block_at(p, w * 64 + bit)))
+			n[age0 >> bit & 1 ? 0 : 1]++;
+	}
+}
+
+static void count_page(const struct oi_page *p, int64_t n[2])
+{
+	uint64_t *age0 = oi_young_bits(p, 0), *age1 = oi_young_bits(p, 1);
+	for (size_t w = 0; w < (p->bump + 63) / 64; w++)
+		count_word(p, w, age0[w] | age1[w], age0[w], n);
+}
+
+static void count_heap(const struct oi_heap *heap, int64_t n[2])
+{
+	for (struct oi_page *p = heap->young; p; p = p->young_next)
+		if (p->state != OI_PAGE_FREE)
+			count_page(p, n);
+}
+
+bool oi_generation_population(int64_t n[2])
+{
+	n[0] = n[1] = 0;
+	for (size_t word = 0; word < OI_KEYSET_WORDS; word++)
+		for (uint64_t bits = oi_young_heaps.word[word] | !word; bits; bits &= bits - 1)
+			count_heap(heap_of(word * 64 + (size_t)__builtin_ctzll(bits)), n);
+	return !detached;
 }
 
 #if OURO_CHECKED

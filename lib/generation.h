@@ -14,8 +14,9 @@ int oi_generation_of(struct oi_header *h);
 void oi_generation_make_old(struct oi_header *h);
 
 /*
- * Adds the young objects, of generation 0 or both, to the set, up to @cap. False: no memory, the set is empty again.
- * *more: some were left for want of room under the cap.
+ * Adds the young objects, of generation 0 or both, to the set, up to @cap, beginning where the last call ended: so each has its
+ * turn, however many are made meanwhile. False: no memory, the set is empty again. *more: some were left for want of room
+ * under the cap.
  */
 bool oi_generation_select(struct oi_trial *tr, int generation, size_t cap, bool *more);
 /* The same for block @i of a page. */
@@ -25,8 +26,18 @@ OI_INLINE void oi_generation_make_old_at(uint64_t (*young)[OI_BITMAP], size_t i)
 	young[0][i / 64] &= others;
 	young[1][i / 64] &= others;
 }
+/* The same by their bits: 0 or 1, of an object that is young. */
+OI_INLINE unsigned oi_generation_age_at(uint64_t (*young)[OI_BITMAP], size_t i)
+{
+	return young[0][i / 64] >> (i % 64) & 1 ? 0 : 1;
+}
 /* A survivor of a young collection; true: it became old, as it does from age 0 already if @straight. */
 bool oi_generation_grow_older(uint64_t (*young)[OI_BITMAP], size_t i, bool straight);
+/*
+ * World stopped. How many objects there are of either age, dying ones included, whose deaths are not counted yet. False: a part
+ * of them is being made old, and in no list.
+ */
+bool oi_generation_population(int64_t n[2]);
 /*
  * All that is young becomes old, in stops of their own. @lists: of pages still to do, empty before and after. @members: and
  * members of the pass that runs (beside.h). Outside the gate.

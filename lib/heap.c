@@ -38,11 +38,17 @@ struct oi_heap oi_orphans; /* pages whose thread left; under the heap lock */
 static struct oi_page *kept; /* under the heap lock */
 struct oi_keyset oi_young_heaps;
 static struct oi_keyset remotes; /* threads in whose pages others have freed */
+static int64_t large_made;
 static int64_t large_bytes; /* of large objects that can be traversed */
 
 int64_t oi_heap_large_bytes(void)
 {
 	return oi_load_relaxed(&large_bytes); /* count */
+}
+
+int64_t oi_heap_large_made(void)
+{
+	return oi_load_relaxed(&large_made); /* count */
 }
 
 void oi_heap_lock(void)
@@ -71,7 +77,7 @@ void oi_heap_shutdown(void)
 {
 	memset(&oi_orphans, 0, sizeof oi_orphans);
 	oi_heap_init(&oi_orphans);
-	large_bytes = 0;
+	large_bytes = large_made = 0;
 }
 
 /* ---- lists ---- */
@@ -413,6 +419,7 @@ static OI_NOINLINE struct oi_page *next_page(struct oi_thread *t, unsigned bin)
 		return NULL;
 	p->current = true;
 	b->current = p;
+	heap->turned = true;
 	add_young(heap, p);
 	return p;
 }
@@ -436,8 +443,10 @@ static struct oi_header *large_alloc(size_t bytes, bool tracked)
 	oi_heap_unlock();
 	if (!p)
 		return NULL;
-	if (tracked)
+	if (tracked) {
 		oi_add_relaxed(&large_bytes, (int64_t)p->block_size);
+		oi_add_relaxed(&large_made, (int64_t)p->block_size);
+	}
 	struct oi_header *h = oi_block_at(p, 0);
 	oi_unpoison(h, p->block_size);
 	if (!p->zeroed)
@@ -534,6 +543,7 @@ static void hand_over_young(struct oi_heap *heap)
 	*end = oi_orphans.young;
 	oi_orphans.young = heap->young;
 	heap->young = NULL;
+	heap->resume = NULL;
 }
 
 void oi_heap_abandon(struct oi_thread *t)

@@ -29,7 +29,9 @@ struct oi_heap {
 	struct oi_bin bin[OI_BINS + 1]; /* the last one never has pages */
 	struct oi_page *all;           /* every page it owns */
 	struct oi_page *young;         /* pages that may hold objects of age 0 or 1 */
+	struct oi_page **resume;       /* where in that list the next young collection begins; NULL: at its head. generation.c */
 	struct cds_lfs_node *pending;  /* taken from remote, to be looked at */
+	bool turned;                   /* a page has been begun: a moment to look at the backlog */
 	bool leaving;                  /* its thread goes and walks the pages: none is given back meanwhile */
 	/* any thread: pages in which others freed blocks */
 	struct __cds_lfs_stack remote __attribute__((aligned(OI_LINE)));
@@ -197,6 +199,8 @@ extern struct oi_heap oi_orphans;
 
 /* What large objects that can be traversed occupy. */
 int64_t oi_heap_large_bytes(void);
+/* What all that were ever made did. */
+int64_t oi_heap_large_made(void);
 
 void oi_heap_lock(void);
 void oi_heap_unlock(void);

@@ -145,12 +145,12 @@ static void freeze_all(void)
 	oi_for_each_page(p)
 		for (uint32_t i = 0; p->tracked && i < p->bump; i++) {
 			struct oi_header *h = oi_block_at(p, i);
+			oi_generation_make_old(h); /* dying ones too: nothing is young afterwards */
 			if (!oi_generation_member(h))
 				continue;
 			if (!oi_event_on(h))
 				continue;
 			oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_FROZEN);
-			oi_generation_make_old(h);
 			n_frozen++;
 		}
 	oi_pace_frozen();

@@ -129,6 +129,19 @@ static bool measure(struct order *o)
 	return true;
 }
 
+/* Inside the gate, which it may leave and enter again. Whatever it is, so much memory is a reason to look at the backlog. */
+static void pace(struct oi_thread *t, const struct order *o)
+{
+	bool page = t->heap.turned || o->bin == OI_BIN_LARGE, look = page;
+	t->heap.turned = false;
+	if (o->d->tracked && o->bin == OI_BIN_LARGE)
+		oi_pace_allocated_large(t);
+	else if (o->d->tracked)
+		look |= oi_pace_count_allocated(t);
+	if (look)
+		oi_pace_allocated_batch(t, page);
+}
+
 /* Inside the gate, which it leaves. NULL: errno says why. */
 static OI_NOINLINE void *make(struct oi_thread *t, const ouro_type *type, size_t n_items)
 {
@@ -143,10 +156,7 @@ static OI_NOINLINE void *make(struct oi_thread *t, const ouro_type *type, size_t
 	if (h) {
 		if (unlikely(oi_load_relaxed(&oi_runtime.shutting_down)) && type->finalize) /* set before a callback of the shutdown runs */
 			be_late(h);
-		if (o.d->tracked && o.bin == OI_BIN_LARGE)
-			oi_pace_allocated_large(t);
-		else if (o.d->tracked)
-			oi_pace_allocated(t);
+		pace(t, &o);
 	}
 	oi_gate_leave(t);
 	return h ? oi_object_of(h) : NULL;
@@ -172,7 +182,7 @@ static OI_NOINLINE void *make_slow(const ouro_type *type, size_t n_items)
 /* The last steps of it, inside the gate, which they leave. */
 static OI_NOINLINE void *paced(struct oi_thread *t, struct oi_header *h)
 {
-	oi_pace_allocated_batch(t);
+	oi_pace_allocated_batch(t, false);
 	oi_gate_leave(t);
 	return oi_object_of(h);
 }

@@ -15,25 +15,31 @@
  * a quarter of what was old then; or when large objects, which are born old, take up a quarter more bytes. Nothing waits on
  * resident memory, which CPython tried and took back.
  *
- * Threads that together allocate faster than the collector collects are delayed: past LAG thresholds, or a share of the old
- * generation, or when too much becomes old while a full collection runs or its garbage is being freed. Each waits, in the middle
- * of an allocation but outside its gate, for the end of the next collection, at most DELAY_NS for each batch of its
- * allocations, which shrinks if that is not enough, or a few times for a large object. So garbage cannot outrun the collector for
- * want of a processor, and nobody waits for something that does not come: a stop that a pinned thread holds up, a collector in
- * the child of a fork that has not started. A thread that holds others up never waits: pinned ones, those in callbacks, the
- * library's own.
+ * Either also when so many pages came into use since the last one that it is worth its while, whatever the objects: few large ones,
+ * small ones that hold what cannot be traversed, thresholds that are never passed. Then what is young becomes old for the full
+ * collection, so that it sees all.
+ *
+ * What is young is counted by what is there (INV-P1): aged[] is the number of objects with the bits of either age, which deaths
+ * by count look at, and stops take over exactly. The count that the threshold is for is CPython's, where any death counts.
+ * Threads that together allocate faster than the collector collects are delayed: backlog.c.
  */
 #include "pace.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "background.h"
+#include "backlog.h"
 #include "collect.h"
 #include "count.h"
 #include "gate.h"
+#include "generation.h"
 #include "heap.h"
 #include "holdup.h"
 #include "os.h"
+#include "park.h"
+#include "set.h"
+#include "threads.h"
 
 #define COST_UNIT UINT64_C(64)
 #define COST_MAX (UINT64_C(100000) * COST_UNIT)
@@ -43,16 +49,13 @@
 #define CAP_MAX 200000
 #define REFERENCES_MIN 4000
 #define REFERENCES_MAX 2000000
-#define LARGE_DELAYS 4 /* in one allocation: it takes as much room as a thousand small ones */
-#define LARGE_FLOOR ((int64_t)32 << 20)
 #define OLD_FLOOR 10000 /* a full collection below so many new old objects is not worth it */
 #define LAG 4           /* thresholds */
 #define LAG_FLOOR 20000 /* objects: tiny thresholds are for tests */
 #define LAG_SHARE 8     /* of the old generation: so much more memory is no matter */
-#define FULL_LAG_SHARE 16 /* the same, for what becomes old during a full collection and is garbage */
-#define FULL_LAG_FLOOR 300000
+#define YOUNG_PAGES ((size_t)(3 << 20) / OI_PAGE) /* so much growth is worth a young collection, whatever the threshold */
+#define FULL_PAGES ((size_t)(8 << 20) / OI_PAGE) /* and that, beside a quarter, a full one */
 #define FULL_ROOM ((size_t)(16 << 20) / OI_PAGE) /* pages */
-#define DELAY_NS 1000000
 #define SURVIVAL_HIGH 192 /* of 256 */
 #define SURVIVAL_SURE 240
 #define UNSEEN 7 /* young collections left out, between two that look whether nearly all still survives */
@@ -78,36 +81,11 @@ size_t oi_pace_references(void)
 	return n < REFERENCES_MIN ? REFERENCES_MIN : n > REFERENCES_MAX ? REFERENCES_MAX : (size_t)n;
 }
 
-/*
- * While a full collection runs, what becomes old may be garbage already; as much of it as was garbage the last time. A share of
- * the old generation is tolerated, and in a small heap what fits in FULL_ROOM: its share would have threads wait most of the
- * time. When a heap has been filled and begins to change, the last time is no guide: hence half of the old generation at most.
- * In shares of what is tolerated: 0 to 2.
- */
-static unsigned full_lag(void)
-{
-	if (!oi_load_relaxed(&oi_pace.full)) /* recheck, here and below */
-		return 0;
-	uint64_t old = oi_load_relaxed(&oi_pace.old_then), room = oi_load_relaxed(&oi_pace.room);
-	uint64_t n = oi_load_relaxed(&oi_pace.old_new) - oi_load_relaxed(&oi_pace.old_begun);
-	uint64_t share = old / FULL_LAG_SHARE > room ? old / FULL_LAG_SHARE : room;
-	uint64_t most = old / 2 > FULL_LAG_FLOOR ? old / 2 : FULL_LAG_FLOOR;
-	uint64_t dead = n * oi_load_relaxed(&oi_pace.yield) / 256;
-	if (dead <= share && n <= most)
-		return 0;
-	return dead <= 2 * share && n <= 2 * most ? 1 : 2;
-}
-
 static void set_effective(void)
 {
 	int g0 = oi_load_relaxed(&oi_pace.threshold_set[0]); /* recheck: whoever comes last sees the last of both */
-	int64_t most = full_lag() < 2 ? 64 : 16;
-	int64_t threshold = g0 == -1 ? (int64_t)oi_pace_cap() / 2 : g0;
-	int64_t batch = threshold / 16;
-	oi_store_relaxed(&oi_pace.threshold, threshold);
-	oi_store_relaxed(&oi_pace.batch, batch < 1 ? 1 : batch > most ? most : batch);
-	if (!threshold)
-		oi_store_relaxed(&oi_pace.batch, 64);
+	oi_store_relaxed(&oi_pace.threshold, g0 == -1 ? (int64_t)oi_pace_cap() / 2 : g0);
+	oi_backlog_set_batch();
 }
 
 void oi_pace_set_threshold(const int t[3])
@@ -123,17 +101,18 @@ void oi_pace_init(void)
 	oi_pace_set_threshold(oi_runtime.config.threshold);
 }
 
-/* Young objects beyond which threads are delayed. */
-static int64_t young_limit(void)
+int64_t oi_pace_young_limit(void)
 {
 	int64_t limit = (int64_t)oi_load_relaxed(&oi_pace.old_then) / LAG_SHARE, least = LAG * oi_load_relaxed(&oi_pace.threshold);
 	limit = limit < least ? least : limit; /* recheck */
 	return limit < LAG_FLOOR ? LAG_FLOOR : limit;
 }
 
-static bool young_lags(void)
+/* Of that age, about. */
+static uint64_t aged(unsigned age)
 {
-	return oi_load_relaxed(&oi_pace.threshold) && oi_load_relaxed(&oi_pace.young) > young_limit(); /* recheck */
+	int64_t n = oi_load_relaxed(&oi_pace.aged[age]); /* count */
+	return n > 0 ? (uint64_t)n : 0;
 }
 
 bool oi_pace_burst(void)
@@ -141,7 +120,7 @@ bool oi_pace_burst(void)
 	uint32_t survival = oi_load_relaxed(&oi_pace.survival); /* recheck */
 	if (oi_load_relaxed(&oi_pace.unseen) >= UNSEEN)
 		return false;
-	if (oi_load_relaxed(&oi_pace.young) > young_limit() / 2 && survival >= SURVIVAL_HIGH)
+	if ((int64_t)aged(0) > oi_pace_young_limit() / 2 && survival >= SURVIVAL_HIGH)
 		return true;
 	return oi_load_relaxed(&oi_pace.threshold_set[0]) == -1 && survival >= SURVIVAL_SURE;
 }
@@ -158,95 +137,147 @@ static void count_young(int generation)
 
 void oi_pace_burst_done(int generation)
 {
-	int64_t young = oi_load_relaxed(&oi_pace.young); /* count */
-	bool behind = young > young_limit() / 2;
-	oi_add_relaxed(&oi_pace.old_new, (young > 0 ? (uint64_t)young : 0) + oi_pace.middle);
-	oi_pace.middle = 0;
+	bool behind = oi_load_relaxed(&oi_pace.young) > oi_pace_young_limit() / 2; /* count */
 	oi_own_add(&oi_pace.unseen, 1);
-	oi_add_relaxed(&oi_pace.young, -young);
+	oi_store_relaxed(&oi_pace.young, INT64_C(0));
+	oi_store_relaxed(&oi_pace.more, false);
 	if (behind) { /* it stands for all the young collections there would have been */
 		oi_store_relaxed(&oi_pace.count[1], oi_load_relaxed(&oi_pace.threshold_set[1]));
 		oi_store_relaxed(&oi_pace.count[2], oi_load_relaxed(&oi_pace.threshold_set[2]));
 	} else {
 		count_young(generation);
 	}
+	oi_store_relaxed(&oi_pace.pages_young, oi_pages_held());
 	set_effective();
 }
 
-/* By how much large objects, which are born old, outgrew what is tolerated: 0 a full collection is not due, 2: it lags. */
-static unsigned large_lag(void)
+void oi_pace_promoted(void)
 {
-	int64_t then = oi_load_relaxed(&oi_pace.large_then), n = oi_heap_large_bytes() - then; /* recheck */
-	int64_t share = then / 4 < LARGE_FLOOR ? LARGE_FLOOR : then / 4;
-	return n <= share ? 0 : n <= 2 * share ? 1 : 2;
+	oi_store_relaxed(&oi_pace.young, INT64_C(0));
+	oi_store_relaxed(&oi_pace.more, false);
+	oi_store_relaxed(&oi_pace.pages_young, oi_pages_held());
 }
 
-static bool lags(void)
+void oi_pace_recount(void)
 {
-	return (young_lags() || full_lag() || large_lag() == 2) && oi_load_relaxed(&oi_pace.enabled);
+	int64_t n[2], before = oi_pace.aged[0] + oi_pace.aged[1], unflushed[2]; /* stopped */
+	oi_generation_population(n);
+	oi_pace_unflushed(unflushed);
+	for (int age = 0; age < 2; age++)
+		oi_store_relaxed(&oi_pace.aged[age], n[age] - unflushed[age]);
+	before -= n[0] + n[1] - unflushed[0] - unflushed[1];
+	oi_add_relaxed(&oi_pace.old_new, before > 0 ? (uint64_t)before : 0);
 }
 
-/* Outside the gate. */
-static void await_collection(struct oi_thread *t)
+#if OURO_CHECKED
+const char *oi_pace_check(void)
 {
-	uint64_t began = oi_now_ns(), now = began;
-	do {
-		uint32_t turn = oi_load_acquire(&oi_pace.turn); /* before the look [P1] */
-		if (!lags())
-			break;
-		oi_futex_wait(&oi_pace.turn, turn, DELAY_NS);
-		now = oi_now_ns();
-	} while (now - began < DELAY_NS);
-	oi_own_add(&t->n_delays, 1);
-	oi_own_add(&t->delay_ns, now - began);
-	if (now - began > oi_load_relaxed(&t->delay_max_ns)) /* count */
-		oi_store_relaxed(&t->delay_max_ns, now - began);
-	oi_holdup(t, OURO_HOLDUP_PACE, now - began);
+	static char text[128];
+	int64_t n[2], unflushed[2];
+	if (!oi_generation_population(n))
+		return NULL;
+	oi_pace_unflushed(unflushed);
+	for (int age = 0; age < 2; age++) {
+		int64_t counted = oi_load_relaxed(&oi_pace.aged[age]) + unflushed[age]; /* stopped */
+		snprintf(text, sizeof text, "INV-P1: %lld objects of age %d are counted, and there are %lld", (long long)counted, age,
+			 (long long)n[age]);
+		if (counted != n[age])
+			return text;
+	}
+	return NULL;
 }
+#endif
 
 void oi_pace_turn(void)
 {
 	oi_add_acq_rel(&oi_pace.turn, 1u); /* [P1]: after young was taken down */
-	oi_futex_wake(&oi_pace.turn);
+	if (!oi_backlog_lags()) /* else they would look, and go on waiting */
+		oi_futex_wake(&oi_pace.turn);
+}
+
+/* What grew since @then, which follows what shrinks. */
+static size_t growth(size_t *then)
+{
+	size_t pages = oi_pages_held(), least = oi_load_relaxed(then); /* recheck, here and below */
+	if (pages < least)
+		oi_store_relaxed(then, pages);
+	return pages > least ? pages - least : 0;
+}
+
+size_t oi_pace_growth(void)
+{
+	return growth(&oi_pace.pages_then);
+}
+
+/* Memory is what counts of objects that are large, or hold what the collector does not look at. */
+static bool young_pages_due(void)
+{
+	size_t share = oi_load_relaxed(&oi_pace.pages_then) / 16; /* recheck */
+	return growth(&oi_pace.pages_young) > (share > YOUNG_PAGES ? share : YOUNG_PAGES) && aged(0) + aged(1);
+}
+
+bool oi_pace_pages_due(void)
+{
+	return oi_pace_growth() > oi_load_relaxed(&oi_pace.pages_then) / 4 + FULL_PAGES; /* recheck */
+}
+
+static bool anything_due(int64_t young)
+{
+	int64_t threshold = oi_load_relaxed(&oi_pace.threshold); /* recheck */
+	if (!threshold || !oi_load_relaxed(&oi_pace.enabled))
+		return false;
+	return young > threshold || oi_load_relaxed(&oi_pace.more) || young_pages_due() || oi_pace_pages_due();
 }
 
 void oi_pace_flush(struct oi_thread *t)
 {
-	int64_t n = oi_add_relaxed(&oi_pace.young, t->tracked_delta) + t->tracked_delta; /* count */
+	int64_t delta = t->tracked_delta, middle = t->died[0], old = t->died[1];
+	int64_t n = oi_add_relaxed(&oi_pace.young, delta) + delta; /* count */
+	oi_add_relaxed(&oi_pace.aged[0], delta + middle + old);
+	if (middle)
+		oi_add_relaxed(&oi_pace.aged[1], -middle);
+	if (old)
+		oi_add_relaxed(&oi_pace.old_died, old);
 	oi_store_relaxed(&t->tracked_delta, 0);
-	int64_t threshold = oi_load_relaxed(&oi_pace.threshold); /* recheck */
-	if ((threshold && n > threshold && oi_load_relaxed(&oi_pace.enabled)) || oi_perturb_collect())
+	oi_store_relaxed(&t->died[0], 0);
+	oi_store_relaxed(&t->died[1], 0);
+	if (anything_due(n) || oi_perturb_collect())
 		oi_background_collect();
+}
+
+void oi_pace_unflushed(int64_t n[2])
+{
+	struct oi_thread *t;
+	n[0] = n[1] = 0;
+	oi_for_each_active(t) { /* the others' are added: oi_park, oi_thread_detach */
+		n[0] += t->tracked_delta + t->died[0] + t->died[1];
+		n[1] -= t->died[0];
+	}
 }
 
 void oi_pace_allocated_large(struct oi_thread *t)
 {
-	oi_store_relaxed(&t->tracked_delta, t->tracked_delta + 1); /* owner */
-	if (large_lag() && oi_load_relaxed(&oi_pace.threshold) && oi_load_relaxed(&oi_pace.enabled)) { /* recheck */
+	oi_store_relaxed(&t->tracked_delta, t->tracked_delta + 1); /* owner, here and below */
+	oi_store_relaxed(&t->died[1], t->died[1] - 1); /* it is born old */
+	if (oi_backlog_large_due() && oi_load_relaxed(&oi_pace.threshold) && oi_load_relaxed(&oi_pace.enabled)) /* recheck */
 		oi_background_collect();
-		for (int i = 0; i < LARGE_DELAYS && large_lag() == 2; i++)
-			oi_pace_allocated_batch(t);
-	}
 }
 
-void oi_pace_allocated_batch(struct oi_thread *t)
+void oi_pace_allocated_batch(struct oi_thread *t, bool page)
 {
 	oi_pace_flush(t);
-	if (likely(!lags()) || t->pin_depth || t->dying || t->in_callback || t->internal)
-		return;
-	oi_gate_leave(t);
-	await_collection(t);
-	oi_gate_enter(t);
+	if (unlikely(oi_backlog_lags()))
+		oi_backlog_delay(t, page);
 }
 
 int oi_pace_due(int max)
 {
-	int64_t threshold = oi_load_relaxed(&oi_pace.threshold), young = oi_load_relaxed(&oi_pace.young); /* recheck */
-	if (!oi_load_relaxed(&oi_pace.enabled) || !threshold || oi_collect_held_off())
+	if (!oi_load_relaxed(&oi_pace.enabled) || !oi_load_relaxed(&oi_pace.threshold) || /* recheck */
+	    oi_collect_held_off())
 		return -1;
-	if (max == 2 && large_lag())
+	if (max == 2 && (oi_backlog_large_due() || oi_pace_pages_due()))
 		return 2;
-	if (young <= threshold)
+	if (!oi_pace_young_due() && !young_pages_due())
 		return -1;
 	if (oi_load_relaxed(&oi_pace.count[1]) < oi_load_relaxed(&oi_pace.threshold_set[1]))
 		return 0;
@@ -260,12 +291,13 @@ int oi_pace_due(int max)
 static void reset_young(size_t n, bool more)
 {
 	int64_t young = oi_load_relaxed(&oi_pace.young) - (int64_t)n, threshold = oi_load_relaxed(&oi_pace.threshold); /* count */
+	oi_store_relaxed(&oi_pace.more, more);
 	oi_store_relaxed(&oi_pace.young, !more ? 0 : young > threshold ? young : threshold + 1);
 }
 
 bool oi_pace_middle_full(void)
 {
-	return oi_pace.middle > oi_pace_cap();
+	return aged(1) > oi_pace_cap();
 }
 
 /* A moving average, of the last eight about. */
@@ -288,12 +320,10 @@ static void learn(const struct oi_pace_young *y)
 void oi_pace_young_done(const struct oi_pace_young *y)
 {
 	oi_assert_locked(OI_LOCK_COLLECT);
-	if (y->generation == 1)
-		oi_pace.middle = y->more && oi_pace.middle > y->n ? oi_pace.middle - y->n : 0;
-	oi_pace.middle += y->survivors - y->promoted;
 	if (y->n >= 100 || y->references >= 1000)
 		learn(y);
 	oi_add_relaxed(&oi_pace.old_new, y->promoted);
+	oi_store_relaxed(&oi_pace.pages_young, oi_pages_held());
 	set_effective();
 	reset_young(y->n, y->more);
 	count_young(y->generation);
@@ -310,10 +340,33 @@ static void set_room(void)
 	oi_store_relaxed(&oi_pace.room, room > LAG_FLOOR ? room : LAG_FLOOR);
 }
 
+/* What was made so far: small objects that can be traversed, and bytes of any. */
+static void note_made(void)
+{
+	struct oi_thread_totals n;
+	oi_threads_totals(&n);
+	oi_pace.tracked_begun = n.n_tracked;
+	oi_pace.bytes_begun = n.bytes_allocated;
+	oi_pace.large_begun = oi_heap_large_made();
+}
+
+/*
+ * Pages that objects made since the full collection began take up, with what hangs on them, if they are like all that were
+ * made since: it has not looked at those, and they are no measure of what may be.
+ */
+static size_t pages_since_full(void)
+{
+	struct oi_thread_totals n;
+	oi_threads_totals(&n);
+	uint64_t made = n.n_tracked - oi_pace.tracked_begun, bytes = n.bytes_allocated - oi_pace.bytes_begun;
+	uint64_t there = aged(0) + aged(1) + oi_load_relaxed(&oi_pace.old_new); /* recheck */
+	return made ? (size_t)(bytes / made * (there < made ? there : made) / OI_PAGE) : 0;
+}
+
 void oi_pace_full_begins(bool all)
 {
+	note_made();
 	if (all) {
-		oi_pace.middle = 0;
 		reset_young(0, false);
 		oi_store_relaxed(&oi_pace.count[1], 0);
 	}
@@ -327,11 +380,12 @@ void oi_pace_frozen(void)
 {
 	struct oi_thread *t;
 	oi_for_each_thread(t)
-		oi_store_relaxed(&t->tracked_delta, 0);
+		oi_pace_flush(t);
 	oi_store_relaxed(&oi_pace.young, 0);
 	oi_store_relaxed(&oi_pace.count[1], 0);
 	oi_store_relaxed(&oi_pace.count[2], 0);
-	oi_pace.middle = 0;
+	oi_store_relaxed(&oi_pace.aged[0], 0);
+	oi_store_relaxed(&oi_pace.aged[1], 0);
 }
 
 /* What became old while it ran it has not looked at. */
@@ -348,7 +402,10 @@ void oi_pace_full_done(size_t old, size_t dead)
 void oi_pace_full_freed(void)
 {
 	oi_store_relaxed(&oi_pace.full, false);
-	oi_store_relaxed(&oi_pace.large_then, oi_heap_large_bytes());
+	int64_t large = oi_heap_large_bytes() - (oi_heap_large_made() - oi_pace.large_begun) - (int64_t)oi_set_waiting().bytes;
+	oi_store_relaxed(&oi_pace.large_then, large > 0 ? large : 0);
+	size_t pages = oi_pages_held(), since = pages_since_full() + oi_set_waiting().bytes / OI_PAGE;
+	oi_store_relaxed(&oi_pace.pages_then, pages > since ? pages - since : 0);
 	set_effective();
 }
 

@@ -12,14 +12,20 @@ struct oi_pace {
 	bool enabled;
 	/* ---- added to by every thread, a batch at a time ---- */
 	int64_t young __attribute__((aligned(OI_LINE))); /* allocations minus deaths of tracked objects since the last collection */
+	int64_t aged[2];        /* objects of age 0, of age 1: what has bits, and is alive or not dismantled yet; less the threads' batches */
 	/* ---- by collections ---- */
 	int threshold_set[3];   /* as ouro_gc_set_threshold */
 	int count[3];           /* [1]: collections of 0 since the last of 1; [2]: of 1 since the last of 2 */
-	uint64_t middle;        /* objects of age 1, about */
+	int64_t old_died;           /* old objects that died by count, less large ones that were made, since the last full collection */
 	uint64_t old_then, old_new; /* objects old after the last full collection; that became old since it began */
 	int64_t large_then;         /* bytes of large objects after the last full collection */
+	size_t pages_then;          /* pages in use after it, or the fewest since */
+	size_t pages_young;         /* the same of the last young collection */
+	uint64_t tracked_begun, bytes_begun; /* made when it began */
+	int64_t large_begun;
 	uint64_t old_begun;         /* old_new when the full collection that runs began */
 	uint64_t room;              /* what may become old and be garbage meanwhile, in a heap of any size */
+	bool more;                  /* the last young collection left objects for the next */
 	bool full;                  /* one runs, or its garbage is being freed */
 	uint32_t cost;          /* of an object in a young stop, in 1/64 ns; moving average */
 	uint32_t width;         /* references that it has, in 1/64; moving average */
@@ -32,8 +38,22 @@ extern struct oi_pace oi_pace OI_HIDDEN;
 
 void oi_pace_init(void);
 OI_COLD void oi_pace_flush(struct oi_thread *t);
-/* The same for allocations: inside the gate, which it leaves for a while if the collector lags behind. */
-OI_COLD void oi_pace_allocated_batch(struct oi_thread *t);
+/* The same for allocations: inside the gate, which it leaves for a while if the collector lags behind (backlog.h). */
+OI_COLD void oi_pace_allocated_batch(struct oi_thread *t, bool page);
+/* World stopped: what the threads have not added yet to the numbers of either age. */
+void oi_pace_unflushed(int64_t n[2]);
+/* Is so much in use that a collection of all is worth its while? What is young becomes old for it. */
+bool oi_pace_pages_due(void);
+void oi_pace_promoted(void);
+/* Pages in use beyond those there were after the last full collection. */
+size_t oi_pace_growth(void);
+/* Is a young collection due for the number of objects? */
+OI_INLINE bool oi_pace_young_due(void)
+{
+	return oi_load_relaxed(&oi_pace.more) || oi_load_relaxed(&oi_pace.young) > oi_load_relaxed(&oi_pace.threshold); /* recheck */
+}
+/* Objects beyond which young ones are a backlog. */
+int64_t oi_pace_young_limit(void);
 
 /* The same for a large object. */
 OI_COLD void oi_pace_allocated_large(struct oi_thread *t);
@@ -44,13 +64,6 @@ OI_INLINE bool oi_pace_count_allocated(struct oi_thread *t)
 	int64_t n = t->tracked_delta + 1;
 	oi_store_relaxed(&t->tracked_delta, n); /* owner; a stop takes it in */
 	return unlikely(n >= oi_load_relaxed(&oi_pace.batch)) || oi_perturb_collect();
-}
-
-/* Inside the gate, which it may leave and enter again; last in an allocation. */
-OI_INLINE void oi_pace_allocated(struct oi_thread *t)
-{
-	if (oi_pace_count_allocated(t))
-		oi_pace_allocated_batch(t);
 }
 
 /* An object less. True: oi_pace_flush is due. */
@@ -74,6 +87,17 @@ size_t oi_pace_cap(void);
 size_t oi_pace_references(void);
 /* More objects of age 1 than a stop may examine: survivors become old at once, for their turn would never come. */
 bool oi_pace_middle_full(void);
+/* World stopped, under the collection lock: @n objects of @age are of that age no more; may be negative. */
+OI_INLINE void oi_pace_grown(unsigned age, int64_t n)
+{
+	oi_add_relaxed(&oi_pace.aged[age], -n);
+}
+/* World stopped: counts anew what is young. */
+void oi_pace_recount(void);
+#if OURO_CHECKED
+/* World stopped: compares what is counted with what there is. NULL: they agree. */
+const char *oi_pace_check(void);
+#endif
 /* What a young collection did. */
 struct oi_pace_young {
 	int generation;

@@ -31,11 +31,14 @@
  */
 #include "park.h"
 
+#include "pace.h"
+
 #include "background.h"
 #include "gate.h"
 #include "limbo.h"
 #include "lock.h"
 #include "merge.h"
+#include "pace.h"
 #include "pile.h"
 
 #define PARK_AT_A_TIME 256 /* about 30 us, for which they are kept out */
@@ -98,6 +101,7 @@ void oi_park_take_arrivals(void)
 
 void oi_park(struct oi_thread *t, uint32_t flag)
 {
+	oi_pace_flush(t);
 	deactivate(t);
 	cds_list_add_tail(&t->active, &untidy);
 	t->parked = true;

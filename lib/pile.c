@@ -40,6 +40,16 @@ static struct fifo {
 } reapers[2]; /* [1]: what is old, Note [TICKET] */
 static uint64_t made_old; /* when all was; what came since is no older */
 
+static size_t n_frames; /* in both; written under the lock */
+
+static void note_frames(void)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < 2; i++)
+		n += (reapers[i].frames.n - reapers[i].first) / 2;
+	oi_store_relaxed(&n_frames, n); /* recheck */
+}
+
 static bool has_no_frames(const struct fifo *f)
 {
 	return f->first == f->frames.n;
@@ -56,6 +66,7 @@ static void put(struct fifo *f, struct oi_header *h, size_t cursor)
 		oi_watch_chain((struct oi_watch *)h, &f->watches);
 	else if (unlikely(!oi_pile_push(&f->frames, h, cursor)))
 		oi_stray_death(h, cursor);
+	note_frames();
 }
 
 /* The place of what has been taken is used again, when that is more than half. */
@@ -83,6 +94,7 @@ static size_t take(struct fifo *f, struct oi_vector *stack, size_t n)
 		if (!oi_pile_push(stack, f->frames.data[f->first], (size_t)f->frames.data[f->first + 1]))
 			break;
 	close_up(f);
+	note_frames();
 	return taken;
 }
 
@@ -272,6 +284,7 @@ void oi_pile_make_old(void)
 	for (; !has_no_frames(&reapers[0]); reapers[0].first += 2)
 		put(&reapers[1], reapers[0].frames.data[reapers[0].first], (size_t)reapers[0].frames.data[reapers[0].first + 1]);
 	close_up(&reapers[0]);
+	note_frames();
 	oi_unlock(OI_LOCK_PILE);
 }
 
@@ -305,6 +318,11 @@ bool oi_pile_any_old(void)
 	any |= !is_empty(&reapers[1]);
 	oi_unlock(OI_LOCK_PILE);
 	return any;
+}
+
+size_t oi_pile_waiting(void)
+{
+	return oi_load_relaxed(&n_frames); /* recheck */
 }
 
 /* Inside the gate, under the lock, serving. */

@@ -70,6 +70,8 @@ bool oi_pile_any_handed_over(void);
 void oi_pile_make_old(void);
 bool oi_pile_any_old(void);
 bool oi_pile_any(void);
+/* How many wait for the reaper. */
+size_t oi_pile_waiting(void);
 
 /* A thread that vanished in a fork: what it had not dismantled yet goes to the reaper. */
 void oi_pile_inherit(struct oi_thread *t);

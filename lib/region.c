@@ -21,6 +21,7 @@ struct oi_region *oi_regions;
 
 uintptr_t oi_address_end = (uintptr_t)1 << OI_ADDRESS_BITS;
 static uint64_t ours[OI_REGIONS_MAX / 64]; /* one bit for each 32 MiB: which are ours */
+static size_t n_huge_pages; /* what the regions with one object have */
 static size_t n_used_pages, n_cached_pages; /* cached: free, but still holding memory */
 static size_t n_staying; /* of these, what the system does not take back: mlock, a filter */
 static struct {
@@ -163,6 +164,11 @@ size_t oi_pages_used(void)
 	return oi_load_relaxed(&n_used_pages); /* count */
 }
 
+size_t oi_pages_held(void)
+{
+	return oi_pages_used() + oi_load_relaxed(&n_huge_pages); /* count */
+}
+
 void oi_pages_ask_again(void)
 {
 	for (struct oi_region *r = oi_regions; r && n_staying; r = r->next)
@@ -265,6 +271,7 @@ static void free_huge(struct oi_page *p)
 		link = &(*link)->next;
 	oi_store_release(link, r->next);
 	mark_ours(r, false);
+	oi_store_relaxed(&n_huge_pages, n_huge_pages - r->bytes / OI_PAGE);
 	oi_os_unreserve_later(r, r->bytes, r->bytes);
 }
 
@@ -302,6 +309,7 @@ struct oi_page *oi_huge_alloc(size_t bytes)
 	if (!r)
 		return NULL;
 	oi_os_charge((int64_t)total);
+	oi_store_relaxed(&n_huge_pages, n_huge_pages + total / OI_PAGE);
 	struct oi_page *p = &r->page[OI_FIRST_PAGE];
 	p->n_pages = (uint32_t)(OI_PAGES - OI_FIRST_PAGE); /* nothing else begins in this region */
 	p->zeroed = true;
@@ -325,6 +333,7 @@ void oi_regions_unmap(void)
 		oi_os_unreserve(r, r->bytes);
 	}
 	oi_store_relaxed(&n_used_pages, (size_t)0);
+	oi_store_relaxed(&n_huge_pages, (size_t)0);
 	n_cached_pages = n_staying = 0;
 	memset(&window, 0, sizeof window);
 }

@@ -402,6 +402,8 @@ static bool run_phases(struct oi_thread *t, struct oi_set *s, size_t *budget)
 	return destroy_all(t, s);
 }
 
+static struct oi_set_waiting waiting; /* in queued sets, and those taken out that somebody is at */
+
 bool oi_set_work(struct oi_thread *t, struct oi_set *s, size_t *budget, size_t *n_dead)
 {
 	oi_assert_outside(t);
@@ -410,6 +412,8 @@ bool oi_set_work(struct oi_thread *t, struct oi_set *s, size_t *budget, size_t *
 	if (over) {
 		*n_dead = s->n_dead;
 		oi_collect_count(s->generation, s->n_dead);
+		oi_add_relaxed(&waiting.n, -(uint64_t)s->n_waiting); /* recheck, both */
+		oi_add_relaxed(&waiting.bytes, -(uint64_t)s->bytes);
 		oi_set_put_away(t, s);
 	}
 	oi_death_end(t);
@@ -421,9 +425,29 @@ bool oi_set_work(struct oi_thread *t, struct oi_set *s, size_t *budget, size_t *
 static CDS_LIST_HEAD(queue);
 static uint32_t n_queued;
 
+/* When it is queued first: from then on until it is over. */
+static void count_waiting(struct oi_set *s)
+{
+	if (s->n_waiting)
+		return;
+	s->n_waiting = s->objects.n;
+	for (size_t i = 0; i < s->objects.n; i++) {
+		oi_vector_prefetch(&s->objects, i);
+		s->bytes += oi_page_of(s->objects.data[i])->block_size;
+	}
+	oi_add_relaxed(&waiting.n, s->n_waiting); /* recheck, both */
+	oi_add_relaxed(&waiting.bytes, s->bytes);
+}
+
+struct oi_set_waiting oi_set_waiting(void)
+{
+	return (struct oi_set_waiting){ oi_load_relaxed(&waiting.n), oi_load_relaxed(&waiting.bytes) }; /* recheck */
+}
+
 /* From the hand of @t. Under the lock it changes hands: a fork sees it in one place. */
 static void queue_from(struct oi_thread *t, struct oi_set *s, struct cds_list_head *before)
 {
+	count_waiting(s);
 	oi_lock(OI_LOCK_SETS);
 	s->stamp = t->stamp;
 	cds_list_add_tail(&s->link, before ? before : queue.next);

@@ -27,6 +27,7 @@ struct oi_set {
 	size_t quantum;           /* so many objects are cleared or destroyed at a time; 0: all */
 	size_t n_examined;        /* by the collection that found it, and how long that took */
 	uint64_t found_ns;
+	size_t n_waiting, bytes;  /* what it counts for while it is queued, or worked on after that: members, and what they occupy */
 	size_t n_dead;            /* the result: unreachable and not resurrected */
 };
 
@@ -67,6 +68,11 @@ void oi_set_queue(struct oi_thread *t, struct oi_set *s);
 /* Runs the oldest whose stamp is below @before; false: none. The budget as above. */
 bool oi_set_serve(struct oi_thread *t, size_t *budget, uint64_t before);
 bool oi_set_any_before(uint64_t before);
+/* In all queued sets, and in those that somebody has taken from the queue. */
+struct oi_set_waiting {
+	uint64_t n, bytes;
+};
+struct oi_set_waiting oi_set_waiting(void);
 bool oi_set_any_queued(void);
 /* The innermost set in the hand is queued again, where it is: a callback did not return. */
 void oi_set_put_back(struct oi_thread *t);

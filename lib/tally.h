@@ -19,6 +19,15 @@ OI_INLINE void oi_tally_add(struct oi_tally *t, const struct oi_page *p)
 		oi_own_add(&t->large_bytes, p->block_size);
 }
 
+/* Of small objects that can be traversed. */
+OI_INLINE uint64_t oi_tally_tracked(const struct oi_tally *t)
+{
+	uint64_t n = 0;
+	for (unsigned bin = OI_CLASSES; bin < OI_BINS; bin++)
+		n += oi_load_relaxed(&t->n[bin]); /* count */
+	return n;
+}
+
 /* Adds what @t has to the totals. */
 OI_INLINE void oi_tally_sum(const struct oi_tally *t, uint64_t *n, uint64_t *bytes)
 {

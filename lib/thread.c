@@ -151,7 +151,7 @@ static void reset(struct oi_thread *t)
 	oi_store_relaxed(&t->deaths.armed, false);
 	oi_store_relaxed(&t->in_last_call, 0);
 	t->thorough = false;
-	t->tracked_delta = 0;
+	t->tracked_delta = t->died[0] = t->died[1] = 0;
 	oi_store_relaxed(&t->waiting, false);
 	t->late = exiting;
 	memset(t->types, 0, sizeof t->types);
@@ -378,6 +378,7 @@ void oi_thread_detach(struct oi_thread *t)
 static void sum(struct oi_thread_totals *to, const struct oi_thread *t)
 {
 	oi_tally_sum(&t->allocated, &to->n_allocated, &to->bytes_allocated);
+	to->n_tracked += oi_tally_tracked(&t->allocated);
 	oi_tally_sum(&t->freed, &to->n_freed, &to->bytes_freed);
 	to->n_delays += oi_load_relaxed(&t->n_delays); /* count */
 	to->delay_ns += oi_load_relaxed(&t->delay_ns);
@@ -445,6 +446,7 @@ void oi_threads_shut_down(void)
 		oi_vector_free(&t->merges.old);
 		oi_store_relaxed(&t->merges.n_old, 0u); /* nobody looks */
 		t->n_weak_cache = 0;
+		t->tracked_delta = t->died[0] = t->died[1] = 0;
 		memset(&t->heap, 0, sizeof t->heap);
 		oi_heap_init(&t->heap);
 		forget_counts(t);

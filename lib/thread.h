@@ -75,6 +75,7 @@ struct oi_thread {
 
 	/* ---- owner only ---- */
 	int64_t tracked_delta; /* allocations minus deaths of tracked objects not yet in the pace counter */
+	int64_t died[2]; /* among these deaths, those of objects of age 1, and of old ones, less the large that were made: they are born old */
 	uint32_t in_finalizer;
 	uint32_t dying;        /* inside the outermost death loop; read by flush */
 	uint32_t serving;      /* what it does was another thread's or a collection's: raised before that leaves its queue */

@@ -5,7 +5,7 @@
 #include "thread.h"
 
 struct oi_thread_totals {
-	uint64_t n_allocated, n_freed, bytes_allocated, bytes_freed;
+	uint64_t n_allocated, n_tracked, n_freed, bytes_allocated, bytes_freed;
 	uint64_t n_delays, delay_ns, delay_max_ns;
 };
 

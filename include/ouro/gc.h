@@ -46,6 +46,9 @@ OURO_API bool ouro_gc_is_enabled(void);
  * @g2: generation 2, after that many of 1, and only when what became old since the last full collection exceeds 25 % of
  *      what was old then
  *
+ * Each also when memory in use grew: 3 MiB, or a sixteenth, since the last young collection; 8 MiB and a quarter since the last
+ * full one. A threshold g0 of 0 or ouro_gc_disable keeps all of it away.
+ *
  * Return:  0; EINVAL (g0 < -1, g1 or g2 < 0).
  */
 OURO_API int ouro_gc_set_threshold(int g0, int g1, int g2);

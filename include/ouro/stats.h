@@ -16,7 +16,10 @@ typedef struct ouro_stats {
 	uint64_t collections[3], collected[3], collection_ns[3];
 	uint64_t pauses, pause_sum_ns, pause_p50_ns, pause_p99_ns, pause_p999_ns, pause_max_ns;
 	uint64_t stop_max_ns; /* longest wait from asking for a stop to having it */
-	/* Allocations held up because the collector lagged behind; at most a millisecond each. Not among the pauses. */
+	/*
+	 * Allocations held up because the collector, or the reaper, lagged behind: waits of at most a millisecond each, and what the
+	 * system takes to give the thread a processor again; up to 16 in a row when the backlog is large. Not among the pauses.
+	 */
 	uint64_t delays, delay_sum_ns, delay_max_ns;
 	/* Calls held up for longer than pause_budget_ns, by ouro_holdup: how often, for how long altogether, and the longest. */
 	uint64_t holdups[OURO_HOLDUPS_ROOM], holdup_sum_ns[OURO_HOLDUPS_ROOM], holdup_max_ns[OURO_HOLDUPS_ROOM];
