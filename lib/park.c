@@ -31,8 +31,6 @@
  */
 #include "park.h"
 
-#include "pace.h"
-
 #include "background.h"
 #include "gate.h"
 #include "limbo.h"
