@@ -19,12 +19,14 @@ void oi_vector_free(struct oi_vector *v)
 {
 	if (v->data)
 		oi_os_unmap_list(v->data, v->capacity * sizeof *v->data);
-	*v = (struct oi_vector){ 0 };
+	v->data = NULL;
+	v->capacity = 0;
+	oi_store_relaxed(&v->n, (size_t)0); /* recheck: owners of stacks look at it outside their gates (pile.h) */
 }
 
 void oi_vector_trim(struct oi_vector *v, size_t keep)
 {
-	v->n = 0;
+	oi_store_relaxed(&v->n, (size_t)0); /* recheck: as below */
 	if (v->capacity > keep)
 		oi_vector_free(v);
 }

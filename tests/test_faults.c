@@ -267,6 +267,7 @@ static int start_child(void *arg)
 static void faults_start_is_answered(void **state)
 {
 	(void)state;
+	needs_threads_in_the_child(); /* and no thread of the sanitizer's is to be counted */
 	for (int i = 0; i < START_KINDS; i++) {
 		enum oi_fail kind = start_kinds[i];
 

@@ -129,7 +129,8 @@ static void merge_of_many_takes_a_release_a_slice(void **state)
 
 static struct oi_thread *owner;
 static uintptr_t lowest, highest;
-static size_t n_rounds, last_queued, most_seized;
+static size_t n_rounds, last_queued;
+static atomic_size_t most_seized; /* written by whoever seizes */
 
 /* While it carries out what a slice has left, so many more come that it is asked again. */
 static void refill(const char *point)
