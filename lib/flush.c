@@ -152,7 +152,7 @@ static void work_until_over(struct flush *f)
 			nap(f);
 	}
 	oi_log("a flush gives up after %llu objects: callbacks make more of them without end",
-	       (unsigned long long)(oi_ticket.n_objects));
+	       (unsigned long long)oi_load_relaxed(&oi_ticket.n_objects)); /* count */
 }
 
 /* ---- leading ---- */

@@ -345,9 +345,9 @@ static void note_made(void)
 {
 	struct oi_thread_totals n;
 	oi_threads_totals(&n);
-	oi_pace.tracked_begun = n.n_tracked;
-	oi_pace.bytes_begun = n.bytes_allocated;
-	oi_pace.large_begun = oi_heap_large_made();
+	oi_store_relaxed(&oi_pace.tracked_begun, n.n_tracked); /* recheck, here and where they are read: an estimate */
+	oi_store_relaxed(&oi_pace.bytes_begun, n.bytes_allocated);
+	oi_store_relaxed(&oi_pace.large_begun, oi_heap_large_made());
 }
 
 /*
@@ -358,7 +358,8 @@ static size_t pages_since_full(void)
 {
 	struct oi_thread_totals n;
 	oi_threads_totals(&n);
-	uint64_t made = n.n_tracked - oi_pace.tracked_begun, bytes = n.bytes_allocated - oi_pace.bytes_begun;
+	uint64_t made = n.n_tracked - oi_load_relaxed(&oi_pace.tracked_begun); /* recheck, here and below */
+	uint64_t bytes = n.bytes_allocated - oi_load_relaxed(&oi_pace.bytes_begun);
 	uint64_t there = aged(0) + aged(1) + oi_load_relaxed(&oi_pace.old_new); /* recheck */
 	return made ? (size_t)(bytes / made * (there < made ? there : made) / OI_PAGE) : 0;
 }
@@ -402,7 +403,7 @@ void oi_pace_full_done(size_t old, size_t dead)
 void oi_pace_full_freed(void)
 {
 	oi_store_relaxed(&oi_pace.full, false);
-	int64_t large = oi_heap_large_bytes() - (oi_heap_large_made() - oi_pace.large_begun) - (int64_t)oi_set_waiting().bytes;
+	int64_t large = oi_heap_large_bytes() - (oi_heap_large_made() - oi_load_relaxed(&oi_pace.large_begun)) - (int64_t)oi_set_waiting().bytes;
 	oi_store_relaxed(&oi_pace.large_then, large > 0 ? large : 0);
 	size_t pages = oi_pages_held(), since = pages_since_full() + oi_set_waiting().bytes / OI_PAGE;
 	oi_store_relaxed(&oi_pace.pages_then, pages > since ? pages - since : 0);
