@@ -82,7 +82,7 @@ void oi_last_call(struct oi_thread *t, void (*fn)(void *obj), struct oi_header *
 static void end_weak_references(struct oi_thread *t, struct oi_header *h, struct oi_watch **watches)
 {
 	if (oi_flags(h) & OI_FLAG_WEAK)
-		*watches = oi_weak_sever(t, h);
+		oi_weak_sever(t, h, watches);
 	while (*watches)
 		oi_watch_run_one(t, watches);
 }

@@ -190,8 +190,10 @@ static void list_the_due(struct oi_vector *due)
 
 static void finalize_one(struct oi_thread *t, struct oi_header *h)
 {
+	struct oi_watch *watches = NULL;
 	if (oi_flags(h) & OI_FLAG_WEAK)
-		oi_watch_run(t, oi_weak_sever(t, h));
+		oi_weak_sever(t, h, &watches);
+	oi_watch_run(t, watches);
 	if (oi_type_of(h)->finalize && !(oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_FINALIZED) & OI_FLAG_FINALIZED)) {
 		t->in_finalizer++;
 		oi_call(t, oi_type_of(h)->finalize, h);

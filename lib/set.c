@@ -122,7 +122,7 @@ static bool run_watches(struct oi_thread *t, struct oi_set *s, size_t *budget)
 	for (; s->cursor < s->objects.n; s->cursor++) {
 		struct oi_header *h = s->objects.data[s->cursor];
 		if (!s->watches && (oi_flags(h) & OI_FLAG_WEAK))
-			s->watches = oi_weak_sever(t, h);
+			oi_weak_sever(t, h, &s->watches);
 		while (s->watches) {
 			if (!*budget)
 				return false;

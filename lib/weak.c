@@ -186,21 +186,21 @@ struct oi_weak_entry *oi_weak_entry_of(struct oi_thread *t, struct oi_header *h)
 	return entry_at(index);
 }
 
-struct oi_watch *oi_weak_sever(struct oi_thread *t, struct oi_header *h)
+void oi_weak_sever(struct oi_thread *t, struct oi_header *h, struct oi_watch **watches)
 {
 	uint32_t index = index_of(h);
 	if (!index)
-		return NULL;
+		return;
 	oi_gate_enter(t);
 	struct oi_weak_entry *e = entry_at(index);
 	oi_store_release(&e->object, NULL);
 	oi_store_relaxed(index_cell(h), 0); /* owner: nobody else has a reference */
 	oi_and_acq_rel(&h->flags, (uint8_t)~OI_FLAG_WEAK);
-	struct oi_watch *watches = oi_watch_take(e);
+	*watches = oi_watch_take(e); /* before the gate is left: the child of a fork finds them there, or on the entry */
 	oi_add_relaxed(&n_used, -1); /* count */
 	oi_limbo_add_weak(t, index);
 	oi_gate_leave(t);
-	return watches;
+	oi_point("severed");
 }
 
 void oi_weak_expire(struct oi_header *h)
@@ -290,10 +290,10 @@ OI_INLINE struct oi_header *object_of(uint64_t word)
 
 static OI_NOINLINE void *load_slow(ouro_weak *cell);
 
-/* Inside the gate, which it leaves: of an object that is hardly this thread's. */
-static OI_NOINLINE void *load_others(struct oi_thread *t, ouro_weak *cell, struct oi_header *h)
+/* Inside the gate, which it leaves: of a candidate, perhaps, or of one that is immortal. */
+static OI_NOINLINE void *load_special(struct oi_thread *t, ouro_weak *cell, struct oi_header *h)
 {
-	if (likely(!oi_is_shut_out(h)) || t->pin_depth)
+	if (!oi_is_shut_out(h) || t->pin_depth)
 		return oi_try_others(t, h);
 	oi_gate_leave(t);
 	oi_door_wait();
@@ -305,8 +305,11 @@ OI_INLINE void *load(struct oi_thread *t, ouro_weak *cell, bool pinned)
 {
 	uint64_t word = oi_load_acquire(&cell->word); /* [W4] */
 	struct oi_header *h = likely(word != 0) ? object_of(word) : NULL;
-	if (likely(h != NULL) && unlikely(!oi_retain_quickly(t, h)))
-		return load_others(t, cell, h);
+	if (likely(h != NULL) && unlikely(!oi_retain_quickly(t, h))) {
+		if (unlikely(oi_load_relaxed(&h->own) > OI_OWN_KEY_MAX)) /* recheck: only these can be shut out */
+			return load_special(t, cell, h);
+		return oi_try_others(t, h);
+	}
 	oi_gate_leave_either(t, pinned);
 	return h ? oi_object_of(h) : NULL;
 }

@@ -18,10 +18,10 @@ struct oi_weak_entry {
 /* Inside the gate. The object's entry, made if it has none; NULL: no memory. */
 struct oi_weak_entry *oi_weak_entry_of(struct oi_thread *t, struct oi_header *h);
 /*
- * The object dies: its cells expire, its entry retires. Returns the watches, which are the caller's to run. Outside the
- * gate.
+ * The object dies: its cells expire, its entry retires. *@watches, a list that was empty and that a fork's child finds, gets its
+ * watches, which are the caller's to run. Outside the gate.
  */
-struct oi_watch *oi_weak_sever(struct oi_thread *t, struct oi_header *h);
+void oi_weak_sever(struct oi_thread *t, struct oi_header *h, struct oi_watch **watches);
 /* World stopped, or the object is committed: the cells expire; the entry stays for oi_weak_sever. */
 void oi_weak_expire(struct oi_header *h);
 /* A retired entry whose grace period is over. */
