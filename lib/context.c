@@ -1,6 +1,8 @@
 /* context.c - see context.h. */
 #include "context.h"
 
+__thread unsigned oi_inside_program;
+
 #if OURO_CHECKED
 
 #include "log.h"

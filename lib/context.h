@@ -48,4 +48,10 @@ void oi_context_enter(void);
 #define oi_context_enter() ((void)0)
 #endif
 
+/*
+ * This thread is inside a listener, the log function or a visitor, so many times: the library goes on behind it with what it has
+ * begun. So the heap is not shut down there, and the thread not detached.
+ */
+extern __thread unsigned oi_inside_program OI_HIDDEN;
+
 #endif

@@ -105,7 +105,9 @@ ssize_t ouro_gc_garbage(ouro_object_visitor fn, void *arg)
 	void *obj;
 	for (size_t i = 0; (obj = garbage_at(i)); i++) {
 		oi_assert_may_call_program();
+		oi_inside_program++;
 		bool go_on = fn(obj, arg);
+		oi_inside_program--;
 		ouro_release(obj);
 		n++;
 		if (!go_on)

@@ -34,7 +34,9 @@ static void call(uint32_t i, const ouro_gc_event *e)
 	if (fn) {
 		unsigned before = oi_context_listener(e->phase == OURO_PAUSE_START);
 		in_listener = true;
+		oi_inside_program++;
 		fn(e, arg);
+		oi_inside_program--;
 		in_listener = false;
 		oi_context_listener_over(before);
 	}

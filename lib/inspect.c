@@ -42,7 +42,9 @@ static ssize_t visit(struct oi_vector *v, bool ok, ouro_object_visitor fn, void 
 	for (size_t i = 0; i < v->n; i++) {
 		if (go_on) {
 			oi_assert_may_call_program();
+			oi_inside_program++;
 			go_on = fn(v->data[i], arg);
+			oi_inside_program--;
 			n++;
 		}
 		ouro_release(v->data[i]);

@@ -93,6 +93,7 @@ static void end_call(void *unused)
 {
 	(void)unused;
 	in_call = false;
+	oi_inside_program--;
 	oi_lock(OI_LOCK_LOG);
 	calling = false;
 	n_calls++;
@@ -110,6 +111,7 @@ static void call(struct call *c)
 {
 	oi_assert_may_call_program();
 	in_call = true;
+	oi_inside_program++;
 	pthread_cleanup_push(end_call, NULL);
 	if (c->fn)
 		c->fn(c->message, c->arg);

@@ -45,6 +45,7 @@
 #include "vector.h"
 #include "watch.h"
 #include "weak.h"
+#include "context.h"
 
 #define TEXT_(x) #x
 #define TEXT(x) TEXT_(x)
@@ -366,7 +367,7 @@ int ouro_shutdown_sized(ouro_report *out, size_t size)
 	int error = 0;
 	if (oi_load_acquire(&oi_runtime.running)) { /* [L1] */
 		t = oi_current();
-		if (t->pin_depth || t->in_callback || t->dying || oi_collect_locked_by_me())
+		if (t->pin_depth || t->in_callback || t->dying || t->internal || oi_inside_program || oi_collect_locked_by_me())
 			error = EDEADLK;
 		else if (oi_threads_pinned())
 			error = EBUSY;

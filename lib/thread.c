@@ -531,7 +531,7 @@ int ouro_thread_attach(const char *name)
 void ouro_thread_detach(void)
 {
 	struct oi_thread *t = oi_self;
-	if (t && !t->pin_depth && !t->in_callback && !t->dying && !t->internal)
+	if (t && !t->pin_depth && !t->in_callback && !t->dying && !t->internal && !oi_inside_program)
 		oi_thread_detach(t);
 }
 

@@ -72,7 +72,7 @@ static bool all_fenced(void)
 static OI_COLD void change_over(void)
 {
 	struct oi_thread *t;
-	oi_world.membarrier = false;
+	oi_store_relaxed(&oi_world.membarrier, false); /* elsewhere: the registry lock; tests look at any time */
 	oi_for_each_thread(t)
 		oi_or_acq_rel(&t->request, OI_REQUEST_FENCE); /* [G2] */
 	for (uint64_t until = oi_now_ns() + SETTLE_NS; !all_fenced() && oi_now_ns() < until;)

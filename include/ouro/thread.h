@@ -75,7 +75,8 @@ static inline int ouro_init(const ouro_config *cfg)
  * not finalized (as in Lua), so that there is an end to it; a log line says how many such objects there were. No other thread may
  * use the library meanwhile; afterwards it can be initialised again. Not running: 0 and an empty report.
  * ouro_shutdown_sized: the same; @size: sizeof *@out.
- * Return:  0; EBUSY while another thread is pinned; EDEADLK inside a finalizer or when pinned.
+ * Return:  0; EBUSY while another thread is pinned; EDEADLK when pinned, and inside a callback of the program's: a finalizer and its
+ *          like, a listener, the log function, a visitor.
  */
 OURO_API int ouro_shutdown_sized(ouro_report *out, size_t size);
 #ifdef OURO_PLAIN
@@ -97,7 +98,7 @@ OURO_API int ouro_thread_attach(const char *name);
 
 /*
  * ouro_thread_detach - give this thread's buffers back; what it holds stays counted. The next call attaches again.
- * Nothing when pinned, inside a finalizer, or not attached.
+ * Nothing when pinned, inside a callback (as ouro_shutdown), or not attached.
  */
 OURO_API void ouro_thread_detach(void);
 
