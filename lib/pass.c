@@ -34,6 +34,9 @@ void oi_pass_visit_items(struct oi_pass *p, struct oi_header *h, const ouro_type
 		if (end == n || oi_page_of(h)->state != OI_PAGE_LARGE)
 			continue;
 		oi_pass_breathe(p);
+		uint16_t own = (uint16_t)(oi_load_acquire(&h->word) >> 48); /* [A1] */
+		if (own == OI_OWN_FREE || own == OI_OWN_GONE)
+			return; /* dismantled: each reference it had was released, which is an event */
 		if (!oi_pass_look(h, oi_pass_others(p)) && fn != p->any_word)
 			return; /* it died: what it referred to may be gone */
 	}

@@ -274,7 +274,8 @@ static int look_release_batch(const char *value)
 	ouro_release(make_list(&counted_type, 20000));
 	here = false;
 	REQUIRE(n_destroyed_here <= batch);
-	REQUIRE(batch <= 20000 || n_destroyed_here == 20000);
+	/* Under a sanitizer a callback may take a tick, and then what waits behind it is handed on. */
+	REQUIRE(SANITIZED || batch <= 20000 || n_destroyed_here == 20000);
 	REQUIRE(ouro_flush() == 0);
 	REQUIRE(n_destroyed == 20000);
 	return ouro_shutdown(NULL);
