@@ -128,7 +128,7 @@ void oi_pile_pass_on(struct oi_thread *t, struct oi_header *h, size_t cursor)
 /* The stamp of all that is on the thread's stack. */
 static uint64_t oldest(const struct oi_thread *t)
 {
-	uint64_t stamp = t->dying ? t->stamp : OI_STAMP_NEW;
+	uint64_t stamp = oi_load_acquire(&t->dying) ? oi_load_relaxed(&t->stamp) : OI_STAMP_NEW; /* [D1]; recheck */
 	return t->deaths.waiting && t->deaths.stamp < stamp ? t->deaths.stamp : stamp;
 }
 
