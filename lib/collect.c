@@ -49,6 +49,7 @@
 static __thread unsigned locked_by_me; /* times: it nests */
 static uint64_t n_found;        /* collections that condemned something; changes under one of the locks */
 static unsigned n_insisting;    /* full ones that had to flush again: others that are asked for wait for them to begin */
+static __thread unsigned insisting; /* of these, this thread's: not more than it holds off */
 static unsigned n_holding_off;  /* threads that ask for a full collection, and no automatic one may begin */
 static __thread unsigned holding_off;
 static struct oi_trial trial; /* under the lock; keeps its memory between young collections */
@@ -134,6 +135,8 @@ unsigned oi_collect_holding_off(void)
 
 void oi_collect_hold_off_only(unsigned n)
 {
+	for (; insisting > n; insisting--)
+		oi_sub_acq_rel(&n_insisting, 1u);
 	while (holding_off > n)
 		hold_off_no_more();
 }
@@ -276,9 +279,11 @@ static void lock_both_settled(struct oi_thread *t)
 		if (oi_load_acquire(&n_found) == found || n == ROUNDS)
 			break;
 		unlock_both();
-		oi_add_acq_rel(&n_insisting, n ? 0u : 1u);
+		if (!n && ++insisting)
+			oi_add_acq_rel(&n_insisting, 1u);
 	}
-	oi_sub_acq_rel(&n_insisting, n ? 1u : 0u);
+	if (n && insisting--)
+		oi_sub_acq_rel(&n_insisting, 1u);
 }
 
 static void let_the_insisting_begin(const struct oi_thread *t)
@@ -557,6 +562,7 @@ void oi_collect_fork_done(void)
 
 void oi_collect_fork_child(void)
 {
+	oi_store_relaxed(&n_insisting, insisting); /* likewise */
 	oi_store_relaxed(&n_holding_off, holding_off); /* nobody looks yet: others that kept automatic ones away are gone */
 	if (!locked_by_me)
 		oi_lock_renew(OI_LOCK_COLLECT);

@@ -15,6 +15,7 @@
  *                 starting, quit, want_*       nobody starts or ends threads; what was asked for is found again by looking
  *   alone.c       first_gone                   the thread that forked is the first now
  *   collect.c     its lock, n_holding_off      free, unless this thread has it; as often as this thread keeps others away
+ *                 n_insisting                  as often as this thread insists
  *                 trial                        used in stops only
  *   events.c      delivering                   this thread alone, if it forks inside a listener
  *   flush.c       leader, since                nobody flushes, unless this thread does
