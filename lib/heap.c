@@ -699,3 +699,8 @@ void oi_heap_harvest_idle(struct oi_thread *self)
 	}
 	oi_heap_harvest_orphans(self);
 }
+
+void oi_heap_relist(struct oi_thread *t)
+{
+	oi_keyset_add(&remotes, t->key);
+}

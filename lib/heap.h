@@ -205,4 +205,7 @@ int64_t oi_heap_large_made(void);
 void oi_heap_lock(void);
 void oi_heap_unlock(void);
 
+/* In the child of a fork: a walk that took its key out may have vanished. */
+void oi_heap_relist(struct oi_thread *t);
+
 #endif

@@ -310,3 +310,8 @@ void oi_limbo_drop_abandoned(void)
 	oi_limbo_unmap(abandoned);
 	abandoned = NULL;
 }
+
+void oi_limbo_relist(struct oi_thread *t)
+{
+	oi_keyset_add(&sealed, t->key);
+}

@@ -478,3 +478,8 @@ void oi_merge_leave(struct oi_thread *t)
 	unlock(&t->merges);
 	oi_gate_leave(t);
 }
+
+void oi_merge_relist(struct oi_thread *t)
+{
+	oi_keyset_add(&queued_at, t->key);
+}

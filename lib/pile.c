@@ -422,3 +422,9 @@ void oi_pile_drop(void)
 		reapers[i] = (struct fifo){ .first = 0 };
 	}
 }
+
+void oi_pile_relist(struct oi_thread *t)
+{
+	oi_keyset_add(&waiting, t->key);
+	oi_keyset_add(&armed, t->key);
+}
