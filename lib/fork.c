@@ -14,7 +14,7 @@
  *   background.c  collector, reaper, missing   as if a thread had been refused: started at the first need, not by the fork
  *                 starting, quit, want_*       nobody starts or ends threads; what was asked for is found again by looking
  *   alone.c       first_gone                   the thread that forked is the first now
- *   keyset.h      keys taken out for a walk    all are put back: merge.c, pile.c, limbo.c, heap.c
+ *   keyset.h      keys taken out for a walk    all are put back, into every set
  *   collect.c     its lock, n_holding_off      free, unless this thread has it; as often as this thread keeps others away
  *                 n_insisting                  as often as this thread insists
  *                 trial                        used in stops only
@@ -66,6 +66,7 @@
 #include "full.h"
 #include "gate.h"
 #include "heap.h"
+#include "keyset.h"
 #include "limbo.h"
 #include "lock.h"
 #include "log.h"
@@ -126,10 +127,7 @@ static void inherit(void)
 {
 	struct oi_thread *t;
 	for (size_t i = 0; (t = oi_thread_record(i)); i++) {
-		oi_merge_relist(t);
-		oi_pile_relist(t);
-		oi_limbo_relist(t);
-		oi_heap_relist(t);
+		oi_keysets_add(t->key);
 		if (!t->dead || t->inherited)
 			continue;
 		t->inherited = true;

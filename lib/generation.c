@@ -128,7 +128,7 @@ static struct oi_heap *heap_of(size_t key)
 /* The heaps of one word of keys that are in @mask; *at: where it ended early. */
 static int select_keys(struct oi_trial *tr, size_t word, uint64_t mask, int generation, size_t cap, size_t *at)
 {
-	uint64_t *bits = &oi_young_heaps.word[word], left = (*bits | !word) & mask;
+	uint64_t *bits = &oi_keysets[OI_KEYS_YOUNG].word[word], left = (*bits | !word) & mask;
 	for (; left; left &= left - 1) {
 		size_t key = word * 64 + (size_t)__builtin_ctzll(left);
 		struct oi_heap *heap = heap_of(key);
@@ -221,9 +221,9 @@ static void detach_young(struct oi_vector *lists)
 	struct oi_key_walk walk = { 0 };
 	uint16_t key;
 	detach_heap(lists, &oi_orphans);
-	while ((key = oi_keyset_take(&oi_young_heaps, &walk)))
+	while ((key = oi_keyset_take(OI_KEYS_YOUNG, &walk)))
 		if (!detach_heap(lists, &oi_thread_of_key(key)->heap))
-			oi_keyset_add(&oi_young_heaps, key);
+			oi_keyset_add(OI_KEYS_YOUNG, key);
 }
 
 /* World stopped. */
@@ -304,7 +304,7 @@ bool oi_generation_population(int64_t n[2])
 {
 	n[0] = n[1] = 0;
 	for (size_t word = 0; word < OI_KEYSET_WORDS; word++)
-		for (uint64_t bits = oi_young_heaps.word[word] | !word; bits; bits &= bits - 1)
+		for (uint64_t bits = oi_keysets[OI_KEYS_YOUNG].word[word] | !word; bits; bits &= bits - 1)
 			count_heap(heap_of(word * 64 + (size_t)__builtin_ctzll(bits)), n);
 	return !detached;
 }

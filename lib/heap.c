@@ -36,8 +36,6 @@
 
 struct oi_heap oi_orphans; /* pages whose thread left; under the heap lock */
 static struct oi_page *kept; /* under the heap lock */
-struct oi_keyset oi_young_heaps;
-static struct oi_keyset remotes; /* threads in whose pages others have freed */
 static int64_t large_made;
 static int64_t large_bytes; /* of large objects that can be traversed */
 
@@ -130,10 +128,10 @@ static bool has_room(const struct oi_page *p)
 }
 
 /* Pages without a thread are looked at anyway. */
-static void note_heap(struct oi_keyset *s, struct oi_heap *heap)
+static void note_heap(enum oi_keys which, struct oi_heap *heap)
 {
 	if (heap != &oi_orphans)
-		oi_keyset_add(s, caa_container_of(heap, struct oi_thread, heap)->key);
+		oi_keyset_add(which, caa_container_of(heap, struct oi_thread, heap)->key);
 }
 
 static void add_young(struct oi_heap *heap, struct oi_page *p)
@@ -143,7 +141,7 @@ static void add_young(struct oi_heap *heap, struct oi_page *p)
 	p->on_young = true;
 	p->young_next = heap->young;
 	if (!heap->young)
-		note_heap(&oi_young_heaps, heap);
+		note_heap(OI_KEYS_YOUNG, heap);
 	heap->young = p;
 }
 
@@ -267,7 +265,7 @@ static void queue_pages(struct cds_lfs_node *todo)
 			continue;
 		oi_point("queue a page");
 		oi_stack_push(&heap->remote, &p->remote_link);
-		note_heap(&remotes, heap); /* [B2] */
+		note_heap(OI_KEYS_REMOTE, heap); /* [B2] */
 		if (unlikely(oi_load_acquire(&p->heap) != heap)) /* [H3] */
 			todo = join(oi_stack_take_all(&heap->remote), todo);
 	}
@@ -685,12 +683,12 @@ void oi_heap_harvest_idle(struct oi_thread *self)
 	oi_assert_unpinned(self);
 	struct oi_key_walk walk = { 0 };
 	uint16_t key;
-	while ((key = oi_keyset_take(&remotes, &walk))) { /* [B2] */
+	while ((key = oi_keyset_take(OI_KEYS_REMOTE, &walk))) { /* [B2] */
 		struct oi_thread *t = oi_thread_of_key(key);
 		while (has_remote(&t->heap) && oi_world_seize(t, harvest_for, NULL))
 			;
 		if (has_remote(&t->heap))
-			oi_keyset_add(&remotes, key);
+			oi_keyset_add(OI_KEYS_REMOTE, key);
 	}
 	while (has_remote(&self->heap)) {
 		oi_gate_enter(self);
@@ -698,9 +696,4 @@ void oi_heap_harvest_idle(struct oi_thread *self)
 		oi_gate_leave(self);
 	}
 	oi_heap_harvest_orphans(self);
-}
-
-void oi_heap_relist(struct oi_thread *t)
-{
-	oi_keyset_add(&remotes, t->key);
 }

@@ -192,8 +192,6 @@ void oi_heap_purge(void);
 bool oi_heap_trim(void);
 /* World stopped: @p, on no list, goes onto that of its heap. */
 void oi_heap_add_young(struct oi_page *p);
-/* Threads whose heaps have a list of young pages. */
-extern struct oi_keyset oi_young_heaps OI_HIDDEN;
 /* The list of pages with young objects of heaps without a thread. */
 extern struct oi_heap oi_orphans;
 
@@ -204,8 +202,5 @@ int64_t oi_heap_large_made(void);
 
 void oi_heap_lock(void);
 void oi_heap_unlock(void);
-
-/* In the child of a fork: a walk that took its key out may have vanished. */
-void oi_heap_relist(struct oi_thread *t);
 
 #endif

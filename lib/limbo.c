@@ -51,7 +51,6 @@ static struct oi_batch *new_batch(struct oi_thread *t)
 	return b;
 }
 
-static struct oi_keyset sealed; /* threads that have something sealed */
 
 static void set_oldest(struct oi_limbo *l, struct oi_batch *b)
 {
@@ -68,7 +67,7 @@ static void seal(struct oi_limbo *l)
 		l->newest->next = b;
 	else
 		set_oldest(l, b);
-	oi_keyset_add(&sealed, caa_container_of(l, struct oi_thread, limbo)->key); /* [B2] */
+	oi_keyset_add(OI_KEYS_SEALED, caa_container_of(l, struct oi_thread, limbo)->key); /* [B2] */
 	l->newest = b;
 	l->n_sealed++;
 	l->filling = NULL;
@@ -214,7 +213,7 @@ static bool reclaim_sealed_before(uint64_t epoch)
 	struct oi_key_walk walk = { 0 };
 	uint16_t key;
 	bool any = false;
-	while ((key = oi_keyset_take(&sealed, &walk))) { /* [B2] */
+	while ((key = oi_keyset_take(OI_KEYS_SEALED, &walk))) { /* [B2] */
 		struct oi_thread *t = oi_thread_of_key(key);
 		uint64_t since = oi_load_relaxed(&t->limbo.since); /* recheck */
 		bool more = since && since < epoch;
@@ -222,7 +221,7 @@ static bool reclaim_sealed_before(uint64_t epoch)
 		while (more && oi_world_seize(t, reclaim_for, &more))
 			;
 		if (oi_load_relaxed(&t->limbo.since)) /* recheck */
-			oi_keyset_add(&sealed, key);
+			oi_keyset_add(OI_KEYS_SEALED, key);
 	}
 	return any;
 }
@@ -309,9 +308,4 @@ void oi_limbo_drop_abandoned(void)
 {
 	oi_limbo_unmap(abandoned);
 	abandoned = NULL;
-}
-
-void oi_limbo_relist(struct oi_thread *t)
-{
-	oi_keyset_add(&sealed, t->key);
 }

@@ -65,7 +65,4 @@ void oi_limbo_abandon(struct oi_thread *t);
 void oi_limbo_drop(struct oi_thread *t);
 void oi_limbo_drop_abandoned(void);
 
-/* In the child of a fork: a walk that took its key out may have vanished. */
-void oi_limbo_relist(struct oi_thread *t);
-
 #endif

@@ -50,7 +50,6 @@
 #define DRAIN_AT 64
 #define SLICES 16 /* of one queue in a tick */
 
-static struct oi_keyset queued_at; /* threads in whose queues something waits */
 
 static void lock(struct oi_merge_queue *q)
 {
@@ -181,7 +180,7 @@ bool oi_merge_queue(struct oi_thread *t, struct oi_header *h)
 	if (n == DRAIN_AT)
 		oi_or_acq_rel(&owner->request, OI_REQUEST_DRAIN);
 	if (n == 1) {
-		oi_keyset_add(&queued_at, owner->key); /* [B2] */
+		oi_keyset_add(OI_KEYS_QUEUED, owner->key); /* [B2] */
 		oi_background_tick();
 	}
 	return false;
@@ -360,10 +359,10 @@ bool oi_merge_drain_all(void)
 	struct oi_key_walk walk = { 0 };
 	uint16_t key;
 	oi_serve_begin(self); /* what is taken out of a queue and not yet handed over: flush */
-	while ((key = oi_keyset_take(&queued_at, &walk))) { /* [B2] */
+	while ((key = oi_keyset_take(OI_KEYS_QUEUED, &walk))) { /* [B2] */
 		t = oi_thread_of_key(key);
 		if (oi_load_acquire(&t->merges.n) && drain_slices(self, t)) {
-			oi_keyset_add(&queued_at, key);
+			oi_keyset_add(OI_KEYS_QUEUED, key);
 			left = true;
 		}
 	}
@@ -477,9 +476,4 @@ void oi_merge_leave(struct oi_thread *t)
 	free_queue(t);
 	unlock(&t->merges);
 	oi_gate_leave(t);
-}
-
-void oi_merge_relist(struct oi_thread *t)
-{
-	oi_keyset_add(&queued_at, t->key);
 }

@@ -50,7 +50,4 @@ bool oi_merge_stray(struct oi_header *h);
 /* @t is kept out of its gate and does nothing: an empty queue keeps no memory. */
 void oi_merge_tidy(struct oi_thread *t);
 
-/* In the child of a fork: a walk that took its key out may have vanished. */
-void oi_merge_relist(struct oi_thread *t);
-
 #endif

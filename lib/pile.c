@@ -30,8 +30,6 @@
 #include "ticket.h"
 #include "watch.h"
 
-static struct oi_keyset waiting; /* threads on whose stacks something waits */
-static struct oi_keyset armed;   /* threads on whose stacks something waits behind a callback */
 /* The reaper's: first in, first out, so that what callbacks make more of keeps nothing waiting. Under the lock. */
 static struct fifo {
 	struct oi_vector frames; /* as on a thread's stack */
@@ -169,7 +167,7 @@ void oi_pile_keep(struct oi_thread *t)
 	if (!cursor && oi_dies_inside(oi_described(h), oi_flags(h)) && !t->internal && !t->thorough && !t->pin_depth) {
 		oi_store_relaxed(&t->deaths.stamp, oldest(t)); /* [D1] */
 		oi_store_release(&t->deaths.waiting, t->deaths.frames.n); /* [D1] */
-		oi_keyset_add(&waiting, t->key);                          /* [B2] */
+		oi_keyset_add(OI_KEYS_WAITING, t->key);                 /* [B2] */
 		oi_background_tick();
 	} else {
 		hand_over_all(t);
@@ -195,7 +193,7 @@ void oi_pile_arm(struct oi_thread *t)
 	if (oi_load_relaxed(&t->deaths.armed)) /* owner, inside the gate */
 		return;
 	oi_store_relaxed(&t->deaths.armed, true); /* owner */
-	oi_keyset_add(&armed, t->key);            /* [B2] */
+	oi_keyset_add(OI_KEYS_ARMED, t->key);   /* [B2] */
 	oi_background_tick();
 }
 
@@ -243,13 +241,13 @@ static bool relieve_all(void)
 	bool again = false;
 	struct oi_key_walk walk = { 0 };
 	uint16_t key;
-	while ((key = oi_keyset_take(&armed, &walk))) { /* [B2] */
+	while ((key = oi_keyset_take(OI_KEYS_ARMED, &walk))) { /* [B2] */
 		struct oi_thread *t = oi_thread_of_key(key);
 		if (t == oi_self || oi_load_relaxed(&t->dead) || !oi_load_relaxed(&t->deaths.armed)) /* recheck */
 			continue;
 		if (relieve(t)) {
 			again = true;
-			oi_keyset_add(&armed, key);
+			oi_keyset_add(OI_KEYS_ARMED, key);
 		}
 	}
 	return again;
@@ -260,12 +258,12 @@ bool oi_pile_collect(bool old)
 	bool again = !old && relieve_all();
 	struct oi_key_walk walk = { 0 };
 	uint16_t key;
-	while ((key = oi_keyset_take(&waiting, &walk))) { /* [B2] */
+	while ((key = oi_keyset_take(OI_KEYS_WAITING, &walk))) { /* [B2] */
 		struct oi_thread *t = oi_thread_of_key(key);
 		if (t != oi_self && has_waiting(t, old) && collect_from(t, old))
 			again = true;
 		if (oi_load_acquire(&t->deaths.waiting)) /* [D1] */
-			oi_keyset_add(&waiting, key);
+			oi_keyset_add(OI_KEYS_WAITING, key);
 	}
 	return again;
 }
@@ -421,10 +419,4 @@ void oi_pile_drop(void)
 		oi_vector_free(&reapers[i].frames);
 		reapers[i] = (struct fifo){ .first = 0 };
 	}
-}
-
-void oi_pile_relist(struct oi_thread *t)
-{
-	oi_keyset_add(&waiting, t->key);
-	oi_keyset_add(&armed, t->key);
 }

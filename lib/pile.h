@@ -80,7 +80,4 @@ void oi_pile_drop(void);
 /* @t is kept out of its gate and does nothing: an empty stack keeps no memory. */
 void oi_pile_tidy(struct oi_thread *t);
 
-/* In the child of a fork: a walk that took its key out may have vanished. */
-void oi_pile_relist(struct oi_thread *t);
-
 #endif
