@@ -68,7 +68,6 @@ void oi_callback_abandon(struct oi_thread *t, const struct oi_callback *outer)
 	t->callback = outer;
 	t->in_finalizer = to->in_finalizer;
 	t->thorough = outer ? to->thorough : t->internal;
-	oi_store_release(&t->in_last_call, to->in_last_call);
 	oi_store_release(&t->in_callback, to->in_callback);
 	oi_store_relaxed(&t->deaths.armed, false); /* owner: gone, or armed again at the next push */
 	oi_death_unwind(t, to->dying, to->serving);
@@ -104,25 +103,22 @@ struct call {
 	struct oi_thread *t;
 	const ouro_type *called_type; /* of the one further out */
 	void (*called)(void *arg);
-	bool last, returned;
+	bool returned;
 };
 
-static void enter(struct call *k, void (*fn)(void *arg), const ouro_type *type, bool last)
+static void enter(struct call *k, void (*fn)(void *arg), const ouro_type *type)
 {
 	struct oi_thread *t = k->t;
-	k->last = last;
 	k->called = t->called;
 	k->called_type = t->called_type;
 	t->called = fn;
 	t->called_type = type;
 	oi_store_release(&t->n_callbacks, t->n_callbacks + 1);
-	oi_store_release(&t->in_last_call, t->in_last_call + k->last);
 	oi_store_release(&t->in_callback, t->in_callback + 1);
 	k->c = (struct oi_callback){
 		.outer = t->callback, .frame = (uintptr_t)__builtin_frame_address(0),
 		.hand_set = t->hand_set, .dying = t->dying, .serving = t->serving,
-		.in_callback = t->in_callback, .in_last_call = t->in_last_call,
-		.in_finalizer = t->in_finalizer, .holding_off = oi_collect_holding_off(),
+		.in_callback = t->in_callback, .in_finalizer = t->in_finalizer, .holding_off = oi_collect_holding_off(),
 		.thorough = t->thorough,
 	};
 	t->callback = &k->c;
@@ -135,7 +131,6 @@ static void leave_callback(struct call *k)
 	if (likely(k->returned)) {
 		t->callback = k->c.outer;
 		oi_store_release(&t->in_callback, t->in_callback - 1);
-		oi_store_release(&t->in_last_call, t->in_last_call - k->last);
 	} else {
 		oi_callback_abandon(t, k->c.outer);
 	}
@@ -144,11 +139,11 @@ static void leave_callback(struct call *k)
 	t->callback_frame = k->c.outer ? k->c.outer->frame : 0;
 }
 
-void oi_callback(struct oi_thread *t, void (*fn)(void *), void *arg, const ouro_type *type, bool last)
+void oi_callback(struct oi_thread *t, void (*fn)(void *), void *arg, const ouro_type *type)
 {
 	__attribute__((cleanup(leave_callback))) struct call k = { .t = t };
 	oi_assert_may_call_program();
-	enter(&k, fn, type, last);
+	enter(&k, fn, type);
 	fn(arg);
 	k.returned = true;
 }

@@ -15,16 +15,13 @@ struct oi_callback {
 	const struct oi_callback *outer; /* a finalizer that collects, for one */
 	uintptr_t frame;                 /* where the stack was */
 	struct oi_set *hand_set;
-	uint32_t dying, serving, in_callback, in_last_call, in_finalizer;
+	uint32_t dying, serving, in_callback, in_finalizer;
 	unsigned holding_off;
 	bool thorough;
 };
 
-/*
- * Outside the gate. @type: whose function it is; NULL: a watch. @last: it is clear or destroy, which
- * are waited for where finalizers and watches are not.
- */
-void oi_callback(struct oi_thread *t, void (*fn)(void *), void *arg, const struct ouro_type *type, bool last);
+/* Outside the gate. @type: whose function it is; NULL: a watch. */
+void oi_callback(struct oi_thread *t, void (*fn)(void *), void *arg, const struct ouro_type *type);
 /*
  * The callbacks inside @outer, or all, will not return: what was in hand below them goes to others, and the record says what it said
  * when @outer was called. Outside the gate, by the thread itself.

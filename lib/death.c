@@ -69,14 +69,14 @@ static void push_outside(struct oi_thread *t, struct oi_header *h)
 
 void oi_call(struct oi_thread *t, void (*fn)(void *obj), struct oi_header *h)
 {
-	oi_callback(t, fn, oi_object_of(h), oi_type_of(h), false);
+	oi_callback(t, fn, oi_object_of(h), oi_type_of(h));
 	if (t->internal)
 		oi_backlog_progress();
 }
 
 void oi_last_call(struct oi_thread *t, void (*fn)(void *obj), struct oi_header *h)
 {
-	oi_callback(t, fn, oi_object_of(h), oi_type_of(h), true);
+	oi_callback(t, fn, oi_object_of(h), oi_type_of(h));
 }
 
 static void end_weak_references(struct oi_thread *t, struct oi_header *h, struct oi_watch **watches)

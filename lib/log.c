@@ -131,25 +131,28 @@ void oi_log_deliver(void)
 
 /* ---- what is said ---- */
 
-void oi_log(const char *format, ...)
+static void note_formatted(const char *format, va_list ap)
 {
 	char message[MESSAGE];
+	vsnprintf(message, sizeof message, format, ap);
+	note(message);
+}
+
+void oi_log(const char *format, ...)
+{
 	va_list ap;
 	va_start(ap, format);
-	vsnprintf(message, sizeof message, format, ap);
+	note_formatted(format, ap);
 	va_end(ap);
-	note(message);
 	oi_background_reap();
 }
 
 void oi_say(const char *format, ...)
 {
-	char message[MESSAGE];
 	va_list ap;
 	va_start(ap, format);
-	vsnprintf(message, sizeof message, format, ap);
+	note_formatted(format, ap);
 	va_end(ap);
-	note(message);
 	oi_log_deliver();
 }
 

@@ -242,8 +242,6 @@ void oi_pace_flush(struct oi_thread *t)
 	oi_add_relaxed(&oi_pace.aged[0], delta + middle + old);
 	if (middle)
 		oi_add_relaxed(&oi_pace.aged[1], -middle);
-	if (old)
-		oi_add_relaxed(&oi_pace.old_died, old);
 	oi_store_relaxed(&t->tracked_delta, 0);
 	oi_store_relaxed(&t->died[0], 0);
 	oi_store_relaxed(&t->died[1], 0);

@@ -16,7 +16,6 @@ struct oi_pace {
 	/* ---- by collections ---- */
 	int threshold_set[3];   /* as ouro_gc_set_threshold */
 	int count[3];           /* [1]: collections of 0 since the last of 1; [2]: of 1 since the last of 2 */
-	int64_t old_died;           /* old objects that died by count, less large ones that were made, since the last full collection */
 	uint64_t old_then, old_new; /* objects old after the last full collection; that became old since it began */
 	int64_t large_then;         /* bytes of large objects after the last full collection */
 	size_t pages_then;          /* pages in use after it, or the fewest since */

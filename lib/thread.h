@@ -85,7 +85,6 @@ struct oi_thread {
 	uint32_t n_deaths;     /* outermost death loops ended; read by flush */
 	uint32_t n_callbacks;  /* begun; read by flush */
 	uint32_t in_callback;  /* inside a finalizer, watch, clear or destroy; read by flush */
-	uint32_t in_last_call; /* inside one of the latter two; read by flush */
 	const struct oi_callback *callback; /* the innermost it is in: callback.c */
 	uintptr_t callback_frame;           /* where the stack was then */
 	const struct ouro_type *called_type; /* and whose it is, */

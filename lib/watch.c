@@ -172,7 +172,7 @@ bool oi_watch_run_one(struct oi_thread *t, struct oi_watch **list)
 	oi_unlock(OI_LOCK_WATCHES);
 	if (!fn)
 		return false;
-	oi_callback(t, fn, arg, NULL, false);
+	oi_callback(t, fn, arg, NULL);
 	return true;
 }
 
