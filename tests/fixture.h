@@ -9,6 +9,7 @@
 #ifndef OURO_TESTS_FIXTURE_H
 #define OURO_TESTS_FIXTURE_H
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -482,6 +483,18 @@ static inline void thread_run_on_small_stack(void *(*fn)(void *), void *arg)
 		abort();
 	pthread_attr_destroy(&attr);
 	pthread_join(t, NULL);
+}
+
+/* Of this process: a sanitizer may have one, too. */
+static inline size_t process_threads(void)
+{
+	DIR *d = opendir("/proc/self/task");
+	size_t n = 0;
+
+	for (struct dirent *e; (e = readdir(d)) != NULL;)
+		n += e->d_name[0] != '.';
+	closedir(d);
+	return n;
 }
 
 /* A thread that does some work and then sleeps in read(2), attached, until it is told to go on and exit. */

@@ -12,19 +12,6 @@
 
 #if OURO_CHECKED
 
-#include <dirent.h>
-
-static size_t process_threads(void)
-{
-	DIR *d = opendir("/proc/self/task");
-	size_t n = 0;
-
-	for (struct dirent *e; (e = readdir(d)) != NULL;)
-		n += e->d_name[0] != '.';
-	closedir(d);
-	return n;
-}
-
 /* ---- munmap ---- */
 
 enum { RANGE = 3 << 16 };

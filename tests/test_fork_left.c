@@ -5,7 +5,6 @@
  */
 #include "fixture.h"
 
-#include <dirent.h>
 #include <dlfcn.h>
 
 #include "pace.h"
@@ -34,17 +33,6 @@ static void needs_to_refuse_threads(void)
 {
 	if (SANITIZED)
 		skip(); /* pthread_create is the sanitizer's */
-}
-
-static int n_tasks(void)
-{
-	DIR *d = opendir("/proc/self/task");
-	int n = 0;
-
-	for (struct dirent *e; (e = readdir(d)) != NULL;)
-		n += e->d_name[0] != '.';
-	closedir(d);
-	return n;
 }
 
 /* ---- a thread that stands still where it is ---- */
@@ -158,7 +146,7 @@ static int child_is_always_refused(void *arg)
 	REQUIRE(ouro_gc_collect(2) > 0);
 	REQUIRE(ouro_flush() == 0);
 	REQUIRE(objects_live() == 0);
-	REQUIRE(n_tasks() == 1);
+	REQUIRE(process_threads() == 1);
 	REQUIRE(ouro_shutdown(NULL) == 0);
 	REQUIRE(ouro_init(NULL) == EAGAIN);
 	atomic_store(&refuse, 1);
@@ -204,10 +192,10 @@ static void fork_left_without_a_reaper_at_first(void **state)
 static int child_starts_threads_when_it_needs_them(void *arg)
 {
 	(void)arg;
-	REQUIRE(n_tasks() == 1);
+	REQUIRE(process_threads() == 1);
 	ouro_unpin();
 	atomic_store(&go_on, true);
-	REQUIRE(n_tasks() == 1);
+	REQUIRE(process_threads() == 1);
 	ouro_release(make(1));
 	REQUIRE(EVENTUALLY(book_count(&journal, "d7 ") == 1)); /* without another call */
 	return 0;
@@ -248,9 +236,9 @@ static void fork_left_work_for_the_reaper(void **state)
 static int child_does_nothing(void *arg)
 {
 	(void)arg;
-	REQUIRE(n_tasks() == 1);
+	REQUIRE(process_threads() == 1);
 	sleep_ms(20);
-	REQUIRE(n_tasks() == 1);
+	REQUIRE(process_threads() == 1);
 	return 0;
 }
 

@@ -4,21 +4,7 @@
 # A failure would mean: a user cannot link the library, or cannot get rid of it.
 . tests/common.sh
 
-cat >"$tmp/program.c" <<'END'
-#include <ouro.h>
-struct node { struct node *next; };
-static const ouro_type node_type = {
-	.name = "node", .size = sizeof(struct node), .slots = OURO_SLOTS(struct node, next),
-};
-int main(void)
-{
-	ouro_report report;
-	struct node *n = ouro_new(&node_type);
-	ouro_store(&n->next, n);
-	ouro_release(n);
-	return ouro_gc_collect(2) != 1 || ouro_shutdown(&report) != 0 || report.objects != 0;
-}
-END
+sample_program
 
 config() { # config PREFIX OPTION...
 	prefix=$1

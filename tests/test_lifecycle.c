@@ -10,17 +10,6 @@
 
 #include "background.h"
 
-static size_t process_threads(void)
-{
-	DIR *d = opendir("/proc/self/task");
-	size_t n = 0;
-
-	for (struct dirent *e; (e = readdir(d)) != NULL;)
-		n += e->d_name[0] != '.';
-	closedir(d);
-	return n;
-}
-
 /* How often the library's threads have gone to sleep. */
 static unsigned long library_sleeps(void)
 {

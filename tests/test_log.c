@@ -190,6 +190,20 @@ static void *say_something(void *arg)
 	return NULL;
 }
 
+/* Its thread stands in the log function until let_old_go. */
+static pthread_t speak_and_get_stuck(void)
+{
+	pthread_t speaker;
+
+	atomic_store(&in_old, false);
+	atomic_store(&let_old_go, false);
+	atomic_store(&old_is_over, false);
+	ouro_set_log(old_log, NULL);
+	assert_int_equal(pthread_create(&speaker, NULL, say_something, NULL), 0);
+	assert_true(EVENTUALLY(atomic_load(&in_old)));
+	return speaker;
+}
+
 static void *set_book(void *arg)
 {
 	(void)arg;
@@ -199,16 +213,11 @@ static void *set_book(void *arg)
 
 static void log_function_is_not_running_when_another_was_set(void **state)
 {
-	pthread_t speaker, setter;
+	pthread_t setter;
 	void *was_over = NULL;
 
 	(void)state;
-	atomic_store(&in_old, false);
-	atomic_store(&let_old_go, false);
-	atomic_store(&old_is_over, false);
-	ouro_set_log(old_log, NULL);
-	assert_int_equal(pthread_create(&speaker, NULL, say_something, NULL), 0);
-	assert_true(EVENTUALLY(atomic_load(&in_old)));
+	pthread_t speaker = speak_and_get_stuck();
 	ouro_pin();
 	ouro_set_log(old_log, &in_old); /* pinned: does not wait */
 	ouro_unpin();
@@ -226,14 +235,8 @@ static void log_function_is_not_running_when_another_was_set(void **state)
 
 static void log_says_how_many_messages_were_lost(void **state)
 {
-	pthread_t speaker;
-
 	(void)state;
-	atomic_store(&in_old, false);
-	atomic_store(&let_old_go, false);
-	ouro_set_log(old_log, NULL);
-	assert_int_equal(pthread_create(&speaker, NULL, say_something, NULL), 0);
-	assert_true(EVENTUALLY(atomic_load(&in_old)));
+	pthread_t speaker = speak_and_get_stuck();
 	ouro_pin();
 	ouro_set_log(log_to_book, &log_book);
 	ouro_unpin();
@@ -319,14 +322,8 @@ static int logs_in_child(void *arg)
 /* Another thread is in the middle of a call, and more waits: the parent says it. */
 static void log_of_a_child_is_its_own(void **state)
 {
-	pthread_t speaker;
-
 	(void)state;
-	atomic_store(&in_old, false);
-	atomic_store(&let_old_go, false);
-	ouro_set_log(old_log, NULL);
-	assert_int_equal(pthread_create(&speaker, NULL, say_something, NULL), 0);
-	assert_true(EVENTUALLY(atomic_load(&in_old)));
+	pthread_t speaker = speak_and_get_stuck();
 	ouro_pin();
 	ouro_set_log(log_to_book, &log_book);
 	ouro_unpin();

@@ -10,21 +10,7 @@ if [ -n "$variant" ] || [ "$cc" != gcc ]; then
 	exit 0
 fi
 
-cat >"$tmp/program.c" <<'END'
-#include <ouro.h>
-struct node { struct node *next; };
-static const ouro_type node_type = {
-	.name = "node", .size = sizeof(struct node), .slots = OURO_SLOTS(struct node, next),
-};
-int main(void)
-{
-	ouro_report report;
-	struct node *n = ouro_new(&node_type);
-	ouro_store(&n->next, n);
-	ouro_release(n);
-	return ouro_gc_collect(2) != 1 || ouro_shutdown(&report) != 0 || report.objects != 0;
-}
-END
+sample_program
 
 quiet_make all BUILD="$tmp/lto" CFLAGS='-O1 -flto'
 for lto in -fno-lto -flto=auto; do

@@ -123,13 +123,22 @@ static struct node *make_chain(void)
 	return x;
 }
 
-/*
- * v is taken out of x when the references have been counted, so nothing leads to it and y any more: both are candidates. y is taken
- * out of v when the candidates' references have been counted: only that very event tells that y lives.
- */
-static void schedule_take_rescues(void **state)
+static struct node *take_out(struct node **slot)
 {
-	(void)state;
+	return ouro_take(slot);
+}
+
+static struct node *exchange(struct node **slot)
+{
+	return ouro_exchange(slot, make_of(&canary_type, ALIVE));
+}
+
+/*
+ * v is taken out of x when the references have been counted, so nothing leads to it and y any more: both are candidates. y leaves v
+ * when the candidates' references have been counted: only that very event tells that y lives.
+ */
+static void check_rescue(struct node *(*leave)(struct node **slot))
+{
 	needs_points();
 	struct node *x = make_chain();
 
@@ -138,7 +147,7 @@ static void schedule_take_rescues(void **state)
 	struct node *v = ouro_take(&x->left);
 	let_pass(FLAGGED);
 	await_step(COUNTED_AGAIN);
-	struct node *y = ouro_take(&v->left);
+	struct node *y = leave(&v->left);
 	schedule_end();
 	assert_int_equal(schedule.found, 0);
 	assert_int_equal(y->id, ALIVE);
@@ -148,24 +157,16 @@ static void schedule_take_rescues(void **state)
 	ouro_release(x);
 }
 
-/* The same by an exchange, and by a release of what was loaded. */
+static void schedule_take_rescues(void **state)
+{
+	(void)state;
+	check_rescue(take_out);
+}
+
 static void schedule_exchange_rescues(void **state)
 {
 	(void)state;
-	needs_points();
-	struct node *x = make_chain();
-
-	schedule_start(START, false);
-	await_step(COUNTED);
-	struct node *v = ouro_take(&x->left);
-	let_pass(FLAGGED);
-	await_step(COUNTED_AGAIN);
-	struct node *y = ouro_exchange(&v->left, make_of(&canary_type, ALIVE));
-	schedule_end();
-	assert_int_equal(y->id, ALIVE);
-	ouro_release(y);
-	ouro_release(v);
-	ouro_release(x);
+	check_rescue(exchange);
 }
 
 /*

@@ -55,9 +55,9 @@ suite() { # suite NAME: builds and runs it; not 0: it noticed something
 	esac
 }
 
-try() { # try NAME FILE SUITES: sets how and by
+try() { # try NAME SUITES: sets how and by
 	how=survived
-	for by in $3; do
+	for by in $2; do
 		start=$(date +%s)
 		suite "$by" >"$log/$1.log" 2>&1
 		status=$?
@@ -85,7 +85,7 @@ one() { # one NAME: its parts are in the log folder
 	fi
 	cp "$tree/$file" "$tree/$file.orig"
 	mv "$tree/$file.new" "$tree/$file"
-	try "$name" "$file" "$(cat "$log/$name.kill")"
+	try "$name" "$(cat "$log/$name.kill")"
 	cat "$tree/$file.orig" >"$tree/$file"
 	rm -f "$tree/$file.orig"
 	case $how in
