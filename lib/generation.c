@@ -49,6 +49,15 @@ static OI_COLD void leave_out(const struct oi_header *h, uint64_t (*young)[OI_BI
 	oi_generation_make_old_at(young, i);
 }
 
+void oi_generation_leave(struct oi_header *h)
+{
+	oi_assert_stopped();
+	struct oi_spot at = { 0 };
+	size_t i = oi_spot_block(&at, h);
+	if (((oi_load_relaxed(&at.young[0][i / 64]) | oi_load_relaxed(&at.young[1][i / 64])) >> (i % 64) & 1)) /* stopped */
+		leave_out(h, at.young, i);
+}
+
 /* The members among the blocks whose bits are set; the bits of the others are cleared. 1: fine, 0: cap, -1: no memory. */
 static int select_word(struct oi_trial *tr, struct oi_page *p, const struct oi_spot *at, size_t w, uint64_t bits, size_t cap)
 {

@@ -12,6 +12,8 @@
  */
 int oi_generation_of(struct oi_header *h);
 void oi_generation_make_old(struct oi_header *h);
+/* The same of one that is condemned while it is young, perhaps: what is counted as young follows. */
+void oi_generation_leave(struct oi_header *h);
 
 /*
  * Adds the young objects, of generation 0 or both, to the set, up to @cap, beginning where the last call ended: so each has its

@@ -173,6 +173,7 @@ static void judge(struct oi_pass *p, struct oi_trial *tr)
 		}
 		if (weak)
 			oi_weak_expire(h);
+		oi_generation_leave(h); /* what is reached may have been made since the collection began */
 		oi_set_condemn(p->set, h);
 		p->set->objects.data[p->set->objects.n++] = h; /* there is room */
 	}

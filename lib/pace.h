@@ -93,10 +93,8 @@ OI_INLINE void oi_pace_grown(unsigned age, int64_t n)
 }
 /* World stopped: counts anew what is young. */
 void oi_pace_recount(void);
-#if OURO_CHECKED
-/* World stopped: compares what is counted with what there is. NULL: they agree. */
+/* World stopped, under the collection lock: compares what is counted with what there is. NULL: they agree. */
 const char *oi_pace_check(void);
-#endif
 /* What a young collection did. */
 struct oi_pace_young {
 	int generation;

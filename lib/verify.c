@@ -183,6 +183,8 @@ static const char *check_stopped(void)
 	oi_for_each_page(p)
 		if (!error)
 			error = check_page(p);
+	if (!error)
+		error = oi_pace_check();
 	return error ? error : check_degrees();
 }
 

@@ -7,7 +7,7 @@
 /* Stops the world and checks. NULL: all invariants hold; else which one does not, and where (static buffer). */
 const char *oi_verify_heap(void);
 
-/* In checked builds with OURO_VERIFY=1: at the start of every collection; aborts on a violation. */
+/* In checked builds, in the stop of every young collection: P1, with OURO_VERIFY=1 all; aborts on a violation. */
 #if OURO_CHECKED
 void oi_verify_stopped(void);
 #else

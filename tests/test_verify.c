@@ -7,6 +7,7 @@
 
 #include "heap.h"
 #include "object.h"
+#include "pace.h"
 #include "region.h"
 #include "thread.h"
 #include "verify.h"
@@ -138,6 +139,18 @@ static void verify_sees_weak_entries(void **state)
 	without_heap(&x);
 }
 
+static void verify_sees_young_counts(void **state)
+{
+	struct heap x;
+
+	(void)state;
+	with_heap(&x);
+	BREAK(oi_pace.aged[0], oi_pace.aged[0] + 1, "INV-P1", NULL);
+	BREAK(oi_pace.aged[1], oi_pace.aged[1] - 1, "INV-P1", NULL);
+	BREAK(oi_self->tracked_delta, oi_self->tracked_delta - 1, "INV-P1", NULL);
+	without_heap(&x);
+}
+
 /* With OURO_VERIFY=1 a checked build asks before each collection, and stops. */
 static int collect_broken(void *arg)
 {
@@ -173,6 +186,7 @@ int main(void)
 		HEAP_CASE(verify_sees_slots),
 		HEAP_CASE(verify_sees_side_bytes),
 		HEAP_CASE(verify_sees_weak_entries),
+		HEAP_CASE(verify_sees_young_counts),
 		BARE_CASE(verify_stops_a_checked_build),
 	};
 

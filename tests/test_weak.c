@@ -514,6 +514,49 @@ static void weak_polled_cycles_are_found(void **state)
 		ouro_weak_clear(&polled.cell[i]);
 }
 
+/* Whoever polls gives it a new member, too: what is condemned with it is young, and counted as young no more. */
+static void *poll_and_give(void *arg)
+{
+	for (size_t i = (uintptr_t)arg; !atomic_load(&polled.stop); i++) {
+		struct node *n = ouro_weak_load(&polled.cell[i % 3]);
+
+		if (n != NULL)
+			ouro_give(&n->left, make(0));
+		ouro_release(n);
+		atomic_fetch_add(&polled.loads, 1);
+	}
+	return NULL;
+}
+
+static void weak_polled_cycles_take_what_is_young_with_them(void **state)
+{
+	pthread_t t[2];
+
+	(void)state;
+	counters_clear();
+	atomic_store(&polled.stop, false);
+	for (size_t i = 0; i < 2; i++)
+		t[i] = thread_start(poll_and_give, (void *)i);
+	for (size_t round = 1; round <= 10; round++) {
+		struct node *ring = make_ring(&counted_type, 30), *n = ring;
+
+		for (int i = 0; i < 3; i++, n = n->right)
+			assert_int_equal(ouro_weak_store(&polled.cell[i], n), 0);
+		size_t loads = atomic_load(&polled.loads);
+		assert_true(EVENTUALLY(atomic_load(&polled.loads) > loads + 3));
+		ouro_release(ring);
+		collect_until_gone(30 * round);
+		const char *wrong = oi_verify_heap();
+		if (wrong != NULL)
+			fail_msg("round %zu: %s", round, wrong);
+	}
+	atomic_store(&polled.stop, true);
+	for (int i = 0; i < 2; i++)
+		pthread_join(t[i], NULL);
+	for (int i = 0; i < 3; i++)
+		ouro_weak_clear(&polled.cell[i]);
+}
+
 /* Who keeps a reference keeps the cycle, and uses it, whatever is decided about it. */
 static void *keep_for_a_while(void *arg)
 {
@@ -627,6 +670,7 @@ int main(void)
 		HEAP_CASE(weak_load_races_with_the_last_release),
 		HEAP_CASE(weak_cell_is_shared_by_threads),
 		HEAP_CASE(weak_polled_cycles_are_found),
+		HEAP_CASE(weak_polled_cycles_take_what_is_young_with_them),
 		HEAP_CASE(weak_polled_cycles_that_are_kept_live),
 		HEAP_CASE(weak_entry_of_another_object_is_noticed),
 		BARE_CASE(weak_stays_expired_in_the_next_heap),
