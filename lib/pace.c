@@ -20,7 +20,7 @@
  * collection, so that it sees all.
  *
  * What is young is counted by what is there (INV-P1): aged[] is the number of objects with the bits of either age, which deaths
- * by count look at, and stops take over exactly. The count that the threshold is for is CPython's, where any death counts.
+ * by count look at, and stops take over exactly, of what they condemn, too. The count that the threshold is for is CPython's, where any death counts.
  * Threads that together allocate faster than the collector collects are delayed: backlog.c.
  */
 #include "pace.h"
