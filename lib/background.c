@@ -186,7 +186,7 @@ static bool go_on(struct worker *w, uint32_t *word)
 static bool any_to_reap(void)
 {
 	bool sets = oi_set_any_queued() && oi_runtime.config.finalizers == OURO_FINALIZERS_THREAD;
-	return sets || oi_stray_any() || oi_pile_any_handed_over();
+	return sets || oi_stray_any() || oi_pile_any_handed_over() || oi_log_any();
 }
 
 static void join_ended(void)

@@ -129,6 +129,14 @@ void oi_log_deliver(void)
 		call(&c);
 }
 
+bool oi_log_any(void)
+{
+	oi_lock(OI_LOCK_LOG);
+	bool any = (n_waiting || n_lost) && !calling;
+	oi_unlock(OI_LOCK_LOG);
+	return any;
+}
+
 /* ---- what is said ---- */
 
 static void note_formatted(const char *format, va_list ap)

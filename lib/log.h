@@ -15,6 +15,8 @@ void oi_log(const char *format, ...) OI_PRINTF(1, 2);
 void oi_say(const char *format, ...) OI_PRINTF(1, 2);
 /* Delivers what waits, unless another thread is at it, which then delivers that too. Where the program's code may be called. */
 void oi_log_deliver(void);
+/* Is something waiting that nobody delivers? */
+bool oi_log_any(void);
 /* What the parent noted, it says. */
 void oi_log_fork_child(void);
 /* Corruption or misuse: the message goes to stderr, then abort. */

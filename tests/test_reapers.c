@@ -8,6 +8,8 @@
 
 #include <ucontext.h>
 
+#include "log.h"
+
 enum { TEAM = 8 }; /* reapers there can be */
 
 static atomic_int n_blocked;
@@ -90,6 +92,17 @@ static void reapers_that_all_block_hold_up_nothing_plain(void **state)
 	assert_true(EVENTUALLY(n_destroyed == 3));
 	assert_int_equal(ouro_flush(), 0);
 	assert_int_equal(objects_live(), 0);
+}
+
+static void log_does_not_wait_for_a_reaper_that_blocks(void **state)
+{
+	(void)state;
+	block_reapers(1);
+	oi_log("said meanwhile");
+	assert_true(EVENTUALLY(book_count(&log_book, "said meanwhile") == 1));
+	assert_int_equal(n_blocked, 1);
+	atomic_store(&let_go, true);
+	assert_int_equal(ouro_flush(), 0);
 }
 
 static void block_finalizer(void *obj)
@@ -196,6 +209,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEAM_CASE(reaper_that_blocks_gets_a_colleague),
+		TEAM_CASE(log_does_not_wait_for_a_reaper_that_blocks),
 		TEAM_CASE(reapers_that_all_block_hold_up_nothing_plain),
 		TEAM_CASE(set_whose_finalizer_blocks_holds_up_no_other),
 		TEAM_CASE(callback_that_blocks_holds_up_nothing_behind_it),
