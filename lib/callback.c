@@ -1,5 +1,5 @@
 /*
- * callback.c - calling the program's finalizers, clears, destroys and watches
+ * callback.c - calling the program's code
  *
  * All that a thread is at while it calls the program is in its record: dead objects on its stack, one in its hand, sets in its hand, and
  * counters that tell others of it. No function between a public call and a callback keeps anything of it to itself, or holds a
@@ -15,12 +15,18 @@
  *                 another. Then the program is stopped, with the name of what was left
  *   never         the callback blocks, or its coroutine is not resumed: what waits behind it is taken away (pile.c)
  * A callback that was left counts as having run, like one that a fork cut off: what is in hand says so before the call.
+ *
+ * Event functions, the log function and visitors belong to no object, and nobody waits for them (oi_callback_aside). But what they
+ * call may run callbacks, and these may be left for a handler in there: so what the thread was at before is on record as well. The log
+ * function and visitors may be left like callbacks. Event functions may not: a collection goes on behind them, with locks held.
  */
 #include "callback.h"
 
 #include <pthread.h>
+#include <stdio.h>
 
 #include "background.h"
+#include "cancel.h"
 #include "collect.h"
 #include "context.h"
 #include "death.h"
@@ -33,15 +39,25 @@
 
 /* ---- left ---- */
 
-static const char *what(const struct oi_thread *t)
+static const char *kind(const struct oi_called *c)
 {
-	const ouro_type *type = t->called_type;
-	return !type ? "watch" : t->called == type->finalize ? "finalizer" : t->called == type->clear ? "clear" : "destroy";
+	return c->fn == c->type->finalize ? "finalizer" : c->fn == c->type->clear ? "clear" : "destroy";
 }
 
-static const char *whose(const struct oi_thread *t)
+struct name {
+	char text[128];
+};
+
+static struct name what(const struct oi_called *c)
 {
-	return t->called_type ? t->called_type->name : "watched object";
+	struct name n;
+	if (c->aside)
+		snprintf(n.text, sizeof n.text, "the %s", c->aside);
+	else if (c->type)
+		snprintf(n.text, sizeof n.text, "the %s of a \"%s\"", kind(c), c->type->name);
+	else
+		snprintf(n.text, sizeof n.text, "the watch of a \"watched object\"");
+	return n;
 }
 
 /* Those found by collections, and an object with its watches; the dead that wait, too, if nothing is left that will come to them. */
@@ -63,7 +79,9 @@ void oi_callback_abandon(struct oi_thread *t, const struct oi_callback *outer)
 	static const struct oi_callback none;
 	const struct oi_callback *to = outer ? outer : &none;
 	if (oi_runtime_ends(t))
-		oi_abort("the %s of a \"%s\" did not return to ouro_shutdown", what(t), whose(t));
+		oi_abort("%s did not return to ouro_shutdown", what(&t->called).text);
+	if (!outer && oi_collect_locked_by_me() && !oi_lock_forking)
+		oi_abort("%s did not return to the collection that called an event function", what(&t->called).text);
 	give_away(t, to);
 	t->callback = outer;
 	t->in_finalizer = to->in_finalizer;
@@ -93,7 +111,7 @@ void oi_callback_check(const struct oi_thread *t)
 {
 	uintptr_t here = (uintptr_t)__builtin_frame_address(0), there = t->callback_frame;
 	if (here > there && on_own_stack(here) && on_own_stack(there))
-		oi_abort("the %s of a \"%s\" was left by longjmp, past what the library was at", what(t), whose(t));
+		oi_abort("%s was left by longjmp, past what the library was at", what(&t->called).text);
 }
 
 /* ---- calling ---- */
@@ -101,26 +119,30 @@ void oi_callback_check(const struct oi_thread *t)
 struct call {
 	struct oi_callback c;
 	struct oi_thread *t;
-	const ouro_type *called_type; /* of the one further out */
-	void (*called)(void *arg);
-	bool returned;
+	struct oi_called called, outer; /* what is called here, and what was, further out */
+	bool counts, must_return, returned;
 };
 
-static void enter(struct call *k, void (*fn)(void *arg), const ouro_type *type)
+static void count(struct call *k)
 {
 	struct oi_thread *t = k->t;
-	k->called = t->called;
-	k->called_type = t->called_type;
-	t->called = fn;
-	t->called_type = type;
+	k->counts = true;
 	oi_store_release(&t->n_callbacks, t->n_callbacks + 1);
 	oi_store_release(&t->in_callback, t->in_callback + 1);
+}
+
+/* What it is at inside this call: if a callback further in is left, and that is caught here, this is what is come back to. */
+static void note(struct call *k)
+{
+	struct oi_thread *t = k->t;
 	k->c = (struct oi_callback){
 		.outer = t->callback, .frame = (uintptr_t)__builtin_frame_address(0),
 		.hand_set = t->hand_set, .dying = t->dying, .serving = t->serving,
 		.in_callback = t->in_callback, .in_finalizer = t->in_finalizer, .holding_off = oi_collect_holding_off(),
 		.thorough = t->thorough,
 	};
+	k->outer = t->called;
+	t->called = k->called;
 	t->callback = &k->c;
 	t->callback_frame = k->c.frame;
 }
@@ -130,20 +152,75 @@ static void leave_callback(struct call *k)
 	struct oi_thread *t = k->t;
 	if (likely(k->returned)) {
 		t->callback = k->c.outer;
-		oi_store_release(&t->in_callback, t->in_callback - 1);
+		oi_store_release(&t->in_callback, t->in_callback - k->counts);
 	} else {
 		oi_callback_abandon(t, k->c.outer);
 	}
-	t->called = k->called;
-	t->called_type = k->called_type;
+	t->called = k->outer;
 	t->callback_frame = k->c.outer ? k->c.outer->frame : 0;
 }
 
 void oi_callback(struct oi_thread *t, void (*fn)(void *), void *arg, const ouro_type *type)
 {
-	__attribute__((cleanup(leave_callback))) struct call k = { .t = t };
+	__attribute__((cleanup(leave_callback))) struct call k = { .t = t, .called = { .fn = fn, .type = type } };
 	oi_assert_may_call_program();
-	enter(&k, fn, type);
+	count(&k);
+	note(&k);
 	fn(arg);
 	k.returned = true;
+}
+
+/* ---- what belongs to no object ---- */
+
+static void leave_aside(struct call *k)
+{
+	oi_inside_program--;
+	if (!k->returned && k->must_return)
+		oi_abort("%s did not return: an exception or pthread_exit left it", what(&k->called).text);
+	if (k->t)
+		leave_callback(k);
+}
+
+static void call_aside(struct call *init, void (*fn)(void *), void *arg)
+{
+	__attribute__((cleanup(leave_aside))) struct call k = *init;
+	if (k.t)
+		note(&k);
+	oi_inside_program++;
+	fn(arg);
+	k.returned = true;
+}
+
+void oi_callback_aside(struct oi_thread *t, void (*fn)(void *), void *arg, const char *name)
+{
+	struct call k = { .t = t, .called.aside = name };
+	oi_assert_may_call_program();
+	call_aside(&k, fn, arg);
+}
+
+void oi_callback_event(struct oi_thread *t, void (*fn)(void *), void *arg)
+{
+	struct call k = { .t = t, .called.aside = "event function", .must_return = true };
+	int cancel = oi_cancel_off();
+	call_aside(&k, fn, arg);
+	oi_cancel_back(cancel);
+}
+
+struct visit {
+	ouro_object_visitor fn;
+	void *obj, *arg;
+	bool go_on;
+};
+
+static void visit(void *arg)
+{
+	struct visit *v = arg;
+	v->go_on = v->fn(v->obj, v->arg);
+}
+
+bool oi_callback_visit(struct oi_thread *t, ouro_object_visitor fn, void *obj, void *arg)
+{
+	struct visit v = { .fn = fn, .obj = obj, .arg = arg };
+	oi_callback_aside(t, visit, &v, "visitor");
+	return v.go_on;
 }

@@ -1,5 +1,5 @@
 /*
- * callback.h - calling the program's finalizers, clears, destroys and watches
+ * callback.h - calling the program's code
  *
  * The program's code need not come back the way it went in. It may be cancelled, call pthread_exit, or let a C++ exception out; or
  * leave by longjmp. What the thread had in hand then must not be lost, and nobody may wait for it any more. callback.c says how.
@@ -22,6 +22,14 @@ struct oi_callback {
 
 /* Outside the gate. @type: whose function it is; NULL: a watch. */
 void oi_callback(struct oi_thread *t, void (*fn)(void *), void *arg, const struct ouro_type *type);
+/*
+ * What belongs to no object: the log function, a visitor; @name says which. It is not counted as a callback, but may be left like
+ * one. Outside the gate. @t may be NULL.
+ */
+void oi_callback_aside(struct oi_thread *t, void (*fn)(void *), void *arg, const char *name);
+bool oi_callback_visit(struct oi_thread *t, ouro_object_visitor fn, void *obj, void *arg);
+/* An event function, with whatever locks the collection has; in a stop, perhaps. Cancellation waits, and who leaves it is stopped. */
+void oi_callback_event(struct oi_thread *t, void (*fn)(void *), void *arg);
 /*
  * The callbacks inside @outer, or all, will not return: what was in hand below them goes to others, and the record says what it said
  * when @outer was called. Outside the gate, by the thread itself.

@@ -402,6 +402,14 @@ void oi_serve_end_quietly(struct oi_thread *t)
 	serve_end(t, quietly(QUIET_BATCH));
 }
 
+void oi_death_release_aside(struct oi_thread *t, struct oi_header *h)
+{
+	oi_gate_enter(t);
+	if (oi_release(t, h))
+		oi_pile_hand_over(h, OI_STAMP_NEW);
+	oi_gate_leave(t);
+}
+
 void oi_death(struct oi_thread *t, struct oi_header *h)
 {
 	oi_assert_outside(t);

@@ -36,6 +36,8 @@ void oi_death_begin(struct oi_thread *t);
 void oi_death_end(struct oi_thread *t);
 /* A callback did not return: as many have begun as before, and what they had in hand is with others. */
 void oi_death_unwind(struct oi_thread *t, uint32_t dying, uint32_t serving);
+/* Outside the gate. Gives a reference back; what dies of it is the reaper's, so that no code of the program's runs here. */
+void oi_death_release_aside(struct oi_thread *t, struct oi_header *h);
 /* In the middle: works off what is queued so far. What would run user code goes to the reaper. */
 void oi_death_settle_quietly(struct oi_thread *t);
 /* The same around what was taken from a queue that others wait on: flush sees either the queue or this. */

@@ -3,8 +3,10 @@
 
 #include <errno.h>
 
+#include "callback.h"
 #include "context.h"
 #include "count.h"
+#include "death.h"
 #include "gate.h"
 #include "lock.h"
 #include "log.h"
@@ -94,6 +96,13 @@ static void *garbage_at(size_t i)
 	return h ? oi_object_of(h) : NULL;
 }
 
+/* If the visitor was left. */
+static void let_go(void **obj)
+{
+	if (*obj)
+		oi_death_release_aside(oi_self, oi_header_of(*obj));
+}
+
 ssize_t ouro_gc_garbage(ouro_object_visitor fn, void *arg)
 {
 	oi_current();
@@ -102,13 +111,12 @@ ssize_t ouro_gc_garbage(ouro_object_visitor fn, void *arg)
 		return -1;
 	}
 	ssize_t n = 0;
-	void *obj;
+	__attribute__((cleanup(let_go))) void *obj = NULL;
 	for (size_t i = 0; (obj = garbage_at(i)); i++) {
-		oi_assert_may_call_program();
-		oi_inside_program++;
-		bool go_on = fn(obj, arg);
-		oi_inside_program--;
-		ouro_release(obj);
+		bool go_on = oi_callback_visit(oi_self, fn, obj, arg);
+		void *visited = obj;
+		obj = NULL;
+		ouro_release(visited);
 		n++;
 		if (!go_on)
 			break;

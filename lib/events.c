@@ -2,45 +2,78 @@
  * events.c - listeners
  *
  * Events are told by the thread that holds the collection lock, and by the one that runs a full collection: two at a time. No
- * lock is held while a listener runs, so that it may call the library; the count delivering lets ouro_gc_off_event wait until no
- * call is under way elsewhere.
+ * lock of theirs is held while a listener runs, so that it may call the library. Each slot counts the calls that are under way, so
+ * that ouro_gc_off_event can wait for those of its own, and for no other's: these may wait for what its caller has. A slot is used
+ * again when its last call is over; who waited for that sees another listener there, or none and no calls. A caller that is pinned,
+ * or in a listener itself, does not wait: a listener may wait for a stop that waits for the former, and two could wait for each
+ * other. All under the lock.
+ * A thread may be in several calls at once, as a listener may collect when it is told of a hold-up. The child of a fork has its own.
  */
 #include "events.h"
 
 #include <errno.h>
 
+#include "callback.h"
 #include "context.h"
 #include "gate.h"
 #include "lock.h"
 #include "os.h"
+#include "perturb.h"
 
 #define LISTENERS 64
 
 static struct {
 	ouro_gc_listener fn;
 	void *arg;
+	uint32_t n_calls; /* under way */
 } listener[LISTENERS];
 static uint32_t n_listeners; /* slots in use, holes included; to look at without the lock */
-static uint32_t delivering;  /* [V1] threads; counted up, and slots taken out, under the lock: either sees the other */
-static __thread bool in_listener;
+
+struct call {
+	const struct call *outer;
+	uint32_t slot;
+	ouro_gc_listener fn;
+	void *arg;
+	const ouro_gc_event *event;
+};
+static __thread const struct call *innermost; /* of this thread's */
+
+static void call_listener(void *arg)
+{
+	struct call *c = arg;
+	c->fn(c->event, c->arg);
+}
+
+static bool begin_call(struct call *c)
+{
+	oi_lock(OI_LOCK_LISTENERS);
+	c->fn = listener[c->slot].fn;
+	c->arg = listener[c->slot].arg;
+	if (c->fn) {
+		listener[c->slot].n_calls++;
+		innermost = c;
+	}
+	oi_unlock(OI_LOCK_LISTENERS);
+	return c->fn;
+}
+
+static void end_call(const struct call *c)
+{
+	oi_lock(OI_LOCK_LISTENERS);
+	listener[c->slot].n_calls--;
+	innermost = c->outer;
+	oi_unlock(OI_LOCK_LISTENERS);
+}
 
 static void call(uint32_t i, const ouro_gc_event *e)
 {
-	oi_lock(OI_LOCK_LISTENERS);
-	ouro_gc_listener fn = listener[i].fn;
-	void *arg = listener[i].arg;
-	oi_add_relaxed(&delivering, 1u); /* [V1] */
-	oi_unlock(OI_LOCK_LISTENERS);
-	if (fn) {
-		unsigned before = oi_context_listener(e->phase == OURO_PAUSE_START);
-		in_listener = true;
-		oi_inside_program++;
-		fn(e, arg);
-		oi_inside_program--;
-		in_listener = false;
-		oi_context_listener_over(before);
-	}
-	oi_sub_acq_rel(&delivering, 1u); /* [V1] */
+	struct call c = { .outer = innermost, .slot = i, .event = e };
+	if (!begin_call(&c))
+		return;
+	unsigned before = oi_context_listener(e->phase == OURO_PAUSE_START);
+	oi_callback_event(oi_self, call_listener, &c);
+	oi_context_listener_over(before);
+	end_call(&c);
 }
 
 static void tell(const ouro_gc_event *e)
@@ -74,7 +107,7 @@ int ouro_gc_on_event(ouro_gc_listener fn, void *arg)
 		return EINVAL;
 	oi_lock(OI_LOCK_LISTENERS);
 	uint32_t i = 0;
-	while (i < n_listeners && listener[i].fn)
+	while (i < n_listeners && (listener[i].fn || listener[i].n_calls))
 		i++;
 	if (i < LISTENERS) {
 		listener[i].fn = fn;
@@ -86,22 +119,39 @@ int ouro_gc_on_event(ouro_gc_listener fn, void *arg)
 	return i < LISTENERS ? 0 : ENOMEM;
 }
 
+/* Of a listener that was taken out of there. */
+static bool is_called(uint32_t i)
+{
+	oi_lock(OI_LOCK_LISTENERS);
+	bool called = !listener[i].fn && listener[i].n_calls;
+	oi_unlock(OI_LOCK_LISTENERS);
+	return called;
+}
+
+/* It must not wait for a call: that may be waiting for this thread. */
+static bool may_wait(const struct oi_thread *t)
+{
+	return !innermost && !t->pin_depth && !oi_lock_forking;
+}
+
 int ouro_gc_off_event(ouro_gc_listener fn, void *arg)
 {
-	oi_current();
+	const struct oi_thread *t = oi_current();
 	if (!fn)
 		return EINVAL;
-	int error = ENOENT;
+	uint32_t i = 0;
 	oi_lock(OI_LOCK_LISTENERS);
-	for (uint32_t i = 0; i < n_listeners && error; i++)
-		if (listener[i].fn == fn && listener[i].arg == arg) {
-			listener[i].fn = NULL;
-			error = 0;
-		}
+	while (i < n_listeners && (listener[i].fn != fn || listener[i].arg != arg))
+		i++;
+	bool found = i < n_listeners;
+	if (found)
+		listener[i].fn = NULL;
 	oi_unlock(OI_LOCK_LISTENERS);
-	while (!error && !in_listener && !oi_lock_forking && oi_load_acquire(&delivering)) /* [V1] */
+	while (found && may_wait(t) && is_called(i)) {
+		oi_point("off waits");
 		oi_sleep_ns(20000);
-	return error;
+	}
+	return found ? 0 : ENOENT;
 }
 
 void oi_events_shutdown(void)
@@ -115,5 +165,8 @@ void oi_events_shutdown(void)
 
 void oi_events_fork_child(void)
 {
-	oi_store_relaxed(&delivering, in_listener);
+	for (uint32_t i = 0; i < LISTENERS; i++)
+		listener[i].n_calls = 0;
+	for (const struct call *c = innermost; c; c = c->outer)
+		listener[c->slot].n_calls++;
 }

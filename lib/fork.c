@@ -18,7 +18,7 @@
  *   collect.c     its lock, n_holding_off      free, unless this thread has it; as often as this thread keeps others away
  *                 n_insisting                  as often as this thread insists
  *                 trial                        used in stops only
- *   events.c      delivering                   this thread alone, if it forks inside a listener
+ *   events.c      n_calls                      this thread's alone, if it forks inside a listener
  *   flush.c       leader, since                nobody flushes, unless this thread does
  *   full.c        its lock, pass               free, unless this thread has it; oi_full_inherit
  *   candidate.c   walking, commit, flags       likewise

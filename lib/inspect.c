@@ -8,10 +8,12 @@
 
 #include <errno.h>
 
+#include "callback.h"
 #include "candidate.h"
 #include "collect.h"
 #include "context.h"
 #include "count.h"
+#include "death.h"
 #include "gate.h"
 #include "generation.h"
 #include "log.h"
@@ -34,22 +36,32 @@ static bool hold(struct oi_vector *v, struct oi_header *h)
 	return true;
 }
 
+struct held {
+	struct oi_vector *v;
+	size_t i; /* the first that is held */
+};
+
+/* None is left to release unless the visitor, or a callback of what died, was left. */
+static void let_go(struct held *held)
+{
+	for (; held->i < held->v->n; held->i++)
+		oi_death_release_aside(oi_self, oi_header_of(held->v->data[held->i]));
+	oi_vector_free(held->v);
+}
+
 /* Frees the list of held objects, visiting them first if all went well. */
 static ssize_t visit(struct oi_vector *v, bool ok, ouro_object_visitor fn, void *arg)
 {
+	__attribute__((cleanup(let_go))) struct held held = { .v = v };
 	ssize_t n = 0;
 	bool go_on = ok;
-	for (size_t i = 0; i < v->n; i++) {
+	while (held.i < v->n) {
 		if (go_on) {
-			oi_assert_may_call_program();
-			oi_inside_program++;
-			go_on = fn(v->data[i], arg);
-			oi_inside_program--;
+			go_on = oi_callback_visit(oi_self, fn, v->data[held.i], arg);
 			n++;
 		}
-		ouro_release(v->data[i]);
+		ouro_release(v->data[held.i++]);
 	}
-	oi_vector_free(v);
 	if (!ok)
 		errno = ENOMEM;
 	return ok ? n : -1;

@@ -3,7 +3,8 @@
  *
  * A message is formatted where it arises and put into a ring of fixed size; what does not fit is counted and said so. Delivery:
  *   idle    -> calling  a thread that has nothing of the library's in hand takes the first message, and the function to call
- *   calling -> idle     the call is over, however: returned, or its thread exits or was cancelled in it
+ *   calling -> idle     the call is over, however: returned, or its thread exits, was cancelled in it, or an exception left it. Then what
+ *                       waits is the reaper's
  * One thread at a time calls the function, without the lock. Who comes meanwhile leaves; who delivers looks again after each call,
  * so no message is left behind. The state changes under the lock, which is held for a copy of a message and nothing else:
  * so whoever has set another function waits until the call that is under way is over, and no lock stands in its way.
@@ -18,6 +19,7 @@
 #include <string.h>
 
 #include "background.h"
+#include "callback.h"
 #include "context.h"
 #include "lock.h"
 #include "os.h"
@@ -31,7 +33,8 @@ typedef void log_fn(const char *message, void *arg);
 
 /* All under the lock. */
 static char ring[RING][MESSAGE];
-static uint32_t first, n_waiting, n_lost; /* n_waiting: to look at without, too */
+static uint32_t first;
+static uint32_t n_waiting, n_lost; /* to look at without, too */
 static log_fn *log_function;
 static void *log_arg;
 static bool calling;
@@ -46,7 +49,7 @@ static void note(const char *message)
 		memcpy(ring[(first + n_waiting) % RING], message, MESSAGE);
 		oi_store_relaxed(&n_waiting, n_waiting + 1); /* recheck: under the lock */
 	} else {
-		n_lost++;
+		oi_store_relaxed(&n_lost, n_lost + 1); /* likewise */
 	}
 	oi_unlock(OI_LOCK_LOG);
 }
@@ -72,7 +75,7 @@ static bool next_message(char *message)
 	if (!n_lost)
 		return false;
 	snprintf(message, MESSAGE, "%u messages lost", n_lost);
-	n_lost = 0;
+	oi_store_relaxed(&n_lost, 0u);
 	return true;
 }
 
@@ -93,11 +96,23 @@ static void end_call(void *unused)
 {
 	(void)unused;
 	in_call = false;
-	oi_inside_program--;
 	oi_lock(OI_LOCK_LOG);
 	calling = false;
 	n_calls++;
 	oi_unlock(OI_LOCK_LOG);
+}
+
+static bool any_waiting(void)
+{
+	return oi_load_relaxed(&n_waiting) || oi_load_relaxed(&n_lost); /* recheck: whoever noted it delivers it, or asks for that */
+}
+
+/* The function was left: who delivered does not look again. */
+static void leave_call(void *unused)
+{
+	end_call(unused);
+	if (any_waiting())
+		oi_background_reap();
 }
 
 static void write_to_stderr(const char *message)
@@ -107,32 +122,45 @@ static void write_to_stderr(const char *message)
 	oi_write_stderr(line, (size_t)n);
 }
 
-static void call(struct call *c)
+static void call_function(void *arg)
 {
-	oi_assert_may_call_program();
-	in_call = true;
-	oi_inside_program++;
-	pthread_cleanup_push(end_call, NULL);
+	struct call *c = arg;
 	if (c->fn)
 		c->fn(c->message, c->arg);
 	else
 		write_to_stderr(c->message);
-	pthread_cleanup_pop(1);
+}
+
+static void call(struct call *c)
+{
+	in_call = true;
+	pthread_cleanup_push(leave_call, NULL);
+	oi_callback_aside(oi_self, call_function, c, "log function");
+	pthread_cleanup_pop(0);
+	end_call(NULL);
 }
 
 void oi_log_deliver(void)
 {
 	struct call c;
-	if (likely(!oi_load_relaxed(&n_waiting)) || in_call) /* recheck: its thread delivers it */
+	if (likely(!any_waiting()) || in_call)
 		return;
 	while (begin_call(&c))
 		call(&c);
 }
 
+void oi_log_leave(void)
+{
+	if (in_call)
+		leave_call(NULL);
+}
+
 bool oi_log_any(void)
 {
+	if (likely(!any_waiting()))
+		return false;
 	oi_lock(OI_LOCK_LOG);
-	bool any = (n_waiting || n_lost) && !calling;
+	bool any = any_waiting() && !calling;
 	oi_unlock(OI_LOCK_LOG);
 	return any;
 }
@@ -169,7 +197,7 @@ void oi_log_fork_child(void)
 	oi_lock(OI_LOCK_LOG);
 	calling = in_call;
 	oi_store_relaxed(&n_waiting, 0u);
-	n_lost = 0;
+	oi_store_relaxed(&n_lost, 0u);
 	oi_unlock(OI_LOCK_LOG);
 }
 

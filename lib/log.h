@@ -17,6 +17,8 @@ void oi_say(const char *format, ...) OI_PRINTF(1, 2);
 void oi_log_deliver(void);
 /* Is something waiting that nobody delivers? */
 bool oi_log_any(void);
+/* This thread ends, and may have left the function without unwinding. */
+void oi_log_leave(void);
 /* What the parent noted, it says. */
 void oi_log_fork_child(void);
 /* Corruption or misuse: the message goes to stderr, then abort. */

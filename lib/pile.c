@@ -336,7 +336,7 @@ static size_t take_some(struct oi_thread *t, struct fifo *f, bool own)
 bool oi_pile_serve(struct oi_thread *t, bool only_old)
 {
 	size_t n = 0;
-	if (t->callback) /* it would only wait behind that */
+	if (t->in_callback) /* it would only wait behind that */
 		return false;
 	oi_gate_enter(t); /* a fork must not find the stack while it is moved */
 	oi_lock(OI_LOCK_PILE);

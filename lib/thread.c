@@ -194,8 +194,10 @@ static void on_exit_of_thread(void *arg)
 	if (oi_self != t)
 		return;
 	exiting = true;
-	if (t->callback || t->dying)
-		oi_callback_abandon(t, NULL); /* it ended without unwinding */
+	if (t->callback || t->dying) { /* it ended without unwinding */
+		oi_callback_abandon(t, NULL);
+		oi_log_leave();
+	}
 	if (t->pin_depth) {
 		oi_store_relaxed(&t->pin_depth, 0);
 		oi_store_release(&t->gate, (uint64_t)0); /* [G1] */

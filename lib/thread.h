@@ -61,6 +61,13 @@ struct oi_merge_queue {
 	uint32_t n_taken, n_done, awaited; /* times something was; the first when all was made old */
 };
 
+/* One of the program's functions that the library calls. */
+struct oi_called {
+	void (*fn)(void *arg);
+	const struct ouro_type *type; /* whose it is; NULL: a watch's */
+	const char *aside;            /* or the name of one that belongs to no object */
+};
+
 #define OI_NAME 16 /* bytes, with the zero */
 
 struct oi_thread {
@@ -87,8 +94,7 @@ struct oi_thread {
 	uint32_t in_callback;  /* inside a finalizer, watch, clear or destroy; read by flush */
 	const struct oi_callback *callback; /* the innermost it is in: callback.c */
 	uintptr_t callback_frame;           /* where the stack was then */
-	const struct ouro_type *called_type; /* and whose it is, */
-	void (*called)(void *arg);           /* and which */
+	struct oi_called called;            /* and which that is */
 	bool queued_merges;    /* it left something in a merge queue; the reaper's own note */
 	bool thorough;         /* the death loop goes on, whatever release_batch says, and its rest goes to the reaper */
 	struct oi_tally allocated, freed;

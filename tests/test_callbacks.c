@@ -6,14 +6,6 @@
  */
 #include "fixture.h"
 
-/* The AddressSanitizer of gcc 12 takes the stack that a forced unwind has left for poisoned, and dies in its own report. */
-static void needs_forced_unwinds(void)
-{
-#if defined(TEST_ASAN)
-	skip();
-#endif
-}
-
 /* ---- objects whose callbacks end the thread they run on ---- */
 
 enum { FINALIZER, CLEAR, DESTROY, WATCH, WHERE };

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Goal: a C++ exception that leaves a callback, through ouro_release or ouro_gc_collect, leaves a whole heap behind.
-# Method: a C++ program whose finalizers and destroys throw, with handlers outside, and inside a finalizer that collects.
+# Method: a C++ program whose finalizers and destroys throw, with handlers outside, and inside a finalizer that collects or a listener;
+# visitors and log functions that throw.
 # A failure would mean: an exception in a destructor of the program's ends memory management on that thread for good.
 . tests/common.sh
 
@@ -12,6 +13,7 @@ fi
 cat >"$tmp/throws.cc" <<'END'
 #include <ouro.h>
 #include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <stdexcept>
@@ -119,15 +121,122 @@ static void all()
 	check("inside a finalizer", 1, 2);
 }
 
-int main()
+/* ---- what belongs to no object ---- */
+
+static bool throwing_visitor(void *, void *)
+{
+	throw std::runtime_error("out of a visitor");
+}
+
+static thread_local bool throws_here;
+
+static void throwing_log(const char *, void *)
+{
+	if (throws_here)
+		throw std::runtime_error("out of the log function");
+}
+
+/* Now and then the message is told by the library's thread, which has no handler. */
+static void log_throws()
+{
+	ouro_set_log(throwing_log, nullptr);
+	int rounds = 0;
+	for (; rounds < 1000 && !n_caught; rounds++) {
+		ouro_gc_set_debug(OURO_DEBUG_STATS);
+		throws_here = true;
+		guarded(0, [] { ring(); ouro_gc_collect(2); });
+		throws_here = false;
+		ouro_gc_set_debug(0);
+	}
+	ouro_set_log(nullptr, nullptr);
+	check("log function", 1, 2 * rounds);
+}
+
+static void visitor_throws()
+{
+	node *kept = list(5);
+	guarded(0, [] { ouro_gc_objects(-1, throwing_visitor, nullptr); });
+	ouro_release(kept);
+	check("visitor", 1, 5);
+}
+
+/* A finalizer throws, and a listener catches it: the collection goes on behind both. */
+static void catch_at_start(const ouro_gc_event *e, void *)
+{
+	if (e->phase == OURO_GC_START)
+		guarded(1, [] { ouro_release(ouro_new(&type)); });
+}
+
+static void catch_at_stop(const ouro_gc_event *e, void *)
+{
+	if (e->phase == OURO_GC_STOP)
+		guarded(1, [] { ouro_run_finalizers(1); });
+}
+
+static void listener_catches()
+{
+	ouro_gc_on_event(catch_at_start, nullptr);
+	ring();
+	need(ouro_gc_collect(2) == 2, "collection whose listener catches");
+	ouro_gc_off_event(catch_at_start, nullptr);
+	check("listener", 1, 3);
+}
+
+/* Automatic collections still begin. */
+static void automatic()
+{
+	ouro_gc_set_threshold(10, 10, 10);
+	ouro_gc_enable();
+	for (int i = 0; i < 20000 && !n_destroyed; i++) {
+		ring();
+		std::this_thread::sleep_for(std::chrono::milliseconds(1));
+	}
+	need(n_destroyed > 0, "automatic collection");
+	ouro_gc_disable();
+	ouro_gc_collect(2);
+	n_finalized = n_destroyed = 0;
+}
+
+static void manual()
+{
+	ring();
+	need(ouro_gc_collect(2) == 2 && n_finalized == 0, "manual mode");
+	ring();
+	ouro_gc_on_event(catch_at_stop, nullptr);
+	need(ouro_gc_collect(2) == 2, "collection whose listener runs finalizers");
+	ouro_gc_off_event(catch_at_stop, nullptr);
+	while (ouro_run_finalizers(SIZE_MAX))
+		;
+	check("finalizers in a listener", 1, 4);
+}
+
+static void start(ouro_finalizer_mode mode)
 {
 	ouro_config cfg = OURO_CONFIG_DEFAULT;
 	cfg.enabled = false;
-	ouro_init(&cfg);
-	all();
-	std::thread(all).join();
+	cfg.finalizers = mode;
+	need(ouro_init(&cfg) == 0, "start");
+}
+
+static void stop()
+{
 	ouro_report r;
 	need(ouro_shutdown(&r) == 0 && r.objects == 0, "shutdown");
+}
+
+int main()
+{
+	start(OURO_FINALIZERS_THREAD);
+	all();
+	std::thread(all).join();
+	visitor_throws();
+	log_throws();
+	listener_catches();
+	automatic();
+	stop();
+	start(OURO_FINALIZERS_MANUAL);
+	manual();
+	stop();
 	return 0;
 }
 END

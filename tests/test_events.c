@@ -6,6 +6,10 @@
 #define TEST_COUNTS_COLLECTIONS 1
 #include "fixture.h"
 
+#include "gate.h"
+#include "holdup.h"
+#include "perturb.h"
+
 struct record {
 	ouro_gc_event event[256];
 	atomic_size_t n;
@@ -324,6 +328,258 @@ static void events_listener_runs_finalizers(void **state)
 	}
 }
 
+/* ---- listeners that do not come back, or not soon ---- */
+
+static atomic_bool in_blocking, let_blocking_go;
+
+static void block_at_start(const ouro_gc_event *event, void *arg)
+{
+	(void)arg;
+	if (event->phase != OURO_GC_START)
+		return;
+	atomic_store(&in_blocking, true);
+	while (!atomic_load(&let_blocking_go))
+		sleep_ms(1);
+}
+
+static void *collect_young(void *arg)
+{
+	ouro_gc_collect(0);
+	return arg;
+}
+
+static pthread_t start_blocking(void)
+{
+	atomic_store(&in_blocking, false);
+	atomic_store(&let_blocking_go, false);
+	assert_int_equal(ouro_gc_on_event(block_at_start, NULL), 0);
+	pthread_t thread = thread_start(collect_young, NULL);
+	assert_true(EVENTUALLY(atomic_load(&in_blocking)));
+	return thread;
+}
+
+/* A listener may wait for something that its caller has: off must not wait for that one. */
+static void events_off_waits_for_no_other_listener(void **state)
+{
+	static struct record r, other;
+
+	(void)state;
+	memset(&r, 0, sizeof(r));
+	pthread_t thread = start_blocking();
+	assert_int_equal(ouro_gc_on_event(record_event, &r), 0);
+	assert_int_equal(ouro_gc_off_event(record_event, &r), 0);
+	ouro_pin(); /* the blocking one's slot is not free as long as it is called */
+	assert_int_equal(ouro_gc_off_event(block_at_start, NULL), 0);
+	ouro_unpin();
+	assert_int_equal(ouro_gc_on_event(record_event, &other), 0);
+	assert_int_equal(ouro_gc_off_event(record_event, &other), 0);
+	atomic_store(&let_blocking_go, true);
+	pthread_join(thread, NULL);
+}
+
+/* It may be waiting for a stop, which waits for whoever is pinned. */
+static void events_off_does_not_wait_when_pinned(void **state)
+{
+	(void)state;
+	pthread_t thread = start_blocking();
+	ouro_pin();
+	assert_int_equal(ouro_gc_off_event(block_at_start, NULL), 0);
+	assert_int_equal(ouro_gc_off_event(block_at_start, NULL), ENOENT);
+	ouro_unpin();
+	atomic_store(&let_blocking_go, true);
+	pthread_join(thread, NULL);
+}
+
+static atomic_int n_heard_stops;
+
+static void cancel_in_listener(const ouro_gc_event *event, void *arg)
+{
+	(void)arg;
+	if (event->phase == OURO_GC_START) {
+		pthread_cancel(pthread_self());
+		pthread_testcancel();
+	} else if (event->phase == OURO_GC_STOP) {
+		atomic_fetch_add(&n_heard_stops, 1);
+	}
+}
+
+static void *collect_and_be_cancelled(void *arg)
+{
+	ouro_release(make_ring(&counted_type, 10));
+	if (ouro_gc_collect(2) != 10)
+		return &n_heard_stops;
+	pthread_testcancel();
+	return arg;
+}
+
+static void events_cancellation_waits_for_the_end_of_the_call(void **state)
+{
+	void *result = NULL;
+
+	(void)state;
+	counters_clear();
+	atomic_store(&n_heard_stops, 0);
+	assert_int_equal(ouro_gc_on_event(cancel_in_listener, NULL), 0);
+	pthread_t thread = thread_start(collect_and_be_cancelled, NULL);
+	pthread_join(thread, &result);
+	assert_ptr_equal(result, PTHREAD_CANCELED);
+	assert_int_equal(ouro_gc_off_event(cancel_in_listener, NULL), 0);
+	assert_int_equal(n_heard_stops, 1);
+	assert_int_equal(n_destroyed, 10);
+	assert_int_equal(ouro_gc_collect(2), 0);
+}
+
+static void exit_in_listener(const ouro_gc_event *event, void *arg)
+{
+	if (event->phase == *(ouro_gc_phase *)arg)
+		pthread_exit(NULL);
+}
+
+static int child_exits_in_listener(void *arg)
+{
+	ouro_gc_on_event(exit_in_listener, arg);
+	ouro_gc_collect(2);
+	return 0;
+}
+
+static void events_listener_that_exits_is_named(void **state)
+{
+	(void)state;
+	needs_threads_in_the_child();
+	needs_forced_unwinds();
+	for (ouro_gc_phase phase = OURO_GC_START; phase <= OURO_PAUSE_STOP; phase++) {
+		char text[8192];
+		int status = child_status(child_exits_in_listener, &phase, text, sizeof(text));
+
+		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+		assert_non_null(strstr(text, "the event function did not return"));
+	}
+}
+
+/* ---- what off waits for: not for the next user of the slot ---- */
+
+#if OURO_CHECKED
+
+static atomic_bool off_waits, slot_is_used_again, let_next_go;
+
+static void next_listener(const ouro_gc_event *event, void *arg)
+{
+	(void)arg;
+	if (event->phase != OURO_GC_START)
+		return;
+	atomic_store(&slot_is_used_again, true);
+	while (!atomic_load(&let_next_go))
+		sleep_ms(1);
+}
+
+static void stand_in_off(const char *point)
+{
+	if (strcmp(point, "off waits") != 0)
+		return;
+	atomic_store(&off_waits, true);
+	(void)EVENTUALLY(atomic_load(&slot_is_used_again));
+}
+
+static void *off_blocking(void *arg)
+{
+	ouro_gc_off_event(block_at_start, NULL);
+	return arg;
+}
+
+static void events_off_does_not_wait_for_the_next_in_its_place(void **state)
+{
+	(void)state;
+	atomic_store(&off_waits, false);
+	atomic_store(&slot_is_used_again, false);
+	atomic_store(&let_next_go, false);
+	pthread_t caller_of_it = start_blocking();
+	oi_point_hook = stand_in_off;
+	pthread_t waiter = thread_start(off_blocking, NULL);
+	assert_true(EVENTUALLY(atomic_load(&off_waits)));
+	atomic_store(&let_blocking_go, true);
+	pthread_join(caller_of_it, NULL);
+	assert_int_equal(ouro_gc_on_event(next_listener, NULL), 0);
+	caller_of_it = thread_start(collect_young, NULL);
+	pthread_join(waiter, NULL); /* hangs, if it takes the next one's call for what it waits for */
+	oi_point_hook = NULL;
+	atomic_store(&let_next_go, true);
+	pthread_join(caller_of_it, NULL);
+	assert_int_equal(ouro_gc_off_event(next_listener, NULL), 0);
+}
+
+#endif
+
+/* ---- a fork inside two listeners ---- */
+
+enum { SLOTS = 64 };
+
+static atomic_bool outer_is_over;
+static int nested_status = -1;
+
+/* All places are free when no call is under way. */
+static bool can_fill_all(void)
+{
+	static char mark[SLOTS];
+	int n = 0;
+
+	while (n < SLOTS && ouro_gc_on_event(record_event, &mark[n]) == 0)
+		n++;
+	for (int i = 0; i < n; i++)
+		ouro_gc_off_event(record_event, &mark[i]);
+	return n == SLOTS;
+}
+
+static void *end_when_all_are_free(void *arg)
+{
+	(void)arg;
+	if (!EVENTUALLY(atomic_load(&outer_is_over)))
+		_exit(2);
+	_exit(EVENTUALLY(can_fill_all()) ? 0 : 3);
+}
+
+static void fork_inside(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		thread_start(end_when_all_are_free, NULL);
+		return;
+	}
+	while (waitpid(pid, &nested_status, 0) < 0 && errno == EINTR)
+		;
+}
+
+static void inner_listener(const ouro_gc_event *event, void *arg)
+{
+	(void)arg;
+	if (event->phase == OURO_GC_START && nested_status == -1)
+		fork_inside();
+}
+
+static void outer_listener(const ouro_gc_event *event, void *arg)
+{
+	if (event->phase != OURO_HOLDUP || atomic_load(&outer_is_over))
+		return;
+	ouro_gc_collect(0);
+	ouro_gc_off_event(inner_listener, arg);
+	ouro_gc_off_event(outer_listener, arg);
+	atomic_store(&outer_is_over, true);
+}
+
+static void events_fork_inside_two_listeners_leaves_no_call_behind(void **state)
+{
+	(void)state;
+	needs_threads_in_the_child();
+	atomic_store(&outer_is_over, false);
+	assert_int_equal(ouro_gc_on_event(outer_listener, NULL), 0);
+	assert_int_equal(ouro_gc_on_event(inner_listener, NULL), 0);
+	ouro_release(make(1));
+	oi_holdup(oi_self, OURO_HOLDUP_LOCK, 1000000000);
+	assert_true(EVENTUALLY(atomic_load(&outer_is_over)));
+	assert_int_equal(nested_status, 0);
+	assert_true(can_fill_all());
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -335,6 +591,14 @@ int main(void)
 		HEAP_CASE(events_pauses_never_overlap),
 		HEAP_CASE(events_off_waits_for_running_calls),
 		HEAP_CASE(events_off_waits_for_a_slow_call),
+		HEAP_CASE(events_off_waits_for_no_other_listener),
+		HEAP_CASE(events_off_does_not_wait_when_pinned),
+#if OURO_CHECKED
+		HEAP_CASE(events_off_does_not_wait_for_the_next_in_its_place),
+#endif
+		HEAP_CASE(events_fork_inside_two_listeners_leaves_no_call_behind),
+		HEAP_CASE(events_cancellation_waits_for_the_end_of_the_call),
+		HEAP_CASE(events_listener_that_exits_is_named),
 		HEAP_CASE(events_of_automatic_collections),
 		MANUAL_CASE(events_listener_runs_finalizers),
 	};

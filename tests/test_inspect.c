@@ -47,6 +47,70 @@ static void inspect_objects_visits_all_once(void **state)
 	assert_int_equal(s.n, 0);
 }
 
+static bool leave(void *obj, void *arg)
+{
+	(void)obj;
+	if (arg != NULL)
+		pthread_exit(NULL);
+	pthread_cancel(pthread_self());
+	pthread_testcancel();
+	return true;
+}
+
+static void *list_and_leave(void *arg)
+{
+	ouro_gc_objects(-1, leave, arg);
+	return &n_destroyed;
+}
+
+static void *garbage_and_leave(void *arg)
+{
+	ouro_gc_garbage(leave, arg);
+	return &n_destroyed;
+}
+
+static void assert_left(void *(*fn)(void *), void *arg)
+{
+	void *result = NULL;
+	pthread_t thread = thread_start(fn, arg);
+
+	pthread_join(thread, &result);
+	assert_true(result == NULL || result == PTHREAD_CANCELED);
+}
+
+/* The listing has a reference to each. */
+static void inspect_visitor_that_is_left_keeps_nothing(void **state)
+{
+	(void)state;
+	needs_forced_unwinds();
+	for (int how = 0; how < 2; how++) {
+		struct node *list = make_list(&counted_type, 20);
+
+		counters_clear();
+		assert_left(list_and_leave, how ? &how : NULL);
+		assert_int_equal(n_destroyed, 0);
+		ouro_release(list);
+		assert_int_equal(ouro_flush(), 0);
+		assert_int_equal(n_destroyed, 20);
+	}
+}
+
+static void inspect_garbage_visitor_that_is_left_keeps_nothing(void **state)
+{
+	(void)state;
+	needs_forced_unwinds();
+	counters_clear();
+	ouro_gc_set_debug(OURO_DEBUG_SAVEALL);
+	ouro_release(make_ring(&counted_type, 3));
+	assert_int_equal(ouro_gc_collect(2), 3);
+	ouro_gc_set_debug(0);
+	assert_left(garbage_and_leave, NULL);
+	assert_left(garbage_and_leave, state);
+	ouro_gc_garbage_clear();
+	ouro_gc_collect(2);
+	assert_int_equal(n_destroyed, 3);
+}
+
 static void inspect_objects_stops_early(void **state)
 {
 	struct node *list = make_list(&node_type, 20);
@@ -480,6 +544,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		HEAP_CASE(inspect_objects_visits_all_once),
 		HEAP_CASE(inspect_objects_stops_early),
+		HEAP_CASE(inspect_visitor_that_is_left_keeps_nothing),
+		HEAP_CASE(inspect_garbage_visitor_that_is_left_keeps_nothing),
 		HEAP_CASE(inspect_refuses_bad_arguments),
 		HEAP_CASE(inspect_refuses_when_pinned),
 		HEAP_CASE(inspect_referents_are_all_strong_references),

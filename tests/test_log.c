@@ -263,12 +263,121 @@ static void log_goes_on_after_a_thread_exited_in_it(void **state)
 	pthread_t speaker;
 
 	(void)state;
+	needs_forced_unwinds();
 	ouro_set_log(log_and_exit, NULL);
 	assert_int_equal(pthread_create(&speaker, NULL, say_something, NULL), 0);
 	pthread_join(speaker, NULL);
 	ouro_set_log(log_to_book, &log_book); /* does not wait for who is gone */
 	oi_say("afterwards");
 	assert_true(EVENTUALLY(book_count(&log_book, "afterwards\n") == 1));
+}
+
+static void *collect_all(void *arg)
+{
+	(void)arg;
+	ouro_gc_collect(2);
+	return NULL;
+}
+
+/* Of a collection it is told while the collecting thread has what it found in hand. */
+static void log_function_that_is_left_by_a_collection_loses_nothing(void **state)
+{
+	(void)state;
+	needs_forced_unwinds();
+	counters_clear();
+	ouro_set_log(log_and_exit, NULL);
+	ouro_gc_set_debug(OURO_DEBUG_STATS);
+	ouro_release(make_ring(&counted_type, 10));
+	thread_run(collect_all, NULL);
+	ouro_gc_set_debug(0);
+	ouro_set_log(log_to_book, &log_book);
+	assert_int_equal(ouro_flush(), 0);
+	assert_int_equal(ouro_gc_collect(2), 0);
+	assert_int_equal(n_destroyed, 10);
+}
+
+/* Within the time after which the reaper looks of itself. */
+static void assert_is_said_soon(const char *needle)
+{
+	for (int ms = 0; ms < 7000 && book_count(&log_book, needle) == 0; ms++)
+		sleep_ms(1);
+	assert_int_equal(book_count(&log_book, needle), 1);
+}
+
+static atomic_int n_exits;
+
+static void log_and_exit_first(const char *message, void *arg)
+{
+	if (atomic_fetch_add(&n_exits, 1) == 0) {
+		oi_log("two");
+		sleep_ms(20); /* the reaper comes, finds that somebody is at it, and sleeps */
+		pthread_exit(NULL);
+	}
+	log_to_book(message, arg);
+}
+
+static void log_goes_on_with_what_waits_after_a_thread_exited_in_it(void **state)
+{
+	(void)state;
+	needs_forced_unwinds();
+	atomic_store(&n_exits, 0);
+	ouro_set_log(log_and_exit_first, &log_book);
+	thread_run(say_something, NULL);
+	assert_is_said_soon("two\n");
+}
+
+static void stand_and_exit_at_the_last(const char *message, void *arg)
+{
+	if (strcmp(message, "something") == 0)
+		old_log(message, arg);
+	else if (strcmp(message, "message 63") == 0)
+		pthread_exit(NULL);
+	else
+		log_to_book(message, &log_book);
+}
+
+/* That some were lost is all that waits then. */
+static void log_says_what_was_lost_after_a_thread_exited_in_it(void **state)
+{
+	(void)state;
+	needs_forced_unwinds();
+	pthread_t speaker = speak_and_get_stuck();
+	ouro_pin();
+	ouro_set_log(stand_and_exit_at_the_last, NULL);
+	ouro_unpin();
+	for (int i = 0; i < 100; i++)
+		oi_log("message %d", i);
+	atomic_store(&let_old_go, true);
+	pthread_join(speaker, NULL);
+	assert_is_said_soon("36 messages lost");
+}
+
+static jmp_buf way_out;
+
+static void log_and_jump(const char *message, void *arg)
+{
+	(void)message;
+	(void)arg;
+	longjmp(way_out, 1);
+}
+
+static void *jump_and_end(void *arg)
+{
+	ouro_thread_attach(NULL);
+	if (setjmp(way_out) == 0)
+		oi_say("something");
+	return arg;
+}
+
+/* Its thread does nothing more with the library: as if it had ended without unwinding. */
+static void log_goes_on_after_a_thread_left_by_longjmp_and_ended(void **state)
+{
+	(void)state;
+	ouro_set_log(log_and_jump, NULL);
+	thread_run(jump_and_end, NULL);
+	ouro_set_log(log_to_book, &log_book); /* does not wait for who is gone */
+	oi_say("afterwards");
+	assert_is_said_soon("afterwards\n");
 }
 
 /* ---- standard error that nobody reads ---- */
@@ -343,6 +452,10 @@ int main(void)
 		HEAP_CASE(log_function_is_not_running_when_another_was_set),
 		HEAP_CASE(log_says_how_many_messages_were_lost),
 		HEAP_CASE(log_goes_on_after_a_thread_exited_in_it),
+		HEAP_CASE(log_function_that_is_left_by_a_collection_loses_nothing),
+		HEAP_CASE(log_goes_on_with_what_waits_after_a_thread_exited_in_it),
+		HEAP_CASE(log_says_what_was_lost_after_a_thread_exited_in_it),
+		HEAP_CASE(log_goes_on_after_a_thread_left_by_longjmp_and_ended),
 		cmocka_unit_test(log_to_a_full_pipe_stops_nobody),
 		HEAP_CASE(log_of_a_child_is_its_own),
 	};

@@ -89,7 +89,8 @@ OURO_API size_t ouro_gc_freeze_count(void);
  * Listings. They visit, and return how many objects were visited; -1 with errno EINVAL. Dying and frozen objects are left
  * out. objects: the traversable ones of a generation (-1: every one). referents: what @obj (borrowed) refers to; nothing
  * once its references are being released, as in its clear and destroy;
- * referrers: the traversable objects that refer to it. EDEADLK when pinned.
+ * referrers: the traversable objects that refer to it. EDEADLK when pinned. The visitor is called outside every pause, and may call
+ * the library. A thread may be cancelled or exit in it, and an exception may leave it: the rest is not visited. longjmp may not.
  */
 OURO_API ssize_t ouro_gc_objects(int generation, ouro_object_visitor fn, void *arg);
 OURO_API ssize_t ouro_gc_referents(void *obj, ouro_object_visitor fn, void *arg);
@@ -121,7 +122,9 @@ typedef void (*ouro_gc_listener)(const ouro_gc_event *event, void *arg);
  * During a pause fn may not call the library; between GC_START and GC_STOP it may do all but wait for a collection: ouro_gc_collect,
  * ouro_flush, ouro_shutdown and the listings answer EDEADLK, and ouro_gc_freeze does nothing. Two
  * threads may call it at once: young collections go on beside a full one, whose short pauses bear generation 2. off returns
- * when no call of fn(arg) is running elsewhere.
+ * when no call of fn(arg) is running elsewhere; inside a listener, or when pinned, at once.
+ * fn must return. Cancellation is off while it runs, and waits for the thread's next cancellation point after the call. If
+ * pthread_exit or an exception leaves fn the program is stopped with a message; longjmp, likewise, at the next call that shows it.
  * Return:  0; EINVAL (fn NULL); ENOMEM; off: ENOENT (not registered).
  */
 OURO_API int ouro_gc_on_event(ouro_gc_listener fn, void *arg);

@@ -122,7 +122,8 @@ OURO_API void ouro_safepoint(void);
  * ouro_shutdown, of a finalizer's wait for memory, or of its life; with no lock of the library held, outside every pause and every
  * other call. It may block, take the program's locks, and call the library. What is said while it runs, up to 64 messages of
  * 511 bytes, waits for it to return; how many were lost beyond is said, too. A message from inside another call comes soon
- * after. In the child of a fork nothing is said twice.
+ * after. In the child of a fork nothing is said twice. A thread may be cancelled or exit in fn, and an exception may leave it, to
+ * the caller of the call named above: what that call was at is done by others. longjmp may not.
  * Returns when no call of the function set before is under way elsewhere; inside the function, or when pinned, at once.
  */
 OURO_API void ouro_set_log(void (*fn)(const char *message, void *arg), void *arg);
