@@ -14,6 +14,8 @@
  *                 is told by its address, and only if both lie on the stack that the thread began with: a coroutine has
  *                 another. Then the program is stopped, with the name of what was left
  *   never         the callback blocks, or its coroutine is not resumed: what waits behind it is taken away (pile.c)
+ * A pinned region that it began and left open ends with it: the library would wait for its own thread. Checked builds stop the
+ * program if it returns so.
  * A callback that was left counts as having run, like one that a fork cut off: what is in hand says so before the call.
  *
  * Event functions, the log function and visitors belong to no object, and nobody waits for them (oi_callback_aside). But what they
@@ -120,6 +122,7 @@ struct call {
 	struct oi_callback c;
 	struct oi_thread *t;
 	struct oi_called called, outer; /* what is called here, and what was, further out */
+	uint32_t pins;                  /* regions that are open when it is called */
 	bool counts, must_return, returned;
 };
 
@@ -141,13 +144,26 @@ static void note(struct call *k)
 		.in_callback = t->in_callback, .in_finalizer = t->in_finalizer, .holding_off = oi_collect_holding_off(),
 		.thorough = t->thorough,
 	};
+	k->pins = t->pin_depth;
 	k->outer = t->called;
 	t->called = k->called;
 	t->callback = &k->c;
 	t->callback_frame = k->c.frame;
 }
 
-static void leave_callback(struct call *k)
+/* A region that it began and left open would have the library wait for its own thread's gate. */
+static void end_pins(const struct call *k)
+{
+	struct oi_thread *t = oi_self; /* it may have attached meanwhile */
+	if (likely(!t || t->pin_depth <= k->pins))
+		return;
+	if (OURO_CHECKED && k->returned)
+		oi_abort("%s returned inside a pinned region that it had begun", what(&k->called).text);
+	oi_store_relaxed(&t->pin_depth, k->pins); /* owner */
+	oi_gate_leave(t);
+}
+
+static void leave(struct call *k)
 {
 	struct oi_thread *t = k->t;
 	if (likely(k->returned)) {
@@ -158,6 +174,12 @@ static void leave_callback(struct call *k)
 	}
 	t->called = k->outer;
 	t->callback_frame = k->c.outer ? k->c.outer->frame : 0;
+}
+
+static void leave_callback(struct call *k)
+{
+	end_pins(k);
+	leave(k);
 }
 
 void oi_callback(struct oi_thread *t, void (*fn)(void *), void *arg, const ouro_type *type)
@@ -177,8 +199,9 @@ static void leave_aside(struct call *k)
 	oi_inside_program--;
 	if (!k->returned && k->must_return)
 		oi_abort("%s did not return: an exception or pthread_exit left it", what(&k->called).text);
+	end_pins(k);
 	if (k->t)
-		leave_callback(k);
+		leave(k);
 }
 
 static void call_aside(struct call *init, void (*fn)(void *), void *arg)
@@ -189,6 +212,12 @@ static void call_aside(struct call *init, void (*fn)(void *), void *arg)
 	oi_inside_program++;
 	fn(arg);
 	k.returned = true;
+}
+
+bool oi_callback_keeps_others(void)
+{
+	const struct oi_thread *t = oi_self;
+	return oi_inside_program || (t && (t->pin_depth || t->in_callback));
 }
 
 void oi_callback_aside(struct oi_thread *t, void (*fn)(void *), void *arg, const char *name)

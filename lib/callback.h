@@ -31,6 +31,11 @@ bool oi_callback_visit(struct oi_thread *t, ouro_object_visitor fn, void *obj, v
 /* An event function, with whatever locks the collection has; in a stop, perhaps. Cancellation waits, and who leaves it is stopped. */
 void oi_callback_event(struct oi_thread *t, void (*fn)(void *), void *arg);
 /*
+ * This thread is in a callback, or pinned: others may wait for it, for what it has in hand, or for a stop that waits for it. So it
+ * must not wait for them.
+ */
+bool oi_callback_keeps_others(void);
+/*
  * The callbacks inside @outer, or all, will not return: what was in hand below them goes to others, and the record says what it said
  * when @outer was called. Outside the gate, by the thread itself.
  */

@@ -4,9 +4,9 @@
  * Events are told by the thread that holds the collection lock, and by the one that runs a full collection: two at a time. No
  * lock of theirs is held while a listener runs, so that it may call the library. Each slot counts the calls that are under way, so
  * that ouro_gc_off_event can wait for those of its own, and for no other's: these may wait for what its caller has. A slot is used
- * again when its last call is over; who waited for that sees another listener there, or none and no calls. A caller that is pinned,
- * or in a listener itself, does not wait: a listener may wait for a stop that waits for the former, and two could wait for each
- * other. All under the lock.
+ * again when its last call is over; who waited for that sees another listener there, or none and no calls. A caller that is in a
+ * callback, or pinned, does not wait: a listener may wait for what it has in hand, or for a stop, which waits for who is pinned, and two
+ * listeners could wait for each other. All under the lock.
  * A thread may be in several calls at once, as a listener may collect when it is told of a hold-up. The child of a fork has its own.
  */
 #include "events.h"
@@ -128,15 +128,9 @@ static bool is_called(uint32_t i)
 	return called;
 }
 
-/* It must not wait for a call: that may be waiting for this thread. */
-static bool may_wait(const struct oi_thread *t)
-{
-	return !innermost && !t->pin_depth && !oi_lock_forking;
-}
-
 int ouro_gc_off_event(ouro_gc_listener fn, void *arg)
 {
-	const struct oi_thread *t = oi_current();
+	oi_current();
 	if (!fn)
 		return EINVAL;
 	uint32_t i = 0;
@@ -147,7 +141,7 @@ int ouro_gc_off_event(ouro_gc_listener fn, void *arg)
 	if (found)
 		listener[i].fn = NULL;
 	oi_unlock(OI_LOCK_LISTENERS);
-	while (found && may_wait(t) && is_called(i)) {
+	while (found && !oi_callback_keeps_others() && !oi_lock_forking && is_called(i)) {
 		oi_point("off waits");
 		oi_sleep_ns(20000);
 	}

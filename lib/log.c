@@ -8,6 +8,7 @@
  * One thread at a time calls the function, without the lock. Who comes meanwhile leaves; who delivers looks again after each call,
  * so no message is left behind. The state changes under the lock, which is held for a copy of a message and nothing else:
  * so whoever has set another function waits until the call that is under way is over, and no lock stands in its way.
+ * Who is in a callback, or pinned, does not wait: the function may be waiting for that very thread.
  * The function may itself call the library, set another one, or never return: then messages are lost, and nothing else is.
  */
 #include "log.h"
@@ -231,7 +232,7 @@ void ouro_set_log(void (*fn)(const char *message, void *arg), void *arg)
 	log_arg = arg;
 	uint32_t n = n_calls;
 	oi_unlock(OI_LOCK_LOG);
-	if (in_call || !had_one || (oi_self && oi_self->pin_depth))
+	if (!had_one || oi_callback_keeps_others())
 		return;
 	while (still_calling(n))
 		oi_sleep_ns(20000);

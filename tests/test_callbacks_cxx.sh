@@ -152,6 +152,20 @@ static void log_throws()
 	check("log function", 1, 2 * rounds);
 }
 
+/* Its pinned region ends with it. */
+static void throw_pinned(void *)
+{
+	ouro_pin();
+	throw std::runtime_error("out of a pinned finalizer");
+}
+static const ouro_type pinning_type = make_type(throw_pinned, nullptr);
+
+static void pinned_throws()
+{
+	guarded(0, [] { ouro_release(ouro_new(&pinning_type)); });
+	check("pinned finalizer", 1, 0);
+}
+
 static void visitor_throws()
 {
 	node *kept = list(5);
@@ -230,6 +244,7 @@ int main()
 	all();
 	std::thread(all).join();
 	visitor_throws();
+	pinned_throws();
 	log_throws();
 	listener_catches();
 	automatic();

@@ -8,6 +8,7 @@
 
 #include <sys/mman.h>
 
+#include "background.h"
 #include "gate.h"
 #include "holdup.h"
 
@@ -868,6 +869,303 @@ static void states_every_call_answers(void **state)
 	munmap(progress, sizeof(*progress));
 }
 
+/* ---- callbacks that would be waited for ---- */
+
+static atomic_bool heard, go;
+static atomic_int n_answers;
+
+static void await(atomic_bool *flag)
+{
+	REQUIRE(EVENTUALLY(atomic_load(flag)));
+}
+
+static void first_warning(void (*fn)(const char *message, void *arg))
+{
+	started();
+	ouro_set_log(fn, NULL);
+	ouro_pin();
+	ouro_gc_freeze();
+	ouro_unpin();
+	await(&heard);
+}
+
+static void log_that_collects(const char *message, void *arg)
+{
+	(void)message;
+	(void)arg;
+	heard = true;
+	await(&go);
+	ouro_gc_collect(0);
+}
+
+static void log_that_flushes(const char *message, void *arg)
+{
+	(void)message;
+	(void)arg;
+	heard = true;
+	await(&go);
+	ouro_flush();
+}
+
+/* What the log function waits for is the caller's: the call is to return before that, so it is let go afterwards. */
+static void replace_log(void)
+{
+	ouro_set_log(log_nothing, NULL);
+	n_answers++;
+	go = true;
+}
+
+static void listener_replaces_log(const ouro_gc_event *event, void *arg)
+{
+	(void)arg;
+	if (event->phase == OURO_GC_START && !n_answers)
+		replace_log();
+}
+
+static void set_log_in_a_listener(void)
+{
+	first_warning(log_that_collects);
+	REQUIRE(ouro_gc_on_event(listener_replaces_log, NULL) == 0);
+	REQUIRE(ouro_gc_collect(0) >= 0);
+}
+
+static void finalizer_replaces_log(void *obj)
+{
+	(void)obj;
+	replace_log();
+}
+
+static const ouro_type replaces_type = {
+	.name = "replaces", .size = sizeof(struct node), .finalize = finalizer_replaces_log,
+};
+
+static void set_log_in_a_finalizer(void)
+{
+	first_warning(log_that_flushes);
+	ouro_release(make_of(&replaces_type, 1));
+}
+
+static void slow_listener(const ouro_gc_event *event, void *arg)
+{
+	(void)arg;
+	if (event->phase != OURO_GC_STOP || heard)
+		return;
+	heard = true;
+	await(&go);
+	call_counts(); /* a stop that waits for the pinned thread keeps it */
+}
+
+static void *collect_all(void *arg)
+{
+	ouro_gc_collect(2);
+	return arg;
+}
+
+static void *list_all(void *arg)
+{
+	int n = 0;
+
+	ouro_gc_objects(-1, see, &n);
+	return arg;
+}
+
+static void off_while_pinned(void)
+{
+	started();
+	REQUIRE(ouro_gc_on_event(slow_listener, NULL) == 0);
+	pthread_t collector = thread_start(collect_all, NULL);
+	await(&heard);
+	ouro_pin();
+	pthread_t lister = thread_start(list_all, NULL);
+	wait_for_a_stop();
+	REQUIRE(ouro_gc_off_event(slow_listener, NULL) == 0);
+	n_answers++;
+	go = true;
+	ouro_unpin();
+	pthread_join(collector, NULL);
+	pthread_join(lister, NULL);
+}
+
+/* Its collection has events of its own meanwhile. */
+static void listener_leaves(const ouro_gc_event *event, void *arg)
+{
+	if (event->phase != OURO_HOLDUP || n_answers)
+		return;
+	ouro_gc_collect(0);
+	REQUIRE(ouro_gc_off_event(listener_leaves, arg) == 0);
+	n_answers++;
+}
+
+static void off_in_a_nested_listener(void)
+{
+	started();
+	REQUIRE(ouro_gc_on_event(listener_leaves, NULL) == 0);
+	call_new();
+	oi_holdup(oi_self, OURO_HOLDUP_LOCK, 1000000000);
+	REQUIRE(EVENTUALLY(n_answers));
+}
+
+static void listener_flushes(const ouro_gc_event *event, void *arg)
+{
+	(void)arg;
+	if (event->phase != OURO_HOLDUP || heard)
+		return;
+	heard = true;
+	REQUIRE(ouro_flush() == 0); /* waits for the finalizer */
+	go = true;
+}
+
+static void finalizer_takes_listener_off(void *obj)
+{
+	(void)obj;
+	oi_holdup(oi_self, OURO_HOLDUP_LOCK, 1000000000);
+	oi_background_tick();
+	await(&heard);
+	REQUIRE(ouro_gc_off_event(listener_flushes, NULL) == 0);
+	n_answers++;
+}
+
+static const ouro_type takes_off_type = {
+	.name = "takes off", .size = sizeof(struct node), .finalize = finalizer_takes_listener_off,
+};
+
+static void off_in_a_finalizer(void)
+{
+	started();
+	REQUIRE(ouro_gc_on_event(listener_flushes, NULL) == 0);
+	ouro_release(make_of(&takes_off_type, 1));
+	await(&go);
+}
+
+/* ---- callbacks that return pinned ---- */
+
+static void leave_pinned(void *arg)
+{
+	(void)arg;
+	n_answers++;
+	ouro_pin();
+}
+
+static const ouro_type leaves_pinned_type = {
+	.name = "leaves pinned", .size = sizeof(struct node), .slots = OURO_SLOTS(struct node, left, right),
+	.finalize = leave_pinned, .clear = leave_pinned, .destroy = leave_pinned,
+};
+
+static void *can_collect(void *arg)
+{
+	*(bool *)arg = ouro_gc_collect(2) >= 0;
+	return NULL;
+}
+
+/* Nobody is pinned: neither this thread nor, for another one, it. */
+static void require_unpinned(void)
+{
+	bool could = false;
+
+	REQUIRE(n_answers > 0);
+	REQUIRE(ouro_gc_collect(2) >= 0);
+	thread_run(can_collect, &could);
+	REQUIRE(could);
+}
+
+static void callbacks_leave_pinned(void)
+{
+	started();
+	ouro_release(make_pair(&leaves_pinned_type, 1));
+	REQUIRE(ouro_gc_collect(2) == 2);
+	struct node *n = make_of(&leaves_pinned_type, 3);
+	REQUIRE(ouro_watch(n, leave_pinned, NULL, NULL) == 0);
+	ouro_release(n);
+	REQUIRE(n_answers == 10);
+	require_unpinned();
+}
+
+static void pin_at_start(const ouro_gc_event *event, void *arg)
+{
+	if (event->phase == OURO_GC_START)
+		leave_pinned(arg);
+}
+
+static void listener_leaves_pinned(void)
+{
+	started();
+	REQUIRE(ouro_gc_on_event(pin_at_start, NULL) == 0);
+	REQUIRE(ouro_gc_collect(0) >= 0);
+	require_unpinned();
+}
+
+static bool visit_and_pin(void *obj, void *arg)
+{
+	(void)obj;
+	leave_pinned(arg);
+	return true;
+}
+
+static void visitor_leaves_pinned(void)
+{
+	started();
+	struct node *n = make(1);
+	REQUIRE(ouro_gc_objects(-1, visit_and_pin, NULL) == 1);
+	ouro_release(n);
+	require_unpinned();
+}
+
+static void log_and_pin(const char *message, void *arg)
+{
+	(void)message;
+	leave_pinned(arg);
+	heard = true;
+}
+
+static void log_leaves_pinned(void)
+{
+	first_warning(log_and_pin);
+	require_unpinned();
+}
+
+static const struct state tangles[] = {
+	{ .name = "set_log in a listener", .enter = set_log_in_a_listener },
+	{ .name = "set_log in a finalizer", .enter = set_log_in_a_finalizer },
+	{ .name = "off_event while pinned", .enter = off_while_pinned },
+	{ .name = "off_event in a nested listener", .enter = off_in_a_nested_listener },
+	{ .name = "off_event in a finalizer", .enter = off_in_a_finalizer },
+	{ .name = "callbacks leave pinned", .enter = callbacks_leave_pinned,
+	  .checked_message = "the finalizer of a \"leaves pinned\" returned inside a pinned region" },
+	{ .name = "a listener leaves pinned", .enter = listener_leaves_pinned,
+	  .checked_message = "the event function returned inside a pinned region" },
+	{ .name = "a visitor leaves pinned", .enter = visitor_leaves_pinned,
+	  .checked_message = "the visitor returned inside a pinned region" },
+	{ .name = "the log function leaves pinned", .enter = log_leaves_pinned,
+	  .checked_message = "the log function returned inside a pinned region" },
+};
+
+static int entangle(void *arg)
+{
+	(void)arg;
+	alarm(SANITIZED ? 60 : 10);
+	state_now->enter();
+	return n_answers ? 0 : 98;
+}
+
+static void states_nobody_is_waited_for_who_waits(void **state)
+{
+	char text[8192];
+	int n_wrong = 0;
+
+	(void)state;
+	needs_threads_in_the_child();
+	for (size_t i = 0; i < sizeof(tangles) / sizeof(tangles[0]); i++) {
+		state_now = &tangles[i];
+		int status = child_status(entangle, NULL, text, sizeof(text));
+		bool stops = CHECKED_BUILD && state_now->checked_message != NULL;
+		if (!ended_well(status, text) || (stops && status == 0)) {
+			print_message("%s: status 0x%x: %s\n", state_now->name, (unsigned)status, text);
+			n_wrong++;
+		}
+	}
+	assert_int_equal(n_wrong, 0);
+}
+
 /* ---- pinned, while another thread stops the world ---- */
 
 static void *collect_young(void *arg)
@@ -920,6 +1218,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(states_every_call_answers),
+		cmocka_unit_test(states_nobody_is_waited_for_who_waits),
 		HEAP_CASE(states_pinned_thread_reads_statistics_during_a_stop),
 		HEAP_CASE(states_pinned_thread_is_renamed_during_a_stop),
 	};

@@ -29,7 +29,7 @@ OURO_API ssize_t ouro_gc_collect(int generation);
 /*
  * ouro_run_finalizers - manual mode: run up to @max finalizers and watches that automatic collections left, here
  * In an event function between GC_START and GC_STOP it works too, in a stop as long as the largest set takes to look through.
- * Return:  how many ran; 0 in thread mode and inside a finalizer.
+ * Return:  how many ran; 0 in thread mode, inside a finalizer, and when pinned.
  */
 OURO_API size_t ouro_run_finalizers(size_t max);
 
@@ -118,11 +118,13 @@ typedef void (*ouro_gc_listener)(const ouro_gc_event *event, void *arg);
  * ouro_gc_on_event, ouro_gc_off_event - listen to the start and stop of each collection and of each pause, and to hold-ups
  *
  * OURO_HOLDUP (generation -1): threads were held up for longer than pause_budget_ns (ouro/holdup.h). It is told afterwards, by the
- * collector thread between two collections, and fn may do all but wait for a collection.
- * During a pause fn may not call the library; between GC_START and GC_STOP it may do all but wait for a collection: ouro_gc_collect,
- * ouro_flush, ouro_shutdown and the listings answer EDEADLK, and ouro_gc_freeze does nothing. Two
- * threads may call it at once: young collections go on beside a full one, whose short pauses bear generation 2. off returns
- * when no call of fn(arg) is running elsewhere; inside a listener, or when pinned, at once.
+ * collector thread between two collections: automatic ones wait until fn returns. There it may do all but shut down.
+ * OURO_PAUSE_START is told in the pause: fn may not call the library. Between GC_START and GC_STOP it may do all but wait for a
+ * collection: ouro_gc_collect, ouro_flush, ouro_shutdown and the listings answer EDEADLK, and ouro_gc_freeze does nothing. Nor may it
+ * wait for a thread that may be in one of these calls, or allocating at heap_limit. Two threads may call it at once: young
+ * collections go on beside a full one, whose short pauses bear generation 2.
+ * off returns when no call of fn(arg) is running elsewhere; inside a callback (as ouro_shutdown), or when pinned, at once, as that call
+ * may be waiting for this thread: then fn, and what it uses, must stay for a while.
  * fn must return. Cancellation is off while it runs, and waits for the thread's next cancellation point after the call. If
  * pthread_exit or an exception leaves fn the program is stopped with a message; longjmp, likewise, at the next call that shows it.
  * Return:  0; EINVAL (fn NULL); ENOMEM; off: ENOENT (not registered).

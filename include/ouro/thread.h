@@ -106,7 +106,8 @@ OURO_API void ouro_thread_detach(void);
  * ouro_pin, ouro_unpin - a pinned region; nests
  *
  * Inside, peeked pointers stay valid; a stop and a grace period, and hence ouro_gc_collect elsewhere, wait for this
- * thread, so keep it short. Only ouro_unpin and ouro_safepoint end one: no operation in a callee does.
+ * thread, so keep it short. Only ouro_unpin and ouro_safepoint end one: no operation in a callee does. One that a
+ * callback (as ouro_shutdown) begins and leaves open ends when it returns; a checked build aborts.
  */
 OURO_API void ouro_pin(void);
 OURO_API void ouro_unpin(void);
@@ -124,7 +125,8 @@ OURO_API void ouro_safepoint(void);
  * 511 bytes, waits for it to return; how many were lost beyond is said, too. A message from inside another call comes soon
  * after. In the child of a fork nothing is said twice. A thread may be cancelled or exit in fn, and an exception may leave it, to
  * the caller of the call named above: what that call was at is done by others. longjmp may not.
- * Returns when no call of the function set before is under way elsewhere; inside the function, or when pinned, at once.
+ * Returns when no call of the function set before is under way elsewhere; inside a callback (as ouro_shutdown), or when pinned, at
+ * once, as that call may be waiting for this thread: then the old function, and what it uses, must stay for a while.
  */
 OURO_API void ouro_set_log(void (*fn)(const char *message, void *arg), void *arg);
 
