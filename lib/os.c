@@ -90,7 +90,7 @@ void *oi_os_map(size_t bytes)
 {
 	void *p = oi_os_map_list(bytes);
 	if (p)
-		oi_os_charge((int64_t)bytes);
+		oi_os_charge((int64_t)in_pages(bytes));
 	return p;
 }
 
@@ -125,7 +125,7 @@ void oi_os_unmap_list(void *p, size_t bytes)
 
 void oi_os_unmap(void *p, size_t bytes)
 {
-	unmap_soon(p, bytes, bytes);
+	unmap_soon(p, bytes, in_pages(bytes));
 }
 
 /* There if the program is built with LeakSanitizer, or AddressSanitizer, which has it. */
