@@ -41,6 +41,7 @@
 
 #include "alone.h"
 #include "collect.h"
+#include "context.h"
 #include "death.h"
 #include "gate.h"
 #include "heap.h"
@@ -133,6 +134,7 @@ static bool any_wanted(void)
 
 void oi_background_need(void)
 {
+	oi_assert_outside(oi_self);
 	if (unlikely(oi_load_relaxed(&missing)) && any_wanted()) /* recheck */
 		start_missing();
 }

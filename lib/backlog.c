@@ -14,6 +14,7 @@
 #include "backlog.h"
 
 #include "background.h"
+#include "context.h"
 #include "gate.h"
 #include "heap.h"
 #include "holdup.h"
@@ -201,6 +202,7 @@ static void await_collection(struct oi_thread *t)
 
 void oi_backlog_delay(struct oi_thread *t, bool page)
 {
+	oi_assert_inside(t);
 	uint64_t units = lag();
 	set_batch(units);
 	oi_background_collect();

@@ -1,6 +1,7 @@
 /* beside.c - the maps of a collection beside the mutators. See beside.h. */
 #include "beside.h"
 
+#include "context.h"
 #include "gate.h"
 #include "heap.h"
 #include "os.h"
@@ -33,6 +34,7 @@ static void forget_some(void)
 
 void oi_beside_forget_exact(struct oi_thread *t)
 {
+	oi_assert_outside(t);
 	while (page_maps) {
 		if (t)
 			oi_gate_enter(t); /* as oi_beside_drop */
@@ -141,6 +143,7 @@ bool oi_beside_make(struct oi_vector *regions, struct oi_vector *pages)
 
 void oi_beside_drop(struct oi_thread *t, struct oi_vector *regions)
 {
+	oi_assert_outside(t);
 	for (unsigned i = 0; i < OI_BESIDE_RING; i++)
 		oi_beside_ring.entry[i].count = NULL;
 	for (size_t i = 0; i < regions->n; i++) {

@@ -78,6 +78,7 @@ static void give_away(struct oi_thread *t, const struct oi_callback *to)
 
 void oi_callback_abandon(struct oi_thread *t, const struct oi_callback *outer)
 {
+	oi_assert_outside(t);
 	static const struct oi_callback none;
 	const struct oi_callback *to = outer ? outer : &none;
 	if (oi_runtime_ends(t))

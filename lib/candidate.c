@@ -1,8 +1,10 @@
 /* candidate.c - rescuing suspects of a collection. See Note [CANDIDATE]. */
 #include "candidate.h"
 
+#include "context.h"
 #include "os.h"
 #include "perturb.h"
+#include "thread.h"
 
 struct oi_candidates oi_candidates;
 
@@ -19,6 +21,7 @@ static bool take_flag(struct oi_header *h)
 
 bool oi_rescue(struct oi_header *h)
 {
+	oi_assert_at_rest(oi_self);
 	uint32_t c = oi_load_acquire(&oi_candidates.commit); /* [K1] */
 	if (c == OI_COMMIT_IDLE && oi_load_acquire(&oi_candidates.door)) /* [K3] a stop decides, not the flag */
 		return true;
@@ -39,6 +42,7 @@ bool oi_rescue(struct oi_header *h)
 
 void oi_door_wait(void)
 {
+	oi_assert_unpinned(oi_self);
 	if (oi_load_acquire(&oi_candidates.door)) /* [K3] */
 		oi_futex_wait(&oi_candidates.door, 1, DOOR_NS);
 }

@@ -46,6 +46,12 @@ void oi_context_stopped(const char *where)
 		oi_abort("%s: the world is not stopped by this thread", where);
 }
 
+void oi_context_dying(const struct oi_thread *t, bool dying, const char *where)
+{
+	if ((t->dying != 0) != dying)
+		oi_abort("%s: %s a death", where, dying ? "outside" : "inside");
+}
+
 void oi_context_program(const char *where)
 {
 	if (is_stopper())

@@ -22,6 +22,8 @@ struct oi_thread;
 #define oi_assert_unpinned(t) oi_context_unpinned(t, __func__)
 #define oi_assert_at_rest(t) oi_context_at_rest(t, __func__)
 #define oi_assert_stopped() oi_context_stopped(__func__)
+#define oi_assert_dying(t) oi_context_dying(t, true, __func__)
+#define oi_assert_not_dying(t) oi_context_dying(t, false, __func__)
 #define oi_assert_may_call_program() oi_context_program(__func__)
 void oi_context_inside(const struct oi_thread *t, const char *where);
 void oi_context_outside(const struct oi_thread *t, const char *where);
@@ -30,6 +32,8 @@ void oi_context_unpinned(const struct oi_thread *t, const char *where);
 /* What is @t's alone does not change meanwhile: it is the caller, inside its gate, or is kept outside it. */
 void oi_context_at_rest(const struct oi_thread *t, const char *where);
 void oi_context_stopped(const char *where);
+/* In a death of this thread's, or in none: what it leaves is looked at by whoever flushes. */
+void oi_context_dying(const struct oi_thread *t, bool dying, const char *where);
 void oi_context_program(const char *where);
 /* Around a listener; @pause: it is told of a stop, within it, and may not call the library. Returns what to give back. */
 unsigned oi_context_listener(bool pause);
@@ -42,6 +46,8 @@ void oi_context_enter(void);
 #define oi_assert_unpinned(t) ((void)0)
 #define oi_assert_at_rest(t) ((void)0)
 #define oi_assert_stopped() ((void)0)
+#define oi_assert_dying(t) ((void)0)
+#define oi_assert_not_dying(t) ((void)0)
 #define oi_assert_may_call_program() ((void)0)
 #define oi_context_listener(pause) ((void)(pause), 0u)
 #define oi_context_listener_over(before) ((void)(before))

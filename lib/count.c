@@ -21,12 +21,14 @@
 
 #include "candidate.h"
 #include "check.h"
+#include "context.h"
 #include "death.h"
 #include "log.h"
 #include "merge.h"
 
 void oi_local_spill(struct oi_header *h)
 {
+	oi_assert_at_rest(oi_self);
 	uint32_t old = oi_add_relaxed(&h->shared, OI_LOCAL_MAX / 2 * OI_ONE); /* count */
 	oi_store_relaxed(&h->local, OI_LOCAL_MAX - OI_LOCAL_MAX / 2);             /* owner */
 	if (unlikely(oi_shared_count(old) > OI_COUNT_MAX))
@@ -74,6 +76,7 @@ bool oi_try_special(struct oi_header *h, enum oi_tried *tried)
 
 void oi_retain_foreign(struct oi_header *h)
 {
+	oi_assert_at_rest(oi_self);
 	if (unlikely(oi_load_relaxed(&h->own) > OI_OWN_KEY_MAX) && special(h)) /* count */
 		return;
 	uint32_t old = oi_add_relaxed(&h->shared, OI_ONE); /* the caller holds a reference */
@@ -134,6 +137,7 @@ static bool after_published(struct oi_thread *t, struct oi_header *h, uint32_t o
 
 bool oi_release_foreign(struct oi_thread *t, struct oi_header *h)
 {
+	oi_assert_inside(t);
 	if (unlikely(oi_load_relaxed(&h->own) > OI_OWN_KEY_MAX)) { /* count */
 		if (special(h))
 			return false;
@@ -177,6 +181,7 @@ static OI_NOINLINE bool merge_zero_shared(struct oi_thread *t, struct oi_header 
 
 bool oi_merge_zero(struct oi_thread *t, struct oi_header *h)
 {
+	oi_assert_inside(t);
 	uint32_t s = oi_load_acquire(&h->shared); /* [C1] */
 	if (unlikely(s))
 		return merge_zero_shared(t, h);
@@ -284,6 +289,7 @@ void *ouro_retain(void *obj)
 
 OI_NOINLINE void oi_release_any(struct oi_thread *t, struct oi_header *h)
 {
+	oi_assert_inside(t);
 	if (oi_release(t, h))
 		oi_death_inside(t, h);
 	else
@@ -292,6 +298,7 @@ OI_NOINLINE void oi_release_any(struct oi_thread *t, struct oi_header *h)
 
 OI_NOINLINE void oi_release_last(struct oi_thread *t, struct oi_header *h)
 {
+	oi_assert_inside(t);
 	if (likely(!oi_load_acquire(&h->shared)) && likely(!oi_load_relaxed(&h->published))) /* [C1] */
 		oi_death_private(t, h); /* nobody else has a reference or can find one */
 	else
@@ -328,6 +335,7 @@ static OI_NOINLINE void release_unpublished(struct oi_thread *t, struct oi_heade
 
 OI_NOINLINE void oi_release_others(struct oi_thread *t, struct oi_header *h)
 {
+	oi_assert_inside(t);
 	if (unlikely(oi_load_relaxed(&h->own) > OI_OWN_KEY_MAX)) { /* count */
 		release_special(t, h);
 		return;
@@ -396,6 +404,7 @@ static OI_NOINLINE void *try_odd(struct oi_thread *t, struct oi_header *h, uint3
 
 OI_NOINLINE void *oi_try_others(struct oi_thread *t, struct oi_header *h)
 {
+	oi_assert_inside(t);
 	uint16_t own = oi_load_relaxed(&h->own); /* count */
 	if (unlikely(own > OI_OWN_KEY_MAX) || unlikely(own == t->key))
 		return try_any(t, h);

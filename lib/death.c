@@ -89,6 +89,7 @@ static void end_weak_references(struct oi_thread *t, struct oi_header *h, struct
 
 void oi_death_end_weak(struct oi_thread *t, struct oi_header *h, struct oi_watch **watches)
 {
+	oi_assert_outside(t);
 	const ouro_type *type = oi_type_of(h);
 	if (type->weaks.n || type->item_weaks.n)
 		oi_clear_weaks(h, type);
@@ -238,6 +239,8 @@ static void dismantle(struct oi_thread *t, struct oi_header *h, const ouro_type 
 
 void oi_death_resume(struct oi_thread *t, struct oi_header *h, size_t cursor)
 {
+	oi_assert_inside(t);
+	oi_assert_dying(t);
 	bool pushed = push(t, h, cursor), at_once = !pushed && t->dying == 1 && !t->hand;
 	if (at_once)
 		take_in_hand(t, h, cursor);
@@ -295,6 +298,8 @@ static struct oi_header *next_in_hand(struct oi_thread *t, struct work *w)
 /* Works the stack off, into which it looks inside the gate only: pile.c. What is left in the end waits. */
 static void work(struct oi_thread *t, struct work w)
 {
+	oi_assert_outside(t);
+	oi_assert_dying(t);
 	size_t n = w.left;
 	do {
 		oi_gate_enter(t);
@@ -563,6 +568,7 @@ void oi_death_private(struct oi_thread *t, struct oi_header *h)
 
 void oi_death_quietly(struct oi_thread *t, void **h, size_t n, uint64_t stamp)
 {
+	oi_assert_inside(t);
 	oi_death_begin(t);
 	oi_hand_takes(t, stamp);
 	for (size_t i = 0; i < n; i++)
@@ -578,6 +584,7 @@ void oi_death_quietly(struct oi_thread *t, void **h, size_t n, uint64_t stamp)
 
 void oi_death_catch_up(struct oi_thread *t, size_t n)
 {
+	oi_assert_not_dying(t);
 	oi_assert_inside(t);
 	oi_serve_begin(t);
 	oi_pile_take_back(t);

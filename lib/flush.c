@@ -219,6 +219,7 @@ static bool is_leader_stuck(void)
 /* A flush that begins from now on has to be over. */
 static void flush(struct oi_thread *t, bool patient)
 {
+	oi_assert_unpinned(t);
 	uint64_t wanted = oi_load_acquire(&n_begun) + 1;
 	while (oi_load_acquire(&n_over) < wanted) {
 		if (try_to_lead(t)) {
@@ -234,6 +235,7 @@ static void flush(struct oi_thread *t, bool patient)
 
 void oi_flush(struct oi_thread *t)
 {
+	oi_assert_not_dying(t);
 	oi_assert_unpinned(t);
 	flush(t, true);
 }

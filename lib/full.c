@@ -178,6 +178,7 @@ static void bury(struct oi_pass *p)
 
 struct oi_set *oi_full_begin(struct oi_thread *t, int generation, enum oi_scope scope, void (*between)(void))
 {
+	oi_assert_locked(OI_LOCK_FULL);
 	oi_assert_unpinned(t);
 	struct oi_set *s = oi_set_new(generation);
 	if (!s)
@@ -192,6 +193,7 @@ struct oi_set *oi_full_begin(struct oi_thread *t, int generation, enum oi_scope 
 
 size_t oi_full_finish(struct oi_thread *t)
 {
+	oi_assert_locked(OI_LOCK_FULL);
 	oi_assert_unpinned(t);
 	struct oi_set *s = pass.set;
 	oi_suspect_find(&pass);

@@ -36,6 +36,7 @@ int oi_generation_of(struct oi_header *h)
 
 void oi_generation_make_old(struct oi_header *h)
 {
+	oi_assert_stopped();
 	struct oi_spot at = { 0 };
 	size_t i = oi_spot_block(&at, h);
 	oi_generation_make_old_at(at.young, i);
@@ -168,6 +169,7 @@ static int select_young(struct oi_trial *tr, int generation, size_t cap)
 
 bool oi_generation_select(struct oi_trial *tr, int generation, size_t cap, bool *more)
 {
+	oi_assert_locked(OI_LOCK_COLLECT);
 	oi_assert_stopped();
 	int result = select_young(tr, generation, cap);
 	*more = result == 0;
@@ -178,6 +180,7 @@ bool oi_generation_select(struct oi_trial *tr, int generation, size_t cap, bool 
 
 bool oi_generation_grow_older(uint64_t (*young)[OI_BITMAP], size_t i, bool straight)
 {
+	oi_assert_stopped();
 	uint64_t bit = UINT64_C(1) << (i % 64), *age0 = &young[0][i / 64], *age1 = &young[1][i / 64];
 	if (*age0 & bit) {
 		*age0 &= ~bit;
@@ -253,6 +256,7 @@ static bool detached;
 
 void oi_generation_make_all_old(struct oi_vector *lists, bool members)
 {
+	oi_assert_unpinned(oi_self);
 	bool begun = false;
 	do {
 		struct oi_stop stop;
@@ -311,6 +315,7 @@ static void count_heap(const struct oi_heap *heap, int64_t n[2])
 
 bool oi_generation_population(int64_t n[2])
 {
+	oi_assert_stopped();
 	n[0] = n[1] = 0;
 	for (size_t word = 0; word < OI_KEYSET_WORDS; word++)
 		for (uint64_t bits = oi_keysets[OI_KEYS_YOUNG].word[word] | !word; bits; bits &= bits - 1)

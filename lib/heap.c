@@ -147,6 +147,7 @@ static void add_young(struct oi_heap *heap, struct oi_page *p)
 
 void oi_heap_add_young(struct oi_page *p)
 {
+	oi_assert_stopped();
 	add_young(p->heap, p);
 }
 
@@ -297,6 +298,7 @@ static void large_free(struct oi_page *p)
 
 void oi_chain_free(struct oi_thread *t, struct oi_page *p, const struct oi_chain *c)
 {
+	oi_assert_at_rest(t);
 	if (unlikely(!c->n))
 		return;
 	if (unlikely(p->state == OI_PAGE_LARGE))
@@ -503,6 +505,7 @@ static void extend(struct oi_page *p)
 
 struct oi_header *oi_block_alloc(struct oi_thread *t, size_t bytes, unsigned bin, bool tracked)
 {
+	oi_assert_inside(t);
 	if (bin == OI_BIN_LARGE)
 		return large_alloc(bytes, tracked);
 	struct oi_page *p = t->heap.bin[bin].current;
@@ -573,6 +576,7 @@ static void release_kept(struct oi_page *p)
 
 void oi_heap_end_walk(struct oi_thread *t)
 {
+	oi_assert_outside(t);
 	bool more = true;
 	oi_store_relaxed(&oi_candidates.walking, 0u); /* recheck: under the lock */
 	while (more) {
@@ -651,6 +655,7 @@ static void tidy_bin(struct oi_heap *heap, struct oi_bin *b)
 
 void oi_heap_tidy(struct oi_thread *t)
 {
+	oi_assert_at_rest(t);
 	struct oi_heap *heap = &t->heap;
 	if (heap->leaving)
 		return;
@@ -669,6 +674,7 @@ static bool has_remote(const struct oi_heap *heap)
 
 void oi_heap_harvest_orphans(struct oi_thread *self)
 {
+	oi_assert_unpinned(self);
 	while (has_remote(&oi_orphans)) {
 		oi_gate_enter(self); /* pages do not vanish during a stop */
 		oi_heap_lock();

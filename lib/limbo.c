@@ -98,6 +98,7 @@ void oi_limbo_add(struct oi_thread *t, struct oi_header *h)
 
 void oi_limbo_add_weak(struct oi_thread *t, uint32_t index)
 {
+	oi_assert_inside(t);
 	/* Without memory for a batch the entry is never used again: 24 bytes. */
 	add(t, (void *)((uintptr_t)index << 1 | 1), 0);
 }
@@ -269,6 +270,7 @@ void oi_limbo_abandon(struct oi_thread *t)
 
 bool oi_limbo_tidy(struct oi_thread *t, struct oi_batch **spare)
 {
+	oi_assert_at_rest(t);
 	struct oi_limbo *l = &t->limbo;
 	if (l->filling && l->filling->n) {
 		seal(l);

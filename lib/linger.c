@@ -16,6 +16,7 @@
  */
 #include "linger.h"
 
+#include "context.h"
 #include "count.h"
 #include "events.h"
 #include "generation.h"
@@ -42,6 +43,7 @@ static size_t weight(const struct oi_header *h)
 
 void oi_linger_doubt(struct oi_pass *p, struct oi_header *h, int64_t excess)
 {
+	oi_assert_inside(p->t);
 	if (excess > 0 && excess <= EXCESS && p->doubts.n < 2 * DOUBTS && oi_vector_push(&p->doubts, h) &&
 	    !oi_vector_push(&p->doubts, (void *)(uintptr_t)oi_references(h)))
 		p->doubts.n--;
@@ -84,6 +86,7 @@ static void note_rescued(struct oi_pass *p)
 
 void oi_linger_note(struct oi_pass *p)
 {
+	oi_assert_unpinned(p->t);
 	if (oi_load_relaxed(&oi_candidates.n_rescued) && !p->failed)
 		note_rescued(p);
 	for (int i = 0; i < LOOKS && p->doubts.n; i++) {
@@ -200,6 +203,7 @@ static bool try_stopped(struct oi_pass *p)
 
 void oi_linger_decide(struct oi_pass *p)
 {
+	oi_assert_unpinned(p->t);
 	bool decided = !p->rescued.n;
 	for (int i = 0; i < TRIES && !decided; i++) {
 		struct oi_stop stop;
@@ -214,6 +218,7 @@ void oi_linger_decide(struct oi_pass *p)
 
 void oi_linger_inherit(struct oi_pass *p)
 {
+	oi_assert_stopped();
 	if (oi_load_relaxed(&oi_candidates.door)) /* stopped */
 		unflag_all(&p->rescued);
 	p->rescued.n = 0;

@@ -19,6 +19,7 @@
 #include <link.h>
 #include <string.h>
 
+#include "lock.h"
 #include "ouro.h"
 
 /* The note: name "ouro", type 1, and how far it is from there to the word. */
@@ -165,6 +166,7 @@ static int look_for_others(struct dl_phdr_info *o, size_t size, void *arg)
 
 const char *oi_loader_started(void)
 {
+	oi_assert_locked(OI_LOCK_RUNTIME);
 	struct others others = { 0 };
 	(void)oi_exchange_seq_cst(&oi_copy_runs, 1u);
 	dl_iterate_phdr(look_for_others, &others);

@@ -142,6 +142,7 @@ static void merge_below(struct ahead *a, struct oi_header *h)
 
 size_t oi_merge_ahead(struct oi_thread *owner, struct oi_header *h, size_t budget)
 {
+	oi_assert_at_rest(owner);
 	struct ahead a;
 	a.owner = owner;
 	a.n = 0;
@@ -188,6 +189,7 @@ bool oi_merge_queue(struct oi_thread *t, struct oi_header *h)
 
 bool oi_merge_stray(struct oi_header *h)
 {
+	oi_assert_stopped();
 	return merge(h, 1);
 }
 
@@ -243,6 +245,7 @@ static bool ask_for_more(struct oi_thread *t)
 
 bool oi_merge_drain_own(struct oi_thread *t)
 {
+	oi_assert_inside(t);
 	struct taken taken;
 	size_t n_dead = 0;
 	if (!take(&t->merges, &taken))
@@ -275,6 +278,7 @@ static bool merge_taken(const struct taken *taken, struct oi_header *h)
 
 bool oi_merge_recover(struct oi_thread *t, struct oi_header *h)
 {
+	oi_assert_inside(t);
 	struct taken taken;
 	bool dead = false;
 	for (size_t left = OI_MERGE_SLICE; !dead && left && take(&t->merges, &taken); left -= TAKE) {
@@ -434,6 +438,7 @@ static void merge_page(struct oi_thread *t, struct oi_page *p)
 /* Under the queue's lock: a foreign release may still look for the one that bore the key before. [M1] */
 void oi_merge_open(struct oi_thread *t)
 {
+	oi_assert_locked(OI_LOCK_REGISTRY);
 	lock(&t->merges);
 	t->merges.closed = false;
 	unlock(&t->merges);
@@ -441,6 +446,7 @@ void oi_merge_open(struct oi_thread *t)
 
 void oi_merge_tidy(struct oi_thread *t)
 {
+	oi_assert_at_rest(t);
 	struct oi_vector empty[2] = { { 0 }, { 0 } };
 	lock(&t->merges);
 	if (!t->merges.objects.n && !t->merges.old.n) {

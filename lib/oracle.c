@@ -13,6 +13,7 @@
 #if OURO_CHECKED
 
 #include "collect.h"
+#include "context.h"
 #include "generation.h"
 #include "log.h"
 #include "trial.h"
@@ -39,6 +40,7 @@ static void judge_all(struct oi_trial *tr)
 
 void oi_oracle_judge(struct oi_pass *p)
 {
+	oi_assert_unpinned(p->t);
 	struct oi_trial tr = { .hold = p->hold };
 	struct oi_stop stop;
 	oi_collect_lock(); /* the side bytes */

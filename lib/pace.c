@@ -31,6 +31,7 @@
 #include "background.h"
 #include "backlog.h"
 #include "collect.h"
+#include "context.h"
 #include "count.h"
 #include "gate.h"
 #include "generation.h"
@@ -137,6 +138,7 @@ static void count_young(int generation)
 
 void oi_pace_burst_done(int generation)
 {
+	oi_assert_locked(OI_LOCK_COLLECT);
 	bool behind = oi_load_relaxed(&oi_pace.young) > oi_pace_young_limit() / 2; /* count */
 	oi_own_add(&oi_pace.unseen, 1);
 	oi_store_relaxed(&oi_pace.young, INT64_C(0));
@@ -160,6 +162,7 @@ void oi_pace_promoted(void)
 
 void oi_pace_recount(void)
 {
+	oi_assert_stopped();
 	int64_t n[2], before = oi_pace.aged[0] + oi_pace.aged[1], unflushed[2]; /* stopped */
 	oi_generation_population(n);
 	oi_pace_unflushed(unflushed);
@@ -171,6 +174,8 @@ void oi_pace_recount(void)
 
 const char *oi_pace_check(void)
 {
+	oi_assert_stopped();
+	oi_assert_locked(OI_LOCK_COLLECT);
 	static char text[128];
 	int64_t n[2], unflushed[2];
 	if (!oi_generation_population(n))
@@ -229,6 +234,7 @@ static bool anything_due(int64_t young)
 
 void oi_pace_flush(struct oi_thread *t)
 {
+	oi_assert_at_rest(t);
 	int64_t delta = t->tracked_delta, middle = t->died[0], old = t->died[1];
 	int64_t n = oi_add_relaxed(&oi_pace.young, delta) + delta; /* count */
 	oi_add_relaxed(&oi_pace.aged[0], delta + middle + old);
@@ -243,6 +249,7 @@ void oi_pace_flush(struct oi_thread *t)
 
 void oi_pace_unflushed(int64_t n[2])
 {
+	oi_assert_stopped();
 	struct oi_thread *t;
 	n[0] = n[1] = 0;
 	oi_for_each_active(t) { /* the others' are added: oi_park, oi_thread_detach */
@@ -253,6 +260,7 @@ void oi_pace_unflushed(int64_t n[2])
 
 void oi_pace_allocated_large(struct oi_thread *t)
 {
+	oi_assert_inside(t);
 	oi_store_relaxed(&t->tracked_delta, t->tracked_delta + 1); /* owner, here and below */
 	oi_store_relaxed(&t->died[1], t->died[1] - 1); /* it is born old */
 	if (oi_backlog_large_due() && oi_load_relaxed(&oi_pace.threshold) && oi_load_relaxed(&oi_pace.enabled)) /* recheck */
@@ -261,6 +269,7 @@ void oi_pace_allocated_large(struct oi_thread *t)
 
 void oi_pace_allocated_batch(struct oi_thread *t, bool page)
 {
+	oi_assert_inside(t);
 	oi_pace_flush(t);
 	if (unlikely(oi_backlog_lags()))
 		oi_backlog_delay(t, page);
@@ -362,6 +371,7 @@ static size_t pages_since_full(void)
 
 void oi_pace_full_begins(bool all)
 {
+	oi_assert_locked(OI_LOCK_COLLECT);
 	note_made();
 	if (all) {
 		reset_young(0, false);
@@ -375,6 +385,7 @@ void oi_pace_full_begins(bool all)
 
 void oi_pace_frozen(void)
 {
+	oi_assert_stopped();
 	struct oi_thread *t;
 	oi_for_each_thread(t)
 		oi_pace_flush(t);

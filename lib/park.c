@@ -32,6 +32,7 @@
 #include "park.h"
 
 #include "background.h"
+#include "context.h"
 #include "gate.h"
 #include "limbo.h"
 #include "lock.h"
@@ -75,12 +76,14 @@ void oi_park_admit(struct oi_thread *t)
 
 void oi_park_dismiss(struct oi_thread *t)
 {
+	oi_assert_locked(OI_LOCK_REGISTRY);
 	oi_park_take_arrivals(); /* it may be among them */
 	deactivate(t);
 }
 
 bool oi_park_worth(void)
 {
+	oi_assert_locked(OI_LOCK_REGISTRY);
 	return n_active > OI_PARK_ABOVE;
 }
 
@@ -99,6 +102,7 @@ void oi_park_take_arrivals(void)
 
 void oi_park(struct oi_thread *t, uint32_t flag)
 {
+	oi_assert_locked(OI_LOCK_REGISTRY);
 	oi_pace_flush(t);
 	deactivate(t);
 	cds_list_add_tail(&t->active, &untidy);
@@ -109,6 +113,7 @@ void oi_park(struct oi_thread *t, uint32_t flag)
 
 void oi_park_requeue(struct oi_thread *t)
 {
+	oi_assert_locked(OI_LOCK_REGISTRY);
 	if (t->parked)
 		return;
 	cds_list_del(&t->active);
@@ -117,6 +122,7 @@ void oi_park_requeue(struct oi_thread *t)
 
 void oi_park_arrive(struct oi_thread *t)
 {
+	oi_assert_outside(t);
 	oi_and_acq_rel(&t->request, ~(uint32_t)OI_REQUEST_PARKED);
 	oi_perturb();
 	oi_stack_push(&arrivals, &t->arrival); /* [Q1] */
@@ -167,6 +173,7 @@ static void tidy_some(void)
 
 bool oi_park_tick(void)
 {
+	oi_assert_unpinned(oi_self);
 	oi_registry_lock();
 	ticks++;
 	oi_park_take_arrivals();

@@ -12,6 +12,7 @@
 
 void oi_pass_breathe(struct oi_pass *p)
 {
+	oi_assert_at_rest(p->t);
 	p->work = 0;
 	if (p->stopped)
 		return;
@@ -25,6 +26,7 @@ void oi_pass_breathe(struct oi_pass *p)
 /* Only large objects have that many items, and a large block is not used again while the heap is walked. */
 void oi_pass_visit_items(struct oi_pass *p, struct oi_header *h, const ouro_type *type, oi_child_fn fn, void *arg)
 {
+	oi_assert_at_rest(p->t);
 	char *items = (char *)oi_object_of(h) + type->size;
 	size_t n = oi_items(h, type);
 	for (size_t i = 0; i < n; i += ITEMS) {
@@ -44,6 +46,7 @@ void oi_pass_visit_items(struct oi_pass *p, struct oi_header *h, const ouro_type
 
 void oi_pass_visit_rest(struct oi_pass *p, struct oi_header *h, const ouro_type *type, oi_child_fn fn, void *arg)
 {
+	oi_assert_at_rest(p->t);
 	if (type->item_slots.n)
 		oi_pass_visit_items(p, h, type, fn, arg);
 	if (!type->traverse)
@@ -70,6 +73,7 @@ static void filter_child(void *child, void *arg)
 
 void oi_pass_call_traverse(struct oi_header *h, const ouro_type *type, oi_child_fn fn, void *arg)
 {
+	oi_assert_at_rest(oi_self);
 	struct filter f = { fn, arg };
 	ouro_visitor v = { filter_child, &f };
 	oi_store_release(&traversed, h); /* [X1] then a look whether it is dead; a death does the two the other way round, */
@@ -81,6 +85,7 @@ void oi_pass_call_traverse(struct oi_header *h, const ouro_type *type, oi_child_
 
 void oi_pass_await_traverse(const struct oi_header *h)
 {
+	oi_assert_outside(oi_self);
 	oi_gate_fence(); /* [X1] */
 	while (oi_load_acquire(&traversed) == h) /* [X1] */
 		oi_sleep_ns(20000);
@@ -97,6 +102,7 @@ void oi_pass_stop(struct oi_stop *stop)
 
 void oi_pass_start(struct oi_stop *stop)
 {
+	oi_assert_stopped();
 	uint64_t ns = oi_world_start(stop);
 	oi_event(OURO_PAUSE_STOP, 2, 0, 0, ns);
 	oi_collect_unlock();
@@ -120,6 +126,7 @@ static void traverse_some(struct oi_pass *p, oi_child_fn fn, void *arg, void (*f
 
 void oi_pass_traverse_opaque(struct oi_pass *p, oi_child_fn fn, void *arg, void (*follow)(struct oi_pass *p))
 {
+	oi_assert_inside(p->t);
 	struct oi_stop stop;
 	oi_gate_leave(p->t);
 	while (p->opaque.n) {

@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "background.h"
+#include "context.h"
 #include "death.h"
 #include "gate.h"
 #include "keyset.h"
@@ -118,6 +119,7 @@ static void merge_ahead_of(struct oi_thread *t, struct oi_header *h, size_t curs
 
 void oi_pile_pass_on(struct oi_thread *t, struct oi_header *h, size_t cursor)
 {
+	oi_assert_inside(t);
 	merge_ahead_of(t, h, cursor);
 	hand_over_frame(h, cursor, t->stamp);
 	oi_background_reap();
@@ -162,6 +164,8 @@ static void hand_over_all(struct oi_thread *t)
 
 void oi_pile_keep(struct oi_thread *t)
 {
+	oi_assert_inside(t);
+	oi_assert_dying(t);
 	size_t cursor;
 	struct oi_header *h = top(t, &cursor);
 	if (!cursor && oi_dies_inside(oi_described(h), oi_flags(h)) && !t->internal && !t->thorough && !t->pin_depth) {
@@ -176,12 +180,15 @@ void oi_pile_keep(struct oi_thread *t)
 
 void oi_pile_take_back(struct oi_thread *t)
 {
+	oi_assert_inside(t);
+	oi_assert_dying(t);
 	oi_hand_takes(t, t->deaths.stamp);
 	oi_store_release(&t->deaths.waiting, (size_t)0); /* [D1] */
 }
 
 void oi_pile_leave(struct oi_thread *t)
 {
+	oi_assert_at_rest(t);
 	bool behind = oi_load_acquire(&t->in_callback);
 	if (t->deaths.frames.n && (behind || (t->deaths.waiting && !oi_load_acquire(&t->dying)))) /* [D1] */
 		hand_over_all(t);
@@ -190,6 +197,7 @@ void oi_pile_leave(struct oi_thread *t)
 
 void oi_pile_arm(struct oi_thread *t)
 {
+	oi_assert_inside(t);
 	if (oi_load_relaxed(&t->deaths.armed)) /* owner, inside the gate */
 		return;
 	oi_store_relaxed(&t->deaths.armed, true); /* owner */
@@ -255,6 +263,7 @@ static bool relieve_all(void)
 
 bool oi_pile_collect(bool old)
 {
+	oi_assert_unpinned(oi_self);
 	bool again = !old && relieve_all();
 	struct oi_key_walk walk = { 0 };
 	uint16_t key;
@@ -335,6 +344,7 @@ static size_t take_some(struct oi_thread *t, struct fifo *f, bool own)
 
 bool oi_pile_serve(struct oi_thread *t, bool only_old)
 {
+	oi_assert_outside(t);
 	size_t n = 0;
 	if (t->in_callback) /* it would only wait behind that */
 		return false;
@@ -382,6 +392,7 @@ static size_t take_quiet(struct oi_thread *t, struct fifo *f)
 
 bool oi_pile_serve_quietly(struct oi_thread *t)
 {
+	oi_assert_outside(t);
 	oi_gate_enter(t);
 	oi_lock(OI_LOCK_PILE);
 	oi_serve_begin(t); /* under the lock */
@@ -397,6 +408,7 @@ bool oi_pile_serve_quietly(struct oi_thread *t)
 
 void oi_pile_inherit(struct oi_thread *t)
 {
+	oi_assert_at_rest(t);
 	if (t->hand && t->hand_watches)
 		hand_over_frame(oi_watch_suspend(t->hand_watches, t->hand, t->hand_cursor), OI_AT_WATCHES, t->stamp);
 	else if (t->hand)
@@ -409,6 +421,7 @@ void oi_pile_inherit(struct oi_thread *t)
 
 void oi_pile_tidy(struct oi_thread *t)
 {
+	oi_assert_at_rest(t);
 	if (!oi_load_acquire(&t->dying) && !t->deaths.frames.n) /* [D1] */
 		oi_vector_free(&t->deaths.frames);
 }

@@ -171,6 +171,7 @@ size_t oi_pages_held(void)
 
 void oi_pages_ask_again(void)
 {
+	oi_assert_locked(OI_LOCK_HEAP);
 	for (struct oi_region *r = oi_regions; r && n_staying; r = r->next)
 		for (size_t i = OI_FIRST_PAGE; i < OI_PAGES; i++) {
 			n_staying -= r->page[i].stays;
@@ -297,6 +298,7 @@ void oi_pages_free(struct oi_page *p)
 
 struct oi_page *oi_huge_alloc(size_t bytes)
 {
+	oi_assert_locked(OI_LOCK_HEAP);
 	size_t total = OI_FIRST_PAGE * OI_PAGE + bytes;
 	total = (total + OI_PAGE - 1) & ~(OI_PAGE - 1);
 	if (total < bytes || total > ((size_t)1 << 43))

@@ -458,6 +458,7 @@ static void queue_from(struct oi_thread *t, struct oi_set *s, struct cds_list_he
 
 void oi_set_queue(struct oi_thread *t, struct oi_set *s)
 {
+	oi_assert_outside(t);
 	queue_from(t, s, &queue);
 }
 
@@ -503,6 +504,7 @@ static void take_from_queue(struct oi_thread *t, struct oi_set *s)
 
 bool oi_set_serve(struct oi_thread *t, size_t *budget, uint64_t before)
 {
+	oi_assert_outside(t);
 	oi_lock(OI_LOCK_SETS);
 	struct oi_set *s = find_before(before);
 	if (s)

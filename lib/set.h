@@ -36,8 +36,9 @@ struct oi_set *oi_set_new(int generation);
 void oi_set_free(struct oi_set *s);
 void oi_set_shutdown(void);
 /*
- * World stopped: the set goes into the hand of @t, where the child of a fork finds it should @t vanish; until it is
- * queued, worked on to its end, or put away (empty). Hands are stacks: a finalizer may collect.
+ * The set goes into the hand of @t, where the child of a fork finds it should @t vanish: while it is empty, in the stop
+ * that fills it, or under the lock of the queue that it leaves. Until it is queued, worked on to its end, or put away
+ * (empty). Hands are stacks: a finalizer may collect.
  */
 void oi_set_take_in_hand(struct oi_thread *t, struct oi_set *s);
 void oi_set_put_away(struct oi_thread *t, struct oi_set *s);

@@ -34,6 +34,7 @@
 
 bool oi_trial_add(struct oi_trial *tr, struct oi_header *h)
 {
+	oi_assert_stopped();
 	return oi_trial_add_at(tr, h, oi_side_of(h));
 }
 
@@ -369,6 +370,7 @@ void oi_trial_end(struct oi_trial *tr)
 
 void oi_trial_give_up(struct oi_trial *tr)
 {
+	oi_assert_stopped();
 	cut(tr, 0);
 	oi_trial_end(tr);
 }

@@ -11,6 +11,7 @@
  * nothing is unloaded (loader.c). Others are compared in full at each call, at addresses that are no type's (odd): the cache shows
  * where to begin.
  */
+#include "context.h"
 #include "type.h"
 
 #include <errno.h>
@@ -236,6 +237,7 @@ bool oi_type_unchanged(const struct oi_type_cache *c, const ouro_type *type)
 
 uint32_t oi_type_learn(struct oi_thread *t, const ouro_type *type)
 {
+	oi_assert_inside(t);
 	uint32_t number = learn(t, type);
 	if (!number)
 		return 0;

@@ -14,6 +14,7 @@
 
 #include "callback.h"
 #include "check.h"
+#include "context.h"
 #include "gate.h"
 #include "lock.h"
 #include "os.h"
@@ -161,6 +162,7 @@ struct oi_watch *oi_watch_take(struct oi_weak_entry *e)
 
 bool oi_watch_run_one(struct oi_thread *t, struct oi_watch **list)
 {
+	oi_assert_outside(t);
 	struct oi_watch *w = *list;
 	oi_lock(OI_LOCK_WATCHES);
 	*list = w->next;

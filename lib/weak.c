@@ -99,6 +99,7 @@ static void cache(struct oi_thread *t, uint32_t index)
 
 void oi_weak_recycle(struct oi_thread *t, uint32_t index)
 {
+	oi_assert_at_rest(t);
 	struct oi_weak_entry *e = entry_at(index);
 	uint32_t generation = oi_load_relaxed(&e->generation) + 1; /* owner */
 	if (generation == 0)
@@ -109,11 +110,13 @@ void oi_weak_recycle(struct oi_thread *t, uint32_t index)
 
 void oi_weak_leave(struct oi_thread *t)
 {
+	oi_assert_at_rest(t);
 	give_back(t, 0);
 }
 
 bool oi_weak_names(uint32_t index, const struct oi_header *h)
 {
+	oi_assert_stopped();
 	if (index >= oi_load_relaxed(&n_entries)) /* stopped: but for a thread that takes entries, which are none of @h's */
 		return false;
 	const struct oi_header *named = oi_load_relaxed(&entry_at(index)->object); /* stopped */
@@ -188,6 +191,7 @@ struct oi_weak_entry *oi_weak_entry_of(struct oi_thread *t, struct oi_header *h)
 
 void oi_weak_sever(struct oi_thread *t, struct oi_header *h, struct oi_watch **watches)
 {
+	oi_assert_outside(t);
 	uint32_t index = index_of(h);
 	if (!index)
 		return;
@@ -205,6 +209,7 @@ void oi_weak_sever(struct oi_thread *t, struct oi_header *h, struct oi_watch **w
 
 void oi_weak_expire(struct oi_header *h)
 {
+	oi_assert_at_rest(oi_self);
 	uint32_t index = index_of(h);
 	if (index)
 		oi_store_release(&entry_at(index)->object, NULL);

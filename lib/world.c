@@ -112,6 +112,7 @@ static void publish_requests(void)
 
 void oi_world_fork_child(void)
 {
+	oi_assert_locked(OI_LOCK_REGISTRY);
 	if (oi_world.membarrier && !oi_membarrier_register())
 		change_over();
 }
@@ -379,6 +380,7 @@ void oi_world_stop_to_fork(struct oi_stop *stop)
 
 uint64_t oi_world_start(struct oi_stop *stop)
 {
+	oi_assert_stopped();
 	if (unlikely(stop->nested)) {
 		oi_registry_unlock();
 		return oi_now_ns() - stop->asked_ns;
@@ -422,6 +424,7 @@ bool oi_world_seize(struct oi_thread *t, void (*fn)(struct oi_thread *t, void *a
 
 void oi_world_fence(void)
 {
+	oi_assert_unpinned(oi_self);
 	oi_registry_lock();
 	publish_requests();
 	oi_registry_unlock();
@@ -429,6 +432,7 @@ void oi_world_fence(void)
 
 void oi_world_park(unsigned max)
 {
+	oi_assert_unpinned(oi_self);
 	struct oi_thread *t, *self = oi_self;
 	unsigned n = 0, k = 0;
 	oi_registry_lock();

@@ -7,13 +7,31 @@
  */
 #include "fixture.h"
 
+#include "background.h"
+#include "backlog.h"
 #include "context.h"
+#include "count.h"
 #include "death.h"
+#include "flush.h"
+#include "full.h"
 #include "gate.h"
+#include "generation.h"
+#include "heap.h"
+#include "limbo.h"
+#include "linger.h"
 #include "lock.h"
 #include "log.h"
+#include "merge.h"
+#include "pace.h"
+#include "park.h"
+#include "pass.h"
+#include "pile.h"
+#include "region.h"
 #include "set.h"
 #include "trial.h"
+#include "type.h"
+#include "watch.h"
+#include "weak.h"
 #include "world.h"
 
 struct breach {
@@ -219,6 +237,101 @@ static void context_without_a_stop_is_noticed(void **state)
 	assert_noticed(run_in_no_stop, "oi_trial_run: the world is not stopped");
 }
 
+/* Each in a child: it is called where it may not be. */
+#define BREACH(name, call) \
+	static void breach_##name(void) \
+	{ \
+		struct oi_thread *t = oi_self; \
+		struct oi_header *h = oi_header_of(make(1)); \
+		struct oi_pass p = { .t = t }; \
+		(void)t, (void)h, (void)p; \
+		call; \
+	}
+/* Outside the gate. */
+BREACH(release_foreign, oi_release_foreign(t, h))
+BREACH(retain_foreign, oi_retain_foreign(h))
+BREACH(merge_zero, oi_merge_zero(t, h))
+BREACH(release_any, oi_release_any(t, h))
+BREACH(block_alloc, oi_block_alloc(t, 64, 0, false))
+BREACH(block_free, oi_block_free(t, h))
+BREACH(backlog_delay, oi_backlog_delay(t, true))
+BREACH(death_quietly, oi_death_quietly(t, NULL, 0, 0))
+BREACH(drain_own, oi_merge_drain_own(t))
+BREACH(merge_ahead, oi_merge_ahead(t, h, 1))
+BREACH(pace_flush, oi_pace_flush(t))
+BREACH(pile_arm, oi_pile_arm(t))
+BREACH(pile_keep, oi_pile_keep(t))
+BREACH(traverse_opaque, oi_pass_traverse_opaque(&p, NULL, NULL, NULL))
+BREACH(linger_doubt, oi_linger_doubt(&p, h, 1))
+BREACH(type_learn, oi_type_learn(t, &node_type))
+BREACH(add_weak, oi_limbo_add_weak(t, 1))
+BREACH(expire, oi_weak_expire(h))
+/* Inside it. */
+BREACH(need, oi_enter(); oi_background_need())
+BREACH(sever, struct oi_watch *w = NULL; oi_enter(); oi_weak_sever(t, h, &w))
+BREACH(end_weak, struct oi_watch *w = NULL; oi_enter(); oi_death_end_weak(t, h, &w))
+BREACH(run_watch, struct oi_watch *w = NULL; oi_enter(); oi_watch_run_one(t, &w))
+BREACH(pile_serve, oi_enter(); oi_pile_serve(t, false))
+BREACH(set_serve, size_t n = 1; oi_enter(); oi_set_serve(t, &n, 1))
+BREACH(end_walk, oi_enter(); oi_heap_end_walk(t))
+BREACH(await_traverse, oi_enter(); oi_pass_await_traverse(h))
+/* Where others' gates are waited for, even pinned. */
+BREACH(fence, ouro_pin(); oi_world_fence())
+BREACH(park_tick, ouro_pin(); oi_park_tick())
+BREACH(make_all_old, ouro_pin(); oi_generation_make_all_old(&p.young, false))
+BREACH(linger_note, ouro_pin(); oi_linger_note(&p))
+/* In no stop, or without the lock. */
+BREACH(population, int64_t n[2]; oi_generation_population(n))
+BREACH(grow_older, oi_generation_grow_older(NULL, 0, false))
+BREACH(recount, oi_pace_recount())
+BREACH(frozen, oi_pace_frozen())
+BREACH(trial_add, struct oi_trial tr = { .hold = 0 }; oi_trial_add(&tr, h))
+BREACH(merge_stray, oi_merge_stray(h))
+BREACH(add_young, oi_heap_add_young(oi_page_of(h)))
+BREACH(start, struct oi_stop s = { .nested = false }; oi_world_start(&s))
+BREACH(full_begins, oi_pace_full_begins(true))
+BREACH(full_begin, oi_full_begin(t, 2, OI_SCOPE_ALL, NULL))
+BREACH(park, oi_park(t, 0))
+BREACH(huge, oi_huge_alloc(1 << 20))
+/* In a death, or in none. */
+BREACH(resume, oi_enter(); oi_death_resume(t, h, 0))
+BREACH(catch_up, oi_death_begin(t); oi_enter(); oi_death_catch_up(t, 1))
+BREACH(flush, oi_death_begin(t); oi_flush(t))
+
+#define ROW(name, function, message) { breach_##name, function ": " message }
+static const struct breach breaches[] = {
+	ROW(release_foreign, "oi_release_foreign", "outside the gate"), ROW(retain_foreign, "oi_retain_foreign", "neither"),
+	ROW(merge_zero, "oi_merge_zero", "outside the gate"), ROW(release_any, "oi_release_any", "outside the gate"),
+	ROW(block_alloc, "oi_block_alloc", "outside the gate"), ROW(block_free, "oi_chain_free", "neither"),
+	ROW(backlog_delay, "oi_backlog_delay", "outside the gate"), ROW(death_quietly, "oi_death_quietly", "outside the gate"),
+	ROW(drain_own, "oi_merge_drain_own", "outside the gate"), ROW(merge_ahead, "oi_merge_ahead", "neither"),
+	ROW(pace_flush, "oi_pace_flush", "neither"), ROW(pile_arm, "oi_pile_arm", "outside the gate"),
+	ROW(pile_keep, "oi_pile_keep", "outside the gate"), ROW(traverse_opaque, "oi_pass_traverse_opaque", "outside the gate"),
+	ROW(linger_doubt, "oi_linger_doubt", "outside the gate"), ROW(type_learn, "oi_type_learn", "outside the gate"),
+	ROW(add_weak, "oi_limbo_add_weak", "outside the gate"), ROW(expire, "oi_weak_expire", "neither"),
+	ROW(need, "oi_background_need", "inside the gate"), ROW(sever, "oi_weak_sever", "inside the gate"),
+	ROW(end_weak, "oi_death_end_weak", "inside the gate"), ROW(run_watch, "oi_watch_run_one", "inside the gate"),
+	ROW(pile_serve, "oi_pile_serve", "inside the gate"), ROW(set_serve, "oi_set_serve", "inside the gate"),
+	ROW(end_walk, "oi_heap_end_walk", "inside the gate"), ROW(await_traverse, "oi_pass_await_traverse", "inside the gate"),
+	ROW(fence, "oi_world_fence", "inside the gate"), ROW(park_tick, "oi_park_tick", "inside the gate"),
+	ROW(make_all_old, "oi_generation_make_all_old", "inside the gate"), ROW(linger_note, "oi_linger_note", "inside the gate"),
+	ROW(population, "oi_generation_population", "the world is not"), ROW(grow_older, "oi_generation_grow_older", "the world is not"),
+	ROW(recount, "oi_pace_recount", "the world is not"), ROW(frozen, "oi_pace_frozen", "the world is not"),
+	ROW(trial_add, "oi_trial_add", "the world is not"), ROW(merge_stray, "oi_merge_stray", "the world is not"),
+	ROW(add_young, "oi_heap_add_young", "the world is not"), ROW(start, "oi_world_start", "the world is not"),
+	ROW(full_begins, "oi_pace_full_begins", "without the lock"), ROW(full_begin, "oi_full_begin", "without the lock"),
+	ROW(park, "oi_park", "without the lock"), ROW(huge, "oi_huge_alloc", "without the lock"),
+	ROW(resume, "oi_death_resume", "outside a death"), ROW(catch_up, "oi_death_catch_up", "inside a death"),
+	ROW(flush, "oi_flush", "inside a death"),
+};
+
+static void context_of_many_functions_is_noticed(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(breaches) / sizeof(breaches[0]); i++)
+		assert_noticed(breaches[i].commit, breaches[i].message);
+}
+
 /* ---- the program's code ---- */
 
 static void say_nothing(const char *message, void *arg)
@@ -372,6 +485,7 @@ int main(void)
 		cmocka_unit_test(context_pinned_where_others_are_waited_for_is_noticed),
 		cmocka_unit_test(context_of_a_thread_that_is_not_kept_outside_is_noticed),
 		cmocka_unit_test(context_without_a_stop_is_noticed),
+		cmocka_unit_test(context_of_many_functions_is_noticed),
 		cmocka_unit_test(context_of_the_program_with_a_lock_is_noticed),
 		cmocka_unit_test(context_of_the_program_in_a_stop_is_noticed),
 		cmocka_unit_test(context_of_the_program_in_a_gate_is_noticed),
