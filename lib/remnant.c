@@ -62,7 +62,7 @@ void oi_remnant_add(void *p, size_t bytes, int64_t charge)
 
 bool oi_remnant_any(void)
 {
-	return oi_load_relaxed(&remnants) != NULL; /* recheck */
+	return oi_load_relaxed(&remnants) != NULL || oi_load_relaxed(&trying); /* recheck: or in somebody's hand */
 }
 
 /* Unlinks the first of @bytes among the first few. */
