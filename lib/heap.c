@@ -192,6 +192,20 @@ static void unlock_freed(void)
 }
 
 /*
+ * An empty page that must stay what it is goes to whoever needs one of that size. Else what each thread had at its most would
+ * be kept from all others for as long as collections walk, which on a busy machine is always. On the list of young
+ * pages of its heap it stays.
+ */
+static void share(struct oi_heap *heap, struct oi_page *p)
+{
+	if (p->listed)
+		bin_remove(heap, p);
+	heap_remove(heap, p);
+	heap_add(&oi_orphans, p);
+	bin_add(&oi_orphans, p);
+}
+
+/*
  * An empty page goes back, unless it is its thread's only one of that size, or its thread walks its pages as it leaves: then
  * oi_heap_abandon gives it back. Owner, or under the heap lock for orphans.
  */
@@ -209,6 +223,8 @@ static void page_empty(struct oi_heap *heap, struct oi_page *p)
 			bin_remove(heap, p);
 		heap_remove(heap, p);
 		oi_pages_free(p);
+	} else if (!orphan) {
+		share(heap, p);
 	}
 	if (!orphan)
 		unlock_freed();
