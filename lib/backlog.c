@@ -27,7 +27,8 @@
 #define DELAY_NS UINT64_C(1000000)
 #define SURVIVAL_SURE 240
 #define STUCK_NS UINT64_C(1000000000)
-#define DELAYS 16 /* in one allocation */
+#define DELAYS 16    /* in one allocation, or for one page of it */
+#define PAGES_MOST 8 /* that a large object counts for: the system makes memory that is zero faster than a collection looks at it */
 #define BATCH 64
 #define UNIT 16   /* of lag: so much is tolerated */
 #define LAG_MOST ((uint64_t)1 << 20)
@@ -156,11 +157,12 @@ static int64_t full_batch(void)
 	return !threshold || batch > BATCH ? BATCH : batch < 1 ? 1 : batch;
 }
 
-/* How often to wait for so much lag; @page: for a page, not a batch, which the lag halves until it is one. */
-static unsigned delays_for(uint64_t units, bool page)
+/* How often to wait for so much lag; @pages: for so many, or 0: a batch, which the lag halves until it is one. */
+static size_t delays_for(uint64_t units, size_t pages)
 {
-	unsigned n = doublings(units), halvings = page ? 0 : 63 - (unsigned)__builtin_clzll((uint64_t)full_batch());
-	return n <= halvings ? 1 : n - halvings >= 4 ? DELAYS : 1u << (n - halvings);
+	unsigned n = doublings(units), halvings = pages ? 0 : 63 - (unsigned)__builtin_clzll((uint64_t)full_batch());
+	size_t times = !pages ? 1 : pages < PAGES_MOST ? pages : PAGES_MOST;
+	return times * (n <= halvings ? 1 : n - halvings >= 4 ? DELAYS : 1u << (n - halvings));
 }
 
 static void set_batch(uint64_t units)
@@ -200,7 +202,7 @@ static void await_collection(struct oi_thread *t)
 	account(t, now - began);
 }
 
-void oi_backlog_delay(struct oi_thread *t, bool page)
+void oi_backlog_delay(struct oi_thread *t, size_t pages)
 {
 	oi_assert_inside(t);
 	uint64_t units = lag();
@@ -209,7 +211,7 @@ void oi_backlog_delay(struct oi_thread *t, bool page)
 	if (units <= UNIT || t->pin_depth || t->dying || t->in_callback || t->internal)
 		return;
 	oi_gate_leave(t);
-	for (unsigned n = delays_for(units, page); n && oi_backlog_lags(); n--)
+	for (size_t n = delays_for(units, pages); n && oi_backlog_lags(); n--)
 		await_collection(t);
 	oi_gate_enter(t);
 }

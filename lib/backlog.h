@@ -14,7 +14,7 @@ void oi_backlog_progress(void);
 bool oi_backlog_lags(void);
 /* After a look at it: how many allocations a thread keeps to itself. */
 void oi_backlog_set_batch(void);
-/* Inside the gate, which it leaves for a while, unless this thread is one that others wait for. @page: it has begun a page. */
-OI_COLD void oi_backlog_delay(struct oi_thread *t, bool page);
+/* Inside the gate, which it leaves for a while, unless this thread is one that others wait for. @pages: it has begun so many. */
+OI_COLD void oi_backlog_delay(struct oi_thread *t, size_t pages);
 
 #endif

@@ -132,14 +132,15 @@ static bool measure(struct order *o)
 /* Inside the gate, which it may leave and enter again. Whatever it is, so much memory is a reason to look at the backlog. */
 static void pace(struct oi_thread *t, const struct order *o)
 {
-	bool page = t->heap.turned || o->bin == OI_BIN_LARGE, look = page;
+	size_t pages = o->bin == OI_BIN_LARGE ? (o->bytes + OI_PAGE - 1) / OI_PAGE : t->heap.turned;
+	bool look = pages;
 	t->heap.turned = false;
 	if (o->d->tracked && o->bin == OI_BIN_LARGE)
 		oi_pace_allocated_large(t);
 	else if (o->d->tracked)
 		look |= oi_pace_count_allocated(t);
 	if (look)
-		oi_pace_allocated_batch(t, page);
+		oi_pace_allocated_batch(t, pages);
 }
 
 /* Inside the gate, which it leaves. NULL: errno says why. */
@@ -182,7 +183,7 @@ static OI_NOINLINE void *make_slow(const ouro_type *type, size_t n_items)
 /* The last steps of it, inside the gate, which they leave. */
 static OI_NOINLINE void *paced(struct oi_thread *t, struct oi_header *h)
 {
-	oi_pace_allocated_batch(t, false);
+	oi_pace_allocated_batch(t, 0);
 	oi_gate_leave(t);
 	return oi_object_of(h);
 }

@@ -15,7 +15,7 @@
  * a quarter of what was old then; or when large objects, which are born old, take up a quarter more bytes. Nothing waits on
  * resident memory, which CPython tried and took back.
  *
- * Either also when so many pages came into use since the last one that it is worth its while, whatever the objects: few large ones,
+ * Either also when so many bytes came into use (usage.c) since the last one that it is worth its while, whatever the objects: few large ones,
  * small ones that hold what cannot be traversed, thresholds that are never passed. Then what is young becomes old for the full
  * collection, so that it sees all.
  *
@@ -41,6 +41,7 @@
 #include "park.h"
 #include "set.h"
 #include "threads.h"
+#include "usage.h"
 
 #define COST_UNIT UINT64_C(64)
 #define COST_MAX (UINT64_C(100000) * COST_UNIT)
@@ -56,7 +57,7 @@
 #define LAG_SHARE 8     /* of the old generation: so much more memory is no matter */
 #define YOUNG_PAGES ((size_t)(3 << 20) / OI_PAGE) /* so much growth is worth a young collection, whatever the threshold */
 #define FULL_PAGES ((size_t)(8 << 20) / OI_PAGE) /* and that, beside a quarter, a full one */
-#define FULL_ROOM ((size_t)(16 << 20) / OI_PAGE) /* pages */
+#define FULL_ROOM ((size_t)(16 << 20) / OI_PAGE)
 #define SURVIVAL_HIGH 192 /* of 256 */
 #define SURVIVAL_SURE 240
 #define UNSEEN 7 /* young collections left out, between two that look whether nearly all still survives */
@@ -149,7 +150,7 @@ void oi_pace_burst_done(int generation)
 	} else {
 		count_young(generation);
 	}
-	oi_store_relaxed(&oi_pace.pages_young, oi_pages_held());
+	oi_store_relaxed(&oi_pace.pages_young, oi_usage_pages());
 	set_effective();
 }
 
@@ -157,7 +158,7 @@ void oi_pace_promoted(void)
 {
 	oi_store_relaxed(&oi_pace.young, INT64_C(0));
 	oi_store_relaxed(&oi_pace.more, false);
-	oi_store_relaxed(&oi_pace.pages_young, oi_pages_held());
+	oi_store_relaxed(&oi_pace.pages_young, oi_usage_pages());
 }
 
 void oi_pace_recount(void)
@@ -201,7 +202,7 @@ void oi_pace_turn(void)
 /* What grew since @then, which follows what shrinks. */
 static size_t growth(size_t *then)
 {
-	size_t pages = oi_pages_held(), least = oi_load_relaxed(then); /* recheck, here and below */
+	size_t pages = oi_usage_pages(), least = oi_load_relaxed(then); /* recheck, here and below */
 	if (pages < least)
 		oi_store_relaxed(then, pages);
 	return pages > least ? pages - least : 0;
@@ -267,12 +268,14 @@ void oi_pace_allocated_large(struct oi_thread *t)
 		oi_background_collect();
 }
 
-void oi_pace_allocated_batch(struct oi_thread *t, bool page)
+void oi_pace_allocated_batch(struct oi_thread *t, size_t pages)
 {
 	oi_assert_inside(t);
 	oi_pace_flush(t);
+	if (pages)
+		oi_usage_note(t);
 	if (unlikely(oi_backlog_lags()))
-		oi_backlog_delay(t, page);
+		oi_backlog_delay(t, pages);
 }
 
 int oi_pace_due(int max)
@@ -328,7 +331,8 @@ void oi_pace_young_done(const struct oi_pace_young *y)
 	if (y->n >= 100 || y->references >= 1000)
 		learn(y);
 	oi_add_relaxed(&oi_pace.old_new, y->promoted);
-	oi_store_relaxed(&oi_pace.pages_young, oi_pages_held());
+	oi_usage_count_again();
+	oi_store_relaxed(&oi_pace.pages_young, oi_usage_pages());
 	set_effective();
 	reset_young(y->n, y->more);
 	count_young(y->generation);
@@ -341,7 +345,7 @@ static void set_room(void)
 	size_t limit = oi_runtime.config.heap_limit, most = FULL_ROOM;
 	if (limit && limit / 8 / OI_PAGE < most)
 		most = limit / 8 / OI_PAGE;
-	uint64_t pages = oi_pages_used(), room = n * most / (pages ? pages : 1);
+	uint64_t pages = oi_usage_pages(), room = n * most / (pages ? pages : 1);
 	oi_store_relaxed(&oi_pace.room, room > LAG_FLOOR ? room : LAG_FLOOR);
 }
 
@@ -412,7 +416,8 @@ void oi_pace_full_freed(void)
 	oi_store_relaxed(&oi_pace.full, false);
 	int64_t large = oi_heap_large_bytes() - (oi_heap_large_made() - oi_load_relaxed(&oi_pace.large_begun)) - (int64_t)oi_set_waiting().bytes;
 	oi_store_relaxed(&oi_pace.large_then, large > 0 ? large : 0);
-	size_t pages = oi_pages_held(), since = pages_since_full() + oi_set_waiting().bytes / OI_PAGE;
+	oi_usage_count();
+	size_t pages = oi_usage_pages(), since = pages_since_full() + oi_set_waiting().bytes / OI_PAGE;
 	oi_store_relaxed(&oi_pace.pages_then, pages > since ? pages - since : 0);
 	set_effective();
 }

@@ -18,7 +18,7 @@ struct oi_pace {
 	int count[3];           /* [1]: collections of 0 since the last of 1; [2]: of 1 since the last of 2 */
 	uint64_t old_then, old_new; /* objects old after the last full collection; that became old since it began */
 	int64_t large_then;         /* bytes of large objects after the last full collection */
-	size_t pages_then;          /* pages in use after it, or the fewest since */
+	size_t pages_then;          /* pages worth of bytes in use after it, or the fewest since */
 	size_t pages_young;         /* the same of the last young collection */
 	uint64_t tracked_begun, bytes_begun; /* made when it began */
 	int64_t large_begun;
@@ -38,7 +38,7 @@ extern struct oi_pace oi_pace OI_HIDDEN;
 void oi_pace_init(void);
 OI_COLD void oi_pace_flush(struct oi_thread *t);
 /* The same for allocations: inside the gate, which it leaves for a while if the collector lags behind (backlog.h). */
-OI_COLD void oi_pace_allocated_batch(struct oi_thread *t, bool page);
+OI_COLD void oi_pace_allocated_batch(struct oi_thread *t, size_t pages);
 /* World stopped: what the threads have not added yet to the numbers of either age. */
 void oi_pace_unflushed(int64_t n[2]);
 /* Is so much in use that a collection of all is worth its while? What is young becomes old for it. */

@@ -42,6 +42,7 @@
 #include "threads.h"
 #include "ticket.h"
 #include "type.h"
+#include "usage.h"
 #include "vector.h"
 #include "watch.h"
 #include "weak.h"
@@ -254,6 +255,7 @@ static void drop_everything(void)
 {
 	oi_threads_shut_down();
 	oi_heap_shutdown();
+	oi_usage_shutdown();
 	oi_limbo_drop_abandoned();
 	oi_pile_drop();
 	oi_regions_unmap();

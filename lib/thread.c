@@ -405,6 +405,7 @@ static void forget_counts(struct oi_thread *t)
 {
 	memset(&t->allocated, 0, sizeof t->allocated);
 	memset(&t->freed, 0, sizeof t->freed);
+	t->bytes_noted = 0;
 	t->n_delays = t->delay_ns = t->delay_max_ns = 0;
 }
 

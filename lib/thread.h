@@ -98,6 +98,7 @@ struct oi_thread {
 	bool queued_merges;    /* it left something in a merge queue; the reaper's own note */
 	bool thorough;         /* the death loop goes on, whatever release_batch says, and its rest goes to the reaper */
 	struct oi_tally allocated, freed;
+	int64_t bytes_noted;   /* of the difference, by whoever looked last: usage.c */
 	uint64_t n_delays, delay_ns, delay_max_ns; /* by the pacing of collections; read by statistics */
 	struct oi_death_stack deaths;
 	struct oi_header *hand; /* the object it dismantles outside the gate: for the child of a fork, death.c */
