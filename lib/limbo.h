@@ -21,6 +21,7 @@ struct oi_limbo {
 	uint64_t since; /* when the oldest was sealed; 0: there is none */
 	struct oi_batch *spare;
 	uint32_t n_sealed, n_spare;
+	uint32_t n_turns; /* pages begun since the filling batch was */
 	size_t bytes; /* of blocks in the filling batch */
 };
 
@@ -41,6 +42,11 @@ OI_INLINE bool oi_limbo_put(struct oi_limbo *l, struct oi_header *h, size_t byte
 void oi_limbo_add_weak(struct oi_thread *t, uint32_t index);
 /* Inside the gate. Frees what may be freed; @force: seals the filling batch too, and begins a grace period for however little. */
 void oi_limbo_reclaim(struct oi_thread *t, bool force);
+/*
+ * Inside the gate: it has begun another page. The oldest batch is freed, if its time has come; and what it fills is sealed if it has
+ * been at it for some pages: a block that waits keeps its page from being empty, and few objects may die.
+ */
+void oi_limbo_turn(struct oi_thread *t);
 /*
  * Inside the gate, which it leaves and enters again. If much waits, for a thread that stands in its gate without a processor perhaps:
  * lets others run, then reclaims.

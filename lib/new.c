@@ -135,6 +135,8 @@ static void pace(struct oi_thread *t, const struct order *o)
 	size_t pages = o->bin == OI_BIN_LARGE ? (o->bytes + OI_PAGE - 1) / OI_PAGE : t->heap.turned;
 	bool look = pages;
 	t->heap.turned = false;
+	if (pages)
+		oi_limbo_turn(t);
 	if (o->d->tracked && o->bin == OI_BIN_LARGE)
 		oi_pace_allocated_large(t);
 	else if (o->d->tracked)
