@@ -11,8 +11,9 @@
 /*
  * Pages that become free keep their memory for the next burst. What of it was not needed for TRIM_NS goes back to the system, as far
  * as it is more than an eighth of what is in use: giving it back at once, to ask for it a moment later, was a tenth of the time
- * of binary trees with parents.
+ * of binary trees with parents. What is more than a quarter, and CACHE_PAGES, goes at the next tick.
  */
+#define CACHE_PAGES ((size_t)(16 << 20) / OI_PAGE)
 #define TRIM_NS 64000000
 #define TRIM_PAGES 16   /* under the lock */
 #define PURGE_PAGES 16  /* likewise, at the limit */
@@ -21,7 +22,6 @@ struct oi_region *oi_regions;
 
 uintptr_t oi_address_end = (uintptr_t)1 << OI_ADDRESS_BITS;
 static uint64_t ours[OI_REGIONS_MAX / 64]; /* one bit for each 32 MiB: which are ours */
-static size_t n_huge_pages; /* what the regions with one object have */
 static size_t n_used_pages, n_cached_pages; /* cached: free, but still holding memory */
 static size_t n_staying; /* of these, what the system does not take back: mlock, a filter */
 static struct {
@@ -164,11 +164,6 @@ size_t oi_pages_used(void)
 	return oi_load_relaxed(&n_used_pages); /* count */
 }
 
-size_t oi_pages_held(void)
-{
-	return oi_pages_used() + oi_load_relaxed(&n_huge_pages); /* count */
-}
-
 void oi_pages_ask_again(void)
 {
 	oi_assert_locked(OI_LOCK_HEAP);
@@ -223,12 +218,21 @@ struct oi_page *oi_pages_alloc(size_t n)
 	return take_run(r, OI_FIRST_PAGE, n);
 }
 
+static size_t beyond(size_t keep)
+{
+	size_t cached = n_cached_pages - n_staying;
+	return cached > keep ? cached - keep : 0;
+}
+
 /* An eighth of what is in use, and at least 2 MiB. */
 static size_t excess(void)
 {
-	size_t keep = n_used_pages / 8 + 32;
-	size_t cached = n_cached_pages - n_staying;
-	return cached > keep ? cached - keep : 0;
+	return beyond(n_used_pages / 8 + 32);
+}
+
+static size_t larger(size_t a, size_t b)
+{
+	return a > b ? a : b;
 }
 
 bool oi_pages_excess(void)
@@ -251,10 +255,10 @@ size_t oi_pages_trim(void)
 		window.least = n_cached_pages;
 		window.until = now + TRIM_NS;
 	}
-	n = n < window.to_purge ? n : window.to_purge;
+	n = larger(n < window.to_purge ? n : window.to_purge, beyond(n_used_pages / 4 + CACHE_PAGES));
 	n = n < TRIM_PAGES ? n : TRIM_PAGES;
 	purge(n);
-	window.to_purge -= n;
+	window.to_purge -= n < window.to_purge ? n : window.to_purge;
 	return n;
 }
 
@@ -272,7 +276,6 @@ static void free_huge(struct oi_page *p)
 		link = &(*link)->next;
 	oi_store_release(link, r->next);
 	mark_ours(r, false);
-	oi_store_relaxed(&n_huge_pages, n_huge_pages - r->bytes / OI_PAGE);
 	oi_os_unreserve_later(r, r->bytes, r->bytes);
 }
 
@@ -311,7 +314,6 @@ struct oi_page *oi_huge_alloc(size_t bytes)
 	if (!r)
 		return NULL;
 	oi_os_charge((int64_t)total);
-	oi_store_relaxed(&n_huge_pages, n_huge_pages + total / OI_PAGE);
 	struct oi_page *p = &r->page[OI_FIRST_PAGE];
 	p->n_pages = (uint32_t)(OI_PAGES - OI_FIRST_PAGE); /* nothing else begins in this region */
 	p->zeroed = true;
@@ -335,7 +337,6 @@ void oi_regions_unmap(void)
 		oi_os_unreserve(r, r->bytes);
 	}
 	oi_store_relaxed(&n_used_pages, (size_t)0);
-	oi_store_relaxed(&n_huge_pages, (size_t)0);
 	n_cached_pages = n_staying = 0;
 	memset(&window, 0, sizeof window);
 }

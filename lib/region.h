@@ -174,10 +174,8 @@ struct oi_page *oi_pages_alloc(size_t n);
 void oi_pages_free(struct oi_page *p);
 /* A region for one object of @bytes. */
 struct oi_page *oi_huge_alloc(size_t bytes);
-/* In use by small blocks and by large ones that have no region to themselves. At any time, about. */
+/* In use by small blocks and by large ones that have no region to themselves. At any time, about. For tests. */
 size_t oi_pages_used(void);
-/* The same, and those of regions with one object: what there would be to win. */
-size_t oi_pages_held(void);
 /* Gives the memory of some cached free pages back to the system, as far as it takes it. True: there are more. Under the heap lock. */
 bool oi_pages_purge(void);
 /* What the system refused to take back is offered again. Likewise. */
