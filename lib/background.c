@@ -46,6 +46,7 @@
 #include "gate.h"
 #include "heap.h"
 #include "holdup.h"
+#include "idle.h"
 #include "limbo.h"
 #include "log.h"
 #include "merge.h"
@@ -273,6 +274,12 @@ static void collect_due(void)
 	}
 }
 
+/* How long the collector may sleep, unless it is woken. */
+static uint64_t sleep_ns(bool ticking)
+{
+	return ticking ? TICK_NS : oi_idle_wait_ns(oi_alone_may_be() ? OI_ALONE_NS : IDLE_NS);
+}
+
 static void stop_reapers(void);
 
 static unsigned n_reapers(void)
@@ -310,8 +317,10 @@ static void *collector_main(void *arg)
 	uint32_t word;
 	while (go_on(&collector, &word)) {
 		collect_due();
-		bool ticking = oi_load_relaxed(&want_tick);
-		oi_futex_wait(&collector.word, word, ticking ? TICK_NS : oi_alone_may_be() ? OI_ALONE_NS : IDLE_NS);
+		if (unlikely(oi_idle_due()))
+			oi_collect_idle(between);
+		bool ticking = oi_load_relaxed(&want_tick); /* recheck */
+		oi_futex_wait(&collector.word, word, sleep_ns(ticking));
 		if (ticking)
 			tick();
 		oi_holdup_tell();

@@ -30,6 +30,7 @@
 #include "generation.h"
 #include "heap.h"
 #include "holdup.h"
+#include "idle.h"
 #include "limbo.h"
 #include "lock.h"
 #include "log.h"
@@ -334,8 +335,8 @@ static struct oi_set *find_beside(struct oi_thread *t, int generation, enum oi_s
 	return s;
 }
 
-/* Beside the mutators, of what is old. The result as of collect_young. */
-static struct oi_set *collect_old(struct oi_thread *t, void (*between)(void))
+/* Beside the mutators, of what is old; @idle: as oi_idle_due says. The result as of collect_young. */
+static struct oi_set *collect_old(struct oi_thread *t, bool idle, void (*between)(void))
 {
 	struct oi_set *s = NULL;
 	lock_both();
@@ -344,6 +345,8 @@ static struct oi_set *collect_old(struct oi_thread *t, void (*between)(void))
 		oi_collect_unlock();
 	} else {
 		s = find_beside(t, 2, OI_SCOPE_OLD, between);
+		if (idle)
+			oi_idle_looked();
 	}
 	oi_full_unlock();
 	return s;
@@ -422,18 +425,9 @@ static void reclaim(struct oi_thread *t, bool all)
 	oi_heap_harvest_idle(t);
 }
 
-/*
- * The collector thread. Sets without user code die here, while they are in the cache: so what collections find cannot pile
- * up. 
- */
-void oi_collect_automatic(int generation, void (*between)(void))
+/* Sets without user code die here, while they are in the cache: so what collections find cannot pile up. */
+static void dispose(struct oi_thread *t, struct oi_set *s, void (*between)(void))
 {
-	if (generation < 2 && oi_pace_burst() && promote_all(generation))
-		return;
-	struct oi_thread *t = oi_self;
-	if (generation == 2 && oi_pace_pages_due() && oi_full_promote())
-		oi_pace_promoted();
-	struct oi_set *s = generation == 2 ? collect_old(t, between) : collect_young(t, generation, oi_pace_cap(), NULL);
 	oi_debug_report(s, oi_collect_locked_by_me() ? oi_log : oi_say); /* between the slices of another one, or not */
 	if (s && s->has_callbacks) {
 		oi_set_queue(t, s);
@@ -442,9 +436,39 @@ void oi_collect_automatic(int generation, void (*between)(void))
 		work_in_quanta(t, s, between);
 	}
 	oi_serve_end(t);
-	reclaim(t, generation == 2);
-	if (generation == 2 && s)
+}
+
+/* @all: what is young becomes old first. */
+static void automatic_full(bool all, bool idle, void (*between)(void))
+{
+	struct oi_thread *t = oi_self;
+	if (all && oi_full_promote())
+		oi_pace_promoted();
+	struct oi_set *s = collect_old(t, idle, between);
+	dispose(t, s, between);
+	reclaim(t, true);
+	if (s)
 		oi_pace_full_freed();
+	oi_pace_turn();
+}
+
+void oi_collect_idle(void (*between)(void))
+{
+	automatic_full(true, true, between);
+}
+
+/* The collector thread. */
+void oi_collect_automatic(int generation, void (*between)(void))
+{
+	if (generation == 2) {
+		automatic_full(oi_pace_pages_due(), false, between);
+		return;
+	}
+	if (oi_pace_burst() && promote_all(generation))
+		return;
+	struct oi_thread *t = oi_self;
+	dispose(t, collect_young(t, generation, oi_pace_cap(), NULL), between);
+	reclaim(t, false);
 	oi_pace_turn();
 }
 
@@ -483,8 +507,10 @@ static ssize_t collect_now(struct oi_thread *t, int generation)
 	ssize_t n = s ? work_or_queue(t, s) : 0;
 	oi_serve_end(t);
 	t->thorough = thorough;
-	if (generation == 2)
+	if (generation == 2) {
 		oi_pace_full_freed();
+		oi_background_trim(); /* the collector thread reckons anew how long to sleep: idle.h */
+	}
 	oi_flush_patiently(t); /* what else died with it, and what others are at */
 	if (generation == 2)
 		give_back(t);

@@ -23,6 +23,8 @@ void oi_collect_hold_off_only(unsigned n);
  * called now and then by a full one, outside the gate; it may run a young one.
  */
 void oi_collect_automatic(int generation, void (*between)(void));
+/* The same, of all there is: what is young becomes old first. Nothing asks for it but the time: idle.h. */
+void oi_collect_idle(void (*between)(void));
 /* heap_limit: a full collection, on this thread, which runs no code of the program's: that is the reaper's. Outside the gate. */
 void oi_collect_for_memory(struct oi_thread *t);
 /* Afterwards, if other threads are freeing something: waits a little. False: there is nothing to wait for. */

@@ -237,6 +237,15 @@ uint64_t oi_now_ns(void)
 	return likely(ok) ? note_time((uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec) : time_without_clock();
 }
 
+uint64_t oi_cpu_ns(void)
+{
+	struct timespec t;
+	int saved = errno;
+	bool ok = !oi_fail(OI_FAIL_TIMER) && !clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	errno = saved;
+	return likely(ok) ? (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec : oi_now_ns();
+}
+
 static struct timespec timespec_of(uint64_t ns)
 {
 	return (struct timespec){ (time_t)(ns / 1000000000u), (long)(ns % 1000000000u) };

@@ -12,6 +12,8 @@
 #include <sys/types.h>
 
 uint64_t oi_now_ns(void);
+/* What the calling thread has used of a processor; where the system does not say, the time. */
+uint64_t oi_cpu_ns(void);
 
 /*
  * Zeroed pages, counted in oi_os_reserved; NULL when the system has none (or a fault was injected). From a MiB on they are given

@@ -15,6 +15,8 @@
  * a quarter of what was old then; or when large objects, which are born old, take up a quarter more bytes. Nothing waits on
  * resident memory, which CPython tried and took back.
  *
+ * And when for some time no full one was due, though what is there may be garbage: idle.c.
+ *
  * Either also when so many bytes came into use (usage.c) since the last one that it is worth its while, whatever the objects: few large ones,
  * small ones that hold what cannot be traversed, thresholds that are never passed. Then what is young becomes old for the full
  * collection, so that it sees all.
@@ -37,6 +39,7 @@
 #include "generation.h"
 #include "heap.h"
 #include "holdup.h"
+#include "idle.h"
 #include "os.h"
 #include "park.h"
 #include "set.h"
@@ -101,6 +104,7 @@ void oi_pace_init(void)
 {
 	oi_pace = (struct oi_pace){ .cost = 60 * COST_UNIT, .width = 4 * WIDTH_UNIT, .yield = 256, .enabled = oi_runtime.config.enabled };
 	oi_pace_set_threshold(oi_runtime.config.threshold);
+	oi_idle_init();
 }
 
 int64_t oi_pace_young_limit(void)
@@ -241,6 +245,8 @@ void oi_pace_flush(struct oi_thread *t)
 	oi_add_relaxed(&oi_pace.aged[0], delta + middle + old);
 	if (middle)
 		oi_add_relaxed(&oi_pace.aged[1], -middle);
+	if (old)
+		oi_add_relaxed(&oi_pace.old_gone, old);
 	oi_store_relaxed(&t->tracked_delta, 0);
 	oi_store_relaxed(&t->died[0], 0);
 	oi_store_relaxed(&t->died[1], 0);
@@ -278,10 +284,30 @@ void oi_pace_allocated_batch(struct oi_thread *t, size_t pages)
 		oi_backlog_delay(t, pages);
 }
 
+bool oi_pace_may(void)
+{
+	return oi_load_relaxed(&oi_pace.enabled) && oi_load_relaxed(&oi_pace.threshold) && !oi_collect_held_off(); /* recheck */
+}
+
+uint64_t oi_pace_population(void)
+{
+	return oi_load_relaxed(&oi_pace.old_then) + oi_load_relaxed(&oi_pace.old_new) + aged(0) + aged(1); /* recheck */
+}
+
+uint64_t oi_pace_changed(void)
+{
+	int64_t gone = oi_load_relaxed(&oi_pace.old_gone); /* recheck, here and below */
+	return oi_load_relaxed(&oi_pace.old_new) + aged(0) + aged(1) + (uint64_t)(gone < 0 ? -gone : gone);
+}
+
+bool oi_pace_worth(void)
+{
+	return oi_pace_population() >= OLD_FLOOR || oi_usage_pages() >= FULL_PAGES;
+}
+
 int oi_pace_due(int max)
 {
-	if (!oi_load_relaxed(&oi_pace.enabled) || !oi_load_relaxed(&oi_pace.threshold) || /* recheck */
-	    oi_collect_held_off())
+	if (!oi_pace_may())
 		return -1;
 	if (max == 2 && (oi_backlog_large_due() || oi_pace_pages_due()))
 		return 2;
@@ -377,6 +403,7 @@ void oi_pace_full_begins(bool all)
 {
 	oi_assert_locked(OI_LOCK_COLLECT);
 	note_made();
+	oi_idle_full_begins();
 	if (all) {
 		reset_young(0, false);
 		oi_store_relaxed(&oi_pace.count[1], 0);
@@ -409,6 +436,8 @@ void oi_pace_full_done(size_t old, size_t dead)
 	oi_store_relaxed(&oi_pace.old_then, (uint64_t)old);
 	oi_add_relaxed(&oi_pace.old_new, -oi_load_relaxed(&oi_pace.old_begun));
 	oi_store_relaxed(&oi_pace.old_begun, UINT64_C(0));
+	oi_store_relaxed(&oi_pace.old_gone, INT64_C(0));
+	oi_idle_full_done(old, dead);
 }
 
 void oi_pace_full_freed(void)
@@ -426,6 +455,7 @@ void oi_pace_fork_child(void)
 {
 	oi_store_relaxed(&oi_pace.full, false); /* nobody looks yet */
 	oi_store_relaxed(&oi_pace.old_begun, UINT64_C(0));
+	oi_idle_fork_child();
 	set_effective();
 }
 

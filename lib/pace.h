@@ -13,6 +13,7 @@ struct oi_pace {
 	/* ---- added to by every thread, a batch at a time ---- */
 	int64_t young __attribute__((aligned(OI_LINE))); /* allocations minus deaths of tracked objects since the last collection */
 	int64_t aged[2];        /* objects of age 0, of age 1: what has bits, and is alive or not dismantled yet; less the threads' batches */
+	int64_t old_gone;       /* old ones that died by count since the last full collection, less large ones that were made */
 	/* ---- by collections ---- */
 	int threshold_set[3];   /* as ouro_gc_set_threshold */
 	int count[3];           /* [1]: collections of 0 since the last of 1; [2]: of 1 since the last of 2 */
@@ -46,6 +47,13 @@ bool oi_pace_pages_due(void);
 void oi_pace_promoted(void);
 /* Pages in use beyond those there were after the last full collection. */
 size_t oi_pace_growth(void);
+/* Is automatic collection on, and nobody about to collect all there is? */
+bool oi_pace_may(void);
+/* Could there be so much garbage that a full collection is worth its while? */
+bool oi_pace_worth(void);
+/* Old objects and young ones, about; and how many may have become garbage since the last full collection, as far as is counted. */
+uint64_t oi_pace_population(void);
+uint64_t oi_pace_changed(void);
 /* Is a young collection due for the number of objects? */
 OI_INLINE bool oi_pace_young_due(void)
 {

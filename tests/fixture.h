@@ -115,9 +115,10 @@ static inline void sleep_ms(unsigned ms)
 /* Does the condition become true within the patience we have? */
 #define EVENTUALLY(condition) __extension__({ \
 	uint64_t eventually_end_ = now_ns() + PATIENCE_S * 1000000000ull; \
-	while (!(condition) && now_ns() < eventually_end_) \
+	bool eventually_met_; \
+	while (!(eventually_met_ = (condition)) && now_ns() < eventually_end_) \
 		sleep_ms(1); \
-	!!(condition); })
+	eventually_met_; })
 
 /* ---- books: text that several threads write and a case reads ---- */
 

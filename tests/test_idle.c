@@ -1,0 +1,325 @@
+/*
+ * Goal: what a program dropped goes though it makes nothing more, or nothing that can be in a
+ * cycle; and then it is left alone.
+ * Method: old cycles are dropped in programs that are idle, that make other things, that were
+ * collected, that forked; those that only read, and heaps that are small, or in which automatic
+ * collection is off, have nothing to come.
+ * A failure would mean: a program that keeps for good what it needs no more, or one that is woken
+ * up again and again.
+ */
+#define TEST_COUNTS_COLLECTIONS
+#include "fixture.h"
+
+#include "background.h"
+#include "idle.h"
+
+enum { NODES = LOAD(200000), RING = 100, RINGS = NODES / RING, MB = 1 << 20 };
+
+static struct node *ring[RINGS];
+
+static const ouro_type plain_type = { .name = "plain", .size = 64, .flags = OURO_ACYCLIC };
+
+static ouro_stats stats(void)
+{
+	ouro_stats s;
+
+	ouro_stats_get(&s);
+	return s;
+}
+
+static void make_rings(int from, int to)
+{
+	for (int i = from; i < to; i++)
+		ring[i] = make_ring(&node_type, RING);
+}
+
+static void drop_rings(void)
+{
+	for (int i = 0; i < RINGS; i++) {
+		ouro_release(ring[i]);
+		ring[i] = NULL;
+	}
+}
+
+/* How often the collector thread has gone to sleep. */
+static unsigned long sleeps_of(const char *name)
+{
+	char path[300], line[200], its[64];
+	unsigned long n = 0, found = 0;
+	DIR *d = opendir("/proc/self/task");
+
+	snprintf(its, sizeof(its), "Name:\t%s\n", name);
+	for (struct dirent *e; (e = readdir(d)) != NULL;) {
+		bool ours = false;
+
+		snprintf(path, sizeof(path), "/proc/self/task/%s/status", e->d_name);
+		FILE *f = e->d_name[0] == '.' ? NULL : fopen(path, "r");
+		while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
+			ours |= strcmp(line, its) == 0;
+			if (sscanf(line, "voluntary_ctxt_switches: %lu", &n) == 1 && ours)
+				found = n;
+		}
+		if (f != NULL)
+			fclose(f);
+	}
+	closedir(d);
+	return found;
+}
+
+static bool asleep_for(unsigned ms)
+{
+	unsigned long before = sleeps_of("ouro-gc");
+
+	sleep_ms(ms);
+	return before != 0 && sleeps_of("ouro-gc") == before;
+}
+
+/*
+ * With thresholds so small that half of them are old; the rest nothing has looked at, as automatic
+ * collection is off by then.
+ */
+static void make_old_rings(void)
+{
+	assert_int_equal(ouro_gc_set_threshold(500, 2, 2), 0);
+	ouro_gc_enable();
+	make_rings(0, RINGS / 2);
+	ouro_gc_disable();
+	make_rings(RINGS / 2, RINGS);
+}
+
+/* On again; the collector thread would find that out within ten seconds. */
+static void go_on(void)
+{
+	ouro_gc_enable();
+	oi_background_tick();
+}
+
+/* ---- what goes ---- */
+
+static bool little_is_held(void)
+{
+	ouro_stats s = stats();
+
+	return s.objects_live == 0 && s.bytes_reserved < 4 * MB;
+}
+
+static void idle_what_was_dropped_goes(void **state)
+{
+	(void)state;
+	make_old_rings();
+	drop_rings();
+	go_on();
+	assert_true(EVENTUALLY(little_is_held()));
+	assert_true(EVENTUALLY(asleep_for(100)));
+	assert_true(EVENTUALLY(asleep_for(1000)));
+	assert_false(oi_idle_to_come());
+}
+
+/* Objects that no collection looks at, and such as die by count. */
+static atomic_bool enough;
+
+static void *make_what_dies(void *arg)
+{
+	while (!atomic_load(&enough)) {
+		for (int i = 0; i < 200; i++) {
+			ouro_release(ouro_new(&plain_type));
+			ouro_release(make_list(&node_type, 2));
+		}
+		sleep_ms(1);
+	}
+	return arg;
+}
+
+static void idle_beside_a_thread_that_makes_no_cycles(void **state)
+{
+	pthread_t t;
+
+	(void)state;
+	make_old_rings();
+	atomic_store(&enough, false);
+	t = thread_start(make_what_dies, NULL);
+	drop_rings();
+	go_on();
+	bool gone = EVENTUALLY(stats().objects_live < 1000);
+	atomic_store(&enough, true);
+	pthread_join(t, NULL);
+	assert_true(gone);
+}
+
+/* Nothing is made, nothing dies, and nothing is young when they are dropped. */
+static void idle_what_a_collection_found_alive_is_looked_at_once_more(void **state)
+{
+	(void)state;
+	make_old_rings();
+	ouro_gc_collect(2);
+	assert_int_equal(stats().objects_live, NODES);
+	drop_rings();
+	go_on();
+	assert_true(EVENTUALLY(stats().objects_live == 0));
+}
+
+static void look(void)
+{
+	assert_true(oi_idle_to_come());
+	assert_true(EVENTUALLY(!oi_idle_to_come()));
+}
+
+static uint64_t full_collections(void)
+{
+	return stats().collections[2];
+}
+
+/* Of a list each node refers to one that refers to itself; all has been looked at when it dies. */
+static void idle_deaths_of_old_objects_count(void **state)
+{
+	(void)state;
+	make_old_rings();
+	struct node *list = NULL;
+	for (int i = 0; i < RINGS * 10; i++) {
+		struct node *head = make(i), *own = make(i);
+
+		ouro_store(&own->left, own);
+		ouro_give(&head->left, own);
+		ouro_give(&head->right, list);
+		list = head;
+	}
+	ouro_gc_collect(2);
+	go_on();
+	look();
+	ouro_release(list);
+	assert_int_equal(ouro_flush(), 0);
+	assert_true(EVENTUALLY((oi_background_tick(), stats().objects_live == NODES)));
+	drop_rings();
+	ouro_gc_collect(2);
+}
+
+/* ---- what is left alone ---- */
+
+static void *read_all(void *arg)
+{
+	for (int n = 0; n < 20; n++)
+		for (int i = 0; i < RINGS; i++) {
+			struct node *at = ouro_load(&ring[i]);
+
+			for (int k = 0; k < 10; k++) {
+				struct node *next = ouro_load(&at->right);
+
+				ouro_release(at);
+				at = next;
+			}
+			ouro_release(at);
+		}
+	return arg;
+}
+
+static void idle_a_program_that_reads_is_left_alone(void **state)
+{
+	pthread_t t[4];
+
+	(void)state;
+	make_old_rings();
+	ouro_gc_collect(2);
+	uint64_t before = full_collections();
+	go_on();
+	look();
+	assert_int_equal(full_collections(), before + 1);
+	for (int i = 0; i < 4; i++)
+		t[i] = thread_start(read_all, NULL);
+	for (int i = 0; i < 4; i++)
+		pthread_join(t[i], NULL);
+	assert_false(oi_idle_to_come());
+	assert_true(EVENTUALLY(asleep_for(300)));
+	assert_int_equal(full_collections(), before + 1);
+	/* What it makes after that counts, and is waited with twice as long, since nothing was found. */
+	struct node *more = make_ring(&node_type, 10000);
+	assert_true(oi_idle_to_come());
+	assert_in_range(oi_idle_wait_ns(UINT64_MAX), 1000000001u, UINT64_MAX - 1);
+	ouro_release(more);
+	drop_rings();
+	ouro_gc_collect(2);
+}
+
+static void check_nothing_comes(void)
+{
+	uint64_t before = full_collections();
+
+	assert_false(oi_idle_to_come());
+	assert_false(oi_idle_due());
+	assert_int_equal(oi_idle_wait_ns(UINT64_MAX), UINT64_MAX);
+	oi_background_tick(); /* it has looked once more when it is asleep */
+	assert_true(EVENTUALLY(asleep_for(100)));
+	assert_int_equal(full_collections(), before);
+}
+
+static void idle_not_where_automatic_collection_is_off(void **state)
+{
+	(void)state;
+	make_old_rings();
+	ouro_gc_collect(2); /* an automatic one that had begun is over */
+	drop_rings();
+	check_nothing_comes();
+	assert_int_equal(stats().objects_live, NODES);
+	assert_int_equal(ouro_gc_set_threshold(0, 2, 2), 0);
+	ouro_gc_enable();
+	check_nothing_comes();
+	assert_int_equal(ouro_gc_set_threshold(500, 2, 2), 0);
+	assert_true(oi_idle_to_come());
+	ouro_gc_collect(2);
+}
+
+static void idle_not_where_hardly_anything_is(void **state)
+{
+	(void)state;
+	ouro_gc_enable();
+	struct node *few = make_ring(&node_type, 1000);
+	check_nothing_comes();
+	ouro_gc_collect(2);
+	ouro_release(few);
+	check_nothing_comes();
+	ouro_gc_collect(2);
+}
+
+/* ---- the child of a fork ---- */
+
+/* What was there is the parent's, as its pages are; what the child makes and drops is its own. */
+static int drop_in_a_child(void *arg)
+{
+	uint64_t before = objects_live();
+
+	(void)arg;
+	REQUIRE(!oi_idle_to_come());
+	ouro_gc_set_threshold(500, 2, 2);
+	struct node *own = make_ring(&node_type, NODES / 2);
+	ouro_release(own);
+	REQUIRE(EVENTUALLY(objects_live() <= before));
+	return 0;
+}
+
+static void idle_in_the_child_of_a_fork(void **state)
+{
+	(void)state;
+	needs_threads_in_the_child();
+	make_old_rings();
+	ouro_gc_collect(2);
+	go_on();
+	assert_true(oi_idle_to_come());
+	child_run(drop_in_a_child, NULL);
+	drop_rings();
+	ouro_gc_collect(2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		HEAP_CASE(idle_what_was_dropped_goes),
+		HEAP_CASE(idle_beside_a_thread_that_makes_no_cycles),
+		HEAP_CASE(idle_what_a_collection_found_alive_is_looked_at_once_more),
+		HEAP_CASE(idle_deaths_of_old_objects_count),
+		HEAP_CASE(idle_a_program_that_reads_is_left_alone),
+		HEAP_CASE(idle_not_where_automatic_collection_is_off),
+		HEAP_CASE(idle_not_where_hardly_anything_is),
+		HEAP_CASE(idle_in_the_child_of_a_fork),
+	};
+
+	return cmocka_run_group_tests_name("idle", tests, NULL, NULL);
+}
