@@ -1,14 +1,16 @@
 /*
  * Goal: the library works, and says what it must, where the system refuses what it usually grants.
- * Method: children under mlockall, filters of system calls, limits; a workload and the verifier in each.
+ * Method: children under mlockall, filters of system calls, limits, control groups; a workload and the verifier in each.
  * A failure would mean: old memory taken for new, a hang, or a stop that stops nobody, on a hardened system.
  */
 #include "fixture.h"
 
 #include <linux/filter.h>
+#include <linux/futex.h>
 #include <linux/seccomp.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "mutators.h"
@@ -393,6 +395,14 @@ static void system_no_call_is_a_cancellation_point(void **state)
 
 /* ---- filters of system calls ---- */
 
+static bool install(struct sock_filter *code, size_t n)
+{
+	struct sock_fprog filter = { (unsigned short)n, code };
+
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+	       syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &filter) == 0;
+}
+
 /* From now on the whole process gets @error from system call @number. False: filters are not to be had here. */
 static bool refuse(unsigned number, unsigned error)
 {
@@ -402,10 +412,8 @@ static bool refuse(unsigned number, unsigned error)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
-	struct sock_fprog filter = { sizeof(code) / sizeof(code[0]), code };
 
-	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-	       syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &filter) == 0;
+	return install(code, sizeof(code) / sizeof(code[0]));
 }
 
 enum { STOPS = 100000 };
@@ -569,31 +577,103 @@ static void system_madvise_refused(void **state)
 	system_run(madvise_child, &after);
 }
 
+/*
+ * futex, but for glibc's own, which aborts where it is refused: the library's waits have an end, its wakes wake all. Who
+ * sleeps already is not woken, and looks again when its time is over: test_faults. So wakes are refused before the start only.
+ */
+static bool refuse_futex(unsigned error, bool wakes)
+{
+	const unsigned op = offsetof(struct seccomp_data, args[1]), third = offsetof(struct seccomp_data, args[2]);
+	const unsigned fourth = offsetof(struct seccomp_data, args[3]);
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_futex, 0, 8),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, op),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, wakes ? FUTEX_WAKE_PRIVATE : ~0u, 0, 2),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, third),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x7fffffff, 3, 4),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FUTEX_WAIT_PRIVATE, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, fourth),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+
+	return install(code, sizeof(code) / sizeof(code[0]));
+}
+
+static bool futex_is_refused(void)
+{
+	static uint32_t word;
+	struct timespec t = { 0, 1000 };
+
+	return syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, &t, NULL, 0) == -1 && errno != ETIMEDOUT;
+}
+
+static int futex_child(void *arg)
+{
+	const struct refusal *r = arg;
+
+	if (r->before && !refuse_futex(r->error, true))
+		return skipped("seccomp");
+	start_heap();
+	work(20);
+	if (!r->before && !refuse_futex(r->error, false))
+		return skipped("seccomp");
+	REQUIRE(futex_is_refused());
+	work(100);
+	uint64_t began = now_ns();
+	for (int i = 0; i < 1000; i++)
+		ouro_release(make_pair(&node_type, i));
+	REQUIRE(ouro_gc_collect(2) == 2000);
+	REQUIRE(ouro_flush() == 0);
+	stop_heap();
+	REQUIRE(now_ns() - began < 5000000000ull); /* in naps of milliseconds, not in second after second */
+	return 0;
+}
+
+static void system_futex_refused(void **state)
+{
+	struct refusal before = { SYS_futex, EPERM, true }, after = { SYS_futex, ENOSYS, false };
+
+	(void)state;
+	if (TSAN_BUILD)
+		skip(); /* its own */
+	system_run(futex_child, &before);
+	system_run(futex_child, &after);
+}
+
 /* ---- limits ---- */
 
 /* Address space for a while, then none: allocations fail and say so; what there is can be let go of, and used again. */
+static size_t fill_up(void)
+{
+	struct node *head = NULL;
+	size_t count = 0;
+
+	for (struct node *n; (n = ouro_new(&node_type)) != NULL; head = n, count++)
+		ouro_give(&n->left, head);
+	REQUIRE(errno == ENOMEM);
+	ouro_release(head);
+	REQUIRE(ouro_flush() == 0);
+	struct node *again = ouro_new(&node_type);
+	REQUIRE(again != NULL);
+	ouro_release(again);
+	return count;
+}
+
 static int address_space_child(void *arg)
 {
 	struct rlimit limit;
-	struct node *head = NULL;
-	int error = 0;
 
 	(void)arg;
 	start_heap();
+	use_blocks();
 	REQUIRE(getrlimit(RLIMIT_AS, &limit) == 0);
 	limit.rlim_cur = 1; /* what is mapped stays */
 	if (setrlimit(RLIMIT_AS, &limit) != 0)
 		return skipped("RLIMIT_AS");
-	for (struct node *n; (n = ouro_new(&node_type)) != NULL; head = n) {
-		ouro_give(&n->left, head);
-		if (n->left == n)
-			break;
-	}
-	error = errno;
-	REQUIRE(error == ENOMEM);
-	ouro_release(head);
-	REQUIRE(ouro_flush() == 0);
-	ouro_release(ouro_new(&node_type));
+	REQUIRE(fill_up() > 1000 && fill_up() > 1000);
 	limit.rlim_cur = limit.rlim_max;
 	REQUIRE(setrlimit(RLIMIT_AS, &limit) == 0);
 	REQUIRE(ouro_gc_collect(2) >= 0);
@@ -606,8 +686,73 @@ static void system_no_address_space(void **state)
 {
 	(void)state;
 	if (SANITIZED)
-		skip(); /* they map as they go */
+		skip(); /* they map as they go; an emulator limits nothing */
 	system_run(address_space_child, NULL);
+}
+
+/*
+ * Where the system grants no more than it has (vm.overcommit_memory=2), every writable byte of a mapping counts, used or not.
+ * RLIMIT_DATA counts so, too, for one process.
+ */
+static int no_overcommit_child(void *arg)
+{
+	enum { GRANTED = 256 << 20 };
+	struct rlimit limit;
+
+	(void)arg;
+	REQUIRE(getrlimit(RLIMIT_DATA, &limit) == 0);
+	limit.rlim_cur = GRANTED;
+	if (setrlimit(RLIMIT_DATA, &limit) != 0)
+		return skipped("RLIMIT_DATA");
+	void *too_much = mmap(NULL, GRANTED, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (too_much != MAP_FAILED)
+		return skipped("RLIMIT_DATA counts no mappings");
+	start_heap();
+	work(50);
+	for (int i = 0; i < 3; i++)
+		REQUIRE(fill_up() * sizeof(struct node) > GRANTED / 3); /* what is reserved in vain is no more than that */
+	work(50);
+	stop_heap();
+	return 0;
+}
+
+static void system_no_overcommit(void **state)
+{
+	(void)state;
+	if (SANITIZED)
+		skip();
+	system_run(no_overcommit_child, NULL);
+}
+
+/* All that is mapped is to be locked, and there is a limit to that: mmap fails though there is memory. */
+static int locked_future_child(void *arg)
+{
+	struct rlimit limit;
+
+	(void)arg;
+	REQUIRE(getrlimit(RLIMIT_MEMLOCK, &limit) == 0);
+	limit.rlim_cur = limit.rlim_max < (8 << 20) ? limit.rlim_max : 8 << 20;
+	if (setrlimit(RLIMIT_MEMLOCK, &limit) != 0 || (getuid() == 0 && setuid(65534) != 0)) /* root has no such limit */
+		return skipped("RLIMIT_MEMLOCK");
+	start_heap();
+	use_blocks();
+	if (mlockall(MCL_FUTURE) != 0)
+		return skipped("mlockall");
+	REQUIRE(fill_up() > 100000);
+	REQUIRE(ouro_gc_collect(2) >= 0);
+	REQUIRE(fill_up() > 100000);
+	REQUIRE(munlockall() == 0);
+	work(50);
+	stop_heap();
+	return 0;
+}
+
+static void system_no_memory_to_lock(void **state)
+{
+	(void)state;
+	if (SANITIZED)
+		skip();
+	system_run(locked_future_child, NULL);
 }
 
 /* No thread to be had: the answer is EAGAIN, and the next try works when there is one. */
@@ -635,6 +780,163 @@ static int no_thread_child(void *arg)
 	return 0;
 }
 
+/* ---- control groups ---- */
+
+/* A group of its own for the child, of either version of the interface. */
+struct group {
+	char path[200];
+	const char *limit; /* the file */
+};
+
+static bool group_write(const struct group *g, const char *file, const char *value)
+{
+	char path[300];
+
+	snprintf(path, sizeof(path), "%s/%s", g->path, file);
+	int fd = open(path, O_WRONLY);
+	bool ok = fd >= 0 && write(fd, value, strlen(value)) == (ssize_t)strlen(value);
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+static bool group_make(struct group *g, const char *first, const char *limit)
+{
+	snprintf(g->path, sizeof(g->path), "%s/ouro-test-%d", first, (int)getpid());
+	g->limit = limit;
+	if (mkdir(g->path, 0755) != 0)
+		return false;
+	char path[300];
+	snprintf(path, sizeof(path), "%s/%s", g->path, limit);
+	if (access(path, W_OK) == 0)
+		return true;
+	rmdir(g->path);
+	return false;
+}
+
+static void group_remove(const struct group *g)
+{
+	for (int i = 0; rmdir(g->path) != 0 && i < 1000; i++)
+		sleep_ms(1); /* the child leaves it when it is gone */
+}
+
+/* The heap's limit holds, and with it the group's, as the heap counts what the system counts: else the child is killed. */
+static int group_memory_child(void *arg)
+{
+	const struct group *g = arg;
+	ouro_config cfg = test_config();
+
+	if (!group_write(g, g->limit, "134217728") || !group_write(g, "cgroup.procs", "0"))
+		return skipped("a group's memory");
+	cfg.heap_limit = 96 << 20;
+	REQUIRE(ouro_init(&cfg) == 0);
+	for (int i = 0; i < 3; i++)
+		REQUIRE(fill_up() * sizeof(struct node) > (48 << 20)); /* with their headers two thirds of the limit */
+	work(100);
+	for (int i = 0; i < 5; i++) {
+		char *huge = ouro_new_items(&bytes_type, 60 << 20);
+
+		REQUIRE(huge != NULL);
+		memset(huge, 1, 60 << 20);
+		ouro_release(huge);
+	}
+	stop_heap();
+	return 0;
+}
+
+static void system_memory_of_a_group(void **state)
+{
+	struct group g;
+
+	(void)state;
+	if (SANITIZED)
+		skip();
+	if (!group_make(&g, "/sys/fs/cgroup/memory", "memory.limit_in_bytes") && !group_make(&g, "/sys/fs/cgroup", "memory.max")) {
+		print_message("skipped: control groups: %s\n", strerror(errno));
+		skip();
+	}
+	char text[8192];
+	int status = child_status(group_memory_child, &g, text, sizeof(text));
+	group_remove(&g);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == SKIPPED)
+		skip();
+	if (status != 0)
+		fail_msg("child: status 0x%x: %s", (unsigned)status, text);
+}
+
+static atomic_bool let_go;
+static atomic_int n_blocked;
+
+static void block(void *obj)
+{
+	(void)obj;
+	atomic_fetch_add(&n_blocked, 1);
+	while (!atomic_load(&let_go))
+		sleep_ms(1);
+}
+
+static const ouro_type blocking_type = { .name = "blocking", .size = sizeof(struct node), .destroy = block };
+
+static void *release_here(void *obj)
+{
+	ouro_release(obj);
+	return NULL;
+}
+
+/* A reaper's callback blocks, and there is no other to be had: what calls nobody dies, the rest when there is one again. */
+static int group_threads_child(void *arg)
+{
+	const struct group *g = arg;
+	ouro_config cfg = test_config();
+	char most[20];
+
+	if (!group_write(g, "cgroup.procs", "0"))
+		return skipped("a group's threads");
+	cfg.release_batch = 1;
+	REQUIRE(ouro_init(&cfg) == 0);
+	counters_clear();
+	REQUIRE(EVENTUALLY(process_threads() == 3));
+	struct node *late = make_list(&counted_type, 100), *plain = make_list(&node_type, 100);
+	thread_run(release_here, make_of(&blocking_type, 1));
+	REQUIRE(EVENTUALLY(n_blocked == 1));
+	snprintf(most, sizeof(most), "%zu", process_threads());
+	REQUIRE(group_write(g, g->limit, most));
+	pthread_t t;
+	REQUIRE(pthread_create(&t, NULL, release_here, NULL) == EAGAIN);
+	ouro_release(plain);
+	ouro_release(late);
+	REQUIRE(EVENTUALLY(objects_live() <= 101)); /* the one that blocks, and those that call the program */
+	sleep_ms(50); /* ticks that are refused one */
+	REQUIRE(group_write(g, g->limit, "max"));
+	REQUIRE(EVENTUALLY(n_destroyed == 100));
+	REQUIRE(n_blocked == 1);
+	atomic_store(&let_go, true);
+	REQUIRE(ouro_flush() == 0);
+	REQUIRE(objects_live() == 0);
+	stop_heap();
+	return 0;
+}
+
+static void system_threads_of_a_group(void **state)
+{
+	struct group g;
+
+	(void)state;
+	if (SANITIZED)
+		skip();
+	if (!group_make(&g, "/sys/fs/cgroup/pids", "pids.max") && !group_make(&g, "/sys/fs/cgroup", "pids.max")) {
+		print_message("skipped: control groups: %s\n", strerror(errno));
+		skip();
+	}
+	char text[8192];
+	int status = child_status(group_threads_child, &g, text, sizeof(text));
+	group_remove(&g);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == SKIPPED)
+		skip();
+	if (status != 0)
+		fail_msg("child: status 0x%x: %s", (unsigned)status, text);
+}
+
 static void system_no_threads(void **state)
 {
 	(void)state;
@@ -653,7 +955,12 @@ int main(void)
 		BARE_CASE(system_membarrier_refused_after_the_start),
 		BARE_CASE(system_membarrier_refused_while_pinned),
 		BARE_CASE(system_madvise_refused),
+		BARE_CASE(system_futex_refused),
 		BARE_CASE(system_no_address_space),
+		BARE_CASE(system_no_overcommit),
+		BARE_CASE(system_no_memory_to_lock),
+		BARE_CASE(system_memory_of_a_group),
+		BARE_CASE(system_threads_of_a_group),
 		BARE_CASE(system_no_threads),
 	};
 
