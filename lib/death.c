@@ -45,7 +45,7 @@
 
 static bool push(struct oi_thread *t, struct oi_header *h, size_t cursor)
 {
-	return oi_pile_push(&t->deaths.frames, h, cursor);
+	return oi_pile_push_own(t, h, cursor);
 }
 
 void oi_death_later(struct oi_thread *t, struct oi_header *h)

@@ -83,14 +83,42 @@ static void close_up(struct fifo *f)
 	f->first = 0;
 }
 
-/* Up to @n frames onto a stack; returns how many. */
-static size_t take(struct fifo *f, struct oi_vector *stack, size_t n)
+/* ---- a stack's memory ---- */
+
+/*
+ * Without it every death would be a stray, and of a list each node would be looked for in the whole heap. In the reserve the
+ * death of anything that is not wide finds its way on.
+ */
+bool oi_pile_grow(struct oi_thread *t)
+{
+	struct oi_death_stack *d = &t->deaths;
+	struct oi_vector more = { 0 };
+	if (d->frames.data && d->frames.data != d->reserve)
+		return oi_vector_grow(&d->frames);
+	if (oi_vector_grow(&more))
+		memcpy(more.data, d->reserve, d->frames.n * sizeof *d->reserve);
+	else if (d->frames.data)
+		return false;
+	d->frames.data = more.data ? more.data : d->reserve;
+	d->frames.capacity = more.data ? more.capacity : OI_DEATH_RESERVE;
+	return true;
+}
+
+void oi_pile_free(struct oi_thread *t)
+{
+	if (t->deaths.frames.data == t->deaths.reserve)
+		t->deaths.frames.data = NULL;
+	oi_vector_free(&t->deaths.frames);
+}
+
+/* Up to @n frames onto the thread's stack; returns how many. */
+static size_t take(struct fifo *f, struct oi_thread *t, size_t n)
 {
 	size_t taken = 0;
-	for (; f->watches && oi_pile_push(stack, (struct oi_header *)f->watches, OI_AT_WATCHES); taken++)
+	for (; f->watches && oi_pile_push_own(t, (struct oi_header *)f->watches, OI_AT_WATCHES); taken++)
 		oi_watch_unchain(&f->watches);
 	for (; taken < n && !has_no_frames(f); taken++, f->first += 2)
-		if (!oi_pile_push(stack, f->frames.data[f->first], (size_t)f->frames.data[f->first + 1]))
+		if (!oi_pile_push_own(t, f->frames.data[f->first], (size_t)f->frames.data[f->first + 1]))
 			break;
 	close_up(f);
 	note_frames();
@@ -339,7 +367,7 @@ static size_t take_some(struct oi_thread *t, struct fifo *f, bool own)
 		oi_pile_take_back(t);
 	if (f)
 		oi_hand_takes(t, f == &reapers[1] ? OI_STAMP_OLD : made_old);
-	return own + (f ? take(f, &t->deaths.frames, 64) : 0);
+	return own + (f ? take(f, t, 64) : 0);
 }
 
 bool oi_pile_serve(struct oi_thread *t, bool only_old)
@@ -377,7 +405,7 @@ static size_t take_quiet(struct oi_thread *t, struct fifo *f)
 	for (size_t i = end; i > f->first; i -= 2) {
 		struct oi_header *h = v->data[i - 2];
 		size_t cursor = (size_t)v->data[i - 1];
-		if (n < 64 && !oi_has_callbacks(h) && oi_pile_push(&t->deaths.frames, h, cursor)) {
+		if (n < 64 && !oi_has_callbacks(h) && oi_pile_push_own(t, h, cursor)) {
 			n++;
 			continue;
 		}
@@ -416,14 +444,14 @@ void oi_pile_inherit(struct oi_thread *t)
 	t->hand = NULL;
 	t->hand_watches = NULL;
 	hand_over_frames(t);
-	oi_vector_free(&t->deaths.frames);
+	oi_pile_free(t);
 }
 
 void oi_pile_tidy(struct oi_thread *t)
 {
 	oi_assert_at_rest(t);
 	if (!oi_load_acquire(&t->dying) && !t->deaths.frames.n) /* [D1] */
-		oi_vector_free(&t->deaths.frames);
+		oi_pile_free(t);
 }
 
 void oi_pile_drop(void)

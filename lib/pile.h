@@ -21,6 +21,18 @@ OI_INLINE bool oi_pile_push(struct oi_vector *v, struct oi_header *h, size_t cur
 	return true;
 }
 
+/* More room on the thread's stack; without memory its reserve. False: that is full. */
+OI_COLD bool oi_pile_grow(struct oi_thread *t);
+/* The memory of that stack. */
+void oi_pile_free(struct oi_thread *t);
+
+/* The same onto the thread's stack. */
+OI_INLINE bool oi_pile_push_own(struct oi_thread *t, struct oi_header *h, size_t cursor)
+{
+	struct oi_vector *v = &t->deaths.frames;
+	return (likely(v->n + 2 <= v->capacity) || oi_pile_grow(t)) && oi_pile_push(v, h, cursor);
+}
+
 /* There is one. */
 OI_INLINE struct oi_header *oi_pile_pop(struct oi_vector *v, size_t *cursor)
 {

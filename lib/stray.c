@@ -37,6 +37,7 @@ static struct {
 
 struct batch {
 	size_t n;
+	size_t ahead; /* objects to merge with those that are found dead: the next of a list is a stray again otherwise */
 	struct oi_header *h[BATCH];
 };
 
@@ -90,8 +91,16 @@ void oi_stray_block(struct oi_header *h)
 
 /* ---- looking for them, world stopped: then a merge on the owner's behalf is safe, too ---- */
 
+static void merge_ahead(struct batch *b, uint16_t key, struct oi_header *h)
+{
+	struct oi_thread *owner = key && key <= OI_OWN_KEY_MAX ? oi_thread_of_key(key) : NULL;
+	if (owner)
+		b->ahead -= oi_merge_ahead(owner, h, b->ahead);
+}
+
 static void look_at(struct batch *b, struct oi_header *h)
 {
+	uint16_t key = oi_owner_of(h);
 	if (oi_load_relaxed(&h->own) == OI_OWN_FREE || !(oi_flags(h) & OI_FLAG_STRAY)) /* [Y1] stopped */
 		return;
 	if (oi_is_dead(h)) {
@@ -100,6 +109,7 @@ static void look_at(struct batch *b, struct oi_header *h)
 		unflag(h);
 	} else {
 		oi_store_relaxed(&h->local, 0u); /* a death, from its beginning */
+		merge_ahead(b, key, h);
 		b->h[b->n++] = h;
 	}
 }
@@ -172,7 +182,7 @@ static void serve_one(struct oi_thread *t, struct oi_header *h)
 /* As find. */
 static bool serve_some(struct oi_thread *t)
 {
-	struct batch b = { .n = 0 };
+	struct batch b = { .n = 0, .ahead = OI_MERGE_SLICE };
 	bool whole = find(&b);
 	for (size_t i = 0; i < b.n; i++)
 		serve_one(t, b.h[i]);

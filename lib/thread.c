@@ -355,7 +355,7 @@ void oi_thread_detach(struct oi_thread *t)
 		oi_weak_leave(t);
 		oi_heap_abandon(t);
 		oi_gate_leave(t);
-		oi_vector_free(&t->deaths.frames);
+		oi_pile_free(t);
 		oi_registry_lock();
 		cds_list_del(&t->link);
 		give_record_back(t);
@@ -442,7 +442,7 @@ void oi_threads_shut_down(void)
 	for (uint32_t i = 1; i < n_records; i++) {
 		t = record[i];
 		oi_limbo_drop(t);
-		oi_vector_free(&t->deaths.frames);
+		oi_pile_free(t);
 		oi_store_relaxed(&t->deaths.waiting, (size_t)0); /* nobody looks */
 		oi_vector_free(&t->merges.objects);
 		oi_vector_free(&t->merges.old);

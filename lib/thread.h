@@ -40,6 +40,7 @@ struct oi_type_cache {
 #define OI_TYPE_CACHE 64
 
 /* A dead object that waits for its dismantling, or is half done: death.c. */
+#define OI_DEATH_RESERVE 32 /* words */
 struct oi_death_stack {
 	struct oi_vector frames; /* pairs: object, cursor */
 	size_t waiting;          /* so many words of it, from the bottom, are not worked off now: pile.c */
@@ -47,6 +48,7 @@ struct oi_death_stack {
 	uint32_t n_served;       /* the collector's notes: how far the thread was at the last tick, */
 	uint32_t n_callbacks;        /* and how many callbacks it had begun */
 	bool armed;              /* the tick looks after what waits behind a callback: pile.c */
+	void *reserve[OI_DEATH_RESERVE]; /* where the frames are if there is no memory for them */
 };
 
 /* Objects that foreign threads released below their shared count: merge.c. */
