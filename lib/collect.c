@@ -37,6 +37,7 @@
 #include "merge.h"
 #include "os.h"
 #include "pace.h"
+#include "perturb.h"
 #include "pile.h"
 #include "runtime.h"
 #include "set.h"
@@ -501,6 +502,7 @@ static ssize_t collect_now(struct oi_thread *t, int generation)
 	let_the_insisting_begin(t);
 	if (generation < 2)
 		oi_flush_patiently(t);
+	oi_point("collect: flushed");
 	struct oi_set *s = generation == 2 ? collect_all(t, true) : collect_all_young(t, generation);
 	oi_debug_report(s, oi_say);
 	t->thorough = true; /* what dies with it dies here */

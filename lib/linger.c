@@ -9,9 +9,10 @@
  *   open   -> closed  the collection, once the candidates bear their flags again; then a handshake, as for any flag
  *   closed -> open    the same, after the stop, when no flag is left; whoever waits is woken
  * An upgrade of a flagged object that finds the door closed leaves its gate, waits for it to open, or DOOR_NS at most, and begins
- * anew. Who has a reference already goes on; dropping it leaves the flag where it is (oi_rescue), since it is the stop that decides. So
+ * anew, 50 times at most: then it goes on as if there were no door. Who has a reference already goes on; dropping it leaves the flag where it is (oi_rescue), since it is the stop that decides. So
  * within a moment all references that only upgrades have are gone, unless a thread keeps one, and then it is right that the set lives.
- * Pinned threads do not wait, as the handshake would wait for them: what they poll lives on.
+ * Pinned threads do not wait, as the handshake would wait for them, nor do listeners of a collection, as the stop waits for its lock:
+ * what they poll lives on. The bound is for those that such a listener waits for.
  * Large sets, which do not fit a stop, are decided by commits only.
  */
 #include "linger.h"
@@ -22,6 +23,7 @@
 #include "generation.h"
 #include "os.h"
 #include "pace.h"
+#include "perturb.h"
 #include "trial.h"
 #include "weak.h"
 
@@ -127,6 +129,7 @@ static void close_door(struct oi_pass *p)
 			flag(p->rescued.data[i]);
 	oi_gate_leave(p->t);
 	oi_grace_wait();
+	oi_point("linger: closed");
 	oi_sleep_ns(SETTLE_NS);
 }
 

@@ -23,6 +23,7 @@
 
 #include "candidate.h"
 #include "check.h"
+#include "collect.h"
 #include "context.h"
 #include "count.h"
 #include "death.h"
@@ -35,6 +36,7 @@
 #define CHUNK 4096
 #define CHUNKS (1u << 18)
 #define CACHE_MAX 32
+#define DOOR_WAITS 50 /* in one upgrade, of 2 ms at most */
 
 /* Read by every upgrade: not in the line of what every new entry writes. */
 static struct oi_weak_entry *chunk[CHUNKS] __attribute__((aligned(OI_LINE)));
@@ -293,16 +295,31 @@ OI_INLINE struct oi_header *object_of(uint64_t word)
 	return oi_load_acquire(&e->generation) == (uint32_t)(word >> 32) ? h : NULL;
 }
 
-static OI_NOINLINE void *load_slow(ouro_weak *cell);
+/* Nobody waits at the door for whom the collection may be waiting: Note [DOOR]. */
+static bool may_wait(const struct oi_thread *t)
+{
+	return !t->pin_depth && !oi_collect_locked_by_me();
+}
+
+static struct oi_header *object_in(const ouro_weak *cell)
+{
+	uint64_t word = oi_load_acquire(&cell->word); /* [W4] */
+	return word ? object_of(word) : NULL;
+}
 
 /* Inside the gate, which it leaves: of a candidate, perhaps, or of one that is immortal. */
 static OI_NOINLINE void *load_special(struct oi_thread *t, ouro_weak *cell, struct oi_header *h)
 {
-	if (!oi_is_shut_out(h) || t->pin_depth)
+	for (unsigned n = 0; h && oi_is_shut_out(h) && n < DOOR_WAITS && may_wait(t); n++) {
+		oi_gate_leave(t);
+		oi_door_wait();
+		oi_gate_enter(t);
+		h = object_in(cell);
+	}
+	if (h && !oi_retain_quickly(t, h))
 		return oi_try_others(t, h);
 	oi_gate_leave(t);
-	oi_door_wait();
-	return load_slow(cell);
+	return h ? oi_object_of(h) : NULL;
 }
 
 /* Inside the gate, which it leaves; @pinned: perhaps. */

@@ -19,11 +19,11 @@ static void (*oi_point_hook)(const char *point);
 
 /* ---- the collecting thread, and where it is ---- */
 
-enum step { START, COUNTED, FLAGGED, COUNTED_AGAIN, CHECKED_ALL, TRIES, OVER };
+enum step { START, COUNTED, FLAGGED, COUNTED_AGAIN, CHECKED_ALL, TRIES, CLOSED, OVER };
 
 static const char *const point_of[] = {
 	[COUNTED] = "suspect: counted", [FLAGGED] = "suspect: flagged", [COUNTED_AGAIN] = "commit: counted",
-	[CHECKED_ALL] = "commit: checked", [TRIES] = "commit: try",
+	[CHECKED_ALL] = "commit: checked", [TRIES] = "commit: try", [CLOSED] = "linger: closed",
 };
 
 static struct {
@@ -69,9 +69,16 @@ static void stand_inside(void)
 		sleep_ms(1);
 }
 
+static _Thread_local bool comes_late; /* its collection begins when the other one has closed the door */
+static atomic_bool is_late;
+
 static void at_point(const char *point)
 {
-	if (collects) {
+	if (comes_late && strcmp(point, "collect: flushed") == 0) {
+		atomic_store(&is_late, true);
+		while (atomic_load(&schedule.at) < CLOSED)
+			sleep_ms(1);
+	} else if (collects) {
 		collector_passes(point);
 	} else if (stand_at != NULL && strcmp(point, stand_at) == 0) {
 		stand_at = NULL;
@@ -514,6 +521,79 @@ static void schedule_try_leaves_nothing(void **state)
 	assert_int_equal(atomic_load(&n_destroyed), 1);
 }
 
+/* ---- the door of a set that only upgrades keep, and who may not wait at it ---- */
+
+static struct {
+	ouro_weak cell;
+	atomic_bool listening, upgraded;
+	bool by_another; /* thread, for which the listener waits */
+} at_door;
+
+static void *upgrade(void *arg)
+{
+	ouro_release(ouro_weak_load(&at_door.cell));
+	atomic_store(&at_door.upgraded, true);
+	return arg;
+}
+
+/* The collection holds its lock meanwhile, for which the one that has closed the door waits. */
+static void listener_upgrades(const ouro_gc_event *event, void *arg)
+{
+	if (event->phase != OURO_GC_START || event->generation != 0)
+		return;
+	atomic_store(&at_door.listening, true);
+	if (at_door.by_another)
+		thread_run(upgrade, arg);
+	else
+		upgrade(arg);
+}
+
+static void *collect_young(void *arg)
+{
+	comes_late = true;
+	ouro_gc_collect(0);
+	return arg;
+}
+
+static void check_door(bool by_another)
+{
+	struct node *n = make_pair(&node_type, 1);
+
+	at_door.by_another = by_another;
+	atomic_store(&at_door.listening, false);
+	atomic_store(&at_door.upgraded, false);
+	assert_int_equal(ouro_gc_collect(2), 0);
+	assert_int_equal(ouro_weak_store(&at_door.cell, n), 0);
+	ouro_release(n);
+	atomic_store(&schedule.at, START);
+	atomic_store(&is_late, false);
+	__atomic_store_n(&oi_point_hook, at_point, __ATOMIC_RELEASE);
+	pthread_t young = thread_start(collect_young, NULL);
+	assert_true(EVENTUALLY(atomic_load(&is_late)));
+	schedule_start(COUNTED, false);
+	await_step(FLAGGED);
+	ouro_release(ouro_weak_load(&at_door.cell)); /* rescued */
+	assert_int_equal(ouro_gc_on_event(listener_upgrades, NULL), 0);
+	let_pass(TRIES);
+	assert_true(EVENTUALLY(atomic_load(&at_door.listening)));
+	let_pass(CLOSED);
+	assert_true(EVENTUALLY(atomic_load(&at_door.upgraded)));
+	pthread_join(young, NULL);
+	schedule_end();
+	assert_int_equal(ouro_gc_off_event(listener_upgrades, NULL), 0);
+	ouro_weak_clear(&at_door.cell);
+	ouro_gc_collect(2);
+	assert_int_equal(objects_live(), 0);
+}
+
+static void schedule_listener_does_not_wait_at_the_door(void **state)
+{
+	(void)state;
+	needs_points();
+	check_door(false);
+	check_door(true);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -527,6 +607,7 @@ int main(void)
 		HEAP_CASE(schedule_free_beside_a_harvest),
 		HEAP_CASE(schedule_nobody_is_seized_inside),
 		HEAP_CASE(schedule_try_leaves_nothing),
+		HEAP_CASE(schedule_listener_does_not_wait_at_the_door),
 	};
 
 	return cmocka_run_group_tests_name("schedule", tests, NULL, NULL);
