@@ -20,7 +20,8 @@
  *
  * Event functions, the log function and visitors belong to no object, and nobody waits for them (oi_callback_aside). But what they
  * call may run callbacks, and these may be left for a handler in there: so what the thread was at before is on record as well. The log
- * function and visitors may be left like callbacks. Event functions may not: a collection goes on behind them, with locks held.
+ * function and visitors may be left like callbacks. Event functions may not: a collection goes on behind them, with locks held. Nor
+ * may traverse (type.c), which runs in stops.
  */
 #include "callback.h"
 
@@ -81,6 +82,8 @@ void oi_callback_abandon(struct oi_thread *t, const struct oi_callback *outer)
 	oi_assert_outside(t);
 	static const struct oi_callback none;
 	const struct oi_callback *to = outer ? outer : &none;
+	if (t->traversed) /* the thread ends */
+		oi_callback_check(t);
 	if (oi_runtime_ends(t))
 		oi_abort("%s did not return to ouro_shutdown", what(&t->called).text);
 	if (!outer && oi_collect_locked_by_me() && !oi_lock_forking)
@@ -97,6 +100,8 @@ void oi_callback_abandon(struct oi_thread *t, const struct oi_callback *outer)
 
 /* ---- longjmp ---- */
 
+const struct oi_callback oi_in_traverse = { .outer = NULL };
+
 static bool on_own_stack(uintptr_t a)
 {
 	pthread_attr_t attr;
@@ -112,6 +117,8 @@ static bool on_own_stack(uintptr_t a)
 /* Stacks grow down: what was called by something lies below it. */
 void oi_callback_check(const struct oi_thread *t)
 {
+	if (t->traversed)
+		oi_abort("the traverse of a \"%s\" called the library, or was left by longjmp", t->traversed->name);
 	uintptr_t here = (uintptr_t)__builtin_frame_address(0), there = t->callback_frame;
 	if (here > there && on_own_stack(here) && on_own_stack(there))
 		oi_abort("%s was left by longjmp, past what the library was at", what(&t->called).text);

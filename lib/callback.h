@@ -20,6 +20,9 @@ struct oi_callback {
 	bool thorough;
 };
 
+/* What a thread is in while it traverses: type.c. */
+extern const struct oi_callback oi_in_traverse OI_HIDDEN;
+
 /* Outside the gate. @type: whose function it is; NULL: a watch. */
 void oi_callback(struct oi_thread *t, void (*fn)(void *), void *arg, const struct ouro_type *type);
 /*

@@ -79,7 +79,7 @@ void oi_pass_call_traverse(struct oi_header *h, const ouro_type *type, oi_child_
 	oi_store_release(&traversed, h); /* [X1] then a look whether it is dead; a death does the two the other way round, */
 	oi_gate_fence();                 /* with the same fence between: either it sees this traverse, or this sees it */
 	if (!oi_is_dead(h))
-		type->traverse(oi_object_of(h), &v);
+		oi_call_traverse(type, h, &v);
 	oi_store_release(&traversed, (const struct oi_header *)NULL); /* [X1] */
 }
 

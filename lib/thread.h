@@ -97,6 +97,7 @@ struct oi_thread {
 	const struct oi_callback *callback; /* the innermost it is in: callback.c */
 	uintptr_t callback_frame;           /* where the stack was then */
 	struct oi_called called;            /* and which that is */
+	const struct ouro_type *traversed;  /* it is in its traverse: type.c */
 	bool queued_merges;    /* it left something in a merge queue; the reaper's own note */
 	bool thorough;         /* the death loop goes on, whatever release_batch says, and its rest goes to the reaper */
 	struct oi_tally allocated, freed;

@@ -128,7 +128,7 @@ static OI_NOINLINE void note_references(struct oi_trial *tr, struct oi_header *h
 		return;
 	}
 	map->note[oi_block_index(oi_page_of(h), h)] = (uint32_t)first;
-	type->traverse(oi_object_of(h), &v);
+	oi_call_traverse(type, h, &v);
 	e->data[first - 1] = (void *)(e->n - first);
 }
 

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "callback.h"
+#include "log.h"
 
 static bool fields_fit(const ouro_fields *f, size_t size, size_t unit)
 {
@@ -65,12 +67,37 @@ void oi_visit_items_of(struct oi_header *h, const ouro_type *t, oi_child_fn fn, 
 		oi_visit_items((char *)oi_object_of(h) + t->size, 0, oi_items(h, t), t, fn, arg);
 }
 
+struct traversal {
+	struct oi_thread *t;
+	const struct oi_callback *callback; /* what it was in before */
+	const ouro_type *left;              /* NULL: it has returned */
+};
+
+static void end_traverse(struct traversal *c)
+{
+	if (unlikely(c->left != NULL))
+		oi_abort("the traverse of a \"%s\" did not return: an exception, or the end of its thread, left it", c->left->name);
+	c->t->callback = c->callback;
+	c->t->traversed = NULL;
+}
+
+/* oi_callback_check, which whatever enters the library comes by while callback is not NULL, sees what is traversed. */
+void oi_call_traverse(const ouro_type *type, struct oi_header *h, ouro_visitor *v)
+{
+	struct oi_thread *t = oi_self;
+	__attribute__((cleanup(end_traverse))) struct traversal c = { .t = t, .callback = t->callback, .left = type };
+	t->traversed = type;
+	t->callback = &oi_in_traverse;
+	type->traverse(oi_object_of(h), v);
+	c.left = NULL;
+}
+
 void oi_visit_rest(struct oi_header *h, const ouro_type *t, oi_child_fn fn, void *arg)
 {
 	oi_visit_items_of(h, t, fn, arg);
 	if (t->traverse) {
 		ouro_visitor v = { fn, arg };
-		t->traverse(oi_object_of(h), &v);
+		oi_call_traverse(t, h, &v);
 	}
 }
 

@@ -87,6 +87,12 @@ OI_INLINE void oi_visit_items(char *items, size_t from, size_t to, const ouro_ty
 		oi_visit_fields(items + i * t->item_size, &t->item_slots, fn, arg);
 }
 
+/*
+ * Runs the type's traverse. It may neither be left otherwise than by returning, as its caller has stopped the world, or a walk in hand,
+ * nor call the library: the program is stopped with a message, at the next call that shows it.
+ */
+void oi_call_traverse(const ouro_type *type, struct oi_header *h, ouro_visitor *v);
+
 /* What is not in the slots of the fixed part: the items' slots; and what traverse reports. */
 void oi_visit_items_of(struct oi_header *h, const ouro_type *t, oi_child_fn fn, void *arg);
 void oi_visit_rest(struct oi_header *h, const ouro_type *t, oi_child_fn fn, void *arg);

@@ -1166,6 +1166,82 @@ static void states_nobody_is_waited_for_who_waits(void **state)
 	assert_int_equal(n_wrong, 0);
 }
 
+/* ---- traverse has no way out but its return ---- */
+
+static jmp_buf out_of_traverse;
+static enum { TRAVERSE_RETURNS, TRAVERSE_EXITS, TRAVERSE_JUMPS, TRAVERSE_CALLS } misdeed;
+
+static void traverse_badly(void *obj, ouro_visitor *v)
+{
+	(void)obj;
+	(void)v;
+	if (misdeed == TRAVERSE_EXITS)
+		pthread_exit(NULL);
+	if (misdeed == TRAVERSE_JUMPS)
+		longjmp(out_of_traverse, 1);
+	if (misdeed == TRAVERSE_CALLS)
+		ouro_gc_collect(0);
+}
+
+static void clear_nothing(void *obj)
+{
+	(void)obj;
+}
+
+static const ouro_type badly_type = {
+	.name = "badly", .size = sizeof(struct node), .traverse = traverse_badly, .clear = clear_nothing,
+};
+
+static int child_traverses(void *how)
+{
+	int n = 0;
+
+	alarm(SANITIZED ? 60 : 10);
+	started();
+	struct node *obj = make_of(&badly_type, 1);
+	misdeed = *(int *)how;
+	if (setjmp(out_of_traverse) == 0)
+		ouro_gc_referents(obj, see, &n);
+	ouro_gc_objects(-1, see, &n);
+	return 0;
+}
+
+static int child_collects(void *how)
+{
+	alarm(SANITIZED ? 60 : 10);
+	started();
+	ouro_release(ouro_retain(make_of(&badly_type, 1)));
+	misdeed = *(int *)how;
+	if (setjmp(out_of_traverse) == 0)
+		ouro_gc_collect(2);
+	ouro_flush();
+	return 0;
+}
+
+static void assert_traverse_is_named(int (*child)(void *), int how, const char *message)
+{
+	char text[8192];
+	int status = child_status(child, &how, text, sizeof(text));
+
+	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT || strstr(text, message) == NULL)
+		fail_msg("%d: status 0x%x: %s", how, (unsigned)status, text);
+}
+
+static void states_traverse_that_does_not_return_is_named(void **state)
+{
+	const char *left = "the traverse of a \"badly\" called the library, or was left by longjmp";
+
+	(void)state;
+	needs_threads_in_the_child();
+	assert_traverse_is_named(child_traverses, TRAVERSE_JUMPS, left);
+	assert_traverse_is_named(child_traverses, TRAVERSE_CALLS, left);
+	assert_traverse_is_named(child_collects, TRAVERSE_JUMPS, left);
+	assert_traverse_is_named(child_collects, TRAVERSE_CALLS, left);
+	needs_forced_unwinds();
+	assert_traverse_is_named(child_traverses, TRAVERSE_EXITS, "the traverse of a \"badly\" did not return");
+	assert_traverse_is_named(child_collects, TRAVERSE_EXITS, "the traverse of a \"badly\" did not return");
+}
+
 /* ---- pinned, while another thread stops the world ---- */
 
 static void *collect_young(void *arg)
@@ -1219,6 +1295,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(states_every_call_answers),
 		cmocka_unit_test(states_nobody_is_waited_for_who_waits),
+		cmocka_unit_test(states_traverse_that_does_not_return_is_named),
 		HEAP_CASE(states_pinned_thread_reads_statistics_during_a_stop),
 		HEAP_CASE(states_pinned_thread_is_renamed_during_a_stop),
 	};

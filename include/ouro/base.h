@@ -55,9 +55,9 @@ OURO_API const char *ouro_version(void);
  * @arg: the caller's
  *
  * Return:  false stops the walk.
- * May call the whole library, except that it may not wait for another thread that does the same walk. Of objects that
- * other threads use, or are just filling in, it may read what the program reads of shared objects: slots by the library,
- * the rest under the program's own locks.
+ * May call the whole library but ouro_shutdown (EDEADLK) and ouro_thread_detach (nothing), except that it may not wait for another
+ * thread that does the same walk. Of objects that other threads use, or are just filling in, it may read what the program reads of
+ * shared objects: slots by the library, the rest under the program's own locks.
  */
 typedef bool (*ouro_object_visitor)(void *obj, void *arg);
 

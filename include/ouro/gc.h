@@ -122,7 +122,8 @@ typedef void (*ouro_gc_listener)(const ouro_gc_event *event, void *arg);
  *
  * OURO_HOLDUP (generation -1): threads were held up for longer than pause_budget_ns (ouro/holdup.h). It is told afterwards, by the
  * collector thread between two collections: automatic ones wait until fn returns. There it may do all but shut down.
- * OURO_PAUSE_START is told in the pause: fn may not call the library. Between GC_START and GC_STOP it may do all but wait for a
+ * OURO_PAUSE_START is told in the pause: fn may not call the library, which would make the pause longer, or wait for a thread that
+ * is kept outside; a checked build stops the program, others answer as below. Between GC_START and GC_STOP it may do all but wait for a
  * collection: ouro_gc_collect, ouro_flush, ouro_shutdown and the listings answer EDEADLK, and ouro_gc_freeze does nothing. Nor may it
  * wait for a thread that may be in one of these calls, or allocating at heap_limit. Two threads may call it at once: young
  * collections go on beside a full one, whose short pauses bear generation 2.

@@ -77,7 +77,8 @@ OURO_API void ouro_immortalize(void *obj);
  * for as long as that takes. Callbacks that make objects of which others die, without end, it follows until twice as many
  * are gone as there were at the call, and some; the log says so. Callbacks of what was waiting may run on this thread.
  * In manual finalizer mode, all but what waits for ouro_run_finalizers.
- * Return:  0; EDEADLK inside a finalizer, when pinned, or in an event function between GC_START and GC_STOP.
+ * Return:  0; EDEADLK inside a finalizer, clear, destroy or watch, when pinned, in an event function between GC_START and GC_STOP, or
+ *          in the log function when ouro_gc_collect tells of what it has found (OURO_DEBUG_*).
  */
 OURO_API int ouro_flush(void);
 

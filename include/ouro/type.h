@@ -95,7 +95,8 @@ typedef struct ouro_type {
 	 * For references that slots cannot say, in addition to them: ouro_visit(v, child) for each strong reference the
 	 * object holds. Runs only while the world is stopped (or OURO_TRAVERSE_CONCURRENT); must not change, allocate, lock
 	 * or call anything else of the library. Needs clear. Reporting a reference that is not counted breaks memory safety
-	 * (a checked build aborts on it). A full collection stops the world for half of pause_budget_ns at a time to run it on
+	 * (a checked build aborts on it). It must return: if an exception, pthread_exit or cancellation leaves it, or longjmp, or if it
+	 * calls the library, the program is stopped with a message, the latter two at the next call that shows it. A full collection stops the world for half of pause_budget_ns at a time to run it on
 	 * all such objects, and once for as long as it takes to run it on those that look like garbage.
 	 */
 	void (*traverse)(void *obj, ouro_visitor *v) OURO_ZERO_;

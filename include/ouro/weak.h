@@ -28,7 +28,11 @@ typedef uint64_t ouro_watch_id;
  */
 OURO_API int ouro_weak_store(ouro_weak *cell, void *obj);
 
-/* ouro_weak_load - new reference, or NULL for ever once the object is dying (or the cell empty). Takes no lock. */
+/*
+ * ouro_weak_load - new reference, or NULL for ever once the object is dying (or the cell empty). Takes no lock
+ *
+ * If upgrades are all that keeps a dead cycle, one may wait for the stop that decides about it, for 0.1 s at most.
+ */
 OURO_API void *ouro_weak_load(ouro_weak *cell);
 
 /* ouro_weak_clear - empty the cell */
@@ -42,7 +46,7 @@ OURO_API bool ouro_weak_expired(const ouro_weak *cell);
  * @id: where to put the watch's name; may be NULL
  *
  * An object's watches run newest first, before its finalizer, outside every pause and with no lock held; they cannot
- * reach the object. A watch added during the finalizer runs before destroy.
+ * reach the object. A watch added during the finalizer runs before destroy. What they may do, and what follows: ouro/type.h.
  * Return:  0; EINVAL (obj or fn NULL); ENOMEM.
  */
 OURO_API int ouro_watch(void *obj, void (*fn)(void *arg), void *arg, ouro_watch_id *id);
