@@ -29,6 +29,7 @@
 #include <stdio.h>
 
 #include "background.h"
+#include "backlog.h"
 #include "cancel.h"
 #include "collect.h"
 #include "context.h"
@@ -198,6 +199,8 @@ void oi_callback(struct oi_thread *t, void (*fn)(void *), void *arg, const ouro_
 	note(&k);
 	fn(arg);
 	k.returned = true;
+	if (t->internal)
+		oi_backlog_progress();
 }
 
 /* ---- what belongs to no object ---- */

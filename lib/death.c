@@ -16,7 +16,6 @@
  */
 #include "death.h"
 
-#include "backlog.h"
 #include "callback.h"
 #include "cascade.h"
 #include "check.h"
@@ -68,13 +67,6 @@ static void push_outside(struct oi_thread *t, struct oi_header *h)
 /* ---- user code ---- */
 
 void oi_call(struct oi_thread *t, void (*fn)(void *obj), struct oi_header *h)
-{
-	oi_callback(t, fn, oi_object_of(h), oi_type_of(h));
-	if (t->internal)
-		oi_backlog_progress();
-}
-
-void oi_last_call(struct oi_thread *t, void (*fn)(void *obj), struct oi_header *h)
 {
 	oi_callback(t, fn, oi_object_of(h), oi_type_of(h));
 }
@@ -200,11 +192,11 @@ static void dismantle_from(struct oi_thread *t, struct oi_header *h, const ouro_
 	if (unlikely(type->flags & OURO_TRAVERSE_CONCURRENT))
 		oi_pass_await_traverse(h);
 	if (step == STEP_CLEAR && type->clear)
-		oi_last_call(t, type->clear, h);
+		oi_call(t, type->clear, h);
 	oi_death_end_weak(t, h, &t->hand_watches);
 	t->hand_cursor = AT_STEP + STEP_FREE;
 	if (step <= STEP_DESTROY && type->destroy)
-		oi_last_call(t, type->destroy, h);
+		oi_call(t, type->destroy, h);
 	oi_gate_enter(t);
 	oi_death_free_counted(t, h);
 	t->hand = NULL;
@@ -256,7 +248,7 @@ void oi_death_destroy(struct oi_thread *t, struct oi_header *h, bool recycle, bo
 	oi_assert_outside(t);
 	const ouro_type *type = oi_type_of(h);
 	if (destroy && type->destroy)
-		oi_last_call(t, type->destroy, h);
+		oi_call(t, type->destroy, h);
 	oi_gate_enter(t);
 	free_block(t, h, oi_page_of(h), recycle);
 	++*next;

@@ -69,8 +69,6 @@ void oi_death_end_weak(struct oi_thread *t, struct oi_header *h, struct oi_watch
 void oi_death_destroy(struct oi_thread *t, struct oi_header *h, bool recycle, bool destroy, size_t *next);
 /* Runs fn(obj) as user code: outside the gate, counted as a callback. */
 void oi_call(struct oi_thread *t, void (*fn)(void *obj), struct oi_header *h);
-/* The same for clear and destroy, which do not count as the reaper's progress (backlog.c). */
-void oi_last_call(struct oi_thread *t, void (*fn)(void *obj), struct oi_header *h);
 
 /* ---- steps of a death, inside the gate ---- */
 

@@ -312,7 +312,7 @@ static bool clear_all(struct oi_thread *t, struct oi_set *s)
 		const ouro_type *type = oi_type_of(h);
 		if (type->clear && s->called != s->cursor + 1) {
 			s->called = s->cursor + 1;
-			oi_last_call(t, type->clear, h);
+			oi_call(t, type->clear, h);
 		} else if (is_wide(h, oi_described(h))) {
 			clear_slice(t, s, h);
 			if (s->quantum && s->cursor < end)

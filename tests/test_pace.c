@@ -5,6 +5,9 @@
  */
 #include "fixture.h"
 
+#include "backlog.h"
+#include "collect.h"
+
 enum { LIVE = 4000, THREADS = 3, MB = 1 << 20 };
 
 static _Atomic uint64_t peak;
@@ -268,6 +271,62 @@ static void pace_finds_all_objects_with_many_references_when_asked(void **state)
 	ouro_release(shared);
 }
 
+/* ---- a reaper that is slow, and one that is stuck ---- */
+
+enum { RINGS = 60, MEMBERS = 400 }; /* more than is tolerated */
+
+static atomic_int n_slow;
+static atomic_bool stuck, quick;
+
+static void slowly(void *obj)
+{
+	(void)obj;
+	atomic_fetch_add(&n_slow, 1);
+	do
+		sleep_ms(atomic_load(&quick) ? 0 : 5);
+	while (atomic_load(&stuck));
+}
+
+static const ouro_type slow_clear_type = {
+	.name = "slow clear", .size = sizeof(struct node), .slots = OURO_SLOTS(struct node, left, right), .clear = slowly,
+};
+static const ouro_type slow_destroy_type = {
+	.name = "slow destroy", .size = sizeof(struct node), .slots = OURO_SLOTS(struct node, left, right), .destroy = slowly,
+};
+
+/* For longer than a callback that does not return is waited for. */
+static void assert_slow_is_waited_for(const ouro_type *type)
+{
+	atomic_store(&n_slow, 0);
+	atomic_store(&stuck, false);
+	atomic_store(&quick, false);
+	for (int i = 0; i < RINGS; i++) {
+		ouro_release(make_ring(type, MEMBERS));
+		oi_collect_automatic(0, NULL);
+	}
+	assert_int_equal(ouro_gc_set_threshold(5000, 10, 10), 0);
+	ouro_gc_enable();
+	assert_true(EVENTUALLY(oi_backlog_lags()));
+	uint64_t end = now_ns() + 1500000000u;
+	for (; now_ns() < end; sleep_ms(1))
+		assert_true(oi_backlog_lags());
+	assert_in_range(n_slow, 1, RINGS * MEMBERS - 20001); /* or nothing would be proved */
+	atomic_store(&stuck, true);
+	assert_true(EVENTUALLY(!oi_backlog_lags()));
+	atomic_store(&quick, true);
+	atomic_store(&stuck, false);
+	ouro_gc_disable();
+	assert_int_equal(ouro_flush(), 0);
+	assert_int_equal(objects_live(), 0);
+}
+
+static void pace_waits_for_a_slow_reaper_and_not_for_one_that_is_stuck(void **state)
+{
+	(void)state;
+	assert_slow_is_waited_for(&slow_clear_type);
+	assert_slow_is_waited_for(&slow_destroy_type);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -277,6 +336,7 @@ int main(void)
 		HEAP_CASE(pace_never_delays_while_disabled),
 		HEAP_CASE(pace_garbage_of_large_objects_is_bounded),
 		HEAP_CASE(pace_looks_at_little_of_what_survives),
+		HEAP_CASE(pace_waits_for_a_slow_reaper_and_not_for_one_that_is_stuck),
 		BARE_CASE(pace_stops_early_at_objects_with_many_references),
 		BARE_CASE(pace_finds_all_objects_with_many_references_when_asked),
 	};
