@@ -237,13 +237,23 @@ uint64_t oi_now_ns(void)
 	return likely(ok) ? note_time((uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec) : time_without_clock();
 }
 
-uint64_t oi_cpu_ns(void)
+static uint64_t cpu_ns(clockid_t whose)
 {
 	struct timespec t;
 	int saved = errno;
-	bool ok = !oi_fail(OI_FAIL_TIMER) && !clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	bool ok = !oi_fail(OI_FAIL_TIMER) && !clock_gettime(whose, &t);
 	errno = saved;
 	return likely(ok) ? (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec : oi_now_ns();
+}
+
+uint64_t oi_cpu_ns(void)
+{
+	return cpu_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
+uint64_t oi_process_cpu_ns(void)
+{
+	return cpu_ns(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 static struct timespec timespec_of(uint64_t ns)

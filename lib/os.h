@@ -14,6 +14,8 @@
 uint64_t oi_now_ns(void);
 /* What the calling thread has used of a processor; where the system does not say, the time. */
 uint64_t oi_cpu_ns(void);
+/* The same of the whole process. */
+uint64_t oi_process_cpu_ns(void);
 
 /*
  * Zeroed pages, counted in oi_os_reserved; NULL when the system has none (or a fault was injected). From a MiB on they are given

@@ -121,7 +121,7 @@ static atomic_bool enough;
 static void *make_what_dies(void *arg)
 {
 	while (!atomic_load(&enough)) {
-		for (int i = 0; i < 200; i++) {
+		for (int i = 0; i < 20; i++) {
 			ouro_release(ouro_new(&plain_type));
 			ouro_release(make_list(&node_type, 2));
 		}
@@ -210,6 +210,51 @@ static void *read_all(void *arg)
 			ouro_release(at);
 		}
 	return arg;
+}
+
+static atomic_bool read_enough;
+
+static void *read_on(void *arg)
+{
+	while (!atomic_load(&read_enough))
+		read_all(arg);
+	return arg;
+}
+
+static double process_seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* A quiet one is tidied up after a second; this one after 1024 times what a collection takes. */
+static void idle_a_busy_program_is_not_hurried(void **state)
+{
+	pthread_t t[4];
+
+	(void)state;
+	make_old_rings();
+	ouro_gc_collect(2);
+	atomic_store(&read_enough, false);
+	for (int i = 0; i < 4; i++)
+		t[i] = thread_start(read_on, NULL);
+	double before = process_seconds();
+	uint64_t began = now_ns();
+	go_on();
+	sleep_ms(800);
+	double used = process_seconds() - before;
+	sleep_ms(700);
+	bool to_come = oi_idle_to_come(), in_time = now_ns() - began < 2000000000;
+	atomic_store(&read_enough, true);
+	for (int i = 0; i < 4; i++)
+		pthread_join(t[i], NULL);
+	if (used > 0.25 && in_time) /* it did get something of the processors, and so did this thread */
+		assert_true(to_come);
+	assert_true(EVENTUALLY(!oi_idle_to_come()));
+	drop_rings();
+	ouro_gc_collect(2);
 }
 
 static void idle_a_program_that_reads_is_left_alone(void **state)
@@ -315,6 +360,7 @@ int main(void)
 		HEAP_CASE(idle_beside_a_thread_that_makes_no_cycles),
 		HEAP_CASE(idle_what_a_collection_found_alive_is_looked_at_once_more),
 		HEAP_CASE(idle_deaths_of_old_objects_count),
+		HEAP_CASE(idle_a_busy_program_is_not_hurried),
 		HEAP_CASE(idle_a_program_that_reads_is_left_alone),
 		HEAP_CASE(idle_not_where_automatic_collection_is_off),
 		HEAP_CASE(idle_not_where_hardly_anything_is),

@@ -47,10 +47,10 @@ OURO_API bool ouro_gc_is_enabled(void);
  *      what was old then
  *
  * Each also when memory in use grew: 3 MiB, or a sixteenth, since the last young collection; 8 MiB and a quarter since the last
- * full one. And a full one once when none of this has come for a while, a second or 64 times what the
- * last took of a processor: so a program that makes nothing more does not keep what it dropped; once
- * more only when objects became old since, or old ones died, and later if it found little. A
- * threshold g0 of 0 or ouro_gc_disable keeps all of it away.
+ * full one. And a full one once when none of this has come for a while, a second or 16 times what the
+ * last took of a processor, longer while the program is busy: so a program that makes nothing more
+ * does not keep what it dropped; once more only when objects became old since, or old ones died,
+ * and later if it found little. A threshold g0 of 0 or ouro_gc_disable keeps all of it away.
  *
  * Return:  0; EINVAL (g0 < -1, g1 or g2 < 0).
  */
