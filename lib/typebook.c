@@ -158,6 +158,8 @@ static uint32_t find(uint32_t i, const ouro_type *type)
 /* Two threads that come with a new type at the same time give it two numbers, which is harmless: no lock to fork under. */
 static uint32_t number_new(const ouro_type *type, uint32_t first)
 {
+	if (oi_load_relaxed(&n_types) >= OI_TYPES_MAX) /* recheck: before a copy is made, which is never given back */
+		return 0;
 	struct oi_type d = describe(type);
 	uint32_t number = (d.type = copy(type)) ? oi_add_relaxed(&n_types, 1u) : OI_TYPES_MAX; /* count */
 	if (number >= OI_TYPES_MAX) {

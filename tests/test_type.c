@@ -176,6 +176,24 @@ static void type_items_without_item_size_are_refused(void **state)
 	ouro_release(obj);
 }
 
+/* Up to the last byte there could be: no sum on the way wraps around. */
+static void type_sizes_near_the_end_are_refused(void **state)
+{
+	static const ouro_type bytes_type = { .name = "bytes", .size = 16, .item_size = 1 };
+	static ouro_type fixed_type = { .name = "without items", .size = SIZE_MAX - 100 };
+
+	(void)state;
+	for (size_t k = 0; k < (1 << 18); k = k < 256 ? k + 1 : k + k / 2) {
+		errno = 0;
+		assert_null(ouro_new_items(&bytes_type, SIZE_MAX - k));
+		assert_int_equal(errno, k < (1 << 16) ? EOVERFLOW : errno == ENOMEM ? ENOMEM : EOVERFLOW);
+	}
+	errno = 0;
+	assert_null(ouro_new(&fixed_type));
+	assert_true(errno == EOVERFLOW || errno == ENOMEM);
+	ouro_release(make(1));
+}
+
 /* In a child: numbers of types are never given back. One type more is an answer, and the others go on. */
 static int make_too_many(void *arg)
 {
@@ -196,6 +214,12 @@ static int make_too_many(void *arg)
 		ouro_release(obj);
 	}
 	REQUIRE(made > 65000 && made <= 65535);
+	ouro_stats before, after;
+	ouro_stats_get(&before);
+	for (int i = 0; i < 4000; i++)
+		REQUIRE(ouro_new(&type[TYPES - 1]) == NULL && errno == ENOMEM);
+	ouro_stats_get(&after);
+	REQUIRE(after.bytes_reserved == before.bytes_reserved); /* asking again costs nothing */
 	void *again = ouro_new(&type[0]);
 	REQUIRE(again != NULL && ouro_typeof(again) == &type[0]);
 	ouro_release(again);
@@ -377,6 +401,7 @@ int main(void)
 		HEAP_CASE(type_bad_ones_are_refused),
 		HEAP_CASE(type_bad_ones_are_refused_again),
 		HEAP_CASE(type_items_without_item_size_are_refused),
+		HEAP_CASE(type_sizes_near_the_end_are_refused),
 		HEAP_CASE(type_one_too_many_is_enomem),
 		HEAP_CASE(type_at_the_address_of_another),
 		HEAP_CASE(type_may_go_away_before_its_objects),
