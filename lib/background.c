@@ -192,13 +192,13 @@ static bool any_to_reap(void)
 	return sets || oi_stray_any() || oi_pile_any_handed_over() || oi_log_any();
 }
 
+/* What has ended may be in destructors of the program's keys, for as long as these like: nobody waits for it. */
 static void join_ended(void)
 {
 	for (size_t i = 0; i < REAPERS; i++)
-		if (oi_load_acquire(&reaper[i].started) && oi_load_acquire(&reaper[i].ended)) {
-			pthread_join(reaper[i].thread, NULL);
+		if (oi_load_acquire(&reaper[i].started) && oi_load_acquire(&reaper[i].ended) &&
+		    !pthread_tryjoin_np(reaper[i].thread, NULL))
 			oi_store_relaxed(&reaper[i].started, false); /* owner: its end */
-		}
 }
 
 /* One that is missing, or one more. Refused, or not its turn: at the next tick. */

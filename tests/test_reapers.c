@@ -135,6 +135,35 @@ static void set_whose_finalizer_blocks_holds_up_no_other(void **state)
 	assert_true(ouro_gc_collect(2) >= 0);
 }
 
+/* ---- a reaper that a callback has ended ---- */
+
+static pthread_key_t blocking_key;
+
+static void end_thread(void *obj)
+{
+	pthread_setspecific(blocking_key, obj);
+	pthread_exit(NULL);
+}
+
+static const ouro_type ending_type = { .name = "ending", .size = sizeof(struct node), .destroy = end_thread };
+
+/* Destructors of the program's keys run after the reaper is one no more, for as long as they like. */
+static void collector_waits_for_no_destructor_of_a_reaper(void **state)
+{
+	(void)state;
+	assert_int_equal(pthread_key_create(&blocking_key, block), 0);
+	drop_from_another_thread(make_of(&ending_type, 1));
+	assert_true(EVENTUALLY(atomic_load(&n_blocked) == 1));
+	drop_from_another_thread(make_of(&counted_type, 1)); /* a tick sees that the reaper has ended */
+	assert_true(EVENTUALLY(n_destroyed == 1));
+	ouro_release(make_pair(&counted_type, 1));
+	assert_true(COLLECTED_UNTIL(n_destroyed == 3));
+	assert_int_equal(n_blocked, 1);
+	atomic_store(&let_go, true);
+	assert_int_equal(ouro_flush(), 0);
+	pthread_key_delete(blocking_key);
+}
+
 /* ---- threads of the program's ---- */
 
 /* Two children die before its destroy is called, which waits. */
@@ -212,6 +241,7 @@ int main(void)
 		TEAM_CASE(log_does_not_wait_for_a_reaper_that_blocks),
 		TEAM_CASE(reapers_that_all_block_hold_up_nothing_plain),
 		TEAM_CASE(set_whose_finalizer_blocks_holds_up_no_other),
+		TEAM_CASE(collector_waits_for_no_destructor_of_a_reaper),
 		TEAM_CASE(callback_that_blocks_holds_up_nothing_behind_it),
 		TEAM_CASE(callback_whose_coroutine_waits_holds_up_nothing),
 	};
