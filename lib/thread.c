@@ -341,6 +341,7 @@ void oi_thread_reattach(struct oi_thread *t)
 		link_record(t, false);
 	}
 	oi_registry_unlock();
+	detach_at_exit(t); /* it may have had no room for that, and only the heap that is gone knew */
 }
 
 void oi_thread_detach(struct oi_thread *t)
@@ -354,8 +355,8 @@ void oi_thread_detach(struct oi_thread *t)
 		oi_limbo_abandon(t);
 		oi_weak_leave(t);
 		oi_heap_abandon(t);
+		oi_pile_tidy(t); /* not outside: it may be parked there, and tidied */
 		oi_gate_leave(t);
-		oi_pile_free(t);
 		oi_registry_lock();
 		cds_list_del(&t->link);
 		give_record_back(t);

@@ -360,6 +360,40 @@ static void faults_thread_without_destructor_is_reaped(void **state)
 	require_works();
 }
 
+static atomic_int in_heap; /* in which one it is to be, and says that it is */
+
+static void *live_through_a_shutdown(void *arg)
+{
+	for (int i = 1; i <= 2; i++) {
+		(void)EVENTUALLY(atomic_load(&in_heap) == i);
+		ouro_pin(); /* cannot fail */
+		ouro_unpin();
+		atomic_store(&in_heap, -i);
+	}
+	return arg;
+}
+
+/* The heap that is gone knew that it has none; the next one must learn it, or give it one. */
+static void faults_thread_without_destructor_joins_the_next_heap(void **state)
+{
+	ouro_config cfg = test_config();
+
+	(void)state;
+	oi_fail_arm(OI_FAIL_SETSPECIFIC, 1, true);
+	pthread_t t = thread_start(live_through_a_shutdown, NULL);
+	atomic_store(&in_heap, 1);
+	assert_true(EVENTUALLY(atomic_load(&in_heap) == -1));
+	disarm();
+	assert_int_equal(ouro_shutdown(NULL), 0);
+	heap_start(&cfg);
+	ouro_release(make(1));
+	atomic_store(&in_heap, 2);
+	assert_true(EVENTUALLY(atomic_load(&in_heap) == -2));
+	pthread_join(t, NULL);
+	assert_true(EVENTUALLY(threads_attached() == 1));
+	require_works();
+}
+
 /* ---- records ---- */
 
 static struct crowd {
@@ -402,6 +436,7 @@ int main(void)
 		BARE_CASE(faults_start_is_answered), /* first: no thread has been started yet */
 		BARE_CASE(faults_lazy_start_is_answered),
 		HEAP_CASE(faults_thread_without_destructor_is_reaped),
+		HEAP_CASE(faults_thread_without_destructor_joins_the_next_heap),
 		HEAP_CASE(faults_release_needs_no_record),
 		BARE_CASE(faults_refused_munmap_is_used_again),
 		BARE_CASE(faults_refused_munmap_and_madvise),
