@@ -353,7 +353,7 @@ void oi_write_stderr(const char *text, size_t bytes)
 	int saved = errno;
 	while (bytes) {
 		ssize_t n = syscall(SYS_write, 2, text, bytes);
-		if (n <= 0 && errno != EINTR)
+		if (n == 0 || (n < 0 && errno != EINTR))
 			break;
 		text += n > 0 ? n : 0;
 		bytes -= (size_t)(n > 0 ? n : 0);
