@@ -8,6 +8,7 @@
 #include <dlfcn.h>
 
 #include "pace.h"
+#include "perturb.h"
 #include "threads.h"
 
 /* ---- pthread_create can be refused, or held ---- */
@@ -498,6 +499,86 @@ static void fork_left_handlers_in_between(void **state)
 	assert_true(ouro_gc_collect(2) > 0);
 }
 
+/* ---- between the end of weak references and the watches ---- */
+
+#if OURO_CHECKED
+
+static atomic_int n_severed;
+static _Thread_local bool stands_severed;
+
+static void count_severed(void *arg)
+{
+	(void)arg;
+	atomic_fetch_add(&n_severed, 1);
+}
+
+static void stand_severed(const char *point)
+{
+	if (!stands_severed || strcmp(point, "severed") != 0)
+		return;
+	stands_severed = false;
+	hold();
+}
+
+static struct node *watched(struct node *n)
+{
+	if (ouro_watch(n, count_severed, NULL, NULL) != 0 || ouro_watch(n, count_severed, NULL, NULL) != 0)
+		abort();
+	return n;
+}
+
+static void *release_one(void *arg)
+{
+	struct node *n = watched(make(1));
+
+	stands_severed = true;
+	ouro_release(n);
+	return arg;
+}
+
+static void *collect_it(void *arg)
+{
+	stands_severed = true;
+	ouro_gc_collect(2);
+	return arg;
+}
+
+static int child_runs_watches(void *arg)
+{
+	(void)arg;
+	REQUIRE(n_severed == 0);
+	REQUIRE(ouro_flush() == 0);
+	REQUIRE(n_severed == 2);
+	REQUIRE(objects_live() == 0);
+	return 0;
+}
+
+static void check_severed(void *(*fn)(void *))
+{
+	hold_none();
+	atomic_store(&n_severed, 0);
+	__atomic_store_n(&oi_point_hook, stand_severed, __ATOMIC_RELEASE);
+	pthread_t t = thread_start(fn, NULL);
+	assert_true(EVENTUALLY(held));
+	child_run(child_runs_watches, NULL);
+	atomic_store(&go_on, true);
+	pthread_join(t, NULL);
+	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	assert_int_equal(n_severed, 2);
+	assert_int_equal(objects_live(), 0);
+}
+
+static void fork_left_by_who_has_ended_weak_references(void **state)
+{
+	(void)state;
+	needs_threads_in_the_child();
+	check_severed(release_one);
+	ouro_release(watched(make_pair(&node_type, 1)));
+	check_severed(collect_it);
+}
+
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -511,6 +592,9 @@ int main(void)
 		BARE_CASE(fork_left_by_who_ends_the_heap),
 		HEAP_CASE(fork_left_by_a_thread_in_its_destructors),
 		HEAP_CASE(fork_left_handlers_in_between),
+#if OURO_CHECKED
+		HEAP_CASE(fork_left_by_who_has_ended_weak_references),
+#endif
 	};
 
 	return cmocka_run_group_tests_name("fork_left", tests, NULL, NULL);
