@@ -174,7 +174,7 @@ static void judge(struct collection *c, struct oi_set *s, bool room)
 		size_t block = oi_spot_block(&at, h);
 		unsigned age = oi_generation_age_at(at.young, block);
 		left[age]++;
-		if (!oi_trial_result_at(h, &at.side[block]) && room) {
+		if (!oi_trial_result_at(&at.side[block]) && room) {
 			oi_generation_make_old_at(at.young, block);
 			condemn(s, h);
 		} else {

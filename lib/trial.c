@@ -9,7 +9,8 @@
  *
  * One side byte per object: 0 not in S; else bits 0..6 hold the internal count + 1, bit 7 the mark. From 126 on the exact
  * count lives in an array of the page, made when the first of its objects needs it: else garbage with an in-degree of 126
- * would never be found. Nothing is written into objects.
+ * would never be found. Nothing is written into objects. That array also leads to what traverse told of (below), so it stays until
+ * the trial ends: an object that is cut off the set must not take it from the others of its page.
  *
  * A stop does not stop plain code: while it lasts, a thread may move references in and out of containers that only traverse can
  * see. So traverse is called once for each object, when references are counted, and its answer is written down; marking goes by
@@ -42,23 +43,28 @@ bool oi_trial_add(struct oi_trial *tr, struct oi_header *h)
 
 /* What few objects of a page need, by block. */
 struct oi_page_trial {
+	struct oi_page_trial *next; /* of all there are */
+	struct oi_page *page;
 	uint32_t degree[OI_BLOCKS]; /* exact internal counts */
 	uint32_t note[OI_BLOCKS];   /* where in the edges what traverse told of begins; 0: nowhere */
 };
 
 /* NULL: no memory. */
-static OI_COLD struct oi_page_trial *map_of(const struct oi_header *h)
+static OI_COLD struct oi_page_trial *map_of(struct oi_trial *tr, const struct oi_header *h)
 {
 	struct oi_page *p = oi_page_of(h);
-	if (!p->trial)
-		p->trial = oi_os_map(sizeof *p->trial);
+	if (!p->trial && (p->trial = oi_os_map(sizeof *p->trial))) {
+		p->trial->page = p;
+		p->trial->next = tr->maps;
+		tr->maps = p->trial;
+	}
 	return p->trial;
 }
 
 /* False: no memory; then it counts as held from outside, which is conservative. */
-static OI_COLD bool count_exactly(struct oi_header *h)
+static OI_COLD bool count_exactly(struct oi_trial *tr, struct oi_header *h)
 {
-	struct oi_page_trial *map = map_of(h);
+	struct oi_page_trial *map = map_of(tr, h);
 	if (!map)
 		return false;
 	uint32_t *d = &map->degree[oi_block_index(oi_page_of(h), h)];
@@ -72,6 +78,7 @@ struct counter {
 		struct oi_header *h;
 	} ring[RING];
 	size_t next;
+	struct oi_trial *tr;
 	bool guessed;
 };
 
@@ -83,7 +90,7 @@ OI_INLINE void count_one(struct counter *c, uint8_t *side, struct oi_header *h)
 	if (likely(v < EXACT))
 		*side = v = (uint8_t)(v + 1);
 	if (unlikely(v == EXACT))
-		c->guessed |= !count_exactly(h);
+		c->guessed |= !count_exactly(c->tr, h);
 }
 
 OI_INLINE void count_child(void *child, void *arg)
@@ -99,31 +106,24 @@ OI_INLINE void count_child(void *child, void *arg)
 	c->ring[i].h = h;
 }
 
-struct noter {
-	struct oi_trial *tr;
-	struct counter *c;
-};
-
 /* What could not be written down is not counted: then it is held from outside. */
 static void note_child(void *child, void *arg)
 {
-	struct noter *n = arg;
-	if (likely(oi_vector_push(&n->tr->edges, oi_header_of(child))))
-		count_child(child, n->c);
+	struct counter *c = arg;
+	if (likely(oi_vector_push(&c->tr->edges, oi_header_of(child))))
+		count_child(child, c);
 	else
-		n->c->guessed = true;
+		c->guessed = true;
 }
 
 /* Without memory it is not asked, and what it refers to is held from outside. */
-static OI_NOINLINE void note_references(struct oi_trial *tr, struct oi_header *h, const ouro_type *type, struct counter *c)
+static OI_NOINLINE void note_references(struct oi_header *h, const ouro_type *type, struct counter *c)
 {
-	struct oi_page_trial *map = map_of(h);
-	struct oi_vector *e = &tr->edges;
-	struct noter n = { tr, c };
-	ouro_visitor v = { note_child, &n };
-	size_t first = e->n + 2;
-	if (!map || first > UINT32_MAX || !oi_vector_push(e, h) || !oi_vector_push(e, NULL)) {
-		e->n = first - 2;
+	struct oi_page_trial *map = map_of(c->tr, h);
+	struct oi_vector *e = &c->tr->edges;
+	ouro_visitor v = { note_child, c };
+	size_t first = e->n + 1;
+	if (!map || first > UINT32_MAX || !oi_vector_push(e, NULL)) {
 		c->guessed = true;
 		return;
 	}
@@ -132,7 +132,7 @@ static OI_NOINLINE void note_references(struct oi_trial *tr, struct oi_header *h
 	e->data[first - 1] = (void *)(e->n - first);
 }
 
-OI_INLINE void count_references(struct oi_trial *tr, struct oi_header *h, struct counter *c)
+OI_INLINE void count_references(struct oi_header *h, struct counter *c)
 {
 	const struct oi_type *d = oi_described(h);
 	oi_visit_fixed(h, d, count_child, c);
@@ -140,7 +140,7 @@ OI_INLINE void count_references(struct oi_trial *tr, struct oi_header *h, struct
 		return;
 	oi_visit_items_of(h, d->type, count_child, c);
 	if (d->type->traverse)
-		note_references(tr, h, d->type, c);
+		note_references(h, d->type, c);
 }
 
 /* Those from @n on are members no more. */
@@ -154,13 +154,13 @@ static void cut(struct oi_trial *tr, size_t n)
 /* False: there were more references than @most, and the set has been cut. */
 static bool count_internal(struct oi_trial *tr, size_t most)
 {
-	struct counter c = { 0 };
+	struct counter c = { .tr = tr };
 	void **set = tr->set.data;
 	size_t i = 0, n = tr->set.n;
 	for (; i < n && likely(c.next <= most); i++) {
 		if (i + 8 < n)
 			__builtin_prefetch(set[i + 8]);
-		count_references(tr, set[i], &c);
+		count_references(set[i], &c);
 	}
 	for (unsigned k = 0; k < RING; k++)
 		if (c.ring[k].side)
@@ -339,31 +339,26 @@ bool oi_trial_run(struct oi_trial *tr, size_t most)
 	return whole;
 }
 
-void oi_trial_forget_page(struct oi_header *h)
-{
-	struct oi_page *p = oi_page_of(h);
-	if (p->trial)
-		oi_os_unmap(p->trial, sizeof *p->trial);
-	p->trial = NULL;
-}
-
-static void forget_edges(struct oi_trial *tr)
-{
-	for (size_t i = 0; i < tr->edges.n; i += 2 + (size_t)tr->edges.data[i + 1])
-		oi_trial_forget_page(tr->edges.data[i]);
-	oi_vector_trim(&tr->edges, 1 << 16);
-}
-
 bool oi_trial_result(struct oi_header *h)
 {
-	return oi_trial_result_at(h, oi_side_of(h));
+	return oi_trial_result_at(oi_side_of(h));
+}
+
+static void forget_maps(struct oi_trial *tr)
+{
+	for (struct oi_page_trial *map; (map = tr->maps);) {
+		tr->maps = map->next;
+		map->page->trial = NULL;
+		oi_os_unmap(map, sizeof *map);
+	}
 }
 
 void oi_trial_end(struct oi_trial *tr)
 {
 	tr->overflowed = tr->guessed = false;
 	tr->n_reached = 0;
-	forget_edges(tr);
+	forget_maps(tr);
+	oi_vector_trim(&tr->edges, 1 << 16);
 	oi_vector_trim(&tr->set, 1 << 16);
 	oi_vector_trim(&tr->stack, 1 << 16);
 }

@@ -8,7 +8,8 @@
 struct oi_trial {
 	struct oi_vector set;   /* headers */
 	struct oi_vector stack; /* to visit while marking */
-	struct oi_vector edges; /* what traverse told of: for each object it, how many references, the references */
+	struct oi_vector edges; /* what traverse told of: for each object how many references, the references */
+	struct oi_page_trial *maps; /* of the pages that have one */
 	bool guessed;           /* no memory to count exactly: some members are taken for held */
 	bool overflowed;        /* the stack could not grow: some children of marked objects are unvisited */
 	int64_t hold;           /* references on each object that are the collector's own */
@@ -34,14 +35,10 @@ bool oi_trial_add(struct oi_trial *tr, struct oi_header *h);
 bool oi_trial_run(struct oi_trial *tr, size_t most);
 #define OI_TRIAL_MARK 0x80
 #define OI_TRIAL_EXACT 127 /* the count is in page->trial */
-/* Gives the page's map back, if it has one. */
-OI_COLD void oi_trial_forget_page(struct oi_header *h);
 /* Was it reached? Clears its side byte, which must be done for each member, once. */
-OI_INLINE bool oi_trial_result_at(struct oi_header *h, uint8_t *side)
+OI_INLINE bool oi_trial_result_at(uint8_t *side)
 {
 	uint8_t v = *side;
-	if (unlikely((v & ~OI_TRIAL_MARK) == OI_TRIAL_EXACT))
-		oi_trial_forget_page(h);
 	*side = 0;
 	return v & OI_TRIAL_MARK;
 }

@@ -6,6 +6,10 @@
 #define TEST_COUNTS_COLLECTIONS 1
 #include "mutators.h"
 
+#include "object.h"
+#include "pace.h"
+#include "region.h"
+
 /* ---- boxes: references that only traverse knows, and a slot ---- */
 
 struct box {
@@ -475,6 +479,82 @@ static void traverse_opaque_suspects_are_let_go_in_linear_time(void **state)
 	assert_in_range(many, 0, 3 * FACTOR * few + 20000000);
 }
 
+/* ---- a stop that ends early at objects with many references ---- */
+
+struct wide {
+	struct wide *slot[15];
+	void *item;
+};
+
+static void wide_traverse(void *obj, ouro_visitor *v)
+{
+	ouro_visit(v, ((struct wide *)obj)->item);
+}
+
+static void wide_clear(void *obj)
+{
+	struct wide *w = obj;
+
+	ouro_release(w->item);
+	w->item = NULL;
+}
+
+static const ouro_type wide_type = {
+	.name = "wide", .size = sizeof(struct wide), .slots = OURO_SLOTS(struct wide, slot),
+};
+static const ouro_type wide_opaque_type = {
+	.name = "wide opaque", .size = sizeof(struct wide), .traverse = wide_traverse, .clear = wide_clear,
+};
+
+enum { WIDE = 320, MORE = 16 };
+
+/*
+ * All in one page: a container that only traverse sees into comes first, one whose references need an exact count comes last, and
+ * between them are more references than a stop follows. What is known of the page must not go with the last one.
+ */
+static void traverse_is_remembered_when_a_stop_ends_early(void **state)
+{
+	static struct wide *all[WIDE], *more[MORE];
+	static ouro_weak cell;
+	struct wide *holder = ouro_new(&wide_opaque_type);
+	ouro_stats s;
+
+	(void)state;
+	holder->item = ouro_new(&wide_type);
+	ouro_weak_store(&cell, holder->item);
+	for (int i = 0; i < WIDE; i++)
+		all[i] = ouro_new(&wide_type);
+	for (int i = 0; i < WIDE - 1; i++)
+		for (int k = 0; k < 15; k++)
+			ouro_store(&all[i]->slot[k], all[WIDE - 1]);
+	assert_ptr_equal(oi_page_of(oi_header_of(holder)), oi_page_of(oi_header_of(all[WIDE - 1])));
+	assert_true(oi_pace_references() < (WIDE - 20) * 15);
+	ouro_gc_enable();
+	for (int i = 0; i < MORE; i++)
+		more[i] = ouro_new(&wide_type); /* more than a batch */
+	assert_true(EVENTUALLY((ouro_stats_get(&s), s.collections[0])));
+	ouro_gc_disable();
+	for (int i = 0; i < MORE; i++)
+		ouro_release(more[i]);
+	assert_false(ouro_weak_expired(&cell));
+	for (int i = 0; i < WIDE; i++)
+		ouro_release(all[i]);
+	ouro_release(holder);
+	assert_true(ouro_weak_expired(&cell));
+	ouro_weak_clear(&cell);
+}
+
+static int narrow_setup(void **state)
+{
+	ouro_config cfg = test_config();
+
+	bare_setup(state);
+	cfg.pause_budget_ns = 10000;
+	cfg.threshold[0] = 100;
+	heap_start(&cfg);
+	return 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -488,6 +568,7 @@ int main(void)
 		HEAP_CASE(traverse_is_over_before_destroy),
 		HEAP_CASE(traverse_may_report_what_is_gone),
 		HEAP_CASE(traverse_opaque_suspects_are_let_go_in_linear_time),
+		cmocka_unit_test_setup_teardown(traverse_is_remembered_when_a_stop_ends_early, narrow_setup, heap_teardown),
 	};
 
 	return cmocka_run_group_tests_name("traverse", tests, NULL, NULL);
