@@ -20,12 +20,12 @@
  *                 trial                        used in stops only
  *   events.c      n_calls                      this thread's alone, if it forks inside a listener
  *   flush.c       leader, since                nobody flushes, unless this thread does
- *   full.c        its lock, pass               free, unless this thread has it; oi_full_inherit
+ *   full.c        its lock, pass               free, unless this thread has it and goes on in the child; oi_full_inherit
  *   candidate.c   walking, commit, flags       likewise
  *   beside.c      maps, ring                   likewise
  *   generation.c  pages half made old          likewise
  *   pass.c        traversed                    NULL: a traverse is inside a gate or a stop
- *   pace.c        full, old_begun              no full collection is under way
+ *   pace.c        full, old_begun              no full collection is under way, or this thread's
  *                 young, a thread's delta      added
  *   runtime.c     its lock, ending             nobody else starts or drops the heap: the fork waited for that (pinned: there is
  *                                              one, and nobody may drop it); what was ending: oi_runtime_fork_child

@@ -275,9 +275,10 @@ bool oi_full_resurrect(struct oi_thread *t, struct oi_set *s)
 void oi_full_inherit(void)
 {
 	oi_assert_stopped();
+	if (locked_by_me)
+		return; /* a listener forked: this thread goes on with its collection, in the child as in the parent */
 	pass.t = NULL;
-	if (!locked_by_me)
-		oi_lock_renew(OI_LOCK_FULL);
+	oi_lock_renew(OI_LOCK_FULL);
 	oi_generation_inherit(&pass.young);
 	if (pass.set && pass.hold) {
 		sift(&pass, keep); /* whoever inherits the set checks it again */

@@ -37,7 +37,7 @@ bool oi_full_promote(void);
 bool oi_full_resurrect(struct oi_thread *t, struct oi_set *s);
 
 void oi_full_shutdown(void);
-/* In the child of a fork, world stopped: ends what the thread that is gone had begun. */
+/* In the child of a fork, world stopped: ends what the thread that is gone had begun, if it was another's collection. */
 void oi_full_inherit(void);
 
 #endif

@@ -253,6 +253,64 @@ static void fork_full_beside_automatic_collections(void **state)
 	assert_all_is_collected(0);
 }
 
+/* ---- in a listener of the collection, which goes on in parent and child ---- */
+
+static struct {
+	int at, n; /* the pause after which to fork; so many there were */
+	pid_t child;
+} fork_in;
+
+static void fork_after_a_pause(const ouro_gc_event *e, void *arg)
+{
+	(void)arg;
+	if (e->phase != OURO_PAUSE_STOP || fork_in.n++ != fork_in.at)
+		return;
+	fork_in.child = fork();
+	if (fork_in.child == 0)
+		alarm(CASE_LIMIT_S);
+}
+
+/* True: there was no such pause. */
+static bool fork_after_pause(int at)
+{
+	struct node *ring = make_ring(&node_type, 300);
+	ouro_weak cell = { 0 };
+	int status = 0;
+
+	drop_links(500);
+	ouro_release(make_ring(&node_type, 3000));
+	ouro_weak_store(&cell, ring->right);
+	fork_in.at = at;
+	fork_in.n = 0;
+	fork_in.child = -1;
+	ssize_t n = ouro_gc_collect(2);
+	bool good = n == 3500 && objects_live() == 300 && oi_verify_heap() == NULL && nothing_is_left_of_the_collection() &&
+		    !ouro_weak_expired(&cell);
+	ouro_release(ring);
+	good = good && ouro_gc_collect(2) == 300 && ouro_weak_expired(&cell) && objects_live() == 0;
+	if (fork_in.child == 0)
+		_exit(good ? 0 : 1);
+	assert_true(good);
+	if (fork_in.child > 0)
+		assert_int_equal(waitpid(fork_in.child, &status, 0), fork_in.child);
+	assert_int_equal(status, 0);
+	ouro_weak_clear(&cell);
+	return fork_in.child == -1;
+}
+
+static void fork_full_by_its_own_listener(void **state)
+{
+	int at = 0;
+
+	(void)state;
+	needs_threads_in_the_child();
+	assert_int_equal(ouro_gc_on_event(fork_after_a_pause, NULL), 0);
+	while (!fork_after_pause(at))
+		at++;
+	assert_int_equal(ouro_gc_off_event(fork_after_a_pause, NULL), 0);
+	assert_true(at >= 2); /* what is young becomes old; what only traverse tells of, twice */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -260,6 +318,7 @@ int main(void)
 		HEAP_CASE(fork_full_pinned_in_the_middle_of_a_collection),
 		HEAP_CASE(fork_full_beside_mutators),
 		HEAP_CASE(fork_full_beside_automatic_collections),
+		HEAP_CASE(fork_full_by_its_own_listener),
 	};
 
 	return cmocka_run_group_tests_name("fork_full", tests, NULL, NULL);
