@@ -96,6 +96,14 @@ static void *garbage_at(size_t i)
 	return h ? oi_object_of(h) : NULL;
 }
 
+static size_t garbage_kept(void)
+{
+	oi_lock(OI_LOCK_GARBAGE);
+	size_t n = garbage.n;
+	oi_unlock(OI_LOCK_GARBAGE);
+	return n;
+}
+
 /* If the visitor was left. */
 static void let_go(void **obj)
 {
@@ -111,8 +119,9 @@ ssize_t ouro_gc_garbage(ouro_object_visitor fn, void *arg)
 		return -1;
 	}
 	ssize_t n = 0;
+	size_t most = garbage_kept(); /* the visitor may collect, and more be kept, without end */
 	__attribute__((cleanup(let_go))) void *obj = NULL;
-	for (size_t i = 0; (obj = garbage_at(i)); i++) {
+	for (size_t i = 0; i < most && (obj = garbage_at(i)); i++) {
 		bool go_on = oi_callback_visit(oi_self, fn, obj, arg);
 		void *visited = obj;
 		obj = NULL;

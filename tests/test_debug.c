@@ -194,6 +194,30 @@ static void debug_garbage_is_empty_without_saveall(void **state)
 	assert_int_equal(s.n, 0);
 }
 
+static bool make_more(void *obj, void *arg)
+{
+	(void)obj;
+	ouro_release(make_pair(&node_type, 1));
+	ouro_gc_collect(2);
+	return ++*(int *)arg < 100;
+}
+
+/* What is kept while it is visited is not visited: there may be no end to that. */
+static void debug_garbage_of_now_is_visited(void **state)
+{
+	int n = 0;
+
+	(void)state;
+	ouro_gc_set_debug(OURO_DEBUG_SAVEALL);
+	ouro_release(make_pair(&node_type, 1));
+	assert_int_equal(ouro_gc_collect(2), 2);
+	assert_int_equal(ouro_gc_garbage(make_more, &n), 2);
+	assert_int_equal(objects_live(), 6);
+	ouro_gc_set_debug(0);
+	ouro_gc_garbage_clear();
+	assert_int_equal(ouro_gc_collect(2), 6);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -207,6 +231,7 @@ int main(void)
 		HEAP_CASE(debug_saveall_garbage_is_destroyed_at_shutdown),
 		HEAP_CASE(debug_leak_logs_and_keeps),
 		HEAP_CASE(debug_garbage_is_empty_without_saveall),
+		HEAP_CASE(debug_garbage_of_now_is_visited),
 	};
 
 	return cmocka_run_group_tests_name("debug", tests, NULL, NULL);
