@@ -320,6 +320,8 @@ static struct oi_set *find_beside(struct oi_thread *t, int generation, enum oi_s
 	if (scope != OI_SCOPE_YOUNG)
 		oi_pace_full_begins(scope == OI_SCOPE_ALL);
 	struct oi_set *s = oi_full_begin(t, generation, scope, between);
+	if (scope != OI_SCOPE_YOUNG)
+		oi_pace_full_begun();
 	oi_collect_unlock();
 	if (scope == OI_SCOPE_ALL)
 		hold_off_no_more();
@@ -615,8 +617,9 @@ size_t ouro_run_finalizers(size_t max)
 	if (oi_runtime.config.finalizers != OURO_FINALIZERS_MANUAL || t->in_finalizer || t->pin_depth)
 		return 0;
 	size_t budget = max;
-	while (oi_set_any_queued() && budget)
-		oi_set_serve(t, &budget, OI_STAMP_NEW);
+	/* What is left meanwhile waits for the next call: these finalizers may make it, without end. */
+	for (uint32_t n = oi_set_queued(); n && budget && oi_set_serve(t, &budget, OI_STAMP_NEW); n--)
+		;
 	return max - budget;
 }
 

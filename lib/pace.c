@@ -28,6 +28,7 @@
 #include "pace.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 
 #include "background.h"
@@ -35,6 +36,7 @@
 #include "collect.h"
 #include "context.h"
 #include "count.h"
+#include "full.h"
 #include "gate.h"
 #include "generation.h"
 #include "heap.h"
@@ -131,13 +133,20 @@ bool oi_pace_burst(void)
 	return oi_load_relaxed(&oi_pace.threshold_set[0]) == -1 && survival >= SURVIVAL_SURE;
 }
 
+/* Where nothing becomes old it is counted up for ever. */
+static void count_one(int *n)
+{
+	if (oi_load_relaxed(n) < INT_MAX) /* by collections */
+		oi_add_relaxed(n, 1);
+}
+
 static void count_young(int generation)
 {
 	if (generation == 0) {
-		oi_add_relaxed(&oi_pace.count[1], 1);
+		count_one(&oi_pace.count[1]);
 	} else {
 		oi_store_relaxed(&oi_pace.count[1], 0);
-		oi_add_relaxed(&oi_pace.count[2], 1);
+		count_one(&oi_pace.count[2]);
 	}
 }
 
@@ -409,9 +418,15 @@ void oi_pace_full_begins(bool all)
 		oi_store_relaxed(&oi_pace.count[1], 0);
 	}
 	oi_store_relaxed(&oi_pace.count[2], 0);
-	oi_store_relaxed(&oi_pace.old_begun, oi_load_relaxed(&oi_pace.old_new));
+	oi_pace_full_begun();
 	set_room();
 	oi_store_relaxed(&oi_pace.full, true);
+}
+
+void oi_pace_full_begun(void)
+{
+	oi_assert_locked(OI_LOCK_COLLECT);
+	oi_store_relaxed(&oi_pace.old_begun, oi_load_relaxed(&oi_pace.old_new));
 }
 
 void oi_pace_frozen(void)
@@ -453,8 +468,10 @@ void oi_pace_full_freed(void)
 
 void oi_pace_fork_child(void)
 {
-	oi_store_relaxed(&oi_pace.full, false); /* nobody looks yet */
-	oi_store_relaxed(&oi_pace.old_begun, UINT64_C(0));
+	if (!oi_full_locked_by_me()) {
+		oi_store_relaxed(&oi_pace.full, false); /* nobody looks yet */
+		oi_store_relaxed(&oi_pace.old_begun, UINT64_C(0));
+	}
 	oi_idle_fork_child();
 	set_effective();
 }

@@ -114,6 +114,8 @@ struct oi_pace_young {
 void oi_pace_young_done(const struct oi_pace_young *y);
 /* A full collection; @all: what is young becomes old. It found @old to live, @dead not. */
 void oi_pace_full_begins(bool all);
+/* What it looks at is settled: what becomes old from now on is the next one's. */
+void oi_pace_full_begun(void);
 void oi_pace_full_done(size_t old, size_t dead);
 /* World stopped: everything was frozen, and nothing is young. */
 void oi_pace_frozen(void);
@@ -125,7 +127,7 @@ void oi_pace_full_freed(void);
 /* An automatic collection is over, and what it found dead is reclaimed: threads that were delayed go on. */
 void oi_pace_turn(void);
 void oi_pace_set_threshold(const int t[3]);
-/* In the child of a fork: a full collection that another thread ran is given up. */
+/* In the child of a fork: a full collection that another thread ran is given up. One's own, in whose listener it forked, goes on. */
 void oi_pace_fork_child(void);
 
 #endif

@@ -450,6 +450,7 @@ static void queue_from(struct oi_thread *t, struct oi_set *s, struct cds_list_he
 	count_waiting(s);
 	oi_lock(OI_LOCK_SETS);
 	s->stamp = t->stamp;
+	s->quantum = 0; /* whoever takes it works on all of it */
 	cds_list_add_tail(&s->link, before ? before : queue.next);
 	oi_store_relaxed(&n_queued, n_queued + 1);
 	t->hand_set = s->outer;
@@ -468,9 +469,14 @@ static void queue_first(struct oi_thread *t, struct oi_set *s)
 	queue_from(t, s, NULL);
 }
 
+uint32_t oi_set_queued(void)
+{
+	return oi_load_relaxed(&n_queued); /* recheck */
+}
+
 bool oi_set_any_queued(void)
 {
-	return oi_load_relaxed(&n_queued) != 0; /* recheck */
+	return oi_set_queued() != 0;
 }
 
 /* Under the lock. */

@@ -24,7 +24,7 @@ struct oi_set {
 	bool finalized;           /* a finalizer ran: members may have been seen from outside */
 	int generation;
 	uint64_t stamp;           /* while it is queued: Note [TICKET] */
-	size_t quantum;           /* so many objects are cleared or destroyed at a time; 0: all */
+	size_t quantum;           /* so many objects are cleared or destroyed at a time; 0: all. Not while it is queued */
 	size_t n_examined;        /* by the collection that found it, and how long that took */
 	uint64_t found_ns;
 	size_t n_waiting, bytes;  /* what it counts for while it is queued, or worked on after that: members, and what they occupy */
@@ -75,6 +75,7 @@ struct oi_set_waiting {
 };
 struct oi_set_waiting oi_set_waiting(void);
 bool oi_set_any_queued(void);
+uint32_t oi_set_queued(void);
 /* The innermost set in the hand is queued again, where it is: a callback did not return. */
 void oi_set_put_back(struct oi_thread *t);
 /* A thread that vanished in a fork: the sets it was at are queued again, where it was. */

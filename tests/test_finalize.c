@@ -480,6 +480,37 @@ static void finalize_manual_after_automatic_collection(void **state)
 	assert_int_equal(n_here, n);
 }
 
+static atomic_int n_offspring;
+static void leave_another(void *obj);
+
+static const ouro_type fertile_type = {
+	.name = "fertile", .size = sizeof(struct node), .slots = OURO_SLOTS(struct node, left, right), .finalize = leave_another,
+};
+
+static void leave_another(void *obj)
+{
+	(void)obj;
+	if (atomic_fetch_add(&n_offspring, 1) < 100)
+		ouro_release(make_ring(&fertile_type, 1));
+	ouro_gc_collect(2); /* queues it */
+}
+
+/* What finalizers leave to be finalized waits for the next call, or there might be no end to this one. */
+static void finalize_manual_has_an_end(void **state)
+{
+	(void)state;
+	atomic_store(&n_offspring, 0);
+	ouro_release(make_ring(&fertile_type, 1));
+	assert_int_equal(ouro_gc_collect(2), 1);
+	for (int i = 1; i < 10; i++) {
+		assert_int_equal(ouro_run_finalizers(SIZE_MAX), 1);
+		assert_int_equal(n_offspring, i);
+	}
+	atomic_store(&n_offspring, 100);
+	assert_int_equal(ouro_run_finalizers(SIZE_MAX), 1);
+	assert_int_equal(ouro_run_finalizers(SIZE_MAX), 0);
+}
+
 /* What still waits at shutdown runs there. */
 static void finalize_manual_is_done_at_shutdown(void **state)
 {
@@ -556,6 +587,7 @@ int main(void)
 		MANUAL_CASE(finalize_manual_counts_watches),
 		MANUAL_CASE(finalize_manual_does_not_delay_death_by_count),
 		MANUAL_CASE(finalize_manual_after_automatic_collection),
+		MANUAL_CASE(finalize_manual_has_an_end),
 		MANUAL_CASE(finalize_manual_is_done_at_shutdown),
 		MANUAL_CASE(finalize_manual_resurrects),
 		HEAP_CASE(finalize_runs_at_shutdown_for_held_objects),

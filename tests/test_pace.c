@@ -5,8 +5,11 @@
  */
 #include "fixture.h"
 
+#include <limits.h>
+
 #include "backlog.h"
 #include "collect.h"
+#include "pace.h"
 
 enum { LIVE = 4000, THREADS = 3, MB = 1 << 20 };
 
@@ -327,6 +330,38 @@ static void pace_waits_for_a_slow_reaper_and_not_for_one_that_is_stuck(void **st
 	assert_slow_is_waited_for(&slow_destroy_type);
 }
 
+/* ---- counters ---- */
+
+/* What a call makes old it looks at: that is no reason for the next full collection. */
+static void pace_what_a_call_looked_at_is_not_new(void **state)
+{
+	struct node *ring = make_ring(&node_type, 30000);
+
+	(void)state;
+	ouro_gc_collect(2);
+	assert_int_equal(oi_pace.old_then, 30000);
+	assert_int_equal(oi_pace.old_new, 0);
+	ouro_release(ring);
+	assert_int_equal(ouro_gc_collect(2), 30000);
+}
+
+/* A heap where nothing becomes old sees no full collection, and counts young ones for years. */
+static void pace_counts_never_wrap(void **state)
+{
+	int count[3];
+
+	(void)state;
+	oi_store_relaxed(&oi_pace.count[1], INT_MAX);
+	oi_store_relaxed(&oi_pace.count[2], INT_MAX);
+	ouro_gc_collect(0);
+	ouro_gc_get_count(count);
+	assert_int_equal(count[1], INT_MAX);
+	ouro_gc_collect(1);
+	ouro_gc_get_count(count);
+	assert_int_equal(count[1], 0);
+	assert_int_equal(count[2], INT_MAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -337,6 +372,8 @@ int main(void)
 		HEAP_CASE(pace_garbage_of_large_objects_is_bounded),
 		HEAP_CASE(pace_looks_at_little_of_what_survives),
 		HEAP_CASE(pace_waits_for_a_slow_reaper_and_not_for_one_that_is_stuck),
+		HEAP_CASE(pace_what_a_call_looked_at_is_not_new),
+		HEAP_CASE(pace_counts_never_wrap),
 		BARE_CASE(pace_stops_early_at_objects_with_many_references),
 		BARE_CASE(pace_finds_all_objects_with_many_references_when_asked),
 	};

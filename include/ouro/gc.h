@@ -27,7 +27,7 @@ OURO_BEGIN_DECLS
 OURO_API ssize_t ouro_gc_collect(int generation);
 
 /*
- * ouro_run_finalizers - manual mode: run up to @max finalizers and watches that automatic collections left, here
+ * ouro_run_finalizers - manual mode: run up to @max finalizers and watches that automatic collections have left by now, here
  * In an event function between GC_START and GC_STOP it works too, in a stop as long as the largest set takes to look through.
  * Return:  how many ran; 0 in thread mode, inside a finalizer, and when pinned.
  */
@@ -146,7 +146,7 @@ enum {
 OURO_API void ouro_gc_set_debug(unsigned flags);
 OURO_API unsigned ouro_gc_get_debug(void);
 
-/* What SAVEALL keeps: visit it (as the listings do); let it go (the next full collection frees it). */
+/* What SAVEALL keeps: visit it (as the listings do; not what is kept meanwhile); let it go (the next full collection frees it). */
 OURO_API ssize_t ouro_gc_garbage(ouro_object_visitor fn, void *arg);
 OURO_API void ouro_gc_garbage_clear(void);
 
