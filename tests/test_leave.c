@@ -185,6 +185,51 @@ static void leave_strands_no_page(void **state)
 	release_all(b, IN_A_PAGE);
 	assert_int_equal(ouro_flush(), 0);
 }
+
+/* ---- many pages ---- */
+
+enum { MANY_PAGES = 300, MANY_BLOCKS = MANY_PAGES * IN_A_PAGE };
+
+static struct block *inherited[MANY_BLOCKS];
+static int n_passes;
+static const char *broken; /* what the verifier said first */
+
+/* The leaver has moved some of its pages, and is outside its gate: others stop the world, and go on with what it has left. */
+static void use_what_is_left(const char *point)
+{
+	if (!leaver || strcmp(point, "abandon") != 0)
+		return;
+	n_passes++;
+	if (broken == NULL)
+		broken = oi_verify_heap();
+	thread_run(steal, NULL);
+	release_all(stolen, sizeof(stolen) / sizeof(stolen[0]));
+}
+
+static void *own_many_and_leave(void *arg)
+{
+	fill(inherited, MANY_BLOCKS);
+	leaver = true;
+	ouro_thread_detach();
+	leaver = false;
+	return arg;
+}
+
+static void leave_lets_others_in_between_its_pages(void **state)
+{
+	(void)state;
+	n_passes = 0;
+	broken = NULL;
+	__atomic_store_n(&oi_point_hook, use_what_is_left, __ATOMIC_RELEASE);
+	thread_run(own_many_and_leave, NULL);
+	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	if (broken != NULL)
+		fail_msg("%s", broken);
+	assert_true(n_passes >= 4); /* 64 pages at a time */
+	assert_whole();
+	release_all(inherited, MANY_BLOCKS);
+	assert_int_equal(ouro_flush(), 0);
+}
 #endif
 
 /* ---- the same by chance ---- */
@@ -235,6 +280,7 @@ int main(void)
 #if OURO_CHECKED
 		RECYCLE_CASE(leave_walks_on_when_its_page_is_taken),
 		RECYCLE_CASE(leave_strands_no_page),
+		RECYCLE_CASE(leave_lets_others_in_between_its_pages),
 #endif
 		RECYCLE_CASE(leave_beside_releases_and_allocations),
 	};

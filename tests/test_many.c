@@ -5,6 +5,8 @@
  * A failure would mean: a server whose pauses grow with its connections, or an object freed under a thread that came back.
  */
 #include "fixture.h"
+#include "candidate.h"
+#include "heap.h"
 #include "lock.h"
 #include "os.h"
 #include "park.h"
@@ -175,6 +177,31 @@ static void many_idle_threads_hold_little(void **state)
 	idlers_stop();
 	/* 20 MB of pages are kept for others for a while, the records for good. */
 	assert_true(EVENTUALLY(reserved() < before + MANY * 6000 + (4 << 20)));
+}
+
+static int n_with_pages(void)
+{
+	int n = 0;
+
+	for (int i = 0; i < MANY; i++)
+		n += oi_load_acquire(&idlers.record[i]->heap.all) != NULL;
+	return n;
+}
+
+/* What they emptied must stay what it is until the walk is over; but not with them, who do not come by to give it back. */
+static void many_idle_threads_keep_nothing_for_a_walk(void **state)
+{
+	uint64_t before = reserved();
+
+	(void)state;
+	oi_store_relaxed(&oi_candidates.walking, 1u);
+	idlers_start(MANY);
+	bool few = EVENTUALLY(n_with_pages() <= OI_PARK_ABOVE + 2);
+	oi_heap_end_walk(oi_self);
+	assert_true(few);
+	ouro_gc_collect(0);
+	assert_true(EVENTUALLY(reserved() < before + MANY * 8192 + OI_PARK_ABOVE * (80 << 10) + (3 << 20)));
+	idlers_stop();
 }
 
 /* ---- coming back ---- */
@@ -352,6 +379,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		HEAP_CASE(many_idle_threads_cost_a_stop_nothing),
 		HEAP_CASE(many_idle_threads_hold_little),
+		HEAP_CASE(many_idle_threads_keep_nothing_for_a_walk),
 		HEAP_CASE(many_threads_come_back_all_the_time),
 		HEAP_CASE(many_come_back_in_a_stop_and_wait),
 		HEAP_CASE(many_come_back_and_a_grace_period_waits),

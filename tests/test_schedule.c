@@ -294,6 +294,56 @@ static void schedule_owner_leaves_before_the_queue(void **state)
 	assert_true(EVENTUALLY(atomic_load(&n_destroyed) == 1));
 }
 
+/* ---- a large object ---- */
+
+static struct {
+	int n;
+	pthread_t collector;
+	atomic_bool collected, in_time;
+} zeroing;
+
+static void *collect_young_main(void *arg)
+{
+	collects = true;
+	ouro_gc_collect(0);
+	atomic_store(&zeroing.collected, true);
+	return arg;
+}
+
+/* A stop is asked for while memory that was in use before is zeroed; before the next step it is over. */
+static void stop_in_between(const char *point)
+{
+	if (collects || strcmp(point, "zero") != 0 || ++zeroing.n > 2)
+		return;
+	if (zeroing.n == 1) {
+		zeroing.collector = thread_start(collect_young_main, NULL);
+		(void)EVENTUALLY(oi_load_acquire(&oi_world.stopping));
+	} else {
+		atomic_store(&zeroing.in_time, EVENTUALLY(atomic_load(&zeroing.collected)));
+	}
+}
+
+static void schedule_large_object_is_zeroed_in_slices(void **state)
+{
+	static const ouro_type bytes_type = { .name = "bytes", .size = 16, .item_size = 1 };
+
+	(void)state;
+	needs_points();
+	memset(&zeroing, 0, sizeof(zeroing));
+	__atomic_store_n(&oi_point_hook, stop_in_between, __ATOMIC_RELEASE);
+	for (int i = 0; i < 1000 && zeroing.n == 0; i++) { /* the tick may have given all of it back meanwhile */
+		void *obj = ouro_new_items(&bytes_type, 8 << 20);
+
+		assert_non_null(obj);
+		memset(obj, 0xee, 8 << 20);
+		ouro_release(obj);
+	}
+	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	assert_true(zeroing.n >= 2);
+	pthread_join(zeroing.collector, NULL);
+	assert_true(atomic_load(&zeroing.in_time));
+}
+
 /* ---- memory that waits ---- */
 
 static void *load_main(void *arg)
@@ -602,6 +652,7 @@ int main(void)
 		HEAP_CASE(schedule_upgrade_delays_the_count),
 		HEAP_CASE(schedule_rescue_fails_the_commit),
 		HEAP_CASE(schedule_owner_leaves_before_the_queue),
+		HEAP_CASE(schedule_large_object_is_zeroed_in_slices),
 		HEAP_CASE(schedule_load_keeps_the_memory),
 		HEAP_CASE(schedule_pages_stay_while_walked),
 		HEAP_CASE(schedule_free_beside_a_harvest),
