@@ -10,7 +10,8 @@
  * second-level cache holds: 1.5 ns an object there, 15 at 16 MiB. Not sooner, because beginning one interrupts every other
  * processor that runs a thread of the program (trees on 2 threads: 53 ns of CPU a node with one for every batch, 44 so).
  * And when its thread has begun four pages since the first came in: of 64 threads that make trees, where a node in seven dies
- * by its count, each had thirty pages with nothing in them but a few blocks that waited for the batch to be full.
+ * by its count, each had thirty pages with nothing in them but a few blocks that waited for the batch to be full. But not while
+ * many wait already, for a pinned thread as a rule: a batch has 16 KiB, with however little in it.
  * Model: tests/models/limbo.pml.
  */
 #include "limbo.h"
@@ -202,7 +203,7 @@ void oi_limbo_turn(struct oi_thread *t)
 {
 	oi_assert_inside(t);
 	struct oi_limbo *l = &t->limbo;
-	if (l->filling && l->filling->n && ++l->n_turns >= TURNS)
+	if (l->filling && l->filling->n && ++l->n_turns >= TURNS && l->n_sealed < OI_LIMBO_MUCH)
 		seal(l);
 	if (l->oldest && ripe(l->oldest))
 		free_oldest(t);

@@ -44,7 +44,7 @@ void oi_limbo_add_weak(struct oi_thread *t, uint32_t index);
 void oi_limbo_reclaim(struct oi_thread *t, bool force);
 /*
  * Inside the gate: it has begun another page. The oldest batch is freed, if its time has come; and what it fills is sealed if it has
- * been at it for some pages: a block that waits keeps its page from being empty, and few objects may die.
+ * been at it for some pages, unless much waits: a block that waits keeps its page from being empty, and few objects may die.
  */
 void oi_limbo_turn(struct oi_thread *t);
 /*

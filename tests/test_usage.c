@@ -108,6 +108,59 @@ static void usage_blocks_that_wait_hold_no_pages(void **state)
 	ouro_release(holder);
 }
 
+/* ---- while a thread is pinned ---- */
+
+static atomic_bool pinned, unpin;
+
+static void *pin_and_stay(void *arg)
+{
+	ouro_pin();
+	atomic_store(&pinned, true);
+	while (!atomic_load(&unpin))
+		sleep_ms(1);
+	ouro_unpin();
+	return arg;
+}
+
+static int recycling_setup(void **state)
+{
+	setenv("OURO_RECYCLE", "1", 1);
+	return heap_setup(state);
+}
+
+static int recycling_teardown(void **state)
+{
+	unsetenv("OURO_RECYCLE");
+	return heap_teardown(state);
+}
+
+/* What waits for it takes the room that it needs, however many pages others begin meanwhile. */
+static void usage_what_waits_for_a_pin_is_not_spread(void **state)
+{
+	enum { ROUNDS = 2000, SOME = 5 * IN_A_PAGE };
+	struct block *holder = ouro_new(&block_type);
+	ouro_stats before, after;
+
+	(void)state;
+	pthread_t t = thread_start(pin_and_stay, NULL);
+	assert_true(EVENTUALLY(atomic_load(&pinned)));
+	ouro_stats_get(&before);
+	for (int i = 0; i < ROUNDS; i++) {
+		ouro_give(&holder->slot, ouro_new(&block_type));
+		ouro_store(&holder->slot, NULL);
+		for (int k = 0; k < SOME; k++)
+			block[k] = ouro_new(&block_type);
+		for (int k = 0; k < SOME; k++)
+			ouro_release(block[k]);
+	}
+	memset(block, 0, sizeof(block));
+	ouro_stats_get(&after);
+	atomic_store(&unpin, true);
+	pthread_join(t, NULL);
+	ouro_release(holder);
+	assert_in_range(after.bytes_reserved, 0, before.bytes_reserved + ROUNDS * sizeof(struct block) + (6 << 20));
+}
+
 /* ---- while a collection walks ---- */
 
 static atomic_bool emptied, stay = true;
@@ -148,6 +201,7 @@ int main(void)
 		HEAP_CASE(usage_is_what_there_is),
 		HEAP_CASE(usage_is_noted_as_pages_are_begun),
 		HEAP_CASE(usage_blocks_that_wait_hold_no_pages),
+		cmocka_unit_test_setup_teardown(usage_what_waits_for_a_pin_is_not_spread, recycling_setup, recycling_teardown),
 		HEAP_CASE(usage_what_a_walk_keeps_others_fill),
 	};
 
