@@ -81,6 +81,11 @@ void oi_holdup_statistics(ouro_stats *out)
 
 void oi_holdup_reset(void)
 {
-	for (int i = 0; i < OURO_HOLDUPS; i++)
-		held[i] = (struct held){ 0 };
+	for (struct held *h = held; h < held + OURO_HOLDUPS; h++) { /* count: a thread without a record may note something */
+		oi_store_relaxed(&h->n, UINT64_C(0));
+		oi_store_relaxed(&h->sum_ns, UINT64_C(0));
+		oi_store_relaxed(&h->max_ns, UINT64_C(0));
+		oi_store_relaxed(&h->untold_max_ns, UINT64_C(0));
+		h->n_told = h->told_ns = 0;
+	}
 }

@@ -31,7 +31,8 @@
 #include "weak.h"
 
 #define AHEAD 8
-#define SPARES 24 /* empty batches a thread keeps: with more threads than processors a grace period takes a turn of one */
+/* What a thread keeps of empty ones: with more threads than processors a grace period takes a turn of one. */
+#define SPARES_BYTES (24 * sizeof(struct oi_batch))
 #define SEAL_ITEMS 128 /* a grace period costs 1 to 2 us, 5 to 10 if it must interrupt another processor */
 #define BEGIN 4 /* batches */
 #define TURNS 4 /* pages */
@@ -133,7 +134,7 @@ static void free_batch(struct oi_thread *t, struct oi_batch *b)
 			i = free_run(t, b, i);
 		}
 	}
-	if (t->limbo.n_spare >= SPARES) {
+	if (t->limbo.n_spare >= SPARES_BYTES / (OI_OS_PAGE > sizeof *b ? OI_OS_PAGE : sizeof *b)) {
 		oi_os_unmap(b, sizeof *b);
 		return;
 	}

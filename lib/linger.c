@@ -225,5 +225,5 @@ void oi_linger_inherit(struct oi_pass *p)
 	if (oi_load_relaxed(&oi_candidates.door)) /* stopped */
 		unflag_all(&p->rescued);
 	p->rescued.n = 0;
-	oi_candidates.door = 0;
+	oi_store_relaxed(&oi_candidates.door, 0u); /* stopped */
 }

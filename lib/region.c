@@ -64,7 +64,8 @@ struct oi_header *oi_region_block(const void *p)
 static bool over_limit(size_t bytes)
 {
 	/* Pages leave room for what cannot be refused: thread records, limbo batches, the side table. */
-	size_t limit = oi_runtime.config.heap_limit, room = limit / 16 < (16 << 20) ? limit / 16 : 16 << 20;
+	size_t limit = oi_runtime.config.heap_limit, part = limit / (OI_OS_PAGE > 16384 ? 8 : 16); /* they come in whole pages */
+	size_t room = part < (16 << 20) ? part : 16 << 20;
 	return limit && oi_os_reserved() + bytes > limit - room;
 }
 

@@ -40,7 +40,7 @@ int oi_type_check(const ouro_type *type)
 
 /* ---- items and cells ---- */
 
-/* The number of items is the last word of the block. */
+/* The number of items is the last word of the block. Plain: written before the header, and never again [A1]. */
 size_t oi_items(const struct oi_header *h, const ouro_type *t)
 {
 	if (!t->item_size)

@@ -167,7 +167,7 @@ static uint32_t number_new(const ouro_type *type, uint32_t first)
 			oi_store_relaxed(&n_types, (uint32_t)OI_TYPES_MAX);
 		return 0;
 	}
-	oi_types[number] = d;
+	oi_types[number] = d; /* [T2], as what follows; who has an object of the type by [A1] or [S1] */
 	oi_type_given[number] = type;
 	do
 		oi_types[number].next = first;

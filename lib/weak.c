@@ -106,7 +106,7 @@ void oi_weak_recycle(struct oi_thread *t, uint32_t index)
 	uint32_t generation = oi_load_relaxed(&e->generation) + 1; /* owner */
 	if (generation == 0)
 		return; /* retired for ever */
-	oi_store_release(&e->generation, generation);
+	oi_store_release(&e->generation, generation); /* [W1] before the object of its next life */
 	cache(t, index);
 }
 
@@ -199,7 +199,7 @@ void oi_weak_sever(struct oi_thread *t, struct oi_header *h, struct oi_watch **w
 		return;
 	oi_gate_enter(t);
 	struct oi_weak_entry *e = entry_at(index);
-	oi_store_release(&e->object, NULL);
+	oi_store_release(&e->object, NULL); /* recheck: who still sees the object finds it dead by its count */
 	oi_store_relaxed(index_cell(h), 0); /* owner: nobody else has a reference */
 	oi_and_acq_rel(&h->flags, (uint8_t)~OI_FLAG_WEAK);
 	*watches = oi_watch_take(e); /* before the gate is left: the child of a fork finds them there, or on the entry */
@@ -214,7 +214,7 @@ void oi_weak_expire(struct oi_header *h)
 	oi_assert_at_rest(oi_self);
 	uint32_t index = index_of(h);
 	if (index)
-		oi_store_release(&entry_at(index)->object, NULL);
+		oi_store_release(&entry_at(index)->object, NULL); /* elsewhere: stopped, or a handshake follows */
 }
 
 /* ---- public ---- */
@@ -377,9 +377,12 @@ void oi_weak_shutdown(void)
 	first_free = 0;
 	for (uint32_t i = 1; i < n_entries; i++) {
 		struct oi_weak_entry *e = entry_at(i);
-		e->object = NULL;
+		uint32_t generation = oi_load_relaxed(&e->generation); /* elsewhere: every operation is kept out */
+		oi_store_relaxed(&e->object, NULL);
 		e->watches = NULL;
-		if (e->generation && ++e->generation == 0)
+		if (generation)
+			oi_store_relaxed(&e->generation, generation + 1);
+		if (generation + 1 == 0)
 			continue;
 		e->next_free = first_free;
 		first_free = i;
