@@ -185,7 +185,7 @@ RECYCLED := cascade count death finalize heap leave memory object pile slot stal
 check-recycling: all tests-build
 	OURO_RECYCLE=1 ONLY='$(RECYCLED)' tests/run.sh $(BUILD) $(TALLY)
 
-## check-arm64: the tests, cross-compiled for arm64, under qemu-user; skipped, with a line, where the tools are not installed
+## check-arm64: the tests, cross-compiled for arm64, under qemu-user, some with pages of 16 and 64 KiB; skipped where that is not installed
 ARM64_ROOT := $(CURDIR)/build/arm64-root
 ARM64_LIB  := $(ARM64_ROOT)/usr/lib/aarch64-linux-gnu
 ARM64_CC   := aarch64-linux-gnu-gcc
@@ -193,11 +193,15 @@ ARM64_QEMU := qemu-aarch64 -L /usr/aarch64-linux-gnu -E LD_LIBRARY_PATH=$(ARM64_
 check-arm64: deps-arm64
 	@if command -v $(ARM64_CC) qemu-aarch64 >/dev/null && [ -e $(ARM64_LIB)/libcmocka.so ]; then \
 		$(MAKE) all tests-build $(ARM64_FLAGS) && \
-		RUN='$(ARM64_QEMU)' ONLY='$(ARM64_TESTS)' tests/run.sh build/release-$(ARM64_CC) $(TALLY); \
+		RUN='$(ARM64_QEMU)' ONLY='$(ARM64_TESTS)' tests/run.sh build/release-$(ARM64_CC) $(TALLY) && \
+		RUN='$(ARM64_QEMU) -p 16384' ONLY='$(ARM64_PAGED)' tests/run.sh build/release-$(ARM64_CC) $(TALLY) && \
+		RUN='$(ARM64_QEMU) -p 65536' ONLY='$(ARM64_PAGED)' tests/run.sh build/release-$(ARM64_CC) $(TALLY); \
 	else echo 'skipped: check-arm64 needs $(ARM64_CC), qemu-aarch64 and the arm64 packages of liburcu and cmocka'; fi
 ARM64_FLAGS = CC=$(ARM64_CC) LDFLAGS='-L$(ARM64_LIB) -Wl,-rpath-link,$(ARM64_LIB)' \
-	CPPFLAGS='-I$(ARM64_ROOT)/usr/include -I$(ARM64_ROOT)/usr/include/aarch64-linux-gnu'
+	CPPFLAGS='-DTEST_EMULATED=1 -I$(ARM64_ROOT)/usr/include -I$(ARM64_ROOT)/usr/include/aarch64-linux-gnu'
 ARM64_TESTS := $(patsubst tests/test_%.c,%,$(wildcard tests/test_*.c))
+# What maps, gives back and counts memory.
+ARM64_PAGED := collect faults heap memory object slot system thread traverse weak
 
 ## tsan: the tests and a short stress under ThreadSanitizer: gcc with checks, clang as shipped; FULL=1: clang with checks, too
 tsan: deps-sanitize

@@ -182,6 +182,7 @@ static void background_lets_a_last_signal_in(void **state)
 
 	(void)state;
 	needs_plain_threads();
+	needs_fork();
 	pid_t pid = fork();
 	if (pid == 0)
 		end_with_a_finalizer();

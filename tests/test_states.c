@@ -858,6 +858,8 @@ static void states_every_call_answers(void **state)
 	const char *only = getenv("TEST_STATE");
 
 	(void)state;
+	if (EMULATED)
+		skip(); /* one of the states is a fork's child: needs_fork */
 	needs_threads_in_the_child();
 	progress = mmap(NULL, sizeof(*progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(progress, MAP_FAILED);
