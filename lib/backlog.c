@@ -36,7 +36,7 @@
 #define LARGE_PAGES ((uint64_t)(24 << 20) / OI_PAGE) /* beside a quarter */
 #define FULL_SHARE 16 /* of the old generation, for what becomes old during a full collection and is garbage */
 #define FULL_FLOOR 300000
-#define PAGES_DEAD ((size_t)(14 << 20) / OI_PAGE) /* beside a quarter, of pages that are garbage as far as one knows */
+#define PAGES_DEAD ((size_t)(20 << 20) / OI_PAGE) /* beside a quarter, of pages that are garbage as far as one knows */
 #define PAGES_ANY ((size_t)(32 << 20) / OI_PAGE)  /* beside a half, of any */
 #define REAPER_PAGES ((uint64_t)(8 << 20) / OI_PAGE)
 #define PAGES_STEP ((size_t)(4 << 20) / OI_PAGE)
@@ -125,7 +125,7 @@ static uint64_t reaper_lag(void)
 {
 	struct oi_set_waiting sets = oi_set_waiting();
 	uint64_t n = lag_of(sets.n + oi_pile_waiting(), (uint64_t)oi_pace_young_limit());
-	uint64_t bytes = lag_of_pages(sets.bytes / OI_PAGE, oi_load_relaxed(&oi_pace.pages_then) / 8 + REAPER_PAGES); /* recheck */
+	uint64_t bytes = lag_of_pages(oi_pace_pages_waiting(), oi_load_relaxed(&oi_pace.pages_then) / 8 + REAPER_PAGES); /* recheck */
 	if (oi_runtime.config.finalizers != OURO_FINALIZERS_THREAD || larger(n, bytes) <= UNIT || reaper_is_stuck())
 		return 0;
 	return larger(n, bytes);

@@ -411,14 +411,25 @@ static bool promote_all(int generation)
 	return true;
 }
 
+/* What died with it of other threads' objects, as far as it calls nobody: on a busy machine their owners sleep, and the reaper, too. */
+static void settle_quietly(struct oi_thread *t)
+{
+	oi_merge_drain_all();
+	oi_pile_collect(false);
+	for (size_t n = oi_pile_waiting(); n && oi_pile_serve_quietly(t); n--)
+		;
+}
+
 /*
  * What the collector has freed, which the stop of a young collection was a grace period for. After a full one all of it, and what
  * lies in others' pages: what is held then is the measure of what may be (pace.c).
  */
 static void reclaim(struct oi_thread *t, bool all)
 {
-	if (all)
+	if (all) {
+		settle_quietly(t);
 		oi_grace_wait();
+	}
 	oi_gate_enter(t);
 	oi_limbo_reclaim(t, all);
 	oi_gate_leave(t);

@@ -44,6 +44,7 @@
 #include "idle.h"
 #include "os.h"
 #include "park.h"
+#include "pile.h"
 #include "set.h"
 #include "threads.h"
 #include "usage.h"
@@ -63,6 +64,7 @@
 #define YOUNG_PAGES ((size_t)(3 << 20) / OI_PAGE) /* so much growth is worth a young collection, whatever the threshold */
 #define FULL_PAGES ((size_t)(8 << 20) / OI_PAGE) /* and that, beside a quarter, a full one */
 #define FULL_ROOM ((size_t)(16 << 20) / OI_PAGE)
+#define STEP ((size_t)(2 << 20) / OI_PAGE)
 #define SURVIVAL_HIGH 192 /* of 256 */
 #define SURVIVAL_SURE 240
 #define UNSEEN 7 /* young collections left out, between two that look whether nearly all still survives */
@@ -389,7 +391,12 @@ static void note_made(void)
 {
 	struct oi_thread_totals n;
 	oi_threads_totals(&n);
-	oi_store_relaxed(&oi_pace.tracked_begun, n.n_tracked); /* recheck, here and where they are read: an estimate */
+	uint64_t made = n.n_tracked - oi_load_relaxed(&oi_pace.tracked_begun), bytes = n.bytes_allocated - oi_load_relaxed(&oi_pace.bytes_begun);
+	uint64_t all = n.n_allocated - oi_load_relaxed(&oi_pace.all_begun);
+	oi_pace.average = made ? bytes / made : bytes;
+	oi_store_relaxed(&oi_pace.average_any, all ? bytes / all : 0); /* recheck, here and below, and where they are read: an estimate */
+	oi_store_relaxed(&oi_pace.all_begun, n.n_allocated);
+	oi_store_relaxed(&oi_pace.tracked_begun, n.n_tracked);
 	oi_store_relaxed(&oi_pace.bytes_begun, n.bytes_allocated);
 	oi_store_relaxed(&oi_pace.large_begun, oi_heap_large_made());
 }
@@ -455,14 +462,32 @@ void oi_pace_full_done(size_t old, size_t dead)
 	oi_idle_full_done(old, dead);
 }
 
+size_t oi_pace_pages_waiting(void)
+{
+	return (oi_set_waiting().bytes + oi_pile_waiting() * oi_load_relaxed(&oi_pace.average_any)) / OI_PAGE; /* recheck */
+}
+
+/*
+ * What is in use after the collection, less what was made since it began, is what lived then; but what died and waits is in it,
+ * too, for an owner who sleeps to merge it, say. As the measure of what may be it would grow by that, and next time more would
+ * wait. So it grows by no more than an eighth and STEP, besides what there are more objects.
+ */
+static size_t believable(size_t pages)
+{
+	uint64_t old = oi_load_relaxed(&oi_pace.old_then), more = old > oi_pace.old_before ? old - oi_pace.old_before : 0; /* recheck */
+	size_t then = oi_load_relaxed(&oi_pace.pages_then), most = then + then / 8 + STEP + (size_t)(more * oi_pace.average / OI_PAGE);
+	return pages < most ? pages : most;
+}
+
 void oi_pace_full_freed(void)
 {
 	oi_store_relaxed(&oi_pace.full, false);
 	int64_t large = oi_heap_large_bytes() - (oi_heap_large_made() - oi_load_relaxed(&oi_pace.large_begun)) - (int64_t)oi_set_waiting().bytes;
 	oi_store_relaxed(&oi_pace.large_then, large > 0 ? large : 0);
 	oi_usage_count();
-	size_t pages = oi_usage_pages(), since = pages_since_full() + oi_set_waiting().bytes / OI_PAGE;
-	oi_store_relaxed(&oi_pace.pages_then, pages > since ? pages - since : 0);
+	size_t pages = oi_usage_pages(), since = pages_since_full() + oi_pace_pages_waiting();
+	oi_store_relaxed(&oi_pace.pages_then, believable(pages > since ? pages - since : 0));
+	oi_pace.old_before = oi_load_relaxed(&oi_pace.old_then);
 	set_effective();
 }
 

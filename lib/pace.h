@@ -23,6 +23,9 @@ struct oi_pace {
 	size_t pages_young;         /* the same of the last young collection */
 	uint64_t tracked_begun, bytes_begun; /* made when it began */
 	int64_t large_begun;
+	uint64_t average;           /* bytes made for each small object that can be traversed, between the beginnings of the last two */
+	uint64_t average_any, all_begun; /* the same for any object; made when it began */
+	uint64_t old_before;        /* old_then as it was when pages_then was set last */
 	uint64_t old_begun;         /* old_new when the full collection that runs began */
 	uint64_t room;              /* what may become old and be garbage meanwhile, in a heap of any size */
 	bool more;                  /* the last young collection left objects for the next */
@@ -45,6 +48,8 @@ void oi_pace_unflushed(int64_t n[2]);
 /* Is so much in use that a collection of all is worth its while? What is young becomes old for it. */
 bool oi_pace_pages_due(void);
 void oi_pace_promoted(void);
+/* What is dead and waits for the reaper, about. */
+size_t oi_pace_pages_waiting(void);
 /* Pages in use beyond those there were after the last full collection. */
 size_t oi_pace_growth(void);
 /* Is automatic collection on, and nobody about to collect all there is? */
