@@ -452,7 +452,8 @@ static void check_round(uint64_t before, uint64_t live, unsigned threads)
 			       (double)most_of(i * SAMPLES / 5, (i + 1) * SAMPLES / 5) / MB);
 	CHECK(peak <= most, "%s, %u threads: %.1f MB held, at most %.1f expected, %.1f live", now.shape->name, threads,
 	      (double)peak / MB, (double)most / MB, (double)live / MB);
-	CHECK(end <= middle + middle / 2 + (uint64_t)16 * MB, "%s, %u threads: it grows: %.1f MB, then %.1f", now.shape->name,
+	/* Where other programs have the processors, a third may pass in which hardly anything was done. */
+	CHECK(end <= most / 3 * 2 || end <= middle + middle / 2 + (uint64_t)16 * MB, "%s, %u threads: it grows: %.1f MB, then %.1f", now.shape->name,
 	      threads, (double)middle / MB, (double)end / MB);
 }
 
