@@ -164,11 +164,15 @@ static int look_for_others(struct dl_phdr_info *o, size_t size, void *arg)
 	return others->name != NULL;
 }
 
-const char *oi_loader_started(void)
+void oi_loader_started(void)
 {
 	oi_assert_locked(OI_LOCK_RUNTIME);
-	struct others others = { 0 };
 	(void)oi_exchange_seq_cst(&oi_copy_runs, 1u);
+}
+
+const char *oi_loader_other(void)
+{
+	struct others others = { 0 };
 	dl_iterate_phdr(look_for_others, &others);
 	return others.name;
 }

@@ -10,11 +10,13 @@
  */
 bool oi_loader_keeps(const void *address);
 
-/*
- * Under the runtime lock: other copies of the library may see that this one runs, or does no more. The first returns the file of
- * another copy that runs ("the program" if it lies there), or NULL.
- */
-const char *oi_loader_started(void);
+/* Under the runtime lock: other copies of the library may see that this one runs, or does no more. */
+void oi_loader_started(void);
 void oi_loader_ended(void);
+/*
+ * Having started: the file of another copy that runs ("the program" if it lies there), or NULL. With no lock of the library's held: it
+ * waits for one of the loader's, whose holder, in a function that dl_iterate_phdr calls, may fork, which waits for ours.
+ */
+const char *oi_loader_other(void);
 
 #endif

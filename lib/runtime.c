@@ -118,8 +118,10 @@ static int init(const ouro_config *cfg, enum manner manner)
 		return error;
 	oi_lock(OI_LOCK_RUNTIME);
 	error = oi_load_relaxed(&oi_runtime.running) ? EALREADY : start(&c, manner);
-	const char *other = error ? NULL : oi_loader_started();
+	if (!error)
+		oi_loader_started();
 	oi_unlock(OI_LOCK_RUNTIME);
+	const char *other = error ? NULL : oi_loader_other(); /* not under the lock: it waits for the loader's */
 	if (other) /* noted: in a lazy start this may be inside ouro_new */
 		oi_log("another copy of the library runs in this process, in %s: an object of its heap must not be given to this one, "
 		       "nor the other way round", other);

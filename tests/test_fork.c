@@ -5,6 +5,10 @@
  */
 #include "fixture.h"
 
+#include <link.h>
+
+#include "runtime.h"
+
 /* What any child must be able to do. */
 static void child_works(void)
 {
@@ -568,11 +572,56 @@ static void fork_again_in_the_child(void **state)
 	child_run(grandchild_of_churn, NULL);
 }
 
+/* ---- with a lock of the loader's held ---- */
+
+static void *make_first(void *arg)
+{
+	ouro_release(make(1));
+	return arg;
+}
+
+static int exit_at_once(void *arg)
+{
+	(void)arg;
+	return 0;
+}
+
+/* Another thread's first call starts the heap, and looks for other copies of the library, which waits for this to return. */
+static int fork_beside_a_start(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	char text[512];
+
+	(void)info;
+	(void)size;
+	*(pthread_t *)arg = thread_start(make_first, NULL);
+	if (!EVENTUALLY(oi_load_acquire(&oi_runtime.running)))
+		return 2;
+	return child_status(exit_at_once, NULL, text, sizeof(text)) == 0 ? 1 : 3;
+}
+
+static int start_beside_the_loader(void *arg)
+{
+	pthread_t t;
+
+	(void)arg;
+	REQUIRE(dl_iterate_phdr(fork_beside_a_start, &t) == 1);
+	pthread_join(t, NULL);
+	return ouro_shutdown(NULL);
+}
+
+static void fork_waits_for_nobody_in_the_loader(void **state)
+{
+	(void)state;
+	needs_threads_in_the_child();
+	child_run(start_beside_the_loader, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		HEAP_CASE(fork_child_of_a_quiet_process_works),
 		BARE_CASE(fork_before_the_heap_starts),
+		BARE_CASE(fork_waits_for_nobody_in_the_loader),
 		HEAP_CASE(fork_keeps_references_of_other_threads),
 		HEAP_CASE(fork_child_frees_objects_of_lost_threads),
 		HEAP_CASE(fork_child_has_one_thread),
