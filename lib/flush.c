@@ -13,8 +13,8 @@
  * Others that come meanwhile wait for that one to be over, and then for the next, which may be anybody's: two at most.
  * It ends: there is a fixed number of old things, and of their objects. A loop of another thread ends after a batch (death.c), and
  * its rest is in an old queue. The one exception are objects that callbacks make, and that die in the same loop: they count as
- * old, and could be so without end. Hence a limit, twice as many objects as there were, and some; queues are first in first out
- * by then, so that what was there at the call had its turn.
+ * old, and could be so without end. Hence a limit, twice as many objects as there were, and some, which is looked up when so many
+ * are gone; queues are first in first out by then, so that what was there at the call had its turn.
  *
  * How it knows that nothing is old: it reads n_ended [D2], then looks at the queues, merges first, as these go to piles without
  * passing a hand, then at the hands, then at n_ended again. Something old was, at the first reading, in a queue: then it was
@@ -55,7 +55,7 @@ static bool waits_only;          /* the leader found nothing to do for a while *
 struct flush {
 	struct oi_thread *t;
 	bool patient;   /* waits for callbacks for ever */
-	uint64_t limit; /* of oi_ticket.n_objects */
+	uint64_t limit; /* of oi_ticket.n_objects; 0: not known yet */
 	uint64_t idle_since;
 };
 
@@ -111,9 +111,18 @@ static bool is_over(const struct flush *f)
 	return is_settled(f);
 }
 
-static bool is_too_much(const struct flush *f)
+/* There is one only from so many on: to look through the counters of 10 000 threads takes 40 ms. */
+static bool is_too_much(struct flush *f)
 {
-	return oi_load_relaxed(&oi_ticket.n_objects) > f->limit; /* count */
+	uint64_t n = oi_load_relaxed(&oi_ticket.n_objects); /* count */
+	struct oi_thread_totals all;
+	if (likely(n <= LIMIT_FLOOR))
+		return false;
+	if (!f->limit) {
+		oi_threads_totals(&all);
+		f->limit = 3 * LIMIT_FLOOR + 2 * (all.n_allocated - all.n_freed);
+	}
+	return n > f->limit;
 }
 
 /* One round. False: there was nothing to do here. */
@@ -163,14 +172,11 @@ static bool try_to_lead(struct oi_thread *t)
 	return oi_cas(&leader, &none, t);
 }
 
-static void begin(struct flush *f)
+static void begin(void)
 {
-	struct oi_thread_totals all;
-	oi_threads_totals(&all);
 	oi_store_relaxed(&waits_only, false);
 	oi_store_release(&n_begun, n_begun + 1);
 	oi_store_relaxed(&oi_ticket.n_objects, UINT64_C(0)); /* count */
-	f->limit = LIMIT_FLOOR + 2 * (all.n_allocated - all.n_freed);
 	oi_store_release(&oi_ticket.since, oi_add_acq_rel(&oi_ticket.now, UINT64_C(1)) + 1);
 	oi_merge_make_old();
 	oi_pile_make_old();
@@ -194,7 +200,7 @@ static void lead(struct oi_thread *t, bool patient)
 	struct flush f = { .t = t, .patient = patient };
 	bool thorough = t->thorough;
 	t->thorough = true;
-	begin(&f);
+	begin();
 	oi_stray_serve();
 	work_until_over(&f);
 	end(t);

@@ -155,6 +155,37 @@ static void many_idle_threads_cost_a_stop_nothing(void **state)
 	idlers_stop();
 }
 
+/* ---- what a flush costs ---- */
+
+/* The shortest of 20, in ns. */
+static uint64_t a_flush(void)
+{
+	uint64_t best = UINT64_MAX;
+
+	for (int i = 0; i < 20; i++) {
+		uint64_t began = now_ns();
+
+		ouro_flush();
+		uint64_t ns = now_ns() - began;
+
+		best = ns < best ? ns : best;
+	}
+	return best;
+}
+
+/* A few lines of each record are looked at, not all its counters. */
+static void many_idle_threads_cost_a_flush_little(void **state)
+{
+	uint64_t bound = 200000 + MANY * (SANITIZED ? 20000 : 300);
+
+	(void)state;
+	idlers_start(MANY);
+	assert_true(EVENTUALLY(nearly_all_parked()));
+	assert_true(EVENTUALLY(a_flush() < bound));
+	print_message("a flush: %.1f us beside %d idle threads\n", (double)a_flush() / 1e3, MANY);
+	idlers_stop();
+}
+
 /* ---- what they hold ---- */
 
 static uint64_t reserved(void)
@@ -378,6 +409,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		HEAP_CASE(many_idle_threads_cost_a_stop_nothing),
+		HEAP_CASE(many_idle_threads_cost_a_flush_little),
 		HEAP_CASE(many_idle_threads_hold_little),
 		HEAP_CASE(many_idle_threads_keep_nothing_for_a_walk),
 		HEAP_CASE(many_threads_come_back_all_the_time),
