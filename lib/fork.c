@@ -45,7 +45,7 @@
  *   remnant.c     remnants                     lock-free: a list that was on its way there is lost memory
  *   set, debug, pile, watch, weak, limbo, heap, log: their locks were taken
  *   glibc         stdio, malloc, pthread_once  its own fork sees to them
- *   liburcu       stacks                       lock-free; the hash table is the shutdown's, which a fork waits for
+ *   liburcu       stacks                       lock-free
  *
  * The child may call malloc: glibc's is whole there, but others' need not be. The ASan runtimes of gcc 12 and clang 14
  * take no locks at a fork (LLVM's does since 18): with another thread inside malloc, the child hangs in it. So the

@@ -204,11 +204,6 @@ void oi_os_populate(void *p, size_t bytes)
 #endif
 }
 
-void *oi_calloc(size_t n, size_t bytes)
-{
-	return oi_fail(OI_FAIL_ALLOC) ? NULL : calloc(n, bytes);
-}
-
 /* ---- time ---- */
 
 /* The newest time there was, to a millisecond. */

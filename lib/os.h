@@ -49,9 +49,6 @@ void oi_os_populate(void *p, size_t bytes);
 void oi_os_charge(int64_t bytes);
 uint64_t oi_os_reserved(void);
 
-/* calloc behind fault injection, for the shutdown report: elsewhere no malloc, see set.h. */
-void *oi_calloc(size_t n, size_t bytes);
-
 /*
  * Sleeps while *word == value; timeout in ns, 0: the longest there is, a second. May wake spuriously; so every caller looks again. No
  * sleep is for ever: where futex is refused from some moment on, those who sleep already are woken by nobody. It naps then.

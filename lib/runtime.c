@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "background.h"
-#include "cancel.h"
 #include "collect.h"
 #include "count.h"
 #include "death.h"
@@ -97,7 +96,7 @@ static int start(const ouro_config *cfg, enum manner manner)
 	int error = start_threads(manner);
 	if (error)
 		return error;
-	oi_runtime.incarnation++;
+	oi_store_relaxed(&oi_runtime.incarnation, oi_runtime.incarnation + 1); /* by running */
 	oi_store_release(&oi_runtime.running, 1u); /* [L1] */
 	return 0;
 }
@@ -308,9 +307,7 @@ static void shut_down(struct oi_thread *t, ouro_report *report)
 	oi_collect_everything(t);
 	oi_background_stop();
 	oi_flush(t);
-	int cancel = oi_cancel_off(); /* liburcu's hash table polls */
 	oi_report_held(report);
-	oi_cancel_back(cancel);
 	finalize_the_held(t);
 	oi_flush(t);
 	oi_collect_everything(t);
@@ -364,12 +361,20 @@ void oi_runtime_fork_child(void)
 		end_locked();
 }
 
+/* Until that heap is gone: there may be the next one at once. */
+static void await_end(uint32_t incarnation)
+{
+	while (oi_load_acquire(&oi_runtime.running) && oi_load_relaxed(&oi_runtime.incarnation) == incarnation) /* [L1] */
+		oi_sleep_ns(1000000);
+}
+
 int ouro_shutdown_sized(ouro_report *out, size_t size)
 {
 	ouro_report report = { 0, 0 };
 	struct oi_thread *t = oi_self;
 	int error = 0;
 	if (oi_load_acquire(&oi_runtime.running)) { /* [L1] */
+		uint32_t incarnation = oi_load_relaxed(&oi_runtime.incarnation); /* by running */
 		t = oi_current();
 		if (t->pin_depth || t->in_callback || t->dying || t->internal || oi_inside_program || oi_collect_locked_by_me())
 			error = EDEADLK;
@@ -381,9 +386,9 @@ int ouro_shutdown_sized(ouro_report *out, size_t size)
 			shut_down(t, &report);
 			end_end();
 			oi_log_deliver();
+		} else {
+			await_end(incarnation); /* another thread is at it */
 		}
-		while (oi_load_acquire(&oi_runtime.running)) /* [L1] another thread is at it */
-			oi_sleep_ns(1000000);
 	}
 	if (out)
 		oi_sized_out(out, size, &report, sizeof report);

@@ -643,6 +643,94 @@ static void lifecycle_idle_threads_sleep(void **state)
 	ouro_gc_collect(2);
 }
 
+/* ---- two ends at once, and a beginning ---- */
+
+static atomic_bool ending, may_end;
+
+static void end_slowly(void *obj)
+{
+	(void)obj;
+	atomic_store(&ending, true);
+	while (!atomic_load(&may_end))
+		sleep_ms(1);
+}
+
+static const ouro_type slow_end_type = {
+	.name = "slow end", .size = sizeof(struct node), .slots = OURO_SLOTS(struct node, left, right), .finalize = end_slowly,
+};
+
+static void *end_and_begin(void *arg)
+{
+	if (ouro_new(&slow_end_type) == NULL || ouro_shutdown(NULL) != 0)
+		abort();
+	ouro_init(arg); /* at once */
+	return arg;
+}
+
+static void *let_end(void *arg)
+{
+	sleep_ms(20); /* until the other waits, as a rule */
+	atomic_store(&may_end, true);
+	return arg;
+}
+
+/* Who waits for another's shutdown waits for that one, not for an instant without a heap. */
+static void lifecycle_the_next_heap_may_begin_at_once(void **state)
+{
+	(void)state;
+	ouro_config cfg = test_config();
+	assert_int_equal(ouro_init(&cfg), 0);
+	pthread_t first = thread_start(end_and_begin, &cfg);
+	assert_true(EVENTUALLY(atomic_load(&ending)));
+	pthread_t second = thread_start(let_end, NULL);
+	assert_int_equal(ouro_shutdown(NULL), 0);
+	pthread_join(first, NULL);
+	pthread_join(second, NULL);
+}
+
+/* ---- a report of many types ---- */
+
+enum { TYPES = 50000, HELD = LOAD(200000) };
+
+static uint64_t cpu_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t ns_to_report(const ouro_type *types, size_t n_types)
+{
+	ouro_config cfg = test_config();
+
+	heap_start(&cfg);
+	for (size_t i = 0; i < HELD; i++)
+		if (ouro_new(&types[i % n_types]) == NULL)
+			abort();
+	uint64_t began = cpu_ns();
+	assert_int_equal(heap_stop().objects, HELD);
+	return cpu_ns() - began;
+}
+
+/* It takes as long as there are objects, not times types. */
+static void lifecycle_report_of_many_types(void **state)
+{
+	static char name[TYPES][8];
+	static ouro_type types[TYPES];
+
+	(void)state;
+	for (int i = 0; i < TYPES; i++) {
+		snprintf(name[i], sizeof(name[i]), "t%d", i);
+		types[i] = (ouro_type){ .name = name[i], .size = sizeof(struct node), .slots = OURO_SLOTS(struct node, left) };
+	}
+	uint64_t few = ns_to_report(types, 10);
+	assert_int_equal(book_count(&log_book, "still held"), 10);
+	assert_int_equal(book_count(&log_book, "of \"t9\""), 1);
+	uint64_t many = ns_to_report(types, TYPES);
+	assert_in_range(many, 0, 4 * few + 1000000000u);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -654,6 +742,8 @@ int main(void)
 		BARE_CASE(lifecycle_stop_meets_the_threads_anywhere),
 		BARE_CASE(lifecycle_returns_all_memory),
 		HEAP_CASE(lifecycle_report_counts_what_is_held),
+		BARE_CASE(lifecycle_the_next_heap_may_begin_at_once),
+		BARE_CASE(lifecycle_report_of_many_types),
 		HEAP_CASE(lifecycle_log_names_what_is_held),
 		HEAP_CASE(lifecycle_nothing_held_nothing_logged),
 		HEAP_CASE(lifecycle_immortal_is_not_counted),
