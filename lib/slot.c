@@ -11,6 +11,7 @@
 #include "check.h"
 #include "count.h"
 #include "death.h"
+#include "os.h"
 
 /*
  * Each operation is written for a thread that is not pinned and for objects of its own, and then has no stack frame: whatever
@@ -19,8 +20,7 @@
 
 static void bury(struct oi_thread *t, struct oi_header *h)
 {
-	oi_gate_leave(t);
-	oi_death(t, h);
+	oi_death_leaving(t, h);
 	oi_gate_enter(t);
 }
 
@@ -41,18 +41,53 @@ static bool retain_finalizing(struct oi_thread *t, void **slot, struct oi_header
 	return false;
 }
 
+/* What is known of an object that an attempt found dying, before its slot is looked at once more. */
+struct dying {
+	uint8_t flags;
+	uint32_t shared;
+};
+
+static struct dying look_at(const struct oi_header *h)
+{
+	uint8_t flags = oi_load_acquire(&h->flags); /* [C1] before shared, as decide_resurrection moves them */
+	return (struct dying){ flags, oi_load_acquire(&h->shared) };
+}
+
+/*
+ * It is in the slot still. Was it dead for good, so that the slot lies in an object that is dying itself? Not if a finalizer has
+ * begun since, which may have stored it; and while the decision on one that is over may be pending, the hold is in its count. (A
+ * count may also be somebody else's attempt. Either is over soon.)
+ */
+static bool is_lost(const struct oi_header *h, struct dying d)
+{
+	if (!(d.shared & OI_DEAD) || (d.flags & OI_FLAG_FINALIZING))
+		return false;
+	if (d.flags & OI_FLAG_FINALIZED)
+		return oi_shared_count(d.shared) == 0;
+	return !(oi_load_acquire(&h->flags) & OI_FLAG_FINALIZED); /* [C1] */
+}
+
+static void back_off(unsigned *n)
+{
+	if (++*n % 64)
+		oi_pause();
+	else
+		oi_sleep_ns(20000); /* whoever is waited for may need this very core */
+}
+
 static void *load_again(struct oi_thread *t, void **slot, void *obj, enum oi_tried tried)
 {
-	for (;;) {
+	for (unsigned n = 0;; back_off(&n)) {
 		struct oi_header *h = oi_header_of(obj);
-		bool finalizing = oi_flags(h) & OI_FLAG_FINALIZING;
+		oi_point("load: tried");
+		struct dying d = look_at(h);
 		if (tried == OI_TRIED_LAST)
 			bury(t, h);
-		else if (finalizing && (oi_perturb(), retain_finalizing(t, slot, h)))
+		else if ((d.flags & OI_FLAG_FINALIZING) && (oi_perturb(), retain_finalizing(t, slot, h)))
 			return obj;
 		void *now = oi_load_acquire(slot); /* [S1] */
-		if (!now || (now == obj && tried == OI_TRIED_DYING && !finalizing))
-			return NULL; /* the latter: the slot lies in an object that is dying itself */
+		if (!now || (now == obj && tried == OI_TRIED_DYING && is_lost(h, d)))
+			return NULL;
 		tried = oi_try_retain(t, oi_header_of(now));
 		if (tried == OI_TRIED_OK)
 			return now;

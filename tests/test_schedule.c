@@ -644,6 +644,58 @@ static void schedule_listener_does_not_wait_at_the_door(void **state)
 	check_door(true);
 }
 
+static struct node *shown;
+
+static void show_and_wait(void *obj)
+{
+	ouro_store(&shown, obj);
+	wait_for_the_try(obj);
+}
+
+static const ouro_type shown_type = {
+	.name = "shown", .size = sizeof(struct node), .finalize = show_and_wait,
+};
+
+static void *load_shown(void *arg)
+{
+	collects = true;
+	*(struct node **)arg = ouro_load(&shown);
+	return NULL;
+}
+
+static void *release_shown(void *obj)
+{
+	ouro_release(obj);
+	return NULL;
+}
+
+/* A load finds it dying; before it looks why, the finalizer has ended, and it lives. The slot was never empty. */
+static void schedule_load_beside_a_resurrection(void **state)
+{
+	struct node *got = NULL;
+
+	(void)state;
+	needs_points();
+	struct node *n = make_of(&shown_type, 1);
+	struct oi_header *h = oi_header_of(n);
+	atomic_store(&finalizing, false);
+	atomic_store(&tried_it, false);
+	pthread_t dying = thread_start(release_shown, n);
+	assert_true(EVENTUALLY(atomic_load(&finalizing)));
+	hold_at("load: tried");
+	pthread_t other = thread_start(load_shown, &got);
+	assert_true(EVENTUALLY(atomic_load(&held.stands)));
+	atomic_store(&tried_it, true);
+	assert_true(EVENTUALLY(!oi_is_dead(h)));
+	atomic_store(&held.go_on, true);
+	pthread_join(other, NULL);
+	pthread_join(dying, NULL);
+	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	assert_ptr_equal(got, n);
+	ouro_release(got);
+	ouro_store(&shown, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -659,6 +711,7 @@ int main(void)
 		HEAP_CASE(schedule_nobody_is_seized_inside),
 		HEAP_CASE(schedule_try_leaves_nothing),
 		HEAP_CASE(schedule_listener_does_not_wait_at_the_door),
+		HEAP_CASE(schedule_load_beside_a_resurrection),
 	};
 
 	return cmocka_run_group_tests_name("schedule", tests, NULL, NULL);

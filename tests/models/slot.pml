@@ -9,16 +9,20 @@
  * empties the slot and releases; or, with -DDYING_HOLDER, the slot lies in an object that dies itself, whose slots keep
  * their pointers while what they hold is released, and which the reader only peeks at. The death runs the finalizer
  * once, which may store the object into a second slot: resurrection, after which that slot is emptied in turn. A
- * reader, inside its gate throughout, loads the first slot.
+ * reader, inside its gate throughout, loads the first slot; or, with -DSECOND, the second, once there is something in it.
  *   shared  count * ONE + DEAD, MERGED throughout; FINALIZING, the flag: whoever carries out the death
  * Asserted: one death at a time; nobody carries on with a death, or frees, while the reader holds a reference it was
- * given, nor is one given of a freed object; in the end the object is freed if nobody holds it.
+ * given, nor is one given of a freed object; in the end the object is freed if nobody holds it. A reader that got nothing
+ * began when the slot held no reference any more, or that was taken out meanwhile.
  *
  * A step is one load, one store or one read-modify-write, in program order: [C1] on shared, acquire-release on the
  * flags, [S1] on the slots. The memory stays, as the reader is inside its gate (limbo.pml).
  *
  * RUN:
  * RUN: -DDYING_HOLDER
+ * RUN: -DSECOND
+ * MUT_GIVE_UP -DSECOND: a load that found it dying takes it for dead still, when it finds no finalizer running
+ * MUT_PENDING -DSECOND: likewise, if it is dead still: the decision may be pending
  * MUT_RETAIN_STALE -DDYING_HOLDER: whoever counted on a finalizing object does not look whether that came before the
  *     decision
  * MUT_RELEASE_DEAD: taking such a count back may set DEAD a second time
@@ -28,6 +32,13 @@
 #define DEAD 1
 #define ONE 2
 #define COUNT(s) ((s) >> 1)
+#ifdef SECOND
+#define SLOT second
+#define IN_SLOT in_second
+#else
+#define SLOT slot
+#define IN_SLOT in_slot
+#endif
 
 short shared = ONE;
 bool finalizing;
@@ -38,6 +49,7 @@ byte dying;               /* threads in charge of the death */
 bool freed;
 byte held;                /* by the reader */
 byte n_over;
+bool emptied;             /* since the reader began */
 
 /* ---- count.c ---- */
 
@@ -110,8 +122,7 @@ inline death()
 		resurrected = false;
 		if
 		:: !finalized ->
-			finalized = true;
-			finalizing = true;
+			atomic { finalized = true; finalizing = true };
 			shared = shared + ONE; /* the hold */
 			if
 			:: /* the finalizer stores it: retain, then exchange */
@@ -128,7 +139,7 @@ inline death()
 		:: else
 		fi;
 		if
-		:: atomic { in_second -> in_second = false; second = false };
+		:: atomic { in_second -> in_second = false; second = false; emptied = true };
 			release()
 		:: atomic { !in_second -> skip }
 		fi
@@ -146,6 +157,9 @@ active proctype writer()
 	bool last, done, resurrected;
 	atomic {
 		in_slot = false;
+#ifndef SECOND
+		emptied = true;
+#endif
 #ifndef DYING_HOLDER
 		slot = false
 #endif
@@ -177,7 +191,7 @@ inline retain_finalizing()
 {
 	shared = shared + ONE;
 	if
-	:: slot ->
+	:: SLOT ->
 #ifndef MUT_RETAIN_STALE
 		/* The flag goes before the decision: while it is there, this count will be seen. */
 		if
@@ -198,14 +212,21 @@ inline retain_finalizing()
 active proctype reader()
 {
 	short s, next;
-	bool last, done, resurrected, was_finalizing, got;
+	bool last, done, resurrected, was_finalizing, was_finalized, lost, got, had;
 	if
-	:: slot ->
+	:: atomic { SLOT -> had = IN_SLOT; emptied = false }
+	:: n_over == 1 /* or it never is */
+	fi;
+	if
+	:: SLOT ->
 		try_retain();
 		do
 		:: held || last -> break
 		:: else ->
-			was_finalizing = finalizing;
+			atomic { was_finalizing = finalizing; was_finalized = finalized };
+			s = shared;
+			lost = (s & DEAD) && !was_finalizing && (!was_finalized || COUNT(s) == 0);
+			s = 0;
 			if
 			:: was_finalizing ->
 				retain_finalizing();
@@ -216,13 +237,24 @@ active proctype reader()
 			:: else
 			fi;
 			if
-			:: !slot || !was_finalizing -> break
+			:: !SLOT -> break
+			:: else
+			fi;
+#ifdef MUT_GIVE_UP
+			lost = !was_finalizing;
+#endif
+#ifdef MUT_PENDING
+			lost = !was_finalizing && (shared & DEAD);
+#endif
+			if
+			:: lost && finalized == was_finalized -> break
 			:: else
 			fi;
 			try_retain()
 		od
 	:: else
 	fi;
+	assert(held || last || !had || emptied);
 	if
 	:: held -> held--; release()
 	:: else
