@@ -386,9 +386,10 @@ void ouro_release(void *obj)
 /* Inside the gate, which these leave. What an attempt came to. */
 static OI_NOINLINE void *tried(struct oi_thread *t, struct oi_header *h, enum oi_tried how)
 {
-	oi_gate_leave(t);
 	if (unlikely(how == OI_TRIED_LAST))
-		oi_death(t, h);
+		oi_death_leaving(t, h);
+	else
+		oi_gate_leave(t);
 	return how == OI_TRIED_OK ? oi_object_of(h) : NULL;
 }
 

@@ -56,14 +56,6 @@ void oi_death_later(struct oi_thread *t, struct oi_header *h)
 		oi_pile_arm(t);
 }
 
-/* A fork waits for the gate: its child must not find a stack that is being moved. */
-static void push_outside(struct oi_thread *t, struct oi_header *h)
-{
-	oi_gate_enter(t);
-	oi_death_later(t, h);
-	oi_gate_leave(t);
-}
-
 /* ---- user code ---- */
 
 void oi_call(struct oi_thread *t, void (*fn)(void *obj), struct oi_header *h)
@@ -407,13 +399,14 @@ void oi_death_release_aside(struct oi_thread *t, struct oi_header *h)
 	oi_gate_leave(t);
 }
 
-void oi_death(struct oi_thread *t, struct oi_header *h)
+void oi_death_leaving(struct oi_thread *t, struct oi_header *h)
 {
-	oi_assert_outside(t);
+	oi_death_begin(t);
+	oi_death_later(t, h);
+	oi_gate_leave(t);
+	oi_point("death: on the stack");
 	if (unlikely(t->callback != NULL))
 		oi_callback_check(t);
-	oi_death_begin(t);
-	push_outside(t, h);
 	oi_death_end(t);
 }
 
@@ -472,8 +465,7 @@ OI_INLINE void leave_noted(struct oi_thread *t, const struct oi_header *h, const
 
 static OI_NOINLINE void inside_special(struct oi_thread *t, struct oi_header *h)
 {
-	oi_gate_leave(t);
-	oi_death(t, h);
+	oi_death_leaving(t, h);
 }
 
 static OI_NOINLINE void inside_any(struct oi_thread *t, struct oi_header *h)
@@ -519,8 +511,7 @@ static OI_NOINLINE void private_special(struct oi_thread *t, struct oi_header *h
 	oi_store_relaxed(&h->local, 0u); /* owner */
 	oi_store_relaxed(&h->own, OI_OWN_MERGED);
 	oi_store_relaxed(&h->shared, OI_MERGED | OI_DEAD);
-	oi_gate_leave(t);
-	oi_death(t, h);
+	oi_death_leaving(t, h);
 }
 
 static OI_NOINLINE void private_any(struct oi_thread *t, struct oi_header *h)

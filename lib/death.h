@@ -10,10 +10,11 @@
 #include "thread.h"
 
 /*
- * Outside the gate (or pinned by the program). @h is DEAD and the caller's: dismantles it and everything that dies with it,
- * up to release_batch objects; the rest waits (pile.h). Inside another death of this thread it only queues.
+ * Inside the gate, which it leaves; then the dead object is on the stack already, where the child of a fork finds it. @h is DEAD and
+ * the caller's: dismantles it and everything that dies with it, up to release_batch objects; the rest waits (pile.h). Inside
+ * another death of this thread it only queues.
  */
-void oi_death(struct oi_thread *t, struct oi_header *h);
+void oi_death_leaving(struct oi_thread *t, struct oi_header *h);
 /*
  * Inside the gate, which it leaves, and inside a death of this thread's: that of @h goes on where the cursor says. At once if there
  * is no memory to queue it; if it cannot, as inside another object's, it is a stray.

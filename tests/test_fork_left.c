@@ -579,6 +579,58 @@ static void fork_left_by_who_has_ended_weak_references(void **state)
 
 #endif
 
+/* ---- a death that has hardly begun ---- */
+
+#if OURO_CHECKED
+static _Thread_local bool releases;
+
+static void hold_the_death(const char *point)
+{
+	if (releases && strcmp(point, "death: on the stack") == 0)
+		hold();
+}
+
+static void *release_and_stand(void *arg)
+{
+	struct node *n = make_of(&counted_type, 1);
+
+	releases = true;
+	ouro_release(n);
+	return arg;
+}
+
+static int child_of_a_death(void *arg)
+{
+	(void)arg;
+	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	REQUIRE(ouro_flush() == 0);
+	REQUIRE(n_destroyed == 1);
+	REQUIRE(objects_live() == 0);
+	return 0;
+}
+#endif
+
+/* The last reference is gone, and the thread has left its gate. */
+static void fork_left_a_death(void **state)
+{
+	(void)state;
+#if OURO_CHECKED
+	needs_threads_in_the_child();
+	counters_clear();
+	hold_none();
+	__atomic_store_n(&oi_point_hook, hold_the_death, __ATOMIC_RELEASE);
+	pthread_t t = thread_start(release_and_stand, NULL);
+	assert_true(EVENTUALLY(atomic_load(&held)));
+	child_run(child_of_a_death, NULL);
+	atomic_store(&go_on, true);
+	pthread_join(t, NULL);
+	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	assert_int_equal(n_destroyed, 1);
+#else
+	skip();
+#endif
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -592,6 +644,7 @@ int main(void)
 		BARE_CASE(fork_left_by_who_ends_the_heap),
 		HEAP_CASE(fork_left_by_a_thread_in_its_destructors),
 		HEAP_CASE(fork_left_handlers_in_between),
+		HEAP_CASE(fork_left_a_death),
 #if OURO_CHECKED
 		HEAP_CASE(fork_left_by_who_has_ended_weak_references),
 #endif
