@@ -40,6 +40,7 @@
 #include "pile.h"
 #include "runtime.h"
 #include "set.h"
+#include "stray.h"
 
 /* ---- left ---- */
 
@@ -73,6 +74,7 @@ static void give_away(struct oi_thread *t, const struct oi_callback *to)
 		oi_gate_enter(t);
 		oi_pile_inherit(t);
 		oi_gate_leave(t);
+		oi_stray_leave(t);
 		oi_flush_leave(t);
 	}
 	oi_background_reap();
@@ -139,7 +141,8 @@ static void count(struct call *k)
 {
 	struct oi_thread *t = k->t;
 	k->counts = true;
-	oi_store_release(&t->n_callbacks, t->n_callbacks + 1);
+	if (!t->in_callback) /* of one that never returns, those that it calls are no sign of progress */
+		oi_store_release(&t->n_callbacks, t->n_callbacks + 1);
 	oi_store_release(&t->in_callback, t->in_callback + 1);
 }
 
@@ -172,17 +175,48 @@ static void end_pins(const struct call *k)
 	oi_gate_leave(t);
 }
 
+/* The innermost ends: the record is as before. */
+static void note_end(const struct call *k)
+{
+	struct oi_thread *t = k->t;
+	t->callback = k->c.outer;
+	t->called = k->outer;
+	t->callback_frame = k->c.outer ? k->c.outer->frame : 0;
+}
+
+/* On the stack of the call, and not constant but for readers. */
+static struct call *call_of(const struct oi_callback *c)
+{
+	return (struct call *)((uintptr_t)c - offsetof(struct call, c));
+}
+
+/*
+ * Where coroutines are switched, callbacks need not end in the order in which they began: what began inside this one, and goes on,
+ * lies inside what is around it now.
+ */
+static void note_end_crossing(const struct call *k)
+{
+	oi_callback_check(k->t);
+	struct call *inner = call_of(k->t->callback);
+	while (inner->c.outer != &k->c)
+		inner = call_of(inner->c.outer);
+	inner->c.outer = k->c.outer;
+	inner->outer = k->outer;
+}
+
 static void leave(struct call *k)
 {
 	struct oi_thread *t = k->t;
-	if (likely(k->returned)) {
-		t->callback = k->c.outer;
-		oi_store_release(&t->in_callback, t->in_callback - k->counts);
-	} else {
+	if (unlikely(!k->returned)) {
 		oi_callback_abandon(t, k->c.outer);
+		note_end(k);
+		return;
 	}
-	t->called = k->outer;
-	t->callback_frame = k->c.outer ? k->c.outer->frame : 0;
+	oi_store_release(&t->in_callback, t->in_callback - k->counts);
+	if (likely(t->callback == &k->c))
+		note_end(k);
+	else
+		note_end_crossing(k);
 }
 
 static void leave_callback(struct call *k)

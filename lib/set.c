@@ -94,9 +94,18 @@ void oi_set_take_in_hand(struct oi_thread *t, struct oi_set *s)
 	t->hand_set = s;
 }
 
+/* Coroutines may come to their ends in another order than they began. */
+static void take_out_of_hand(struct oi_thread *t, struct oi_set *s)
+{
+	struct oi_set **p = &t->hand_set;
+	while (*p != s)
+		p = &(*p)->outer;
+	*p = s->outer;
+}
+
 void oi_set_put_away(struct oi_thread *t, struct oi_set *s)
 {
-	t->hand_set = s->outer;
+	take_out_of_hand(t, s);
 	oi_set_free(s);
 }
 
@@ -453,7 +462,7 @@ static void queue_from(struct oi_thread *t, struct oi_set *s, struct cds_list_he
 	s->quantum = 0; /* whoever takes it works on all of it */
 	cds_list_add_tail(&s->link, before ? before : queue.next);
 	oi_store_relaxed(&n_queued, n_queued + 1);
-	t->hand_set = s->outer;
+	take_out_of_hand(t, s);
 	oi_unlock(OI_LOCK_SETS);
 }
 

@@ -233,6 +233,12 @@ void oi_stray_serve(void)
 	oi_store_release(&server, (struct oi_thread *)NULL);
 }
 
+void oi_stray_leave(struct oi_thread *t)
+{
+	if (oi_load_relaxed(&server) == t) /* recheck: only it makes it itself */
+		oi_store_release(&server, (struct oi_thread *)NULL);
+}
+
 void oi_stray_fork_child(void)
 {
 	if (server != oi_self)

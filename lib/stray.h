@@ -22,6 +22,8 @@ void oi_stray_block(struct oi_header *h);
 /* The reaper, or a flush: serves all there are, or as long as memory suffices for that. Outside the gate. */
 void oi_stray_serve(void);
 bool oi_stray_any(void);
+/* A callback did not return, perhaps while this thread was serving: what is left is served by others. */
+void oi_stray_leave(struct oi_thread *t);
 /* Those that another thread was serving are found again. */
 void oi_stray_fork_child(void);
 

@@ -92,7 +92,7 @@ struct oi_thread {
 	size_t n_dismantled;   /* objects, in it */
 	uint32_t n_served;     /* times it ended; both read by flush */
 	uint32_t n_deaths;     /* outermost death loops ended; read by flush */
-	uint32_t n_callbacks;  /* begun; read by flush */
+	uint32_t n_callbacks;  /* begun, outermost ones; read by flush */
 	uint32_t in_callback;  /* inside a finalizer, watch, clear or destroy; read by flush */
 	const struct oi_callback *callback; /* the innermost it is in: callback.c */
 	uintptr_t callback_frame;           /* where the stack was then */

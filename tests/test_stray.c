@@ -168,6 +168,56 @@ static void stray_death_goes_on_where_it_was(void **state)
 	assert_int_equal(ouro_flush(), 0);
 }
 
+/* ---- served by a thread that a callback ends ---- */
+
+static void end_thread(void *obj)
+{
+	(void)obj;
+	grant_memory(); /* a thread costs some, and another one is to be started */
+	counted_destroy(obj);
+	pthread_exit(NULL);
+}
+
+static const ouro_type ending_type = {
+	.name = "ending", .size = sizeof(struct node), .destroy = end_thread,
+};
+
+enum { LOT = 24 }; /* more than a thread has room for without memory */
+
+static struct node *lot[LOT];
+
+static void release_lot(void *obj)
+{
+	(void)obj;
+	for (int i = 0; i < LOT; i++)
+		ouro_release(lot[i]);
+}
+
+static const ouro_type lot_type = {
+	.name = "lot", .size = sizeof(struct node), .finalize = release_lot,
+};
+
+/* What dies in a callback waits behind it: some on the stack, and the others are strays. */
+static void *die_without_memory(void *arg)
+{
+	struct node *n = make_of(&lot_type, 1);
+
+	for (int i = 0; i < LOT; i++)
+		lot[i] = make_of(&ending_type, i);
+	refuse_memory();
+	ouro_release(n);
+	return arg;
+}
+
+static void stray_that_ends_its_thread_leaves_the_rest_to_others(void **state)
+{
+	(void)state;
+	needs_forced_unwinds();
+	thread_run(die_without_memory, NULL);
+	assert_true(EVENTUALLY(n_destroyed == LOT));
+	assert_int_equal(ouro_flush(), 0);
+}
+
 static int stray_setup(void **state)
 {
 	counters_clear();
@@ -192,6 +242,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(stray_blocks_are_served_while_memory_is_short, stray_setup, stray_teardown),
 		cmocka_unit_test_setup_teardown(stray_merges_are_served_while_memory_is_short, stray_setup, stray_teardown),
 		cmocka_unit_test_setup_teardown(stray_death_goes_on_where_it_was, bare_stray_setup, stray_teardown),
+		cmocka_unit_test_setup_teardown(stray_that_ends_its_thread_leaves_the_rest_to_others, stray_setup, stray_teardown),
 	};
 
 	return cmocka_run_group_tests_name("stray", tests, NULL, NULL);

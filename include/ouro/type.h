@@ -39,8 +39,9 @@
  *                       a thread of the library's nobody catches it: std::terminate
  *   longjmp out of it   no: the program is stopped with a message at the next call that shows it. If the thread ends
  *                       before one, as above
- *   switch coroutines   yes, if resumed on the same thread. Until then what that thread lets die is done by others. (A
- *                       coroutine's stack is not to lie within the stack of a thread)
+ *   switch coroutines   yes, if resumed on the same thread, and not inside a region that this has pinned since. Until then what
+ *                       that thread lets die is done by others. Callbacks may end in any order. (A coroutine's stack is
+ *                       not to lie within the stack of a thread)
  *   fork                yes. In the child of another thread's fork it counts as having run
  * A callback that ouro_shutdown calls must return to it: else the program is stopped with a message.
  */
