@@ -5,6 +5,9 @@
  * takes it. Exactly once: running and undoing both begin by taking the watch's id out of the table, under the lock; who
  * finds it there has it. An id is {slot of the table, generation}, so an old id is told from a new one.
  *
+ * There may be millions of one object, and they are taken, and the table grows, inside a gate: neither looks at each. A list that a
+ * death has taken is told from an entry's by its first watch, whose entry is NULL; unwatch takes others out of either.
+ *
  * The table and the watches lie on mapped pages, and watches that are done with are kept for later ones: no malloc, for
  * the reason in set.h.
  */
@@ -22,7 +25,7 @@
 
 struct oi_watch {
 	struct oi_watch *next, *previous;
-	struct oi_weak_entry *entry; /* on whose list; NULL: taken by a death */
+	struct oi_weak_entry *entry; /* on whose list; of the first on one that a death has taken: NULL */
 	void (*fn)(void *arg);
 	void *arg;
 	struct oi_header *before; /* of the first on a list that was suspended: whose they are, */
@@ -39,6 +42,7 @@ struct slot {
 
 static struct slot *slots;
 static uint32_t n_slots, first_free; /* index 0 is none */
+static uint32_t n_begun = 1;         /* those beyond have not been used yet, and are zero */
 static struct oi_watch *unused; /* through next */
 
 #define WATCHES_BYTES 4096
@@ -50,15 +54,25 @@ static bool grow(void)
 	struct slot *s = bytes ? oi_os_remap_list(slots, bytes, new_bytes) : oi_os_map_list(new_bytes);
 	if (!s)
 		return false;
-	uint32_t n = (uint32_t)(new_bytes / sizeof *s);
-	for (uint32_t i = n - 1; i >= n_slots && i > 0; i--) {
-		s[i].generation = 1;
-		s[i].next_free = first_free;
-		first_free = i;
-	}
 	slots = s;
-	n_slots = n;
+	n_slots = (uint32_t)(new_bytes / sizeof *s);
 	return true;
+}
+
+static bool have_slot(void)
+{
+	return first_free || n_begun < n_slots || grow();
+}
+
+/* There is one. */
+static uint32_t take_slot(void)
+{
+	uint32_t i = first_free;
+	if (i)
+		first_free = slots[i].next_free;
+	else
+		slots[i = n_begun++].generation = 1;
+	return i;
 }
 
 static void put_back(struct oi_watch *w)
@@ -95,7 +109,7 @@ static void unlink_watch(struct oi_watch *w)
 	oi_assert_locked(OI_LOCK_WATCHES);
 	if (w->previous)
 		w->previous->next = w->next;
-	else if (w->entry)
+	else
 		w->entry->watches = w->next;
 	if (w->next)
 		w->next->previous = w->previous;
@@ -109,10 +123,8 @@ int ouro_watch(void *obj, void (*fn)(void *arg), void *arg, ouro_watch_id *id)
 	struct oi_header *h = oi_header_of(obj);
 	oi_check_usable(h, "ouro_watch");
 	struct oi_weak_entry *e = oi_weak_entry_of(t, h);
-	if (e && (oi_is_dead(h) || (oi_flags(h) & OI_FLAG_GARBAGE)))
-		oi_store_release(&e->object, NULL); /* by its finalizer: no weak reference to the dying */
 	oi_lock(OI_LOCK_WATCHES);
-	bool ok = e && (first_free || grow()) && (unused || more_watches());
+	bool ok = e && have_slot() && (unused || more_watches());
 	if (ok) {
 		struct oi_watch *w = unused;
 		unused = w->next;
@@ -120,8 +132,7 @@ int ouro_watch(void *obj, void (*fn)(void *arg), void *arg, ouro_watch_id *id)
 		if (w->next)
 			w->next->previous = w;
 		e->watches = w;
-		w->slot = first_free;
-		first_free = slots[w->slot].next_free;
+		w->slot = take_slot();
 		slots[w->slot].watch = w;
 		if (id)
 			*id = (uint64_t)slots[w->slot].generation << 32 | w->slot;
@@ -136,17 +147,26 @@ bool ouro_unwatch(ouro_watch_id id)
 	uint32_t i = (uint32_t)id;
 	oi_lock(OI_LOCK_WATCHES);
 	struct oi_watch *w = i < n_slots && slots[i].generation == id >> 32 ? slots[i].watch : NULL;
-	struct oi_watch *mine = w && w->entry ? w : NULL;
+	struct oi_watch *mine = w && (w->entry || w->previous) ? w : NULL;
 	if (w)
 		retire_id(w);
 	if (mine) {
 		unlink_watch(mine);
 		put_back(mine);
 	} else if (w) {
-		w->fn = NULL; /* a death has it on its list, and will put it back */
+		w->fn = NULL; /* a death has it first on its list, and will put it back */
 	}
 	oi_unlock(OI_LOCK_WATCHES);
 	return w != NULL;
+}
+
+/* On a list that a death has taken. */
+static void be_first(struct oi_watch *w)
+{
+	if (!w)
+		return;
+	w->entry = NULL;
+	w->previous = NULL;
 }
 
 struct oi_watch *oi_watch_take(struct oi_weak_entry *e)
@@ -154,8 +174,7 @@ struct oi_watch *oi_watch_take(struct oi_weak_entry *e)
 	oi_lock(OI_LOCK_WATCHES);
 	struct oi_watch *list = e->watches;
 	e->watches = NULL;
-	for (struct oi_watch *w = list; w; w = w->next)
-		w->entry = NULL;
+	be_first(list);
 	oi_unlock(OI_LOCK_WATCHES);
 	return list;
 }
@@ -166,6 +185,7 @@ bool oi_watch_run_one(struct oi_thread *t, struct oi_watch **list)
 	struct oi_watch *w = *list;
 	oi_lock(OI_LOCK_WATCHES);
 	*list = w->next;
+	be_first(w->next);
 	void (*fn)(void *arg) = w->fn;
 	void *arg = w->arg;
 	if (fn)

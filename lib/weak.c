@@ -162,6 +162,12 @@ OI_INLINE uint32_t index_of(const struct oi_header *h)
 	return cell ? oi_load_acquire(cell) : 0; /* [W3] */
 }
 
+/* Dead, or condemned by a collection: its weak references have expired, and new ones are born expired. */
+static bool is_dying(const struct oi_header *h)
+{
+	return oi_is_committed(h) || oi_is_dead(h) || (oi_flags(h) & OI_FLAG_GARBAGE);
+}
+
 struct oi_weak_entry *oi_weak_entry_of(struct oi_thread *t, struct oi_header *h)
 {
 	oi_assert_inside(t);
@@ -176,8 +182,10 @@ struct oi_weak_entry *oi_weak_entry_of(struct oi_thread *t, struct oi_header *h)
 		struct oi_weak_entry *e = entry_at(index);
 		if (!oi_load_relaxed(&e->generation)) /* owner */
 			oi_store_relaxed(&e->generation, 1);
-		oi_store_release(&e->object, (void *)h); /* [W1] */
+		/* Of one that dies, for a watch, it is made expired: not made so later, when that may live again, and have weak references. */
+		oi_store_release(&e->object, is_dying(h) ? NULL : (void *)h); /* [W1] */
 		oi_publish(h);
+		oi_point("weak: entry made");
 		uint32_t other = 0;
 		if (oi_cas(cell, &other, index)) { /* [W3] */
 			oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_WEAK);
@@ -218,12 +226,6 @@ void oi_weak_expire(struct oi_header *h)
 }
 
 /* ---- public ---- */
-
-/* Dead, or condemned by a collection: its weak references have expired, and new ones are born expired. */
-static bool is_dying(const struct oi_header *h)
-{
-	return oi_is_committed(h) || oi_is_dead(h) || (oi_flags(h) & OI_FLAG_GARBAGE);
-}
 
 /* Inside the gate. A word for a cell; 0: expired from the beginning, or (*error) no memory. */
 static OI_NOINLINE uint64_t word_of(struct oi_thread *t, struct oi_header *h, int *error)

@@ -696,6 +696,53 @@ static void schedule_load_beside_a_resurrection(void **state)
 	ouro_store(&shown, NULL);
 }
 
+static void wait_for_nothing(void *arg)
+{
+	(void)arg;
+}
+
+static void *watch_shown(void *arg)
+{
+	struct node *n = ouro_load(&shown);
+
+	collects = true;
+	*(int *)arg = ouro_watch(n, wait_for_nothing, NULL, NULL);
+	ouro_release(n);
+	return NULL;
+}
+
+/* Watched while it is finalized; before the watch is there it lives again, and has weak references. These stay. */
+static void schedule_watch_beside_a_resurrection(void **state)
+{
+	ouro_weak cell = { 0 };
+	int error = -1;
+
+	(void)state;
+	needs_points();
+	struct node *n = make_of(&shown_type, 1);
+	struct oi_header *h = oi_header_of(n);
+	atomic_store(&finalizing, false);
+	atomic_store(&tried_it, false);
+	pthread_t dying = thread_start(release_shown, n);
+	assert_true(EVENTUALLY(atomic_load(&finalizing)));
+	hold_at("weak: entry made");
+	pthread_t other = thread_start(watch_shown, &error);
+	assert_true(EVENTUALLY(atomic_load(&held.stands)));
+	atomic_store(&tried_it, true);
+	assert_true(EVENTUALLY(!oi_is_dead(h)));
+	assert_int_equal(ouro_weak_store(&cell, n), 0);
+	atomic_store(&held.go_on, true);
+	pthread_join(other, NULL);
+	pthread_join(dying, NULL);
+	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	assert_int_equal(error, 0);
+	struct node *got = ouro_weak_load(&cell);
+	assert_ptr_equal(got, n);
+	ouro_release(got);
+	ouro_store(&shown, NULL);
+	assert_null(ouro_weak_load(&cell));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -712,6 +759,7 @@ int main(void)
 		HEAP_CASE(schedule_try_leaves_nothing),
 		HEAP_CASE(schedule_listener_does_not_wait_at_the_door),
 		HEAP_CASE(schedule_load_beside_a_resurrection),
+		HEAP_CASE(schedule_watch_beside_a_resurrection),
 	};
 
 	return cmocka_run_group_tests_name("schedule", tests, NULL, NULL);

@@ -285,6 +285,71 @@ static void count_call(void *arg)
 	atomic_fetch_add((atomic_size_t *)arg, 1);
 }
 
+static ouro_watch_id undone_ids[2];
+static struct node *watched_meanwhile;
+
+/* The second and the last of those that are to come; what they leave is used for others at once. */
+static void undo_some(void *arg)
+{
+	for (int i = 0; i < 2; i++)
+		assert_true(ouro_unwatch(undone_ids[i]));
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(ouro_watch(watched_meanwhile, count_call, arg, NULL), 0);
+}
+
+static void watch_may_undo_any_that_is_to_come(void **state)
+{
+	struct node *n = make(1);
+	atomic_size_t calls = 0;
+
+	(void)state;
+	watched_meanwhile = make(2);
+	undone_ids[0] = watch(n, 0);
+	watch(n, 1);
+	watch(n, 2);
+	undone_ids[1] = watch(n, 3);
+	watch(n, 4);
+	assert_int_equal(ouro_watch(n, undo_some, &calls, NULL), 0);
+	ouro_release(n);
+	assert_journal("w4 w2 w1 ");
+	assert_false(ouro_unwatch(undone_ids[0]));
+	ouro_release(watched_meanwhile);
+	assert_int_equal(calls, 4);
+}
+
+static void note_time(void *arg)
+{
+	if (*(uint64_t *)arg == 0)
+		*(uint64_t *)arg = now_ns();
+}
+
+/* How long an object has its thread in its gate when it dies, as a part of what its watches take in all: in 1/1000. */
+static uint64_t share_until_first(size_t n)
+{
+	struct node *o = make(1);
+	uint64_t first = 0;
+
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(ouro_watch(o, note_time, &first, NULL), 0);
+	uint64_t began = now_ns();
+	ouro_release(o);
+	return (first - began) * 1000 / (now_ns() - began);
+}
+
+/* In a gate, for which a stop waits, so none is looked at. (The shortest of some: the thread may lose its processor. 290 if all are.) */
+static void watch_millions_are_taken_at_once(void **state)
+{
+	uint64_t least = 1000;
+
+	(void)state;
+	for (int i = 0; i < 4 && least > 20; i++) {
+		uint64_t share = share_until_first(LOAD(1 << 19));
+
+		least = share < least ? share : least;
+	}
+	assert_in_range(least, 0, 20);
+}
+
 static void *undo(void *arg)
 {
 	return ouro_unwatch(*(ouro_watch_id *)arg) ? arg : NULL;
@@ -326,6 +391,8 @@ int main(void)
 		HEAP_CASE(watch_may_undo_the_next),
 		HEAP_CASE(watch_many_on_one_object),
 		HEAP_CASE(watch_undone_during_death_runs_or_not),
+		HEAP_CASE(watch_may_undo_any_that_is_to_come),
+		HEAP_CASE(watch_millions_are_taken_at_once),
 	};
 
 	return cmocka_run_group_tests_name("watch", tests, NULL, NULL);
