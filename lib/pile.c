@@ -27,9 +27,14 @@
 #include "keyset.h"
 #include "lock.h"
 #include "merge.h"
+#include "os.h"
+#include "perturb.h"
 #include "stray.h"
 #include "ticket.h"
 #include "watch.h"
+
+#define SLICE 4096 /* frames, that are moved while others wait */
+#define SLICES 16  /* of one thread's in a tick */
 
 /* The reaper's: first in, first out, so that what callbacks make more of keeps nothing waiting. Under the lock. */
 static struct fifo {
@@ -160,17 +165,25 @@ static uint64_t oldest(const struct oi_thread *t)
 	return t->deaths.waiting && t->deaths.stamp < stamp ? t->deaths.stamp : stamp;
 }
 
-/* All frames of the thread at once: the child of a fork finds each either there or here. */
-static void hand_over_frames(struct oi_thread *t)
+/*
+ * A slice of the thread's frames, from the top: the child of a fork finds each either there or here. What a callback lets die has no
+ * bound, and others wait meanwhile, for this lock, the registry's, or the thread's gate. True: something is left.
+ */
+static bool hand_over_frames(struct oi_thread *t)
 {
 	struct oi_vector *v = &t->deaths.frames;
+	size_t n = v->n > 2 * SLICE ? v->n - 2 * SLICE : 0;
 	oi_lock(OI_LOCK_PILE);
 	struct fifo *f = &reapers[oi_is_old(oldest(t))];
-	for (size_t i = 0; i < v->n; i += 2)
+	for (size_t i = n; i < v->n; i += 2)
 		put(f, v->data[i], (size_t)v->data[i + 1]);
-	oi_vector_trim(v, 4096);
-	oi_store_release(&t->deaths.waiting, (size_t)0); /* [D1] */
+	oi_store_relaxed(&v->n, n); /* owner, or who keeps it out: oi_pile_any_frames */
+	if (t->deaths.waiting > n)
+		oi_store_release(&t->deaths.waiting, n); /* [D1] */
 	oi_unlock(OI_LOCK_PILE);
+	if (!n)
+		oi_vector_trim(v, 4096);
+	return n;
 }
 
 static struct oi_header *top(const struct oi_thread *t, size_t *cursor)
@@ -181,13 +194,14 @@ static struct oi_header *top(const struct oi_thread *t, size_t *cursor)
 }
 
 /* By the owner inside its gate, or by who keeps it out of it. */
-static void hand_over_all(struct oi_thread *t)
+static bool hand_over_some(struct oi_thread *t)
 {
 	size_t cursor;
 	struct oi_header *h = top(t, &cursor);
 	merge_ahead_of(t, h, cursor);
-	hand_over_frames(t);
+	bool more = hand_over_frames(t);
 	oi_background_reap();
+	return more;
 }
 
 void oi_pile_keep(struct oi_thread *t)
@@ -202,7 +216,7 @@ void oi_pile_keep(struct oi_thread *t)
 		oi_keyset_add(OI_KEYS_WAITING, t->key);                 /* [B2] */
 		oi_background_tick();
 	} else {
-		hand_over_all(t);
+		hand_over_some(t); /* the rest in the next gate: death.c */
 	}
 }
 
@@ -214,13 +228,14 @@ void oi_pile_take_back(struct oi_thread *t)
 	oi_store_release(&t->deaths.waiting, (size_t)0); /* [D1] */
 }
 
-void oi_pile_leave(struct oi_thread *t)
+bool oi_pile_leave(struct oi_thread *t)
 {
 	oi_assert_at_rest(t);
-	bool behind = oi_load_acquire(&t->in_callback);
+	bool behind = oi_load_acquire(&t->in_callback), more = false;
 	if (t->deaths.frames.n && (behind || (t->deaths.waiting && !oi_load_acquire(&t->dying)))) /* [D1] */
-		hand_over_all(t);
-	oi_store_relaxed(&t->deaths.armed, false); /* owner, or who keeps it out */
+		more = hand_over_some(t);
+	oi_store_relaxed(&t->deaths.armed, more && behind); /* owner, or who keeps it out */
+	return more;
 }
 
 void oi_pile_arm(struct oi_thread *t)
@@ -233,10 +248,23 @@ void oi_pile_arm(struct oi_thread *t)
 	oi_background_tick();
 }
 
-static void leave_for(struct oi_thread *t, void *arg)
+static void leave_for(struct oi_thread *t, void *more)
 {
-	(void)arg;
-	oi_pile_leave(t);
+	oi_point("pile: leave");
+	*(bool *)more = oi_pile_leave(t);
+}
+
+/* In slices, between which others are let in, as in merge.c. True: not now. */
+static bool leave_in_slices(struct oi_thread *t)
+{
+	bool more = false;
+	for (unsigned n = 0; oi_world_seize(t, leave_for, &more); n++) {
+		if (!more || n == SLICES)
+			return more;
+		oi_sleep_ns(20000);
+	}
+	oi_or_acq_rel(&t->request, OI_REQUEST_PILE); /* it is inside */
+	return true;
 }
 
 /* True: not now. */
@@ -247,10 +275,7 @@ static bool collect_from(struct oi_thread *t, bool at_once)
 		t->deaths.n_served = n;
 		return true;
 	}
-	bool seized = oi_world_seize(t, leave_for, NULL);
-	if (!seized)
-		oi_or_acq_rel(&t->request, OI_REQUEST_PILE);
-	return !seized;
+	return leave_in_slices(t);
 }
 
 static bool has_waiting(const struct oi_thread *t, bool old)
@@ -266,10 +291,7 @@ static bool relieve(struct oi_thread *t)
 		t->deaths.n_callbacks = n;
 		return true;
 	}
-	bool seized = oi_world_seize(t, leave_for, NULL);
-	if (!seized)
-		oi_or_acq_rel(&t->request, OI_REQUEST_PILE);
-	return !seized;
+	return leave_in_slices(t);
 }
 
 static bool relieve_all(void)
@@ -415,6 +437,7 @@ static size_t take_quiet(struct oi_thread *t, struct fifo *f)
 	}
 	f->first = to;
 	close_up(f);
+	note_frames();
 	return n;
 }
 
@@ -443,7 +466,8 @@ void oi_pile_inherit(struct oi_thread *t)
 		hand_over_frame(t->hand, t->hand_cursor, t->stamp);
 	t->hand = NULL;
 	t->hand_watches = NULL;
-	hand_over_frames(t);
+	while (hand_over_frames(t))
+		;
 	oi_pile_free(t);
 }
 

@@ -57,8 +57,11 @@ OI_INLINE bool oi_pile_any_frames(const struct oi_thread *t)
 void oi_pile_keep(struct oi_thread *t);
 /* Inside the gate, dying. What waited is to be worked off now. */
 void oi_pile_take_back(struct oi_thread *t);
-/* Inside the gate, or on behalf of who is kept out. What waits goes to the reaper, unless the thread is about to get on with it. */
-void oi_pile_leave(struct oi_thread *t);
+/*
+ * Inside the gate, or on behalf of who is kept out. What waits goes to the reaper, unless the thread is about to get on with it: a slice of
+ * it. True: something is left.
+ */
+bool oi_pile_leave(struct oi_thread *t);
 /* Inside the gate. What is on the stack waits behind a callback that comes next, or is running: the tick is to look after it. */
 void oi_pile_arm(struct oi_thread *t);
 /*

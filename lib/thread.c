@@ -350,7 +350,10 @@ void oi_thread_detach(struct oi_thread *t)
 		oi_flush_leave(t);
 		oi_merge_leave(t);
 		oi_gate_enter(t);
-		oi_pile_leave(t);
+		while (oi_pile_leave(t)) {
+			oi_gate_leave(t);
+			oi_gate_enter(t);
+		}
 		oi_pace_flush(t);
 		oi_limbo_abandon(t);
 		oi_weak_leave(t);

@@ -145,8 +145,8 @@ static bool serve_own(struct oi_thread *t)
 		oi_merge_drain_own(t);
 		oi_holdup(t, OURO_HOLDUP_MERGE, oi_now_ns() - began);
 	}
-	if (own & OI_REQUEST_PILE)
-		oi_pile_leave(t);
+	if ((own & OI_REQUEST_PILE) && oi_pile_leave(t))
+		oi_or_acq_rel(&t->request, OI_REQUEST_PILE);
 	return true;
 }
 

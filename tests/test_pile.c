@@ -7,6 +7,9 @@
  */
 #include "fixture.h"
 
+#include "perturb.h"
+#include "thread.h"
+
 #define LENGTH LOAD(20000)
 
 /* Nothing has to be called when it dies. */
@@ -322,9 +325,82 @@ static void pile_of_the_forking_thread_is_in_both(void **state)
 	assert_true(EVENTUALLY(objects_live() == 0));
 }
 
+/* ---- what a callback lets die has no bound ---- */
+
+#if OURO_CHECKED
+
+enum { MANY = 20000, SLICE_WORDS = 2 * 4096 };
+
+static struct node *many[MANY];
+static struct oi_thread *_Atomic behind_callback;
+static atomic_bool callback_over;
+static size_t frames_left, most_at_once;
+
+static void release_many_and_wait(void *obj)
+{
+	(void)obj;
+	atomic_store(&behind_callback, oi_self);
+	for (int i = 0; i < MANY; i++)
+		ouro_release(many[i]);
+	while (!atomic_load(&callback_over))
+		sleep_ms(1);
+}
+
+static const ouro_type releasing_type = {
+	.name = "releasing", .size = sizeof(struct node), .finalize = release_many_and_wait,
+};
+
+static void *make_many_and_release(void *arg)
+{
+	for (int i = 0; i < MANY; i++)
+		many[i] = make_of(&counted_type, i);
+	ouro_release(make_of(&releasing_type, 0));
+	return arg;
+}
+
+static void note_frames_left(const char *point)
+{
+	struct oi_thread *t = atomic_load(&behind_callback);
+
+	if (t == NULL || strcmp(point, "pile: leave") != 0)
+		return;
+	if (frames_left > t->deaths.frames.n + most_at_once)
+		most_at_once = frames_left - t->deaths.frames.n;
+	frames_left = t->deaths.frames.n;
+}
+
+/* Others wait while it is taken away: for its gate, the registry and the reaper's pile. */
+static void pile_behind_a_callback_is_taken_in_slices(void **state)
+{
+	(void)state;
+	frames_left = most_at_once = 0;
+	atomic_store(&callback_over, false);
+	counters_clear();
+	__atomic_store_n(&oi_point_hook, note_frames_left, __ATOMIC_RELEASE);
+	pthread_t t = thread_start(make_many_and_release, NULL);
+	assert_true(EVENTUALLY(n_destroyed == MANY));
+	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	atomic_store(&callback_over, true);
+	pthread_join(t, NULL);
+	assert_in_range(frames_left, 0, SLICE_WORDS);
+	assert_in_range(most_at_once, 0, SLICE_WORDS);
+	atomic_store(&behind_callback, NULL);
+}
+
+#else
+
+static void pile_behind_a_callback_is_taken_in_slices(void **state)
+{
+	(void)state;
+	skip();
+}
+
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		HEAP_CASE(pile_behind_a_callback_is_taken_in_slices),
 		PILE_CASE(pile_of_a_sleeping_thread_is_taken_over),
 		PILE_CASE(pile_stays_small_while_its_thread_allocates),
 		PILE_CASE(pile_of_trees_stays_small_while_its_thread_allocates),
