@@ -54,7 +54,9 @@
 static void lock(struct oi_merge_queue *q)
 {
 	for (unsigned n = 0; oi_exchange(&q->lock, 1u); n++) { /* [M1] */
-		if (n % 64 == 63)
+		if (n % 1024 == 1023)
+			oi_sleep_ns(20000); /* who has it may be of a lower priority, on this very processor */
+		else if (n % 64 == 63)
 			sched_yield();
 		oi_pause();
 	}
