@@ -393,8 +393,8 @@ static void note_made(void)
 	oi_threads_totals(&n);
 	uint64_t made = n.n_tracked - oi_load_relaxed(&oi_pace.tracked_begun), bytes = n.bytes_allocated - oi_load_relaxed(&oi_pace.bytes_begun);
 	uint64_t all = n.n_allocated - oi_load_relaxed(&oi_pace.all_begun);
-	oi_pace.average = made ? bytes / made : bytes;
-	oi_store_relaxed(&oi_pace.average_any, all ? bytes / all : 0); /* recheck, here and below, and where they are read: an estimate */
+	oi_store_relaxed(&oi_pace.average, made ? bytes / made : bytes); /* recheck, here and where they are read: an estimate */
+	oi_store_relaxed(&oi_pace.average_any, all ? bytes / all : 0);
 	oi_store_relaxed(&oi_pace.all_begun, n.n_allocated);
 	oi_store_relaxed(&oi_pace.tracked_begun, n.n_tracked);
 	oi_store_relaxed(&oi_pace.bytes_begun, n.bytes_allocated);
@@ -474,8 +474,9 @@ size_t oi_pace_pages_waiting(void)
  */
 static size_t believable(size_t pages)
 {
-	uint64_t old = oi_load_relaxed(&oi_pace.old_then), more = old > oi_pace.old_before ? old - oi_pace.old_before : 0; /* recheck */
-	size_t then = oi_load_relaxed(&oi_pace.pages_then), most = then + then / 8 + STEP + (size_t)(more * oi_pace.average / OI_PAGE);
+	uint64_t old = oi_load_relaxed(&oi_pace.old_then), before = oi_load_relaxed(&oi_pace.old_before); /* recheck, here and below */
+	uint64_t more = old > before ? (old - before) * oi_load_relaxed(&oi_pace.average) : 0;
+	size_t then = oi_load_relaxed(&oi_pace.pages_then), most = then + then / 8 + STEP + (size_t)(more / OI_PAGE);
 	return pages < most ? pages : most;
 }
 
@@ -487,7 +488,7 @@ void oi_pace_full_freed(void)
 	oi_usage_count();
 	size_t pages = oi_usage_pages(), since = pages_since_full() + oi_pace_pages_waiting();
 	oi_store_relaxed(&oi_pace.pages_then, believable(pages > since ? pages - since : 0));
-	oi_pace.old_before = oi_load_relaxed(&oi_pace.old_then);
+	oi_store_relaxed(&oi_pace.old_before, oi_load_relaxed(&oi_pace.old_then));
 	set_effective();
 }
 
