@@ -6,6 +6,9 @@
 #define TEST_COUNTS_COLLECTIONS 1
 #include "fixture.h"
 
+#include "compiler.h"
+#include "world.h"
+
 static uint64_t threads_attached(void)
 {
 	ouro_stats s;
@@ -542,6 +545,35 @@ static void thread_operations_wait_while_the_world_is_stopped(void **state)
 	assert_int_equal(inside, 0);
 }
 
+/* Who sleeps while the world is stopped is woken when it goes on: a sleep that nobody ends lasts a second. */
+static void await_sleeper(const ouro_gc_event *event, void *arg)
+{
+	(void)arg;
+	if (event->phase == OURO_PAUSE_START)
+		for (int i = 0; i < 5000 && !oi_load_acquire(&oi_world.n_waiting); i++)
+			sleep_ms(1);
+}
+
+static void thread_sleepers_are_woken_when_the_world_goes_on(void **state)
+{
+	enum { STOPS = 2 * CASE_LIMIT_S };
+	atomic_bool stop = false;
+	pthread_t t = thread_start(operate, &stop);
+
+	(void)state;
+	assert_int_equal(ouro_gc_on_event(await_sleeper, NULL), 0);
+	for (int i = 0; i < STOPS; i++) { /* the case's alarm goes off if each takes a second */
+		size_t before = atomic_load(&operations);
+
+		ouro_gc_collect(0);
+		while (atomic_load(&operations) == before)
+			sched_yield();
+	}
+	assert_int_equal(ouro_gc_off_event(await_sleeper, NULL), 0);
+	atomic_store(&stop, true);
+	pthread_join(t, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -562,6 +594,7 @@ int main(void)
 		HEAP_CASE(thread_safepoint_outside_does_nothing),
 		HEAP_CASE(thread_pin_is_ended_by_no_operation),
 		HEAP_CASE(thread_operations_wait_while_the_world_is_stopped),
+		HEAP_CASE(thread_sleepers_are_woken_when_the_world_goes_on),
 	};
 
 	return cmocka_run_group_tests_name("thread", tests, NULL, NULL);
