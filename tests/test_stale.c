@@ -45,6 +45,14 @@ static struct victim *victim[VICTIMS];
 static struct filler *last_reference; /* to what the fixed slot names */
 static int n_reused;                  /* pages that were given back */
 
+static bool is_free(const struct oi_page *p)
+{
+	oi_heap_lock();
+	bool is = p->state == OI_PAGE_FREE;
+	oi_heap_unlock();
+	return is;
+}
+
 /*
  * Releases the last reference, and sees to it that the page is given back at once: a collection would first have the reaper take
  * over what waits behind the callback, as the tick does within milliseconds.
@@ -54,7 +62,7 @@ static void *release_and_give_back(void *arg)
 	struct oi_page *p = oi_page_of(arg);
 
 	ouro_release(arg);
-	for (int i = 0; i < 100 && oi_load_acquire(&p->state) != OI_PAGE_FREE; i++) {
+	for (int i = 0; i < 100 && !is_free(p); i++) {
 		oi_merge_drain_all();
 		while (oi_pile_serve_quietly(oi_self))
 			;
@@ -64,7 +72,7 @@ static void *release_and_give_back(void *arg)
 		oi_gate_leave(oi_self);
 		oi_heap_harvest_idle(oi_self);
 	}
-	n_reused += oi_load_acquire(&p->state) == OI_PAGE_FREE;
+	n_reused += is_free(p);
 	return NULL;
 }
 

@@ -12,8 +12,7 @@
 
 #if OURO_CHECKED
 
-/* Not one for each object; some more where who releases them is starved and the reaper comes in between. */
-enum { OBJECTS = 3000, STOPS = OBJECTS / 4 };
+enum { OBJECTS = 3000, STOPS = 100 };
 
 static struct node *mine[OBJECTS];
 
@@ -29,10 +28,13 @@ static void make_all(const ouro_type *type, bool published)
 	ouro_store(&slot, NULL);
 }
 
+/* Pinned: else a thread that is starved meanwhile is stopped for every few of them. */
 static void release_all(void)
 {
+	ouro_pin();
 	for (int i = 0; i < OBJECTS; i++)
 		ouro_release(mine[i]);
+	ouro_unpin();
 }
 
 static void refuse_memory(void)
