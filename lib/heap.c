@@ -191,21 +191,21 @@ static void unlock_freed(void)
 		oi_background_trim();
 }
 
-/*
- * An empty page that must stay what it is goes to whoever needs one of that size. Else what each thread had at its most would
- * be kept from all others for as long as collections walk, which on a busy machine is always. On the list of young
- * pages of its heap it stays.
- */
-static void share(struct oi_heap *heap, struct oi_page *p)
+/* Under the heap lock. On the list of young pages of its heap it stays. */
+static void make_orphan(struct oi_heap *heap, struct oi_page *p)
 {
 	if (p->listed)
 		bin_remove(heap, p);
 	heap_remove(heap, p);
 	heap_add(&oi_orphans, p);
-	bin_add(&oi_orphans, p);
+	if (has_room(p))
+		bin_add(&oi_orphans, p);
 }
 
-/* Under the heap lock: an empty page goes, one way or the other. */
+/*
+ * Under the heap lock: an empty page goes. If it must stay what it is, whoever needs one of that size gets it. Else what each thread had
+ * at its most would be kept from all others for as long as collections walk, which on a busy machine is always.
+ */
 static void give_up(struct oi_heap *heap, struct oi_page *p)
 {
 	if (!keep(p)) {
@@ -214,8 +214,17 @@ static void give_up(struct oi_heap *heap, struct oi_page *p)
 		heap_remove(heap, p);
 		oi_pages_free(p);
 	} else if (heap != &oi_orphans) {
-		share(heap, p);
+		make_orphan(heap, p);
 	}
+}
+
+/* Under the heap lock. True: it was empty, and has gone. */
+static bool retire(struct oi_heap *heap, struct oi_page *p)
+{
+	if (p->used || oi_load_acquire(&p->remote_queued))
+		return false;
+	give_up(heap, p);
+	return true;
 }
 
 /*
@@ -565,20 +574,6 @@ struct oi_header *oi_block_alloc(struct oi_thread *t, size_t bytes, unsigned bin
 
 /* ---- leaving, stopping ---- */
 
-static void orphan_page(struct oi_heap *heap, struct oi_page *p)
-{
-	if (p->listed)
-		bin_remove(heap, p);
-	heap_remove(heap, p);
-	heap_add(&oi_orphans, p);
-	if (p->used == 0 && !oi_load_acquire(&p->remote_queued) && !keep(p)) {
-		heap_remove(&oi_orphans, p);
-		oi_pages_free(p);
-	} else if (has_room(p)) {
-		bin_add(&oi_orphans, p);
-	}
-}
-
 /* No page is one to allocate from any more, so that none is left behind as that when it goes. */
 static void close_bins(struct oi_heap *heap)
 {
@@ -610,7 +605,8 @@ static bool orphan_some(struct oi_heap *heap)
 {
 	oi_heap_lock();
 	for (size_t i = 0; i < ORPHANS_AT_A_TIME && heap->all; i++)
-		orphan_page(heap, heap->all);
+		if (!retire(heap, heap->all))
+			make_orphan(heap, heap->all);
 	unlock_freed();
 	return heap->all;
 }
@@ -709,15 +705,6 @@ static void harvest_for(struct oi_thread *t, void *arg)
 {
 	(void)arg;
 	harvest(&t->heap, HARVEST_FOR);
-}
-
-/* Under the heap lock. True: it was empty, and has gone. */
-static bool retire(struct oi_heap *heap, struct oi_page *p)
-{
-	if (p->used || oi_load_acquire(&p->remote_queued))
-		return false;
-	give_up(heap, p);
-	return true;
 }
 
 static void tidy_bin(struct oi_heap *heap, struct oi_bin *b)
