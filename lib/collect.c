@@ -420,21 +420,19 @@ static void settle_quietly(struct oi_thread *t)
 		;
 }
 
-/*
- * What the collector has freed, which the stop of a young collection was a grace period for. After a full one all of it, and what
- * lies in others' pages: what is held then is the measure of what may be (pace.c).
- */
-static void reclaim(struct oi_thread *t, bool all)
+/* What this thread has freed; with @force all of it, for which somebody has waited. */
+static void reclaim(struct oi_thread *t, bool force)
 {
-	if (all) {
-		settle_quietly(t);
-		oi_grace_wait();
-	}
 	oi_gate_enter(t);
-	oi_limbo_reclaim(t, all);
+	oi_limbo_reclaim(t, force);
 	oi_gate_leave(t);
-	if (!all)
-		return;
+}
+
+/* The same, and what lies in others' pages, as far as no other thread's gate keeps it. */
+static void reclaim_all(struct oi_thread *t)
+{
+	oi_grace_wait();
+	reclaim(t, true);
 	oi_limbo_reclaim_idle();
 	oi_heap_harvest_idle(t);
 }
@@ -460,7 +458,8 @@ static void automatic_full(bool all, bool idle, void (*between)(void))
 		oi_pace_promoted();
 	struct oi_set *s = collect_old(t, idle, between);
 	dispose(t, s, between);
-	reclaim(t, true);
+	settle_quietly(t);
+	reclaim_all(t); /* what is held then is the measure of what may be: pace.c */
 	if (s)
 		oi_pace_full_freed();
 	oi_pace_turn();
@@ -482,7 +481,7 @@ void oi_collect_automatic(int generation, void (*between)(void))
 		return;
 	struct oi_thread *t = oi_self;
 	dispose(t, collect_young(t, generation, oi_pace_cap(), NULL), between);
-	reclaim(t, false);
+	reclaim(t, false); /* the stop was a grace period for it */
 	oi_pace_turn();
 }
 
@@ -497,15 +496,9 @@ static ssize_t work_or_queue(struct oi_thread *t, struct oi_set *s)
 	return (ssize_t)n_dead;
 }
 
-/* What is free, as far as no other thread's gate keeps it. */
 static void give_back(struct oi_thread *t)
 {
-	oi_grace_wait();
-	oi_gate_enter(t);
-	oi_limbo_reclaim(t, true);
-	oi_gate_leave(t);
-	oi_limbo_reclaim_idle();
-	oi_heap_harvest_idle(t);
+	reclaim_all(t);
 	oi_heap_purge();
 }
 

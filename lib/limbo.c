@@ -56,7 +56,6 @@ static struct oi_batch *new_batch(struct oi_thread *t)
 	return b;
 }
 
-
 static void set_oldest(struct oi_limbo *l, struct oi_batch *b)
 {
 	l->oldest = b;

@@ -50,7 +50,6 @@
 #define DRAIN_AT 64
 #define SLICES 16 /* of one queue in a tick */
 
-
 static void lock(struct oi_merge_queue *q)
 {
 	for (unsigned n = 0; oi_exchange(&q->lock, 1u); n++) { /* [M1] */

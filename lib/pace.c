@@ -386,15 +386,28 @@ static void set_room(void)
 	oi_store_relaxed(&oi_pace.room, room > LAG_FLOOR ? room : LAG_FLOOR);
 }
 
+/* What was made since the last full collection began: small objects that can be traversed, any, and bytes of any. */
+struct made {
+	uint64_t tracked, all, bytes;
+};
+
+static struct made made_since_full(struct oi_thread_totals *n)
+{
+	oi_threads_totals(n);
+	return (struct made){ /* recheck: an estimate */
+		.tracked = n->n_tracked - oi_load_relaxed(&oi_pace.tracked_begun),
+		.all = n->n_allocated - oi_load_relaxed(&oi_pace.all_begun),
+		.bytes = n->bytes_allocated - oi_load_relaxed(&oi_pace.bytes_begun),
+	};
+}
+
 /* What was made so far: small objects that can be traversed, and bytes of any. */
 static void note_made(void)
 {
 	struct oi_thread_totals n;
-	oi_threads_totals(&n);
-	uint64_t made = n.n_tracked - oi_load_relaxed(&oi_pace.tracked_begun), bytes = n.bytes_allocated - oi_load_relaxed(&oi_pace.bytes_begun);
-	uint64_t all = n.n_allocated - oi_load_relaxed(&oi_pace.all_begun);
-	oi_store_relaxed(&oi_pace.average, made ? bytes / made : bytes); /* recheck, here and where they are read: an estimate */
-	oi_store_relaxed(&oi_pace.average_any, all ? bytes / all : 0);
+	struct made m = made_since_full(&n);
+	oi_store_relaxed(&oi_pace.average, m.tracked ? m.bytes / m.tracked : m.bytes); /* recheck, here and where they are read: an estimate */
+	oi_store_relaxed(&oi_pace.average_any, m.all ? m.bytes / m.all : 0);
 	oi_store_relaxed(&oi_pace.all_begun, n.n_allocated);
 	oi_store_relaxed(&oi_pace.tracked_begun, n.n_tracked);
 	oi_store_relaxed(&oi_pace.bytes_begun, n.bytes_allocated);
@@ -408,11 +421,9 @@ static void note_made(void)
 static size_t pages_since_full(void)
 {
 	struct oi_thread_totals n;
-	oi_threads_totals(&n);
-	uint64_t made = n.n_tracked - oi_load_relaxed(&oi_pace.tracked_begun); /* recheck, here and below */
-	uint64_t bytes = n.bytes_allocated - oi_load_relaxed(&oi_pace.bytes_begun);
+	struct made m = made_since_full(&n);
 	uint64_t there = aged(0) + aged(1) + oi_load_relaxed(&oi_pace.old_new); /* recheck */
-	return made ? (size_t)(bytes / made * (there < made ? there : made) / OI_PAGE) : 0;
+	return m.tracked ? (size_t)(m.bytes / m.tracked * (there < m.tracked ? there : m.tracked) / OI_PAGE) : 0;
 }
 
 void oi_pace_full_begins(bool all)

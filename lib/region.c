@@ -231,11 +231,6 @@ static size_t excess(void)
 	return beyond(n_used_pages / 8 + 32);
 }
 
-static size_t larger(size_t a, size_t b)
-{
-	return a > b ? a : b;
-}
-
 bool oi_pages_excess(void)
 {
 	oi_assert_locked(OI_LOCK_HEAP);
@@ -256,7 +251,9 @@ size_t oi_pages_trim(void)
 		window.least = n_cached_pages;
 		window.until = now + TRIM_NS;
 	}
-	n = larger(n < window.to_purge ? n : window.to_purge, beyond(n_used_pages / 4 + CACHE_PAGES));
+	size_t at_once = beyond(n_used_pages / 4 + CACHE_PAGES);
+	n = n < window.to_purge ? n : window.to_purge;
+	n = n > at_once ? n : at_once;
 	n = n < TRIM_PAGES ? n : TRIM_PAGES;
 	purge(n);
 	window.to_purge -= n < window.to_purge ? n : window.to_purge;
