@@ -123,12 +123,13 @@ static inline void sleep_ms(unsigned ms)
 }
 
 /* Does the condition become true within the patience we have? */
-#define EVENTUALLY(condition) __extension__({ \
+#define EVENTUALLY_EVERY(ms, condition) __extension__({ \
 	uint64_t eventually_end_ = now_ns() + PATIENCE_S * 1000000000ull; \
 	bool eventually_met_; \
 	while (!(eventually_met_ = (condition)) && now_ns() < eventually_end_) \
-		sleep_ms(1); \
+		sleep_ms(ms); \
 	eventually_met_; })
+#define EVENTUALLY(condition) EVENTUALLY_EVERY(1, condition)
 
 /* ---- books: text that several threads write and a case reads ---- */
 
@@ -283,8 +284,22 @@ static inline int heap_teardown(void **state)
 	return 0;
 }
 
-/* A case on a fresh heap; one with finalizers in manual mode; one that starts the heap itself. */
+/* In a heap that uses blocks again at once, as the shipped library does. */
+static inline int recycling_setup(void **state)
+{
+	setenv("OURO_RECYCLE", "1", 1);
+	return heap_setup(state);
+}
+
+static inline int recycling_teardown(void **state)
+{
+	unsetenv("OURO_RECYCLE");
+	return heap_teardown(state);
+}
+
+/* A case on a fresh heap; on one that recycles; with finalizers in manual mode; one that starts the heap itself. */
 #define HEAP_CASE(f) cmocka_unit_test_setup_teardown(f, heap_setup, heap_teardown)
+#define RECYCLE_CASE(f) cmocka_unit_test_setup_teardown(f, recycling_setup, recycling_teardown)
 #define MANUAL_CASE(f) cmocka_unit_test_setup_teardown(f, manual_setup, heap_teardown)
 #define BARE_CASE(f) cmocka_unit_test_setup_teardown(f, bare_setup, heap_teardown)
 
@@ -506,6 +521,46 @@ static inline size_t process_threads(void)
 		n += e->d_name[0] != '.';
 	closedir(d);
 	return n;
+}
+
+/* How often the library's threads whose names begin so have gone to sleep; *asleep: all of them are. */
+static inline unsigned long library_sleeps(const char *name, bool *asleep)
+{
+	DIR *d = opendir("/proc/self/task");
+	unsigned long all = 0;
+	char its[64];
+
+	snprintf(its, sizeof(its), "Name:\t%s", name);
+	*asleep = true;
+	for (struct dirent *e; (e = readdir(d)) != NULL;) {
+		char path[300], line[200], state = 'S';
+		bool ours = false;
+		unsigned long n = 0;
+
+		snprintf(path, sizeof(path), "/proc/self/task/%s/status", e->d_name);
+		FILE *f = e->d_name[0] == '.' ? NULL : fopen(path, "r");
+		while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
+			ours |= strncmp(line, its, strlen(its)) == 0;
+			sscanf(line, "State: %c", &state);
+			sscanf(line, "voluntary_ctxt_switches: %lu", &n);
+		}
+		if (f != NULL)
+			fclose(f);
+		all += ours ? n : 0;
+		*asleep &= !ours || state == 'S';
+	}
+	closedir(d);
+	return all;
+}
+
+/* They have been asleep before, and are all the time. */
+static inline bool library_asleep_for(const char *name, unsigned ms)
+{
+	bool then, now;
+	unsigned long before = library_sleeps(name, &then);
+
+	sleep_ms(ms); /* on a busy machine they may be awake for as long, and go to sleep once */
+	return before != 0 && library_sleeps(name, &now) == before && then && now;
 }
 
 static size_t threads_at_start;

@@ -332,15 +332,18 @@ static void events_listener_runs_finalizers(void **state)
 
 /* ---- listeners that do not come back, or not soon ---- */
 
-static atomic_bool in_blocking, let_blocking_go;
+static struct stay {
+	atomic_bool entered, let_go;
+} blocking;
 
 static void block_at_start(const ouro_gc_event *event, void *arg)
 {
-	(void)arg;
+	struct stay *stay = arg;
+
 	if (event->phase != OURO_GC_START)
 		return;
-	atomic_store(&in_blocking, true);
-	while (!atomic_load(&let_blocking_go))
+	atomic_store(&stay->entered, true);
+	while (!atomic_load(&stay->let_go))
 		sleep_ms(1);
 }
 
@@ -352,11 +355,11 @@ static void *collect_young(void *arg)
 
 static pthread_t start_blocking(void)
 {
-	atomic_store(&in_blocking, false);
-	atomic_store(&let_blocking_go, false);
-	assert_int_equal(ouro_gc_on_event(block_at_start, NULL), 0);
+	atomic_store(&blocking.entered, false);
+	atomic_store(&blocking.let_go, false);
+	assert_int_equal(ouro_gc_on_event(block_at_start, &blocking), 0);
 	pthread_t thread = thread_start(collect_young, NULL);
-	assert_true(EVENTUALLY(atomic_load(&in_blocking)));
+	assert_true(EVENTUALLY(atomic_load(&blocking.entered)));
 	return thread;
 }
 
@@ -371,11 +374,11 @@ static void events_off_waits_for_no_other_listener(void **state)
 	assert_int_equal(ouro_gc_on_event(record_event, &r), 0);
 	assert_int_equal(ouro_gc_off_event(record_event, &r), 0);
 	ouro_pin(); /* the blocking one's slot is not free as long as it is called */
-	assert_int_equal(ouro_gc_off_event(block_at_start, NULL), 0);
+	assert_int_equal(ouro_gc_off_event(block_at_start, &blocking), 0);
 	ouro_unpin();
 	assert_int_equal(ouro_gc_on_event(record_event, &other), 0);
 	assert_int_equal(ouro_gc_off_event(record_event, &other), 0);
-	atomic_store(&let_blocking_go, true);
+	atomic_store(&blocking.let_go, true);
 	pthread_join(thread, NULL);
 }
 
@@ -385,10 +388,10 @@ static void events_off_does_not_wait_when_pinned(void **state)
 	(void)state;
 	pthread_t thread = start_blocking();
 	ouro_pin();
-	assert_int_equal(ouro_gc_off_event(block_at_start, NULL), 0);
-	assert_int_equal(ouro_gc_off_event(block_at_start, NULL), ENOENT);
+	assert_int_equal(ouro_gc_off_event(block_at_start, &blocking), 0);
+	assert_int_equal(ouro_gc_off_event(block_at_start, &blocking), ENOENT);
 	ouro_unpin();
-	atomic_store(&let_blocking_go, true);
+	atomic_store(&blocking.let_go, true);
 	pthread_join(thread, NULL);
 }
 
@@ -462,29 +465,20 @@ static void events_listener_that_exits_is_named(void **state)
 
 #if OURO_CHECKED
 
-static atomic_bool off_waits, slot_is_used_again, let_next_go;
-
-static void next_listener(const ouro_gc_event *event, void *arg)
-{
-	(void)arg;
-	if (event->phase != OURO_GC_START)
-		return;
-	atomic_store(&slot_is_used_again, true);
-	while (!atomic_load(&let_next_go))
-		sleep_ms(1);
-}
+static atomic_bool off_waits;
+static struct stay next; /* its listener uses the slot again */
 
 static void stand_in_off(const char *point)
 {
 	if (strcmp(point, "off waits") != 0)
 		return;
 	atomic_store(&off_waits, true);
-	(void)EVENTUALLY(atomic_load(&slot_is_used_again));
+	(void)EVENTUALLY(atomic_load(&next.entered));
 }
 
 static void *off_blocking(void *arg)
 {
-	ouro_gc_off_event(block_at_start, NULL);
+	ouro_gc_off_event(block_at_start, &blocking);
 	return arg;
 }
 
@@ -492,21 +486,21 @@ static void events_off_does_not_wait_for_the_next_in_its_place(void **state)
 {
 	(void)state;
 	atomic_store(&off_waits, false);
-	atomic_store(&slot_is_used_again, false);
-	atomic_store(&let_next_go, false);
+	atomic_store(&next.entered, false);
+	atomic_store(&next.let_go, false);
 	pthread_t caller_of_it = start_blocking();
 	oi_point_hook = stand_in_off;
 	pthread_t waiter = thread_start(off_blocking, NULL);
 	assert_true(EVENTUALLY(atomic_load(&off_waits)));
-	atomic_store(&let_blocking_go, true);
+	atomic_store(&blocking.let_go, true);
 	pthread_join(caller_of_it, NULL);
-	assert_int_equal(ouro_gc_on_event(next_listener, NULL), 0);
+	assert_int_equal(ouro_gc_on_event(block_at_start, &next), 0);
 	caller_of_it = thread_start(collect_young, NULL);
 	pthread_join(waiter, NULL); /* hangs, if it takes the next one's call for what it waits for */
 	oi_point_hook = NULL;
-	atomic_store(&let_next_go, true);
+	atomic_store(&next.let_go, true);
 	pthread_join(caller_of_it, NULL);
-	assert_int_equal(ouro_gc_off_event(next_listener, NULL), 0);
+	assert_int_equal(ouro_gc_off_event(block_at_start, &next), 0);
 }
 
 #endif

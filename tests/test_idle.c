@@ -13,12 +13,8 @@
 #include "background.h"
 #include "idle.h"
 
-/* EVENTUALLY, asked rarely: with sanitizers a program that asks all the time is not quiet. */
-#define QUIETLY(condition) __extension__({ \
-	bool quietly_ = false; \
-	for (int i_ = 0; i_ < PATIENCE_S * 20 && !(quietly_ = (condition)); i_++) \
-		sleep_ms(50); \
-	quietly_; })
+/* With sanitizers a program that asks all the time is not quiet. */
+#define QUIETLY(condition) EVENTUALLY_EVERY(50, condition)
 
 /* Under ASan on a busy machine the process is not quiet whatever it does, and 1024 times what a collection costs is minutes. */
 static void needs_quiet(void)
@@ -56,37 +52,9 @@ static void drop_rings(void)
 	}
 }
 
-/* How often the collector thread has gone to sleep. */
-static unsigned long sleeps_of(const char *name)
-{
-	char path[300], line[200], its[64];
-	unsigned long n = 0, found = 0;
-	DIR *d = opendir("/proc/self/task");
-
-	snprintf(its, sizeof(its), "Name:\t%s\n", name);
-	for (struct dirent *e; (e = readdir(d)) != NULL;) {
-		bool ours = false;
-
-		snprintf(path, sizeof(path), "/proc/self/task/%s/status", e->d_name);
-		FILE *f = e->d_name[0] == '.' ? NULL : fopen(path, "r");
-		while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
-			ours |= strcmp(line, its) == 0;
-			if (sscanf(line, "voluntary_ctxt_switches: %lu", &n) == 1 && ours)
-				found = n;
-		}
-		if (f != NULL)
-			fclose(f);
-	}
-	closedir(d);
-	return found;
-}
-
 static bool asleep_for(unsigned ms)
 {
-	unsigned long before = sleeps_of("ouro-gc");
-
-	sleep_ms(ms);
-	return before != 0 && sleeps_of("ouro-gc") == before;
+	return library_asleep_for("ouro-gc", ms);
 }
 
 /*

@@ -37,20 +37,6 @@ static void release_all(struct block **b, size_t n)
 	}
 }
 
-static int recycling_setup(void **state)
-{
-	setenv("OURO_RECYCLE", "1", 1);
-	return heap_setup(state);
-}
-
-static int recycling_teardown(void **state)
-{
-	unsetenv("OURO_RECYCLE");
-	return heap_teardown(state);
-}
-
-#define RECYCLE_CASE(f) cmocka_unit_test_setup_teardown(f, recycling_setup, recycling_teardown)
-
 static void assert_whole(void)
 {
 	const char *error = oi_verify_heap();

@@ -10,34 +10,6 @@
 
 #include "background.h"
 
-/* How often the library's threads have gone to sleep; *asleep: all of them are. */
-static unsigned long library_sleeps(bool *asleep)
-{
-	DIR *d = opendir("/proc/self/task");
-	unsigned long all = 0;
-
-	*asleep = true;
-	for (struct dirent *e; (e = readdir(d)) != NULL;) {
-		char path[300], line[200], state = 'S';
-		bool ours = false;
-		unsigned long n = 0;
-
-		snprintf(path, sizeof path, "/proc/self/task/%s/status", e->d_name);
-		FILE *f = e->d_name[0] == '.' ? NULL : fopen(path, "r");
-		while (f != NULL && fgets(line, sizeof line, f) != NULL) {
-			ours |= strncmp(line, "Name:\touro-", 11) == 0;
-			sscanf(line, "State: %c", &state);
-			sscanf(line, "voluntary_ctxt_switches: %lu", &n);
-		}
-		if (f != NULL)
-			fclose(f);
-		all += ours ? n : 0;
-		*asleep &= !ours || state == 'S';
-	}
-	closedir(d);
-	return all;
-}
-
 static size_t resident_bytes(void)
 {
 	unsigned long all = 0, resident = 0;
@@ -614,15 +586,6 @@ static void *leave_something_behind(void *slot)
 	return NULL;
 }
 
-static bool asleep_for(unsigned ms)
-{
-	bool then, now;
-	unsigned long before = library_sleeps(&then);
-
-	sleep_ms(ms); /* on a busy machine they may be awake for as long, and go to sleep once */
-	return library_sleeps(&now) == before && then && now;
-}
-
 static void lifecycle_idle_threads_sleep(void **state)
 {
 	pthread_t t[3];
@@ -636,8 +599,8 @@ static void lifecycle_idle_threads_sleep(void **state)
 	leave_something_behind(&slot);
 	for (int i = 0; i < 3; i++)
 		pthread_join(t[i], NULL);
-	assert_true(library_sleeps(&asleep) > 0);
-	assert_true(EVENTUALLY(asleep_for(200)));
+	assert_true(library_sleeps("ouro-", &asleep) > 0);
+	assert_true(EVENTUALLY(library_asleep_for("ouro-", 200)));
 	ouro_gc_disable();
 	ouro_slot_store(&slot, NULL);
 	ouro_gc_collect(2);

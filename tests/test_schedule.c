@@ -669,28 +669,46 @@ static void *release_shown(void *obj)
 	return NULL;
 }
 
+struct meeting {
+	pthread_t dying, other;
+};
+
+/* While an object is finalized, fn(arg) comes to @point and stands there; then the finalizer ends, and the object lives. Returns it. */
+static struct node *meet(struct meeting *m, const char *point, void *(*fn)(void *), void *arg)
+{
+	struct node *n = make_of(&shown_type, 1);
+	struct oi_header *h = oi_header_of(n);
+
+	atomic_store(&finalizing, false);
+	atomic_store(&tried_it, false);
+	m->dying = thread_start(release_shown, n);
+	assert_true(EVENTUALLY(atomic_load(&finalizing)));
+	hold_at(point);
+	m->other = thread_start(fn, arg);
+	assert_true(EVENTUALLY(atomic_load(&held.stands)));
+	atomic_store(&tried_it, true);
+	assert_true(EVENTUALLY(!oi_is_dead(h)));
+	return n;
+}
+
+static void part(const struct meeting *m)
+{
+	atomic_store(&held.go_on, true);
+	pthread_join(m->other, NULL);
+	pthread_join(m->dying, NULL);
+	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+}
+
 /* A load finds it dying; before it looks why, the finalizer has ended, and it lives. The slot was never empty. */
 static void schedule_load_beside_a_resurrection(void **state)
 {
 	struct node *got = NULL;
+	struct meeting m;
 
 	(void)state;
 	needs_points();
-	struct node *n = make_of(&shown_type, 1);
-	struct oi_header *h = oi_header_of(n);
-	atomic_store(&finalizing, false);
-	atomic_store(&tried_it, false);
-	pthread_t dying = thread_start(release_shown, n);
-	assert_true(EVENTUALLY(atomic_load(&finalizing)));
-	hold_at("load: tried");
-	pthread_t other = thread_start(load_shown, &got);
-	assert_true(EVENTUALLY(atomic_load(&held.stands)));
-	atomic_store(&tried_it, true);
-	assert_true(EVENTUALLY(!oi_is_dead(h)));
-	atomic_store(&held.go_on, true);
-	pthread_join(other, NULL);
-	pthread_join(dying, NULL);
-	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	struct node *n = meet(&m, "load: tried", load_shown, &got);
+	part(&m);
 	assert_ptr_equal(got, n);
 	ouro_release(got);
 	ouro_store(&shown, NULL);
@@ -716,25 +734,13 @@ static void schedule_watch_beside_a_resurrection(void **state)
 {
 	ouro_weak cell = { 0 };
 	int error = -1;
+	struct meeting m;
 
 	(void)state;
 	needs_points();
-	struct node *n = make_of(&shown_type, 1);
-	struct oi_header *h = oi_header_of(n);
-	atomic_store(&finalizing, false);
-	atomic_store(&tried_it, false);
-	pthread_t dying = thread_start(release_shown, n);
-	assert_true(EVENTUALLY(atomic_load(&finalizing)));
-	hold_at("weak: entry made");
-	pthread_t other = thread_start(watch_shown, &error);
-	assert_true(EVENTUALLY(atomic_load(&held.stands)));
-	atomic_store(&tried_it, true);
-	assert_true(EVENTUALLY(!oi_is_dead(h)));
+	struct node *n = meet(&m, "weak: entry made", watch_shown, &error);
 	assert_int_equal(ouro_weak_store(&cell, n), 0);
-	atomic_store(&held.go_on, true);
-	pthread_join(other, NULL);
-	pthread_join(dying, NULL);
-	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	part(&m);
 	assert_int_equal(error, 0);
 	struct node *got = ouro_weak_load(&cell);
 	assert_ptr_equal(got, n);

@@ -824,6 +824,26 @@ static void group_remove(const struct group *g)
 		sleep_ms(1); /* the child leaves it when it is gone */
 }
 
+/* In a group with one limit, of version 1 or 2, which the child sets. */
+static void run_in_group(const char *hierarchy, const char *limit, const char *limit_2, int (*child)(void *))
+{
+	struct group g;
+	char text[8192];
+
+	if (SANITIZED)
+		skip();
+	if (!group_make(&g, hierarchy, limit) && !group_make(&g, "/sys/fs/cgroup", limit_2)) {
+		print_message("skipped: control groups: %s\n", strerror(errno));
+		skip();
+	}
+	int status = child_status(child, &g, text, sizeof(text));
+	group_remove(&g);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == SKIPPED)
+		skip();
+	if (status != 0)
+		fail_msg("child: status 0x%x: %s", (unsigned)status, text);
+}
+
 /* The heap's limit holds, and with it the group's, as the heap counts what the system counts: else the child is killed. */
 static int group_memory_child(void *arg)
 {
@@ -850,22 +870,8 @@ static int group_memory_child(void *arg)
 
 static void system_memory_of_a_group(void **state)
 {
-	struct group g;
-
 	(void)state;
-	if (SANITIZED)
-		skip();
-	if (!group_make(&g, "/sys/fs/cgroup/memory", "memory.limit_in_bytes") && !group_make(&g, "/sys/fs/cgroup", "memory.max")) {
-		print_message("skipped: control groups: %s\n", strerror(errno));
-		skip();
-	}
-	char text[8192];
-	int status = child_status(group_memory_child, &g, text, sizeof(text));
-	group_remove(&g);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == SKIPPED)
-		skip();
-	if (status != 0)
-		fail_msg("child: status 0x%x: %s", (unsigned)status, text);
+	run_in_group("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.max", group_memory_child);
 }
 
 static atomic_bool let_go;
@@ -923,22 +929,8 @@ static int group_threads_child(void *arg)
 
 static void system_threads_of_a_group(void **state)
 {
-	struct group g;
-
 	(void)state;
-	if (SANITIZED)
-		skip();
-	if (!group_make(&g, "/sys/fs/cgroup/pids", "pids.max") && !group_make(&g, "/sys/fs/cgroup", "pids.max")) {
-		print_message("skipped: control groups: %s\n", strerror(errno));
-		skip();
-	}
-	char text[8192];
-	int status = child_status(group_threads_child, &g, text, sizeof(text));
-	group_remove(&g);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == SKIPPED)
-		skip();
-	if (status != 0)
-		fail_msg("child: status 0x%x: %s", (unsigned)status, text);
+	run_in_group("/sys/fs/cgroup/pids", "pids.max", "pids.max", group_threads_child);
 }
 
 static void system_no_threads(void **state)

@@ -122,18 +122,6 @@ static void *pin_and_stay(void *arg)
 	return arg;
 }
 
-static int recycling_setup(void **state)
-{
-	setenv("OURO_RECYCLE", "1", 1);
-	return heap_setup(state);
-}
-
-static int recycling_teardown(void **state)
-{
-	unsetenv("OURO_RECYCLE");
-	return heap_teardown(state);
-}
-
 /* What waits for it takes the room that it needs, however many pages others begin meanwhile. */
 static void usage_what_waits_for_a_pin_is_not_spread(void **state)
 {
@@ -201,7 +189,7 @@ int main(void)
 		HEAP_CASE(usage_is_what_there_is),
 		HEAP_CASE(usage_is_noted_as_pages_are_begun),
 		HEAP_CASE(usage_blocks_that_wait_hold_no_pages),
-		cmocka_unit_test_setup_teardown(usage_what_waits_for_a_pin_is_not_spread, recycling_setup, recycling_teardown),
+		RECYCLE_CASE(usage_what_waits_for_a_pin_is_not_spread),
 		HEAP_CASE(usage_what_a_walk_keeps_others_fill),
 	};
 

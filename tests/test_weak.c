@@ -484,6 +484,18 @@ static void collect_until_gone(size_t n)
 	assert_int_equal(n_destroyed, n);
 }
 
+/* A ring of 30, three of which are polled by then. */
+static void drop_polled_ring(void)
+{
+	struct node *ring = make_ring(&counted_type, 30), *n = ring;
+
+	for (int i = 0; i < 3; i++, n = n->right)
+		assert_int_equal(ouro_weak_store(&polled.cell[i], n), 0);
+	size_t loads = atomic_load(&polled.loads);
+	assert_true(EVENTUALLY(atomic_load(&polled.loads) > loads + 3));
+	ouro_release(ring);
+}
+
 static void weak_polled_cycles_are_found(void **state)
 {
 	pthread_t t[3];
@@ -494,13 +506,7 @@ static void weak_polled_cycles_are_found(void **state)
 	for (size_t i = 0; i < 3; i++)
 		t[i] = thread_start(poll_for_ever, (void *)i);
 	for (size_t round = 1; round <= 10; round++) {
-		struct node *ring = make_ring(&counted_type, 30), *n = ring;
-
-		for (int i = 0; i < 3; i++, n = n->right)
-			assert_int_equal(ouro_weak_store(&polled.cell[i], n), 0);
-		size_t loads = atomic_load(&polled.loads);
-		assert_true(EVENTUALLY(atomic_load(&polled.loads) > loads + 3));
-		ouro_release(ring);
+		drop_polled_ring();
 		if (round % 2 == 0) /* with other garbage, which is committed */
 			ouro_release(make_ring(&node_type, 1000));
 		collect_until_gone(30 * round);
@@ -538,13 +544,7 @@ static void weak_polled_cycles_take_what_is_young_with_them(void **state)
 	for (size_t i = 0; i < 2; i++)
 		t[i] = thread_start(poll_and_give, (void *)i);
 	for (size_t round = 1; round <= 10; round++) {
-		struct node *ring = make_ring(&counted_type, 30), *n = ring;
-
-		for (int i = 0; i < 3; i++, n = n->right)
-			assert_int_equal(ouro_weak_store(&polled.cell[i], n), 0);
-		size_t loads = atomic_load(&polled.loads);
-		assert_true(EVENTUALLY(atomic_load(&polled.loads) > loads + 3));
-		ouro_release(ring);
+		drop_polled_ring();
 		collect_until_gone(30 * round);
 		const char *wrong = oi_verify_heap();
 		if (wrong != NULL)
