@@ -21,6 +21,7 @@
 #include "os.h"
 #include "runtime.h"
 #include "ticket.h"
+#include "walk.h"
 
 #define BATCH 256
 #define NAP_NS 5000000
@@ -30,10 +31,7 @@
 
 static uint64_t n_strays;
 static struct oi_thread *server; /* a thread, while it serves */
-static struct {
-	struct oi_region *region; /* NULL: from the beginning */
-	size_t page;
-} next; /* the server's, and in its stops */
+static struct oi_walk next; /* the server's, and in its stops */
 
 struct batch {
 	size_t n;
@@ -114,22 +112,11 @@ static void look_at(struct batch *b, struct oi_header *h)
 	}
 }
 
-/* Up to where the last one ended, if that region is still there. */
-static struct oi_region *first_region(size_t *page)
-{
-	for (struct oi_region *r = oi_regions; r; r = r->next)
-		if (r == next.region) {
-			*page = next.page;
-			return r;
-		}
-	*page = OI_FIRST_PAGE;
-	return oi_regions;
-}
-
 /* False: the batch is full. */
-static bool look_through(struct batch *b, const struct oi_page *p)
+static bool look_through(void *arg, struct oi_page *p)
 {
-	for (uint32_t i = 0; p->state != OI_PAGE_FREE && i < p->bump; i++) {
+	struct batch *b = arg;
+	for (uint32_t i = 0; i < p->bump; i++) {
 		if (b->n == BATCH)
 			return false;
 		look_at(b, oi_block_at(p, i));
@@ -138,25 +125,11 @@ static bool look_through(struct batch *b, const struct oi_page *p)
 }
 
 /* True: that was the end of the heap. */
-static bool look_until(struct batch *b, uint64_t until)
-{
-	size_t i;
-	for (struct oi_region *r = first_region(&i); r; r = r->next, i = OI_FIRST_PAGE)
-		for (; i < OI_PAGES; i += r->page[i].n_pages ? r->page[i].n_pages : 1) {
-			next.region = r;
-			next.page = i;
-			if (oi_now_ns() > until || !look_through(b, &r->page[i]))
-				return false;
-		}
-	next.region = NULL;
-	return true;
-}
-
 static bool find(struct batch *b)
 {
 	struct oi_stop stop;
 	oi_world_stop(&stop);
-	bool whole = look_until(b, oi_now_ns() + oi_runtime.config.pause_budget_ns);
+	bool whole = oi_walk_on(&next, oi_now_ns() + oi_runtime.config.pause_budget_ns, look_through, b);
 	oi_world_start(&stop); /* which was a grace period */
 	return whole;
 }

@@ -22,6 +22,8 @@
 #include "loader.h"
 #include "log.h"
 #include "os.h"
+#include "runtime.h"
+#include "walk.h"
 
 #define NAME_MAX_ 255 /* bytes of a name are kept, and compared */
 
@@ -177,19 +179,38 @@ static uint32_t number_new(const ouro_type *type, uint32_t first)
 
 /* ---- one that was there before ---- */
 
+struct left {
+	uint32_t number;
+	size_t n;
+};
+
+static bool count_left(void *arg, struct oi_page *p)
+{
+	struct left *left = arg;
+	for (uint32_t i = 0; i < p->bump; i++) {
+		const struct oi_header *h = oi_block_at(p, i);
+		uint16_t own = oi_load_relaxed(&h->own);                                  /* stopped */
+		left->n += own != OI_OWN_FREE && own != OI_OWN_GONE && h->type == left->number; /* stopped */
+	}
+	return true;
+}
+
+#define STOPS 100000 /* then it is enough: the heap changes under the walk */
+
+/* In stops within the pause budget, as it goes through the heap; about, for that. */
 static size_t n_left(uint32_t number)
 {
-	struct oi_stop stop;
-	size_t n = 0;
-	oi_world_stop(&stop);
-	oi_for_each_page(p)
-		for (uint32_t i = 0; i < p->bump; i++) {
-			const struct oi_header *h = oi_block_at(p, i);
-			uint16_t own = oi_load_relaxed(&h->own);                /* stopped */
-			n += own != OI_OWN_FREE && own != OI_OWN_GONE && h->type == number; /* stopped */
-		}
-	oi_world_start(&stop);
-	return n;
+	struct left left = { .number = number };
+	struct oi_walk walk = { .region = NULL };
+	bool over = false;
+	for (size_t i = 0; !over && i < STOPS; i++) {
+		struct oi_stop stop;
+		oi_world_stop(&stop);
+		oi_point("types: a part of the heap");
+		over = oi_walk_on(&walk, oi_now_ns() + oi_runtime.config.pause_budget_ns / 2, count_left, &left);
+		oi_world_start(&stop);
+	}
+	return left.n;
 }
 
 /* Outside the gate. @number was another type at the address of one that is new. */
