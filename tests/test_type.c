@@ -351,6 +351,35 @@ static void type_loaded_again_is_another(void **state)
 	assert_int_equal(book_count(&log_book, "another type"), 1);
 }
 
+static uint64_t pauses(void)
+{
+	ouro_stats s;
+
+	ouro_stats_get(&s);
+	return s.pauses;
+}
+
+/* However many objects there are: they are gone through in many stops, each within the budget. */
+static void type_loaded_again_is_told_of_in_short_stops(void **state)
+{
+	enum { OBJECTS = 200000 };
+	ouro_config cfg = test_config();
+
+	(void)state;
+	cfg.pause_budget_ns = 10000;
+	heap_start(&cfg);
+	page = NULL; /* at an address of its own */
+	struct node *list = make_from_page(&node_type, 1);
+	list->right = make_list(page, OBJECTS - 1);
+	page_leave();
+	uint64_t before = pauses();
+	ouro_release(make_from_page(&larger_type, 0));
+	assert_true(pauses() > before + 20);
+	assert_true(EVENTUALLY(book_count(&log_book, "and 200000 objects of that are left") == 1));
+	ouro_release(list);
+	assert_int_equal(ouro_flush(), 0);
+}
+
 static uint32_t number_of_new(const ouro_type *type)
 {
 	void *o = ouro_new(type);
@@ -406,6 +435,7 @@ int main(void)
 		HEAP_CASE(type_at_the_address_of_another),
 		HEAP_CASE(type_may_go_away_before_its_objects),
 		HEAP_CASE(type_loaded_again_is_another),
+		BARE_CASE(type_loaded_again_is_told_of_in_short_stops),
 		HEAP_CASE(type_differs_in_one_thing),
 	};
 
