@@ -9,7 +9,7 @@ passed=0
 failed=0
 log=$build/tests/log
 mkdir -p "$log"
-case $build in *tsan*) limit=600 ;; *) limit=120 ;; esac
+case $build in *tsan*) limit=900 ;; *) limit=400 ;; esac
 
 one() { # one NAME COMMAND...: runs it and counts the cmocka cases, or the command as one case
 	name=$1

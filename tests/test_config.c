@@ -264,20 +264,29 @@ static void config_variable_finalizers(void **state)
 	assert_variable_refused("OURO_FINALIZERS", bad, sizeof(bad) / sizeof(bad[0]));
 }
 
-static int look_release_batch(const char *value)
+static bool dies_within(size_t batch)
 {
-	size_t batch = strtoul(value, NULL, 10);
-
-	REQUIRE(ouro_init(NULL) == 0);
 	counters_clear();
 	here = true;
 	ouro_release(make_list(&counted_type, 20000));
 	here = false;
 	REQUIRE(n_destroyed_here <= batch);
-	/* Under a sanitizer a callback may take a tick, and then what waits behind it is handed on. */
-	REQUIRE(SANITIZED || batch <= 20000 || n_destroyed_here == 20000);
+	bool all = n_destroyed_here == 20000;
 	REQUIRE(ouro_flush() == 0);
 	REQUIRE(n_destroyed == 20000);
+	return all;
+}
+
+/* A callback may lose its processor for a tick, and then what waits behind it is handed on: so in one of many tries. */
+static int look_release_batch(const char *value)
+{
+	size_t batch = strtoul(value, NULL, 10);
+	bool all = false;
+
+	REQUIRE(ouro_init(NULL) == 0);
+	for (int i = 0; i < 1000 && !all; i++)
+		all = dies_within(batch) || batch < 20000;
+	REQUIRE(all);
 	return ouro_shutdown(NULL);
 }
 
