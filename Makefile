@@ -245,7 +245,7 @@ bench: deps-bench
 	$(MAKE) $(BENCH_BINS)
 	bench/run.sh $(BUILD)/bench
 
-## bench-peers: every row beside every peer that Debian packages, build/bench/report.html and .json, the README's table
+## bench-peers: every row beside every peer that Debian packages, build/bench/report.html and .json, the table of bench/RESULTS.md
 bench-peers: deps-cxx deps-peers
 	$(MAKE) $(BENCH_BINS) peers-build
 	bench/report.sh $(BUILD)/bench build/bench

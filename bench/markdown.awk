@@ -1,4 +1,4 @@
-# markdown.awk README.TSV ROWS - from rows.awk's lines: the README's table, a line for each row that README.TSV names, ours first
+# markdown.awk README.TSV ROWS - from rows.awk's lines: the table of RESULTS.md, a line for each row that README.TSV names, ours first
 
 # Three digits are what a figure is good for; thousands are set apart.
 function short(x, text, n) {

@@ -1,6 +1,6 @@
 #!/bin/sh
 # report.sh DIR OUT - every benchmark of DIR beside every peer that is there: OUT/report.json, all repetitions;
-# OUT/report.html, pictures and tables; and the README's table.
+# OUT/report.html, pictures and tables; and the table of RESULTS.md.
 #   BENCH_FILTER, BENCH_REPETITIONS, BENCH_MIN_TIME  as for run.sh
 #   BENCH_THREADS  most threads of the rows with several (8)
 #   BENCH_SCALING_TIME  seconds for each repetition of rows with more than one thread (0.5)
