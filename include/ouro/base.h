@@ -19,11 +19,13 @@
 #endif
 
 /*
- * Structs that grow. Fields may be added at the end of ouro_stats, ouro_config, ouro_report and ouro_gc_stats, under the same
- * soname: ouro_stats_get, ouro_init, ouro_shutdown and ouro_gc_get_stats are inline functions that pass the size which the
- * program was compiled with, so that a library that knows more fields does not write, or read, behind an older program's. A
- * library that knows fewer fills the rest with 0. The symbols of the same names, which dlsym finds, handle what the
- * first published layouts had, and so do the functions if OURO_PLAIN is defined before the headers are included.
+ * Structs that grow. Fields may be added at the end of ouro_stats, ouro_config, ouro_report and
+ * ouro_gc_stats, under the same soname: ouro_stats_get, ouro_init, ouro_shutdown and
+ * ouro_gc_get_stats are inline functions that pass the size which the program was compiled with, so
+ * that a library that knows more fields does not write, or read, behind an older program's. A
+ * library that knows fewer fills the rest with 0. The symbols of the same names, which dlsym finds,
+ * handle what the first published layouts had, and so do the functions if OURO_PLAIN is defined
+ * before the headers are included.
  */
 #ifdef __cplusplus
 #define OURO_BEGIN_DECLS extern "C" {
@@ -33,7 +35,10 @@
 #define OURO_END_DECLS
 #endif
 
-/* After a member that a program may leave out where it fills a struct by name: C++ compilers warn of those without a default. */
+/*
+ * After a member that a program may leave out where it fills a struct by name: C++ compilers warn
+ * of those without a default.
+ */
 #ifdef __cplusplus
 #define OURO_ZERO_ = {}
 #else
@@ -45,7 +50,9 @@ OURO_BEGIN_DECLS
 /*
  * ouro_version - the version of the library that is running, "major.minor.patch"
  *
- * Return:  borrowed string, valid for ever. Compare with OURO_VERSION_* to see what the program was compiled against.
+ * Compare it with OURO_VERSION_* to see what the program was compiled against.
+ * Return:  a string that is valid for ever.
+ * Blocks:  no.
  */
 OURO_API const char *ouro_version(void);
 
@@ -54,10 +61,11 @@ OURO_API const char *ouro_version(void);
  * @obj: borrowed for the call: retain it to keep it
  * @arg: the caller's
  *
+ * It may call the whole library but ouro_shutdown (EDEADLK) and ouro_thread_detach (does nothing).
+ * It may not wait for another thread that does the same walk. Of objects that other threads use, or
+ * are just filling in, it may read what the program reads of shared objects: slots by the library,
+ * the rest under the program's own locks.
  * Return:  false stops the walk.
- * May call the whole library but ouro_shutdown (EDEADLK) and ouro_thread_detach (nothing), except that it may not wait for another
- * thread that does the same walk. Of objects that other threads use, or are just filling in, it may read what the program reads of
- * shared objects: slots by the library, the rest under the program's own locks.
  */
 typedef bool (*ouro_object_visitor)(void *obj, void *arg);
 

@@ -1,8 +1,9 @@
 /*
  * ouro/gc.h - the cycle collector: Python's gc module, for those who know it
  *
- * Three generations by age. An object is garbage when every reference counted on it comes from other garbage: trial
- * deletion as in CPython, which needs no roots and no write barrier, since the counts include what threads hold.
+ * Three generations by age. An object is garbage when every reference counted on it comes from
+ * other garbage: trial deletion as in CPython, which needs no roots and no write barrier, since the
+ * counts include what threads hold.
  */
 #ifndef OURO_GC_H
 #define OURO_GC_H
@@ -13,51 +14,77 @@
 OURO_BEGIN_DECLS
 
 /*
- * ouro_gc_collect - collect generations 0..@generation now, also while automatic collection is disabled
+ * ouro_gc_collect - collect generations 0..@generation now, also while automatic collection is
+ *                   disabled
  *
- * When it returns, the finalizers, watches and destroys of what it found have run, on this thread (in manual mode they
- * wait), and everything that was unreachable at the call is gone (generation 2), whichever thread had it in hand. It returns
- * within a time that depends on what was there at the call, whatever other threads go on doing; they go on meanwhile: see README.md
- * for what stops them, and for how long. What it does not wait for: a callback that another thread has been in for 100 ms keeps
- * what it belongs to, and what that refers to, for the next collection. If a collection of the same kind is running it waits for
- * that one and then runs its own. Inside a finalizer it is allowed; there it does not wait for what other threads have in hand.
- * Return:  how many traversable objects were unreachable and not resurrected; -1 with errno EINVAL (generation not
- *          0..2) or EDEADLK (inside a pinned region, or in an event function between GC_START and GC_STOP).
+ * When it returns, the finalizers, watches and destroys of what it found have run, on this thread
+ * (in manual mode they wait), and everything that was unreachable at the call is gone (generation
+ * 2), whichever thread had it in hand. What it does not wait for: a callback that another thread
+ * has been in for 100 ms keeps what it belongs to, and what that refers to, for the next
+ * collection. Inside a finalizer it is allowed; there it does not wait for what other threads have
+ * in hand.
+ * Return:  how many traversable objects were unreachable and not resurrected; -1 with errno EINVAL
+ *          (generation not 0..2) or EDEADLK (inside a pinned region, or in an event function
+ *          between GC_START and GC_STOP).
+ * Blocks:  for a time that depends on what was there at the call, whatever other threads go on
+ *          doing; they go on meanwhile: README.md says what stops them, and for how long. If a
+ *          collection of the same kind is running it waits for that one and then runs its own. It
+ *          waits for pinned threads.
+ * Runs:    callbacks, of what it found and of what was dead already; traverse and event functions;
+ *          the log function, at its end and between.
  */
 OURO_API ssize_t ouro_gc_collect(int generation);
 
 /*
- * ouro_run_finalizers - manual mode: run up to @max finalizers and watches that automatic collections have left by now, here
- * In an event function between GC_START and GC_STOP it works too, in a stop as long as the largest set takes to look through.
+ * ouro_run_finalizers - manual mode: run up to @max finalizers and watches that automatic
+ *                       collections have left by now, here
+ *
+ * In an event function between GC_START and GC_STOP it works too, in a stop as long as the largest
+ * set takes to look through.
  * Return:  how many ran; 0 in thread mode, inside a finalizer, and when pinned.
+ * Blocks:  as long as what it runs; to look for resurrected objects it stops the world for a
+ *          moment, or looks beside it, and waits for pinned threads.
+ * Runs:    callbacks: those finalizers and watches, and the clears and destroys that follow.
  */
 OURO_API size_t ouro_run_finalizers(size_t max);
 
-/* Automatic collection. The first two return the previous state. */
+/*
+ * ouro_gc_enable, ouro_gc_disable - switch automatic collection on and off
+ *
+ * Return:  the previous state; ouro_gc_is_enabled: the state.
+ * Blocks:  no.
+ */
 OURO_API bool ouro_gc_enable(void);
 OURO_API bool ouro_gc_disable(void);
 OURO_API bool ouro_gc_is_enabled(void);
 
 /*
- * ouro_gc_set_threshold - when automatic collections start
- * @g0: generation 0, when allocations minus deallocations of traversable objects pass it; 0: never; -1: sized by
- *      pause_budget_ns
+ * ouro_gc_set_threshold - say when automatic collections start
+ * @g0: generation 0, when allocations minus deallocations of traversable objects pass it; 0: never;
+ *      -1: sized by pause_budget_ns
  * @g1: generation 1, after that many collections of 0
- * @g2: generation 2, after that many of 1, and only when what became old since the last full collection exceeds 25 % of
- *      what was old then
+ * @g2: generation 2, after that many of 1, and only when what became old since the last full
+ *      collection exceeds 25 % of what was old then
  *
- * Each also when memory in use grew: 3 MiB, or a sixteenth, since the last young collection; 8 MiB and a quarter since the last
- * full one. And a full one once when none of this has come for a while, a second or 16 times what the
- * last took of a processor, longer while the program is busy: so a program that makes nothing more
- * does not keep what it dropped; once more only when objects became old since, or old ones died,
- * and later if it found little. A threshold g0 of 0 or ouro_gc_disable keeps all of it away.
- *
+ * Each also starts when memory in use grew: by 3 MiB, or a sixteenth, since the last young
+ * collection; by 8 MiB and a quarter since the last full one. And a full one starts once when none
+ * of this has come for a while, a second or 16 times what the last took of a processor, longer
+ * while the program is busy: so a program that makes nothing more does not keep what it dropped;
+ * once more only when objects became old since, or old ones died, and later if it found little. A
+ * threshold g0 of 0 or ouro_gc_disable keeps all of it away. ouro_gc_get_threshold gives what was
+ * set.
  * Return:  0; EINVAL (g0 < -1, g1 or g2 < 0).
+ * Blocks:  no.
  */
 OURO_API int ouro_gc_set_threshold(int g0, int g1, int g2);
 OURO_API void ouro_gc_get_threshold(int out[3]);
 
-/* ouro_gc_get_count - the current counts the thresholds are compared with; threads batch theirs; never negative */
+/*
+ * ouro_gc_get_count - the current counts that the thresholds are compared with
+ *
+ * Threads batch theirs; a count is never negative.
+ * Blocks:  as any call.
+ */
 OURO_API void ouro_gc_get_count(int out[3]);
 
 typedef struct ouro_gc_stats {
@@ -65,8 +92,11 @@ typedef struct ouro_gc_stats {
 } ouro_gc_stats;
 
 /*
- * ouro_gc_get_stats - per generation, since the start; uncollectable is what DEBUG_SAVEALL kept
- * ouro_gc_get_stats_sized - the same; fills three times @size bytes: sizeof *@out
+ * ouro_gc_get_stats - numbers of each generation, since the start; uncollectable is what
+ *                     DEBUG_SAVEALL kept
+ *
+ * ouro_gc_get_stats_sized does the same; it fills three times @size bytes: sizeof *@out.
+ * Blocks:  no.
  */
 OURO_API void ouro_gc_get_stats_sized(ouro_gc_stats *out, size_t size);
 #ifdef OURO_PLAIN
@@ -79,59 +109,98 @@ static inline void ouro_gc_get_stats(ouro_gc_stats out[3])
 #endif
 
 /*
- * ouro_gc_freeze - all traversable objects of now leave every collection and listing, and the counts begin anew; they can still
- *                  die by count
+ * ouro_gc_freeze - all traversable objects of now leave every collection and listing, and the
+ *                  counts begin anew; they can still die by count
  * ouro_gc_unfreeze - they come back as old ones
  * ouro_gc_freeze_count - how many there are
+ *
+ * When pinned, and in an event function between GC_START and GC_STOP, the first two do nothing, and
+ * the log says so.
+ * Blocks:  the first two for a young collection that is under way, and for a stop of one walk over
+ *          the heap, hence for pinned threads; ouro_gc_freeze_count does not.
  */
 OURO_API void ouro_gc_freeze(void);
 OURO_API void ouro_gc_unfreeze(void);
 OURO_API size_t ouro_gc_freeze_count(void);
 
 /*
- * Listings. They visit, and return how many objects were visited; -1 with errno EINVAL. Dying and frozen objects are left
- * out. objects: the traversable ones of a generation (-1: every one). referents: what @obj (borrowed) refers to; nothing
- * once its references are being released, as in its clear and destroy;
- * referrers: the traversable objects that refer to it. EDEADLK when pinned. The visitor is called outside every pause, and may call
- * the library. A thread may be cancelled or exit in it, and an exception may leave it: the rest is not visited. longjmp may not.
+ * ouro_gc_objects - visit the traversable objects of a generation; -1: of every one
+ * ouro_gc_referents - visit what @obj (borrowed) refers to; nothing once its references are being
+ *                     released, as in its clear and destroy
+ * ouro_gc_referrers - visit the traversable objects that refer to @obj (borrowed)
+ *
+ * Dying and frozen objects are left out. The visitor is called outside every pause, and may call
+ * the library (ouro/base.h). A thread may be cancelled or exit in it, and an exception may leave
+ * it: the rest is not visited. longjmp may not.
+ * Return:  how many objects were visited; -1 with errno EINVAL (fn or obj NULL, generation not
+ *          -1..2), EDEADLK (when pinned, or in an event function between GC_START and GC_STOP) or
+ *          ENOMEM.
+ * Blocks:  for a stop, which lasts one walk over the heap (referents: over the object), hence for
+ *          pinned threads; and as long as the visitors take.
+ * Runs:    the visitor; callbacks, if others dropped the last references meanwhile; referents and
+ *          referrers: traverse, in the stop.
  */
 OURO_API ssize_t ouro_gc_objects(int generation, ouro_object_visitor fn, void *arg);
 OURO_API ssize_t ouro_gc_referents(void *obj, ouro_object_visitor fn, void *arg);
 OURO_API ssize_t ouro_gc_referrers(void *obj, ouro_object_visitor fn, void *arg);
 
-/* ouro_gc_is_tracked - does the collector traverse @obj (borrowed)? A property of its type. */
+/*
+ * ouro_gc_is_tracked - does the collector traverse @obj (borrowed)?
+ *
+ * Return:  a property of its type; false for NULL.
+ * Blocks:  no.
+ */
 OURO_API bool ouro_gc_is_tracked(const void *obj);
-/* ouro_gc_is_finalized - has the finalizer of @obj (borrowed) run? */
+
+/*
+ * ouro_gc_is_finalized - has the finalizer of @obj (borrowed) run?
+ *
+ * Return:  true also while it runs; false for NULL.
+ * Blocks:  no.
+ */
 OURO_API bool ouro_gc_is_finalized(const void *obj);
 
-typedef enum ouro_gc_phase { OURO_GC_START, OURO_GC_STOP, OURO_PAUSE_START, OURO_PAUSE_STOP, OURO_HOLDUP } ouro_gc_phase;
+typedef enum ouro_gc_phase {
+	OURO_GC_START,
+	OURO_GC_STOP,
+	OURO_PAUSE_START,
+	OURO_PAUSE_STOP,
+	OURO_HOLDUP
+} ouro_gc_phase;
 
 typedef struct ouro_gc_event {
 	ouro_gc_phase phase;
 	int generation;
-	uint64_t candidates, collected; /* GC_STOP: objects examined; found unreachable and not resurrected so far */
-	uint64_t duration_ns;           /* GC_STOP, PAUSE_STOP; HOLDUP: the longest */
-	ouro_holdup cause;              /* HOLDUP */
-	uint64_t holdups;               /* HOLDUP: how many threads were held up since the last event with this cause */
+	/* GC_STOP: objects examined; those found unreachable and not resurrected so far. */
+	uint64_t candidates, collected;
+	uint64_t duration_ns; /* GC_STOP, PAUSE_STOP; HOLDUP: of the longest */
+	ouro_holdup cause;    /* HOLDUP */
+	/* HOLDUP: how many threads were held up since the last event with this cause. */
+	uint64_t holdups;
 } ouro_gc_event;
 
 typedef void (*ouro_gc_listener)(const ouro_gc_event *event, void *arg);
 
 /*
- * ouro_gc_on_event, ouro_gc_off_event - listen to the start and stop of each collection and of each pause, and to hold-ups
+ * ouro_gc_on_event, ouro_gc_off_event - listen to the start and stop of each collection and of each
+ *                                       pause, and to hold-ups; no more
  *
- * OURO_HOLDUP (generation -1): threads were held up for longer than pause_budget_ns (ouro/holdup.h). It is told afterwards, by the
- * collector thread between two collections: automatic ones wait until fn returns. There it may do all but shut down.
- * OURO_PAUSE_START is told in the pause: fn may not call the library, which would make the pause longer, or wait for a thread that
- * is kept outside; a checked build stops the program, others answer as below. Between GC_START and GC_STOP it may do all but wait for a
- * collection: ouro_gc_collect, ouro_flush, ouro_shutdown and the listings answer EDEADLK, and ouro_gc_freeze does nothing. Nor may it
- * wait for a thread that may be in one of these calls, or allocating at heap_limit. Two threads may call it at once: young
- * collections go on beside a full one, whose short pauses bear generation 2.
- * off returns when no call of fn(arg) is running elsewhere; inside a callback (as ouro_shutdown), or when pinned, at once, as that call
- * may be waiting for this thread: then fn, and what it uses, must stay for a while.
- * fn must return. Cancellation is off while it runs, and waits for the thread's next cancellation point after the call. If
- * pthread_exit or an exception leaves fn the program is stopped with a message; longjmp, likewise, at the next call that shows it.
- * Return:  0; EINVAL (fn NULL); ENOMEM; off: ENOENT (not registered).
+ * OURO_HOLDUP (generation -1): threads were held up for longer than pause_budget_ns
+ * (ouro/holdup.h). It is told afterwards, by the collector thread between two collections:
+ * automatic ones wait until fn returns. There it may do all but shut down. OURO_PAUSE_START is told
+ * in the pause: fn may not call the library, which would make the pause longer, nor fork, nor wait
+ * for a thread that is kept outside; a checked build stops the program, others answer as below.
+ * Between GC_START and GC_STOP it may do all but wait for a collection: ouro_gc_collect,
+ * ouro_flush, ouro_shutdown and the listings answer EDEADLK, and ouro_gc_freeze does nothing. Nor
+ * may it wait for a thread that may be in one of these calls, or allocating at heap_limit. Two
+ * threads may call it at once: young collections go on beside a full one, whose short pauses bear
+ * generation 2. fn must return. Cancellation is off while it runs, and waits for the thread's next
+ * cancellation point after the call. If pthread_exit or an exception leaves fn the program is
+ * stopped with a message; longjmp, likewise, at the next call that shows it.
+ * Return:  0; EINVAL (fn NULL); on: ENOMEM (64 are registered); off: ENOENT (it is not registered).
+ * Blocks:  for a lock that is held for a moment. off also until no call of fn(arg) is running
+ *          elsewhere; inside a callback (as ouro_shutdown), or when pinned, not at all, as that
+ *          call may be waiting for this thread: then fn, and what it uses, must stay for a while.
  */
 OURO_API int ouro_gc_on_event(ouro_gc_listener fn, void *arg);
 OURO_API int ouro_gc_off_event(ouro_gc_listener fn, void *arg);
@@ -140,14 +209,30 @@ OURO_API int ouro_gc_off_event(ouro_gc_listener fn, void *arg);
 enum {
 	OURO_DEBUG_STATS = 1,       /* log a line for each collection */
 	OURO_DEBUG_COLLECTABLE = 2, /* log each object found unreachable */
-	OURO_DEBUG_SAVEALL = 32,    /* weak references expire, watches and finalizers run, nothing is cleared: kept instead */
+	/* Weak references expire, watches and finalizers run; garbage is kept, not cleared. */
+	OURO_DEBUG_SAVEALL = 32,
 	OURO_DEBUG_LEAK = 2 | 32,
 };
+
+/* ouro_gc_set_debug, ouro_gc_get_debug - set them, and ask for them. Blocks: no. */
 OURO_API void ouro_gc_set_debug(unsigned flags);
 OURO_API unsigned ouro_gc_get_debug(void);
 
-/* What SAVEALL keeps: visit it (as the listings do; not what is kept meanwhile); let it go (the next full collection frees it). */
+/*
+ * ouro_gc_garbage - visit what SAVEALL keeps, as the listings do; not what is kept meanwhile
+ *
+ * Return:  how many objects were visited; -1 with errno EINVAL (fn NULL).
+ * Blocks:  as any call, and as long as the visitors take.
+ * Runs:    the visitor; callbacks, if the list was cleared meanwhile.
+ */
 OURO_API ssize_t ouro_gc_garbage(ouro_object_visitor fn, void *arg);
+
+/*
+ * ouro_gc_garbage_clear - let go of it; the next full collection frees it
+ *
+ * Blocks:  as ouro_release.
+ * Runs:    callbacks, of what dies by count.
+ */
 OURO_API void ouro_gc_garbage_clear(void);
 
 OURO_END_DECLS

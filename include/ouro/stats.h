@@ -7,27 +7,38 @@
 
 OURO_BEGIN_DECLS
 
-/* All since the start of the heap. Fields may be added at the end. Percentiles are upper bounds within 4 %. */
+/*
+ * All of it is since the start of the heap. Fields may be added at the end. Percentiles are upper
+ * bounds within 4 %.
+ */
 typedef struct ouro_stats {
 	uint64_t objects_live, bytes_live;         /* bytes include headers */
 	uint64_t objects_allocated, objects_freed; /* freed: when destroyed */
-	uint64_t bytes_reserved;                   /* held from the system for the heap and its metadata */
-	uint64_t weak_entries, threads;            /* threads attached; the library's own are not counted */
+	uint64_t bytes_reserved;                   /* from the system, for heap and metadata */
+	uint64_t weak_entries, threads;            /* attached threads, without the library's own */
 	uint64_t collections[3], collected[3], collection_ns[3];
 	uint64_t pauses, pause_sum_ns, pause_p50_ns, pause_p99_ns, pause_p999_ns, pause_max_ns;
 	uint64_t stop_max_ns; /* longest wait from asking for a stop to having it */
 	/*
-	 * Allocations held up because the collector, or the reaper, lagged behind: waits of at most a millisecond each, and what the
-	 * system takes to give the thread a processor again; up to 16 in a row when the backlog is large. Not among the pauses.
+	 * Allocations held up because the collector, or the reaper, lagged behind: waits of at most
+	 * a millisecond each, and what the system takes to give the thread a processor again; up to
+	 * 16 in a row when the backlog is large. They are not among the pauses.
 	 */
 	uint64_t delays, delay_sum_ns, delay_max_ns;
-	/* Calls held up for longer than pause_budget_ns, by ouro_holdup: how often, for how long altogether, and the longest. */
-	uint64_t holdups[OURO_HOLDUPS_ROOM], holdup_sum_ns[OURO_HOLDUPS_ROOM], holdup_max_ns[OURO_HOLDUPS_ROOM];
+	/*
+	 * Calls held up for longer than pause_budget_ns, by ouro_holdup: how often, for how long
+	 * altogether, and the longest.
+	 */
+	uint64_t holdups[OURO_HOLDUPS_ROOM];
+	uint64_t holdup_sum_ns[OURO_HOLDUPS_ROOM], holdup_max_ns[OURO_HOLDUPS_ROOM];
 } ouro_stats;
 
 /*
- * ouro_stats_get - exact when the program is quiet. Takes no lock, so that it waits for no stop, pinned or not.
- * ouro_stats_get_sized - the same; fills @size bytes: sizeof *@out
+ * ouro_stats_get - look at the counters; they are exact when the program is quiet
+ * @out: NULL: nothing is done
+ *
+ * ouro_stats_get_sized does the same; it fills @size bytes: sizeof *@out.
+ * Blocks:  no: it takes no lock, and waits for no stop, pinned or not.
  */
 OURO_API void ouro_stats_get_sized(ouro_stats *out, size_t size);
 #ifdef OURO_PLAIN
@@ -39,17 +50,31 @@ static inline void ouro_stats_get(ouro_stats *out)
 }
 #endif
 
-typedef enum ouro_stats_format { OURO_STATS_TEXT, OURO_STATS_JSON, OURO_STATS_OPENMETRICS } ouro_stats_format;
+typedef enum ouro_stats_format {
+	OURO_STATS_TEXT,
+	OURO_STATS_JSON,
+	OURO_STATS_OPENMETRICS
+} ouro_stats_format;
 
-/* ouro_stats_write - all of ouro_stats to @f. Return: 0; EINVAL (f NULL, unknown format); EIO (a write failed). */
+/*
+ * ouro_stats_write - write all of ouro_stats to @f, and flush that
+ *
+ * Return:  0; EINVAL (f NULL, unknown format); EIO (a write failed).
+ * Blocks:  for @f alone. Cancellation waits meanwhile.
+ */
 OURO_API int ouro_stats_write(FILE *f, ouro_stats_format format);
 
 /*
- * ouro_dump_dot - the graph below @root (borrowed), for Graphviz; an object whose references are being released, as in its
- *                 clear and destroy, has nothing below it
- * @max: at most that many objects; the rest shows as one "..." node
+ * ouro_dump_dot - write the graph below an object, for Graphviz
+ * @root: borrowed
+ * @max:  at most that many objects; the rest shows as one "..." node
  *
- * Return:  0; EINVAL (f or root NULL); ENOMEM; EIO; EDEADLK when pinned.
+ * An object whose references are being released, as in its clear and destroy, has nothing below it.
+ * Return:  0; EINVAL (f or root NULL); ENOMEM; EIO; EDEADLK when pinned, or in an event function
+ *          between GC_START and GC_STOP.
+ * Blocks:  for a young collection that is under way and for a stop, hence for pinned threads; the
+ *          graph is read in one stop, and written to @f afterwards, in which cancellation waits.
+ * Runs:    traverse, in the stop; callbacks, if others dropped their last references meanwhile.
  */
 OURO_API int ouro_dump_dot(FILE *f, const void *root, size_t max);
 

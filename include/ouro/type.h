@@ -1,14 +1,16 @@
 /*
  * ouro/type.h - describing a kind of object
  *
- * A type is a static const struct at file scope that the program fills by field name; nothing is registered. It says
- * where the strong references (slots) and the weak cells of an instance lie, so that the collector follows them with a
- * loop instead of a callback, and may do so beside running threads: slots are only ever touched atomically.
+ * A type is a static const struct at file scope that the program fills by field name; nothing is
+ * registered. It says where the strong references (slots) and the weak cells of an instance lie, so
+ * that the collector follows them with a loop instead of a callback, and may do so beside running
+ * threads: slots are only ever touched atomically.
  *
  *     struct node { struct node *next, *prev; ouro_weak parent; int value; };
  *     static const ouro_type node_type = {
  *         .name = "node", .size = sizeof(struct node),
- *         .slots = OURO_SLOTS(struct node, next, prev), .weaks = OURO_WEAKS(struct node, parent),
+ *         .slots = OURO_SLOTS(struct node, next, prev),
+ *         .weaks = OURO_WEAKS(struct node, parent),
  *     };
  *
  * C++20 takes it as it is; C++17, which has no designated initializers, fills it in a function:
@@ -21,36 +23,46 @@
  *         return t;
  *     }();
  *
- * The struct must stay valid and unchanged while anything is made of it; its callbacks, while objects of it are left. The library
- * keeps a copy of the rest, name included. So a plugin may be closed once its objects are gone, garbage too: ouro_gc_collect(2),
- * ouro_flush. When it is loaded again, with another type where this one was, that is another type; should objects of this one be
- * left all the same, the log names them. (A type that lies in the program, or in what was loaded with it, is known by its address,
- * one in a plugin is compared in full at each call, which takes some 20 ns.)
+ * The struct must stay valid and unchanged while anything is made of it; its callbacks, while
+ * objects of it are left. The library keeps a copy of the rest, name included. So a plugin may be
+ * closed once its objects are gone, garbage too: ouro_gc_collect(2), ouro_flush. When it is loaded
+ * again, with another type where this one was, that is another type; should objects of this one be
+ * left all the same, the log names them. (A type that lies in the program, or in what was loaded
+ * with it, is known by its address, one in a plugin is compared in full at each call, which takes
+ * some 20 ns.)
  *
  * What a finalizer, clear, destroy or watch may do, and what follows:
- *   call the library    yes, but for ouro_flush and ouro_shutdown (EDEADLK); destroy touches no other object. What dies
- *                       of it dies after it
- *   block, take locks   yes: it runs outside every pause, with no lock of the library held. What its caller was to do
- *                       after it is done by others meanwhile; ouro_flush waits for it. Up to 8 threads of the library's
- *                       ("ouro-reaper", "ouro-reaper-2", ...) run callbacks; if all block, what has none still dies
- *   end its thread      yes, by pthread_exit or deferred cancellation, also on a thread of the library's: it counts as
- *                       having run, and what its thread was at is done by others
- *   throw (C++)         yes: the exception passes ouro_release, ouro_gc_collect, ... to their caller, else as above. On
- *                       a thread of the library's nobody catches it: std::terminate
- *   longjmp out of it   no: the program is stopped with a message at the next call that shows it. If the thread ends
- *                       before one, as above
- *   switch coroutines   yes, if resumed on the same thread, and not inside a region that this has pinned since. Until then what
- *                       that thread lets die is done by others. Callbacks may end in any order. (A coroutine's stack is
- *                       not to lie within the stack of a thread)
- *   fork                yes. In the child of another thread's fork it counts as having run
- * A callback that ouro_shutdown calls must return to it: else the program is stopped with a message.
+ *   call the library    Yes, but for ouro_flush and ouro_shutdown (EDEADLK); destroy touches no
+ *                       other object. What dies of it dies after it.
+ *   block, take locks   Yes: it runs outside every pause, with no lock of the library held. What
+ *                       its caller was to do after it is done by others meanwhile; ouro_flush waits
+ *                       for it. Up to 8 threads of the library's ("ouro-reaper", "ouro-reaper-2",
+ *                       ...) run callbacks; if all of them block, what has no callbacks still dies.
+ *   end its thread      Yes, by pthread_exit or deferred cancellation, also on a thread of the
+ *                       library's: it counts as having run, and what its thread was at is done by
+ *                       others.
+ *   throw (C++)         Yes: the exception passes ouro_release, ouro_gc_collect, ... to their
+ *                       caller, else as above. On a thread of the library's nobody catches it:
+ *                       std::terminate.
+ *   longjmp out of it   No: the program is stopped with a message at the next call that shows it.
+ *                       If the thread ends before such a call, as above.
+ *   switch coroutines   Yes, if it is resumed on the same thread, and not inside a region that this
+ *                       thread has pinned since. Until then what that thread lets die is done by
+ *                       others. Callbacks may end in any order. (A coroutine's stack is not to lie
+ *                       within the stack of a thread.)
+ *   fork                Yes. In the child of another thread's fork it counts as having run.
+ * A callback that ouro_shutdown calls must return to it: else the program is stopped with a
+ * message.
  */
 #ifndef OURO_TYPE_H
 #define OURO_TYPE_H
 
 #include "base.h"
 
-/* One field: offset in bytes, and how many adjacent pointers (or weak cells) it has: an array of n counts n. */
+/*
+ * One field: its offset in bytes, and how many adjacent pointers (or weak cells) it has: an array
+ * of n counts n.
+ */
 typedef struct ouro_field {
 	uint32_t offset;
 	uint32_t count;
@@ -69,50 +81,69 @@ typedef struct ouro_visitor ouro_visitor;
 
 /* Values of ouro_type.flags. */
 enum {
-	/* Instances can never be part of a cycle: the collector neither lists nor traverses them. */
+	/* Instances are never part of a cycle: the collector neither lists nor traverses them. */
 	OURO_ACYCLIC = 1u << 0,
 	/*
-	 * traverse may run at any time, on a thread of the library's, beside threads that use the object. That is a promise:
-	 * - it loads what others may be changing atomically, takes no lock they hold, and follows no memory that may be freed
-	 *   before clear or destroy of this object;
-	 * - a reference leaves what it visits only by being released, or after another one to the same object was retained:
-	 *   the program never moves the very reference somewhere else.
-	 * Arrays that are filled before the object is stored anywhere, and then left alone, keep it. Without the promise, see
-	 * traverse below.
+	 * traverse may run at any time, on a thread of the library's, beside threads that use the
+	 * object. That is a promise:
+	 * - it loads what others may be changing atomically, takes no lock they hold, and follows
+	 *   no memory that may be freed before clear or destroy of this object;
+	 * - a reference leaves what it visits only by being released, or after another one to the
+	 *   same object was retained: the program never moves the very reference somewhere else.
+	 * Arrays that are filled before the object is stored anywhere, and then left alone, keep
+	 * it. Without the promise, see traverse below.
 	 */
 	OURO_TRAVERSE_CONCURRENT = 1u << 1,
 };
 
 typedef struct ouro_type {
-	const char *name OURO_ZERO_; /* for reports and dumps; not NULL */
-	size_t size OURO_ZERO_;      /* bytes of the fixed part, > 0; trailing items begin here: give offsetof(struct t, items) */
-	ouro_fields slots OURO_ZERO_; /* strong references in the fixed part: OURO_SLOTS */
-	ouro_fields weaks OURO_ZERO_; /* ouro_weak cells in the fixed part: OURO_WEAKS; cleared when the object dies */
-	size_t item_size OURO_ZERO_;  /* bytes of one trailing item; 0: the type has none */
-	ouro_fields item_slots OURO_ZERO_; /* strong references in one item: OURO_ITEM_SLOTS or OURO_ITEM_REFS */
-	ouro_fields item_weaks OURO_ZERO_; /* weak cells in one item: OURO_ITEM_WEAKS */
+	/* For reports and dumps; not NULL. */
+	const char *name OURO_ZERO_;
+	/*
+	 * Bytes of the fixed part, > 0. Trailing items begin here: give offsetof(struct t, items).
+	 */
+	size_t size OURO_ZERO_;
+	/* Strong references in the fixed part: OURO_SLOTS. */
+	ouro_fields slots OURO_ZERO_;
+	/* ouro_weak cells in the fixed part: OURO_WEAKS; they are cleared when the object dies. */
+	ouro_fields weaks OURO_ZERO_;
+	/* Bytes of one trailing item; 0: the type has none. */
+	size_t item_size OURO_ZERO_;
+	/* Strong references in one item: OURO_ITEM_SLOTS or OURO_ITEM_REFS. */
+	ouro_fields item_slots OURO_ZERO_;
+	/* Weak cells in one item: OURO_ITEM_WEAKS. */
+	ouro_fields item_weaks OURO_ZERO_;
 
 	/*
-	 * For references that slots cannot say, in addition to them: ouro_visit(v, child) for each strong reference the
-	 * object holds. Runs only while the world is stopped (or OURO_TRAVERSE_CONCURRENT); must not change, allocate, lock
-	 * or call anything else of the library. Needs clear. Reporting a reference that is not counted breaks memory safety
-	 * (a checked build aborts on it). It must return: if an exception, pthread_exit or cancellation leaves it, or longjmp, or if it
-	 * calls the library, the program is stopped with a message, the latter two at the next call that shows it. A full collection stops the world for half of pause_budget_ns at a time to run it on
-	 * all such objects, and once for as long as it takes to run it on those that look like garbage.
+	 * For references that slots cannot say, in addition to them: ouro_visit(v, child) for each
+	 * strong reference the object holds. It runs only while the world is stopped (or, with
+	 * OURO_TRAVERSE_CONCURRENT, at any time). It changes, allocates and locks nothing, and
+	 * calls nothing else of the library. It needs clear. Reporting a reference that is not
+	 * counted breaks memory safety (a checked build aborts on it). It must return: if an
+	 * exception, pthread_exit or cancellation leaves it, or longjmp, or if it calls the
+	 * library, the program is stopped with a message, the latter two at the next call that
+	 * shows it. A full collection stops the world for half of pause_budget_ns at a time to run
+	 * it on all such objects, and once for as long as it takes to run it on those that look
+	 * like garbage.
 	 */
 	void (*traverse)(void *obj, ouro_visitor *v) OURO_ZERO_;
 	/* Drops what traverse visits. Once, before destroy, whichever way the object died. */
 	void (*clear)(void *obj) OURO_ZERO_;
 	/*
-	 * At most once per object. Weak references and watches to it are done before it starts; its own references are
-	 * intact, and so are those of every other member of a dead cycle until all their finalizers have run. It may
-	 * resurrect the object by storing a reference to it, call anything, block, and take the program's locks: it runs
-	 * outside every pause with no lock of the library held.
+	 * At most once per object. Weak references and watches to it are done before it starts; its
+	 * own references are intact, and so are those of every other member of a dead cycle until
+	 * all their finalizers have run. It may resurrect the object by storing a reference to it,
+	 * call anything, block, and take the program's locks: it runs outside every pause with no
+	 * lock of the library held.
 	 */
 	void (*finalize)(void *obj) OURO_ZERO_;
-	/* Frees what the object owns outside the heap (malloc, fd). Exactly once, last; must not touch other objects. */
+	/*
+	 * Frees what the object owns outside the heap (malloc, fd). Exactly once, last; it must not
+	 * touch other objects.
+	 */
 	void (*destroy)(void *obj) OURO_ZERO_;
-	unsigned flags OURO_ZERO_; /* OURO_ACYCLIC, OURO_TRAVERSE_CONCURRENT */
+	/* OURO_ACYCLIC, OURO_TRAVERSE_CONCURRENT */
+	unsigned flags OURO_ZERO_;
 } ouro_type;
 
 /* Up to 16 fields each. The field macros take the struct and its member names. */
@@ -129,6 +160,8 @@ OURO_BEGIN_DECLS
  * ouro_visit - report one strong reference; only inside traverse
  * @v:     what traverse was given
  * @child: borrowed; may be NULL
+ *
+ * Blocks:  no.
  */
 OURO_API void ouro_visit(ouro_visitor *v, void *child);
 
@@ -136,10 +169,14 @@ OURO_END_DECLS
 
 /* ---- how the macros work; nothing below is for programs ---- */
 
-#define OURO_SLOT_FIELD_(t, f) { (uint32_t)offsetof(t, f), (uint32_t)(sizeof(((t *)0)->f) / sizeof(void *)) }
-#define OURO_WEAK_FIELD_(t, f) { (uint32_t)offsetof(t, f), (uint32_t)(sizeof(((t *)0)->f) / sizeof(uint64_t)) }
-#define OURO_FIELDS_(F, t, ...) { OURO_COUNT_(__VA_ARGS__), { OURO_MAP_(OURO_COUNT_(__VA_ARGS__), F, t, __VA_ARGS__) } }
-#define OURO_COUNT_(...) OURO_COUNT_PICK_(__VA_ARGS__, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)
+#define OURO_SLOT_FIELD_(t, f) \
+	{ (uint32_t)offsetof(t, f), (uint32_t)(sizeof(((t *)0)->f) / sizeof(void *)) }
+#define OURO_WEAK_FIELD_(t, f) \
+	{ (uint32_t)offsetof(t, f), (uint32_t)(sizeof(((t *)0)->f) / sizeof(uint64_t)) }
+#define OURO_FIELDS_(F, t, ...) \
+	{ OURO_COUNT_(__VA_ARGS__), { OURO_MAP_(OURO_COUNT_(__VA_ARGS__), F, t, __VA_ARGS__) } }
+#define OURO_COUNT_(...) \
+	OURO_COUNT_PICK_(__VA_ARGS__, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)
 #define OURO_COUNT_PICK_(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, count, ...) count
 #define OURO_MAP_(count, F, t, ...) OURO_MAP_N_(count, F, t, __VA_ARGS__)
 #define OURO_MAP_N_(count, F, t, ...) OURO_MAP_##count##_(F, t, __VA_ARGS__)
