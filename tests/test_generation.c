@@ -6,6 +6,8 @@
 #define TEST_COUNTS_COLLECTIONS 1
 #include "fixture.h"
 
+#include "background.h"
+
 /* ---- ages ---- */
 
 static bool count_object(void *obj, void *arg)
@@ -205,7 +207,11 @@ static void generation_automatically_past_the_threshold(void **state)
 	assert_true(churn_until(0, 10));
 	assert_true(churn_until(1, 3));
 	ouro_gc_disable();
-	assert_true(EVENTUALLY(objects_live() < 1000000));
+	ouro_gc_stats s[3];
+	ouro_gc_get_stats(s);
+	assert_true(s[0].collected > 0);
+	assert_true(ouro_gc_collect(2) >= 0);
+	assert_int_equal(objects_live(), 0);
 }
 
 /* Generation 2 follows too while most of what survives is new: here everything made is kept. */
@@ -230,20 +236,33 @@ static void generation_automatically_all_generations(void **state)
 	assert_true(EVENTUALLY(objects_live() == 0));
 }
 
+/*
+ * Full collections among those that twenty of generation 1 need to come by. If that takes a second, on a
+ * machine so busy that the program looks quiet, there may be one for that reason (idle.c): then -1.
+ */
+static int full_ones_meanwhile(void)
+{
+	ouro_gc_collect(2);
+	uint64_t began = now_ns(), before = collections(2);
+	assert_int_equal(ouro_gc_set_threshold(500, 1, 1), 0);
+	ouro_gc_enable();
+	assert_true(churn_until(1, collections(1) + 20));
+	ouro_gc_disable();
+	int n = (int)(collections(2) - before);
+	return now_ns() - began < 900000000 ? n : -1;
+}
+
 /* With a large old generation that does not grow, no full collection is worth it. */
 static void generation_full_needs_growth(void **state)
 {
 	struct node *old = make_ring(&node_type, 100000);
+	int n;
 
 	(void)state;
 	ouro_gc_collect(0);
 	ouro_gc_collect(1);
-	ouro_gc_collect(2);
-	assert_int_equal(ouro_gc_set_threshold(500, 1, 1), 0);
-	ouro_gc_enable();
-	assert_true(churn_until(1, 20));
-	ouro_gc_disable();
-	assert_int_equal(collections(2), 1);
+	assert_true(EVENTUALLY((n = full_ones_meanwhile()) >= 0));
+	assert_int_equal(n, 0);
 	ouro_release(old);
 	ouro_gc_collect(2);
 }
@@ -268,16 +287,28 @@ static void make_garbage(int n)
 		ouro_release(make_pair(&node_type, i));
 }
 
+/* Has the collector's thread been asked, and gone back to sleep with nothing to do? */
+static void let_it_look(void)
+{
+	oi_background_collect();
+	assert_true(EVENTUALLY(library_asleep_for("ouro-gc", 20)));
+}
+
 static void generation_never_with_threshold_zero(void **state)
 {
 	(void)state;
 	assert_int_equal(ouro_gc_set_threshold(0, 1, 1), 0);
 	ouro_gc_enable();
 	make_garbage(LOAD(100000));
-	sleep_ms(50);
-	ouro_gc_disable();
+	let_it_look();
 	assert_int_equal(all_collections(), 0);
-	assert_int_equal(ouro_gc_collect(2), 2 * LOAD(100000));
+	assert_int_equal(objects_live(), 2 * LOAD(100000));
+	assert_int_equal(ouro_gc_set_threshold(100, 1, 1), 0);
+	let_it_look(); /* with another threshold it does collect */
+	assert_true(all_collections() > 0);
+	ouro_gc_disable();
+	ouro_gc_collect(2);
+	assert_int_equal(objects_live(), 0);
 }
 
 static void generation_not_while_disabled(void **state)
@@ -285,9 +316,15 @@ static void generation_not_while_disabled(void **state)
 	(void)state;
 	assert_int_equal(ouro_gc_set_threshold(100, 1, 1), 0);
 	make_garbage(LOAD(20000));
-	sleep_ms(50);
+	let_it_look();
 	assert_int_equal(all_collections(), 0);
-	assert_int_equal(ouro_gc_collect(2), 2 * LOAD(20000));
+	assert_int_equal(objects_live(), 2 * LOAD(20000));
+	ouro_gc_enable();
+	let_it_look();
+	ouro_gc_disable();
+	assert_true(all_collections() > 0);
+	ouro_gc_collect(2);
+	assert_int_equal(objects_live(), 0);
 }
 
 static void generation_enable_and_disable_return_what_was(void **state)
@@ -312,8 +349,14 @@ static void generation_not_for_what_dies_by_count(void **state)
 		ouro_release(make(i));
 	for (int i = 0; i < LOAD(200000); i++)
 		ouro_release(leaf_new(i));
-	sleep_ms(50);
+	let_it_look();
 	assert_int_equal(all_collections(), 0);
+	make_garbage(LOAD(200000)); /* what does not die by count does */
+	let_it_look();
+	assert_true(all_collections() > 0);
+	ouro_gc_disable();
+	ouro_gc_collect(2);
+	assert_int_equal(objects_live(), 0);
 }
 
 /* ---- freezing ---- */
@@ -368,8 +411,8 @@ static void generation_frozen_objects_die_by_count(void **state)
 	ouro_gc_freeze();
 	assert_int_equal(ouro_gc_freeze_count(), 6);
 	ouro_release(list);
-	assert_int_equal(book_count(&journal, "d"), 5);
-	assert_int_equal(ouro_gc_freeze_count(), 1);
+	assert_noted("d", 5);
+	assert_true(EVENTUALLY(ouro_gc_freeze_count() == 1));
 	ouro_gc_unfreeze();
 	assert_generations(0, 0, 1);
 	ouro_release(n);
