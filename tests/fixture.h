@@ -198,11 +198,29 @@ static inline void assert_journal(const char *expected)
 	assert_string_equal(journal.text, expected);
 }
 
+/*
+ * These wait. A thread that loses its processor for a tick inside a callback gets what waits behind
+ * that taken off its hands, so what dies of one release is not always dead when that returns.
+ */
+static inline void assert_noted(const char *needle, size_t n)
+{
+	if (!EVENTUALLY(book_count(&journal, needle) == n))
+		fail_msg("expected '%s' %zu times in: %s", needle, n, journal.text);
+}
+
+/* The library's messages are brought by whoever comes first, which may be the reaper. */
+static inline void assert_logged(const char *needle, size_t n)
+{
+	if (!EVENTUALLY(book_count(&log_book, needle) == n))
+		fail_msg("expected '%s' %zu times in: %s", needle, n, log_book.text);
+}
+
 /* Both happened, the first before the second. */
 static inline void assert_before(const char *first, const char *second)
 {
-	long a = book_find(&journal, first), b = book_find(&journal, second);
+	long a = -1, b = -1;
 
+	(void)EVENTUALLY((a = book_find(&journal, first)) >= 0 && (b = book_find(&journal, second)) >= 0);
 	if (a < 0 || b < 0 || a >= b)
 		fail_msg("expected '%s' before '%s' in: %s", first, second, journal.text);
 }
@@ -553,7 +571,10 @@ static inline unsigned long library_sleeps(const char *name, bool *asleep)
 	return all;
 }
 
-/* They have been asleep before, and are all the time. */
+/*
+ * They have been asleep before, and are all the time. So they have done all that they were asked for:
+ * who is woken is runnable, and not asleep, however long it waits for a processor.
+ */
 static inline bool library_asleep_for(const char *name, unsigned ms)
 {
 	bool then, now;
@@ -679,6 +700,8 @@ static inline int child_status(int (*fn)(void *), void *arg, char *text, size_t 
 	close(fds[0]);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
+	if (alarm(0) != 0)
+		alarm(CASE_LIMIT_S); /* a case gets on with each child */
 	return status;
 }
 

@@ -84,7 +84,7 @@ static void death_goes_in_order(void **state)
 	assert_before("c1 ", "d1 ");
 	assert_before("c1 ", "f3 ");
 	for (const char *p = "wfcd"; *p != 0; p++)
-		assert_int_equal(book_count(&journal, (char[]){ *p, 0 }), *p == 'w' ? 1 : 3);
+		assert_noted((char[]){ *p, 0 }, *p == 'w' ? 1 : 3);
 	ouro_weak_clear(&global_cell);
 }
 
@@ -110,7 +110,7 @@ static void death_in_a_cycle_goes_in_order(void **state)
 	assert_before("f2 ", "c1 ");
 	assert_before("f1 ", "c2 ");
 	for (const char *p = "fcd"; *p != 0; p++)
-		assert_int_equal(book_count(&journal, (char[]){ *p, 0 }), 3);
+		assert_noted((char[]){ *p, 0 }, 3);
 	ouro_weak_clear(&global_cell);
 }
 
@@ -122,20 +122,32 @@ static void death_reaches_hidden_children_by_count(void **state)
 	*f->hidden = full_new(2);
 	*(*f->hidden)->hidden = full_new(3);
 	ouro_release(f);
-	assert_int_equal(book_count(&journal, "d"), 3);
-	assert_int_equal(objects_live(), 0);
+	assert_noted("d", 3);
+	assert_true(EVENTUALLY(objects_live() == 0));
 }
 
-/* The release that drops the last reference returns after the death of everything that goes with it. */
+/* Have all been destroyed by this thread when the release returns? */
+static bool list_dies_at_once(size_t n)
+{
+	counters_clear();
+	here = true;
+	ouro_release(make_list(&counted_type, n));
+	here = false;
+	bool at_once = n_destroyed_here == n && n_destroyed == n && objects_live() == 0;
+	assert_int_equal(ouro_flush(), 0);
+	assert_int_equal(n_destroyed, n);
+	assert_int_equal(objects_live(), 0);
+	return at_once;
+}
+
+/*
+ * The release that drops the last reference returns after the death of everything that goes with it,
+ * unless its thread loses its processor inside a callback for so long that others see to the rest.
+ */
 static void death_is_over_when_release_returns(void **state)
 {
-	struct node *n = make_list(&counted_type, 5000);
-
 	(void)state;
-	counters_clear();
-	ouro_release(n);
-	assert_int_equal(n_destroyed, 5000);
-	assert_int_equal(objects_live(), 0);
+	assert_true(EVENTUALLY(list_dies_at_once(5000)));
 }
 
 static void death_spares_shared_children(void **state)
@@ -151,9 +163,9 @@ static void death_spares_shared_children(void **state)
 	ouro_release(a);
 	assert_int_equal(ouro_refcount(shared), 2);
 	ouro_release(shared);
-	assert_int_equal(book_count(&journal, "d3 "), 0);
+	assert_noted("d3 ", 0);
 	ouro_release(b);
-	assert_int_equal(book_count(&journal, "d3 "), 1);
+	assert_noted("d3 ", 1);
 }
 
 /* ---- deep and wide structures on a small stack ---- */
@@ -356,13 +368,10 @@ static void death_within_the_batch_is_not_handed_over(void **state)
 	(void)state;
 	cfg.release_batch = 100;
 	heap_start(&cfg);
-	for (int i = 0; i < 100; i++) {
-		counters_clear();
-		here = true;
-		ouro_release(make_list(&counted_type, 90));
-		here = false;
-		assert_int_equal(n_destroyed_here, 90);
-	}
+	for (int i = 0; i < 100; i++)
+		assert_true(EVENTUALLY(list_dies_at_once(90)));
+	assert_true(EVENTUALLY(list_dies_at_once(100)));
+	assert_false(list_dies_at_once(101));
 }
 
 /* What was handed over is destroyed also when nobody flushes. */

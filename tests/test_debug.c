@@ -53,7 +53,7 @@ static void debug_collectable_logs_each_object(void **state)
 	snprintf(address, sizeof(address), "%p", (void *)n);
 	ouro_release(n);
 	assert_int_equal(ouro_gc_collect(2), 2);
-	assert_int_equal(book_count(&log_book, "loud"), 2);
+	assert_logged("loud", 2);
 	assert_true(book_find(&log_book, address) >= 0);
 	ouro_gc_set_debug(0);
 }
@@ -175,7 +175,7 @@ static void debug_leak_logs_and_keeps(void **state)
 	ouro_gc_set_debug(OURO_DEBUG_LEAK);
 	ouro_release(make_pair(&node_type, 1));
 	assert_int_equal(ouro_gc_collect(2), 2);
-	assert_int_equal(book_count(&log_book, "node"), 2);
+	assert_logged("node", 2);
 	assert_int_equal(ouro_gc_garbage(see, &s), 2);
 	ouro_gc_garbage_clear();
 	ouro_gc_set_debug(0);

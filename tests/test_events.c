@@ -101,10 +101,13 @@ static void events_reach_every_listener(void **state)
 	for (int i = 0; i < 8; i++)
 		assert_int_equal(ouro_gc_on_event(record_event, &r[i]), 0);
 	ouro_gc_collect(1);
+	size_t first = r[0].n;
+	assert_true(first > 0);
 	assert_int_equal(ouro_gc_off_event(record_event, &r[3]), 0);
 	ouro_gc_collect(1);
+	assert_true(r[0].n > first);
 	for (int i = 0; i < 8; i++)
-		assert_int_equal(r[i].n, i == 3 ? r[0].n / 2 : r[0].n);
+		assert_int_equal(r[i].n, i == 3 ? first : r[0].n);
 	for (int i = 0; i < 8; i++)
 		assert_int_equal(ouro_gc_off_event(record_event, &r[i]), i == 3 ? ENOENT : 0);
 }
@@ -512,16 +515,22 @@ enum { SLOTS = 64 };
 static atomic_bool outer_is_over;
 static int nested_status = -1;
 
+static void hear_nothing(const ouro_gc_event *event, void *arg)
+{
+	(void)event;
+	(void)arg;
+}
+
 /* All places are free when no call is under way. */
 static bool can_fill_all(void)
 {
 	static char mark[SLOTS];
 	int n = 0;
 
-	while (n < SLOTS && ouro_gc_on_event(record_event, &mark[n]) == 0)
+	while (n < SLOTS && ouro_gc_on_event(hear_nothing, &mark[n]) == 0)
 		n++;
 	for (int i = 0; i < n; i++)
-		ouro_gc_off_event(record_event, &mark[i]);
+		ouro_gc_off_event(hear_nothing, &mark[i]);
 	return n == SLOTS;
 }
 
@@ -573,7 +582,7 @@ static void events_fork_inside_two_listeners_leaves_no_call_behind(void **state)
 	oi_holdup(oi_self, OURO_HOLDUP_LOCK, 1000000000);
 	assert_true(EVENTUALLY(atomic_load(&outer_is_over)));
 	assert_int_equal(nested_status, 0);
-	assert_true(can_fill_all());
+	assert_true(EVENTUALLY(can_fill_all())); /* the call that has said so is to return, too */
 }
 
 int main(void)

@@ -92,25 +92,33 @@ static void hear(const ouro_gc_event *event, void *arg)
 		return;
 	}
 	ouro_release(make(1)); /* it may use the library */
-	atomic_fetch_add(&h->n[event->cause], event->holdups);
 	if (event->duration_ns > atomic_load(&h->longest[event->cause]))
 		atomic_store(&h->longest[event->cause], event->duration_ns);
+	atomic_fetch_add(&h->n[event->cause], event->holdups); /* last: it is waited for */
+}
+
+/* Counted as what it is, and as nothing else; the collector's thread may hold it up as well, if that has no processor. */
+static bool stop_holds_up(void)
+{
+	uint64_t seized = holdups(OURO_HOLDUP_SEIZE), before = holdups(OURO_HOLDUP_STOP);
+	struct operator o;
+
+	operator_start(&o);
+	ouro_gc_collect(0);
+	operator_stop(&o);
+	assert_true(holdups(OURO_HOLDUP_STOP) > before);
+	return holdups(OURO_HOLDUP_SEIZE) == seized;
 }
 
 static void holdup_by_a_stop(void **state)
 {
 	static struct heard h;
-	struct operator o;
 
 	(void)state;
 	memset(&h, 0, sizeof(h));
 	assert_int_equal(ouro_gc_on_event(hear, &h), 0);
-	operator_start(&o);
-	ouro_gc_collect(0);
-	operator_stop(&o);
-	assert_true(holdups(OURO_HOLDUP_STOP) >= 1);
+	assert_true(EVENTUALLY(stop_holds_up()));
 	assert_true(longest(OURO_HOLDUP_STOP) >= HELD_MS * 1000000);
-	assert_int_equal(holdups(OURO_HOLDUP_SEIZE), 0);
 	/* The collector thread tells, with no collection under way. */
 	assert_true(EVENTUALLY(atomic_load(&h.n[OURO_HOLDUP_STOP]) == holdups(OURO_HOLDUP_STOP)));
 	assert_int_equal(atomic_load(&h.longest[OURO_HOLDUP_STOP]), longest(OURO_HOLDUP_STOP));

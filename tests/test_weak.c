@@ -164,7 +164,7 @@ static void weak_cell_may_lead_to_its_own_object(void **state)
 	ouro_give(&n->left, child);
 	assert_ptr_equal(where(&n->weak), n);
 	ouro_release(n);
-	assert_int_equal(objects_live(), 0);
+	assert_true(EVENTUALLY(objects_live() == 0));
 	assert_true(EVENTUALLY(weak_entries() == 0));
 }
 
@@ -456,11 +456,49 @@ static void weak_cell_is_shared_by_threads(void **state)
 
 /* ---- a dead cycle that upgrades keep for moments, one after the other ---- */
 
+enum { POLLERS = 3 };
+
 static struct {
 	ouro_weak cell[3];
 	atomic_bool stop;
-	atomic_size_t loads;
+	atomic_size_t loads[POLLERS];
+	size_t n; /* threads */
+	pthread_t thread[POLLERS];
 } polled;
+
+static void pollers_start(void *(*fn)(void *), size_t n)
+{
+	counters_clear();
+	atomic_store(&polled.stop, false);
+	polled.n = n;
+	for (size_t i = 0; i < n; i++)
+		polled.thread[i] = thread_start(fn, (void *)i);
+}
+
+static void pollers_stop(void)
+{
+	atomic_store(&polled.stop, true);
+	for (size_t i = 0; i < polled.n; i++)
+		pthread_join(polled.thread[i], NULL);
+	for (int i = 0; i < 3; i++)
+		ouro_weak_clear(&polled.cell[i]);
+}
+
+static void note_loads(size_t loads[POLLERS])
+{
+	for (size_t i = 0; i < polled.n; i++)
+		loads[i] = atomic_load(&polled.loads[i]);
+}
+
+/* Has each of them looked so often since? One that has no processor keeps what it has for as long. */
+static bool all_have_polled(const size_t since[POLLERS], size_t n)
+{
+	bool all = true;
+
+	for (size_t i = 0; i < polled.n; i++)
+		all &= atomic_load(&polled.loads[i]) >= since[i] + n;
+	return all;
+}
 
 /* Has a reference nearly all the time. */
 static void *poll_for_ever(void *arg)
@@ -471,16 +509,21 @@ static void *poll_for_ever(void *arg)
 		for (volatile int k = 0; n != NULL && k < 2000; k++)
 			;
 		ouro_release(n);
-		atomic_fetch_add(&polled.loads, 1);
+		atomic_fetch_add(&polled.loads[(uintptr_t)arg], 1);
 	}
 	return NULL;
 }
 
-/* So many full collections, at most, must do. */
+/* So many full collections beside which all of them go on, at most, must do. */
 static void collect_until_gone(size_t n)
 {
-	for (int i = 0; i < 20 && n_destroyed < n; i++)
+	uint64_t end = now_ns() + PATIENCE_S * 1000000000ull;
+	size_t loads[POLLERS];
+
+	for (int i = 0; i < 20 && n_destroyed < n && now_ns() < end; i += all_have_polled(loads, 2)) {
+		note_loads(loads);
 		assert_true(ouro_gc_collect(2) >= 0);
+	}
 	assert_int_equal(n_destroyed, n);
 }
 
@@ -491,20 +534,16 @@ static void drop_polled_ring(void)
 
 	for (int i = 0; i < 3; i++, n = n->right)
 		assert_int_equal(ouro_weak_store(&polled.cell[i], n), 0);
-	size_t loads = atomic_load(&polled.loads);
-	assert_true(EVENTUALLY(atomic_load(&polled.loads) > loads + 3));
+	size_t loads[POLLERS];
+	note_loads(loads);
+	assert_true(EVENTUALLY(all_have_polled(loads, 2)));
 	ouro_release(ring);
 }
 
 static void weak_polled_cycles_are_found(void **state)
 {
-	pthread_t t[3];
-
 	(void)state;
-	counters_clear();
-	atomic_store(&polled.stop, false);
-	for (size_t i = 0; i < 3; i++)
-		t[i] = thread_start(poll_for_ever, (void *)i);
+	pollers_start(poll_for_ever, POLLERS);
 	for (size_t round = 1; round <= 10; round++) {
 		drop_polled_ring();
 		if (round % 2 == 0) /* with other garbage, which is committed */
@@ -513,11 +552,7 @@ static void weak_polled_cycles_are_found(void **state)
 		for (int i = 0; i < 3; i++)
 			assert_null(ouro_weak_load(&polled.cell[i]));
 	}
-	atomic_store(&polled.stop, true);
-	for (int i = 0; i < 3; i++)
-		pthread_join(t[i], NULL);
-	for (int i = 0; i < 3; i++)
-		ouro_weak_clear(&polled.cell[i]);
+	pollers_stop();
 }
 
 /* Whoever polls gives it a new member, too: what is condemned with it is young, and counted as young no more. */
@@ -529,20 +564,15 @@ static void *poll_and_give(void *arg)
 		if (n != NULL)
 			ouro_give(&n->left, make(0));
 		ouro_release(n);
-		atomic_fetch_add(&polled.loads, 1);
+		atomic_fetch_add(&polled.loads[(uintptr_t)arg], 1);
 	}
 	return NULL;
 }
 
 static void weak_polled_cycles_take_what_is_young_with_them(void **state)
 {
-	pthread_t t[2];
-
 	(void)state;
-	counters_clear();
-	atomic_store(&polled.stop, false);
-	for (size_t i = 0; i < 2; i++)
-		t[i] = thread_start(poll_and_give, (void *)i);
+	pollers_start(poll_and_give, 2);
 	for (size_t round = 1; round <= 10; round++) {
 		drop_polled_ring();
 		collect_until_gone(30 * round);
@@ -550,11 +580,7 @@ static void weak_polled_cycles_take_what_is_young_with_them(void **state)
 		if (wrong != NULL)
 			fail_msg("round %zu: %s", round, wrong);
 	}
-	atomic_store(&polled.stop, true);
-	for (int i = 0; i < 2; i++)
-		pthread_join(t[i], NULL);
-	for (int i = 0; i < 3; i++)
-		ouro_weak_clear(&polled.cell[i]);
+	pollers_stop();
 }
 
 /* Who keeps a reference keeps the cycle, and uses it, whatever is decided about it. */
@@ -576,27 +602,20 @@ static void *keep_for_a_while(void *arg)
 static void weak_polled_cycles_that_are_kept_live(void **state)
 {
 	struct node *ring = make_ring(&counted_type, 30), *n = ring;
-	pthread_t t[3];
 
 	(void)state;
-	counters_clear();
-	atomic_store(&polled.stop, false);
 	for (int i = 0; i < 3; i++, n = n->right)
 		assert_int_equal(ouro_weak_store(&polled.cell[i], n), 0);
 	struct node *kept = ouro_retain(n);
 	ouro_release(ring);
-	for (size_t i = 0; i < 3; i++)
-		t[i] = thread_start(keep_for_a_while, (void *)i);
+	pollers_start(keep_for_a_while, POLLERS);
 	for (int i = 0; i < 20; i++)
 		assert_int_equal(ouro_gc_collect(2), 0);
 	assert_int_equal(n_destroyed, 0);
 	ouro_release(kept);
-	atomic_store(&polled.stop, true);
-	for (int i = 0; i < 3; i++)
-		pthread_join(t[i], NULL);
-	collect_until_gone(30);
-	for (int i = 0; i < 3; i++)
-		ouro_weak_clear(&polled.cell[i]);
+	pollers_stop();
+	assert_true(ouro_gc_collect(2) >= 0);
+	assert_int_equal(n_destroyed, 30);
 }
 
 /* ---- beyond the heap's life ---- */
