@@ -100,6 +100,7 @@ typedef struct ouro_gc_stats {
  */
 OURO_API void ouro_gc_get_stats_sized(ouro_gc_stats *out, size_t size);
 #ifdef OURO_PLAIN
+/* It handles the first published layout (ouro/base.h). */
 OURO_API void ouro_gc_get_stats(ouro_gc_stats out[3]);
 #else
 static inline void ouro_gc_get_stats(ouro_gc_stats out[3])
@@ -116,6 +117,7 @@ static inline void ouro_gc_get_stats(ouro_gc_stats out[3])
  *
  * When pinned, and in an event function between GC_START and GC_STOP, the first two do nothing, and
  * the log says so.
+ * Return:  ouro_gc_freeze_count: the number of frozen objects.
  * Blocks:  the first two for a young collection that is under way, and for a stop of one walk over
  *          the heap, hence for pinned threads; ouro_gc_freeze_count does not.
  */
@@ -214,7 +216,12 @@ enum {
 	OURO_DEBUG_LEAK = 2 | 32,
 };
 
-/* ouro_gc_set_debug, ouro_gc_get_debug - set them, and ask for them. Blocks: no. */
+/*
+ * ouro_gc_set_debug, ouro_gc_get_debug - set them, and ask for them
+ *
+ * Return:  ouro_gc_get_debug: the flags.
+ * Blocks:  no.
+ */
 OURO_API void ouro_gc_set_debug(unsigned flags);
 OURO_API unsigned ouro_gc_get_debug(void);
 

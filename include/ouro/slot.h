@@ -38,7 +38,10 @@
 
 OURO_BEGIN_DECLS
 
-/* The functions behind the macros: @slot is the address of a pointer field. */
+/*
+ * The functions behind the macros; each returns what its macro does. @slot is the address of a
+ * pointer field.
+ */
 OURO_API void *ouro_slot_load(void *slot);
 OURO_API void ouro_slot_store(void *slot, void *obj);
 OURO_API void ouro_slot_give(void *slot, void *obj);

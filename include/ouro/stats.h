@@ -42,6 +42,7 @@ typedef struct ouro_stats {
  */
 OURO_API void ouro_stats_get_sized(ouro_stats *out, size_t size);
 #ifdef OURO_PLAIN
+/* It handles the first published layout (ouro/base.h). */
 OURO_API void ouro_stats_get(ouro_stats *out);
 #else
 static inline void ouro_stats_get(ouro_stats *out)

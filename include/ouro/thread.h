@@ -74,6 +74,7 @@ typedef struct ouro_report {
  */
 OURO_API int ouro_init_sized(const ouro_config *cfg, size_t size);
 #ifdef OURO_PLAIN
+/* It returns the same, and handles the first published layout (ouro/base.h). */
 OURO_API int ouro_init(const ouro_config *cfg);
 #else
 static inline int ouro_init(const ouro_config *cfg)
@@ -100,6 +101,7 @@ static inline int ouro_init(const ouro_config *cfg)
  */
 OURO_API int ouro_shutdown_sized(ouro_report *out, size_t size);
 #ifdef OURO_PLAIN
+/* It returns the same, and handles the first published layout (ouro/base.h). */
 OURO_API int ouro_shutdown(ouro_report *out);
 #else
 static inline int ouro_shutdown(ouro_report *out)
