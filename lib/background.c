@@ -40,6 +40,7 @@
 #include <stdio.h>
 
 #include "alone.h"
+#include "attach.h"
 #include "collect.h"
 #include "context.h"
 #include "death.h"
@@ -52,15 +53,14 @@
 #include "merge.h"
 #include "os.h"
 #include "pace.h"
-#include "park.h"
 #include "pile.h"
 #include "remnant.h"
 #include "runtime.h"
 #include "set.h"
 #include "spawn.h"
 #include "stray.h"
-#include "threads.h"
 #include "ticket.h"
+#include "tidy.h"
 
 #define TICK_NS 4000000
 #define IDLE_NS 10000000000u /* then they look again, though nobody asked: os.h, oi_futex_wait */
@@ -234,7 +234,7 @@ static void tick(void)
 	oi_exchange_seq_cst(&want_tick, 0u); /* [B1] */
 	bool merges = oi_merge_drain_all(), piles = oi_pile_collect(false), limbo = oi_limbo_tick(), cached = oi_heap_trim();
 	bool remnants = oi_remnant_retry(OI_REMNANT_SLICE);
-	bool parking = oi_park_tick();
+	bool parking = oi_tidy_tick();
 	bool to_reap = see_to_reapers();
 	if (remnants || oi_threads_reap_gone() || to_reap || parking || merges || piles || limbo || cached)
 		oi_exchange_seq_cst(&want_tick, 1u); /* some owners were busy, or there is more: again */

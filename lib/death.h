@@ -4,9 +4,12 @@
 
 #include "check.h"
 #include "count.h"
+#include "heap.h"
 #include "inspect.h"
+#include "limbo.h"
 #include "object.h"
 #include "pace.h"
+#include "tally.h"
 #include "thread.h"
 
 /*

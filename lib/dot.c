@@ -6,6 +6,7 @@
 #include "collect.h"
 #include "count.h"
 #include "gate.h"
+#include "heap.h"
 #include "trial.h"
 #include "type.h"
 

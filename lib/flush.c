@@ -41,7 +41,7 @@
 #include "runtime.h"
 #include "set.h"
 #include "stray.h"
-#include "threads.h"
+#include "tally.h"
 #include "ticket.h"
 
 #define PATIENCE_NS UINT64_C(100000000)
@@ -115,11 +115,11 @@ static bool is_over(const struct flush *f)
 static bool is_too_much(struct flush *f)
 {
 	uint64_t n = oi_load_relaxed(&oi_ticket.n_objects); /* count */
-	struct oi_thread_totals all;
+	struct oi_totals all;
 	if (likely(n <= LIMIT_FLOOR))
 		return false;
 	if (!f->limit) {
-		oi_threads_totals(&all);
+		oi_tally_totals(&all);
 		f->limit = 3 * LIMIT_FLOOR + 2 * (all.n_allocated - all.n_freed);
 	}
 	return n > f->limit;

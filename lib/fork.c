@@ -32,8 +32,9 @@
  *   world.c       n_waiting, STOP bits         nobody waits
  *                 epoch                        stays; threads that are gone keep no grace period waiting: they are off the list
  *   thread.c      its lock                     held by this thread
- *                 n_attached, n_late, tid      counted anew
- *                 left, the totals             what the others' counters said is added
+ *                 n_attached                   those that are gone are taken off
+ *                 a record's counters          go on counting: oi_tally_totals
+ *   attach.c      n_late, tid                  set anew
  *   a record      merges, deaths, hand, hand_set, limbo, weak_cache, heap
  *                                              handed over: inherit
  *                 gate, request, dying, serving, in_callback, n_served, leaving, forking
@@ -59,6 +60,7 @@
 
 #include <pthread.h>
 
+#include "attach.h"
 #include "background.h"
 #include "collect.h"
 #include "events.h"

@@ -44,16 +44,15 @@
 #ifndef OI_GATE_H
 #define OI_GATE_H
 
-#include "context.h"
-#include "lock.h"
 #include "callback.h"
+#include "context.h"
+#include "doors.h"
+#include "lock.h"
 #include "log.h"
 #include "perturb.h"
 #include "thread.h"
 #include "world.h"
 
-/* Serves what the request word asks for and returns inside the gate. */
-OI_COLD void oi_gate_slow(struct oi_thread *t);
 OI_COLD void oi_gate_fence(void);
 
 OI_INLINE void oi_gate_enter(struct oi_thread *t)

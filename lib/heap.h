@@ -8,6 +8,7 @@
 #include "object.h"
 #include "perturb.h"
 #include "poison.h"
+#include "record.h"
 #include "region.h"
 
 #include <string.h>
@@ -15,27 +16,7 @@
 struct oi_thread;
 struct ouro_type;
 
-#define OI_CLASSES 39                /* block sizes 32..128 in steps of 16, then four to a doubling up to 32 KiB */
-#define OI_BINS (2 * OI_CLASSES)     /* plain, then tracked: the collector skips plain pages whole */
-#define OI_BIN_LARGE OI_BINS         /* larger than a page's blocks can be */
 #define OI_BLOCK_MAX 32768
-
-struct oi_bin {
-	struct oi_page *current;
-	struct oi_page *pages; /* with room, not current */
-};
-
-struct oi_heap {
-	struct oi_bin bin[OI_BINS + 1]; /* the last one never has pages */
-	struct oi_page *all;           /* every page it owns */
-	struct oi_page *young;         /* pages that may hold objects of age 0 or 1 */
-	struct oi_page **resume;       /* where in that list the next young collection begins; NULL: at its head. generation.c */
-	struct cds_lfs_node *pending;  /* taken from remote, to be looked at */
-	bool turned;                   /* a page has been begun: a moment to look at the backlog */
-	bool leaving;                  /* its thread goes and walks the pages: none is given back meanwhile */
-	/* any thread: pages in which others freed blocks */
-	struct __cds_lfs_stack remote __attribute__((aligned(OI_LINE)));
-};
 
 #define OI_ZERO_MAX 128  /* bytes that are zeroed without a call */
 #define OI_SMALL_MAX 128 /* bytes; up to there blocks are multiples of 16 */

@@ -3,6 +3,7 @@
 #define OI_LIMBO_H
 
 #include "compiler.h"
+#include "record.h"
 
 struct oi_thread;
 
@@ -13,16 +14,6 @@ struct oi_batch {
 	uint64_t epoch; /* when it was sealed */
 	uint64_t n;
 	void *item[OI_BATCH]; /* a header, or a weak entry's index with the low bit set */
-};
-
-struct oi_limbo {
-	struct oi_batch *filling;
-	struct oi_batch *oldest, *newest; /* sealed, in order */
-	uint64_t since; /* when the oldest was sealed; 0: there is none */
-	struct oi_batch *spare;
-	uint32_t n_sealed, n_spare;
-	uint32_t n_turns; /* pages begun since the filling batch was */
-	size_t bytes; /* of blocks in the filling batch */
 };
 
 struct oi_header;

@@ -46,7 +46,7 @@
 #include "park.h"
 #include "pile.h"
 #include "set.h"
-#include "threads.h"
+#include "tally.h"
 #include "usage.h"
 
 #define COST_UNIT UINT64_C(64)
@@ -391,9 +391,9 @@ struct made {
 	uint64_t tracked, all, bytes;
 };
 
-static struct made made_since_full(struct oi_thread_totals *n)
+static struct made made_since_full(struct oi_totals *n)
 {
-	oi_threads_totals(n);
+	oi_tally_totals(n);
 	return (struct made){ /* recheck: an estimate */
 		.tracked = n->n_tracked - oi_load_relaxed(&oi_pace.tracked_begun),
 		.all = n->n_allocated - oi_load_relaxed(&oi_pace.all_begun),
@@ -404,7 +404,7 @@ static struct made made_since_full(struct oi_thread_totals *n)
 /* What was made so far: small objects that can be traversed, and bytes of any. */
 static void note_made(void)
 {
-	struct oi_thread_totals n;
+	struct oi_totals n;
 	struct made m = made_since_full(&n);
 	oi_store_relaxed(&oi_pace.average, m.tracked ? m.bytes / m.tracked : m.bytes); /* recheck, here and where they are read: an estimate */
 	oi_store_relaxed(&oi_pace.average_any, m.all ? m.bytes / m.all : 0);
@@ -420,7 +420,7 @@ static void note_made(void)
  */
 static size_t pages_since_full(void)
 {
-	struct oi_thread_totals n;
+	struct oi_totals n;
 	struct made m = made_since_full(&n);
 	uint64_t there = aged(0) + aged(1) + oi_load_relaxed(&oi_pace.old_new); /* recheck */
 	return m.tracked ? (size_t)(m.bytes / m.tracked * (there < m.tracked ? there : m.tracked) / OI_PAGE) : 0;

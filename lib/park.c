@@ -26,7 +26,7 @@
  * Who does the parking: a stop, as it ends, of those that were outside and did not wait for it; and, so that thousands that
  * have just attached and sleep cost no stop anything, the collector's tick, some at a time.
  *
- * A parked thread keeps little: what it has free is taken from it TIDY_TICKS after (oi_heap_tidy, oi_limbo_tidy). What stays is its
+ * A parked thread keeps little: what it has free is taken from it TIDY_TICKS after (tidy.c). What stays is its
  * record and the pages in which its objects lie. Up to OI_PARK_ABOVE threads keep what they have.
  */
 #include "park.h"
@@ -34,14 +34,10 @@
 #include "background.h"
 #include "context.h"
 #include "gate.h"
-#include "limbo.h"
 #include "lock.h"
-#include "merge.h"
 #include "pace.h"
-#include "pile.h"
 
 #define PARK_AT_A_TIME 256 /* about 30 us, for which they are kept out */
-#define TIDY_AT_A_TIME 64
 #define TIDY_TICKS 16 /* 64 ms */
 
 CDS_LIST_HEAD(oi_active);
@@ -130,48 +126,9 @@ void oi_park_arrive(struct oi_thread *t)
 		oi_background_trim();
 }
 
-/* ---- tidying ---- */
+/* ---- the tick ---- */
 
-/* Under the registry lock. Parked for long enough, and off the list; NULL: none. */
-static struct oi_thread *next_untidy(void)
-{
-	if (cds_list_empty(&untidy))
-		return NULL;
-	struct oi_thread *t = cds_list_first_entry(&untidy, struct oi_thread, active);
-	if (ticks - t->parked_at < TIDY_TICKS)
-		return NULL;
-	cds_list_del(&t->active);
-	CDS_INIT_LIST_HEAD(&t->active);
-	return t;
-}
-
-/* What is in limbo the tick frees first, then once more. */
-static void tidy(struct oi_thread *t, void *arg)
-{
-	oi_heap_tidy(t);
-	oi_merge_tidy(t);
-	oi_pile_tidy(t);
-	if (oi_limbo_tidy(t, arg) || !t->parked)
-		return;
-	cds_list_add_tail(&t->active, &untidy);
-	t->parked_at = ticks;
-}
-
-static void tidy_some(void)
-{
-	for (int i = 0; i < TIDY_AT_A_TIME; i++) {
-		struct oi_batch *spare = NULL;
-		oi_registry_lock();
-		struct oi_thread *t = next_untidy();
-		oi_registry_unlock();
-		if (!t)
-			return;
-		oi_world_seize(t, tidy, &spare);
-		oi_limbo_unmap(spare); /* with no lock held, and nobody kept out */
-	}
-}
-
-bool oi_park_tick(void)
+void oi_park_tick(void)
 {
 	oi_assert_unpinned(oi_self);
 	oi_registry_lock();
@@ -181,7 +138,31 @@ bool oi_park_tick(void)
 	oi_registry_unlock();
 	if (worth)
 		oi_world_park(PARK_AT_A_TIME);
-	tidy_some();
+}
+
+struct oi_thread *oi_park_next_untidy(void)
+{
+	struct oi_thread *t = NULL;
+	oi_registry_lock();
+	if (!cds_list_empty(&untidy))
+		t = cds_list_first_entry(&untidy, struct oi_thread, active);
+	if (t && ticks - t->parked_at >= TIDY_TICKS)
+		deactivate(t);
+	else
+		t = NULL;
+	oi_registry_unlock();
+	return t;
+}
+
+void oi_park_untidy_again(struct oi_thread *t)
+{
+	oi_assert_locked(OI_LOCK_REGISTRY);
+	cds_list_add_tail(&t->active, &untidy);
+	t->parked_at = ticks;
+}
+
+bool oi_park_more(void)
+{
 	oi_registry_lock();
 	bool more = oi_park_worth() || !cds_list_empty(&untidy);
 	oi_registry_unlock();

@@ -25,10 +25,15 @@ void oi_park(struct oi_thread *t, uint32_t flag);
 void oi_park_requeue(struct oi_thread *t);
 /* A thread that finds PARKED, outside its gate, before it enters. */
 void oi_park_arrive(struct oi_thread *t);
-/*
- * From time to time, by the collector thread, outside the gate: parks who does nothing, and takes from who has been parked for a
- * while what it does not use. True: there is more to do.
- */
-bool oi_park_tick(void);
+/* ---- by the collector thread, from time to time, outside the gate ---- */
+
+/* Parks some of those that do nothing. */
+void oi_park_tick(void);
+/* One that has been parked for a while, and is to give up what it does not use; off the list of such. NULL: there is none. */
+struct oi_thread *oi_park_next_untidy(void);
+/* Under the registry lock, parked: it still has something. */
+void oi_park_untidy_again(struct oi_thread *t);
+/* Is there more to park, or to tidy? */
+bool oi_park_more(void);
 
 #endif

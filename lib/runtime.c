@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attach.h"
 #include "background.h"
 #include "collect.h"
 #include "count.h"

@@ -10,14 +10,15 @@
 #include "os.h"
 #include "sized.h"
 #include "threads.h"
+#include "tally.h"
 #include "weak.h"
 #include "world.h"
 
 static void fill(ouro_stats *out)
 {
-	struct oi_thread_totals n;
+	struct oi_totals n;
 	memset(out, 0, sizeof *out);
-	oi_threads_totals(&n);
+	oi_tally_totals(&n);
 	out->objects_allocated = n.n_allocated;
 	out->objects_freed = n.n_freed;
 	out->objects_live = n.n_allocated > n.n_freed ? n.n_allocated - n.n_freed : 0;

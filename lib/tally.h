@@ -6,11 +6,7 @@
 #define OI_TALLY_H
 
 #include "heap.h"
-
-struct oi_tally {
-	uint64_t n[OI_BINS + 1]; /* the last: large ones */
-	uint64_t large_bytes;
-};
+#include "record.h"
 
 OI_INLINE void oi_tally_add(struct oi_tally *t, const struct oi_page *p)
 {
@@ -39,5 +35,12 @@ OI_INLINE void oi_tally_sum(const struct oi_tally *t, uint64_t *n, uint64_t *byt
 	*n += oi_load_relaxed(&t->n[OI_BIN_LARGE]); /* count */
 	*bytes += oi_load_relaxed(&t->large_bytes);
 }
+
+/* Of all threads there are and were since the start, with how long the pacing of collections has delayed them. */
+struct oi_totals {
+	uint64_t n_allocated, n_tracked, n_freed, bytes_allocated, bytes_freed;
+	uint64_t n_delays, delay_ns, delay_max_ns;
+};
+void oi_tally_totals(struct oi_totals *out);
 
 #endif

@@ -3,11 +3,8 @@
 #define OI_THREAD_H
 
 #include "compiler.h"
-#include "heap.h"
-#include "limbo.h"
-#include "tally.h"
+#include "record.h"
 #include "urcu.h"
-#include "vector.h"
 
 #include <sys/types.h>
 
@@ -27,40 +24,6 @@ enum {
 	OI_REQUEST_PILE = 32,  /* the reaper wants its dead objects */
 	OI_REQUEST_PARKED = 128, /* it is not on the list of active ones: park.c */
 	OI_REQUEST_START = 64  /* a fork left work to the library's threads, which its child does not have yet */
-};
-
-/* Where this thread last found a type's number: type.c. */
-struct oi_type_cache {
-	const struct ouro_type *type; /* NULL if this place is unused */
-	uint32_t number;
-	uint16_t bytes; /* of the block; 0: not of one size, or large */
-	uint8_t bin;
-	bool tracked;
-};
-#define OI_TYPE_CACHE 64
-
-/* A dead object that waits for its dismantling, or is half done: death.c. */
-#define OI_DEATH_RESERVE 32 /* words */
-struct oi_death_stack {
-	struct oi_vector frames; /* pairs: object, cursor */
-	size_t waiting;          /* so many words of it, from the bottom, are not worked off now: pile.c */
-	uint64_t stamp;          /* of what waits: Note [TICKET] */
-	uint32_t n_served;       /* the collector's notes: how far the thread was at the last tick, */
-	uint32_t n_callbacks;        /* and how many callbacks it had begun */
-	bool armed;              /* the tick looks after what waits behind a callback: pile.c */
-	void *reserve[OI_DEATH_RESERVE]; /* where the frames are if there is no memory for them */
-};
-
-/* Objects that foreign threads released below their shared count: merge.c. */
-struct oi_merge_queue {
-	uint32_t lock; /* spin lock, held for a few instructions, only inside the gate */
-	uint32_t n;    /* of objects, to look at without the lock */
-	bool closed;   /* the thread has left */
-	struct oi_vector objects;
-	struct oi_vector old; /* likewise: what a flush waits for, Note [TICKET] */
-	uint32_t n_old;       /* such that are in there, or taken and not merged and handed over yet */
-	uint64_t made_old;    /* when all was; what came since is no older */
-	uint32_t n_taken, n_done, awaited; /* times something was; the first when all was made old */
 };
 
 /* One of the program's functions that the library calls. */
@@ -150,25 +113,17 @@ struct oi_thread *oi_thread_of_key(uint16_t key);
 /* Every record there ever was, attached or not: i = 0.. until NULL. */
 struct oi_thread *oi_thread_record(size_t i);
 
-/* 0 or ENOMEM: for its record, or for what has it leave when it exits. */
-int oi_thread_attach(const char *name, bool internal);
-/*
- * The same for calls that cannot fail: out of a store of records that needs no memory, and without a destructor if there is no room
- * for it: then the tick sees that the thread is gone. False: everything is used up, too.
- */
-bool oi_thread_attach_anyhow(const char *name, bool internal);
-void oi_thread_detach(struct oi_thread *t);
-/* Attaches a thread on its first call. NULL, only if @may_fail: no memory; else it waits if there is none at all. */
-struct oi_thread *oi_thread_first_call(bool may_fail);
-/* After a shutdown: this thread's record belongs to the heap that is gone. */
-void oi_thread_reattach(struct oi_thread *t);
+/* Under the registry lock. A record that nobody uses, or a new one; @anyhow: from a store that needs no memory, if need be. */
+struct oi_thread *oi_thread_find(bool anyhow);
+/* Under the registry lock: it is nobody's any more. */
+void oi_thread_give_back(struct oi_thread *t);
+/* Under the registry lock: onto the list of attached ones, as the calling thread's; off it. */
+void oi_thread_link(struct oi_thread *t, bool internal);
+void oi_thread_unlink(struct oi_thread *t);
 /* Under the registry lock: if the thread is gone, and had no destructor to say so, it is in its gate no more. */
 void oi_thread_unpin_gone(struct oi_thread *t);
-/* From now on every operation, of every thread, takes the slow way in: at the end of the heap. */
-void oi_threads_divert(void);
-void oi_threads_shut_down(void);
-void oi_threads_fork_child(struct oi_thread *self);
-size_t oi_threads_count(void);
+/* By the thread itself. NULL: the system's name. */
+void oi_thread_set_name(struct oi_thread *t, const char *name);
 void oi_thread_get_name(struct oi_thread *t, char name[OI_NAME]);
 
 #endif

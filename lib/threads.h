@@ -4,16 +4,11 @@
 
 #include "thread.h"
 
-struct oi_thread_totals {
-	uint64_t n_allocated, n_tracked, n_freed, bytes_allocated, bytes_freed;
-	uint64_t n_delays, delay_ns, delay_max_ns;
-};
-
-/* Of all threads there are and were since the start. */
-void oi_threads_totals(struct oi_thread_totals *out);
+/* Attached ones of the program's. */
+size_t oi_threads_count(void);
 /* Is any other thread pinned? */
 bool oi_threads_pinned(void);
-/* Detaches records whose threads are gone without having done it; true: there may be more later. */
-bool oi_threads_reap_gone(void);
+/* From now on every operation, of every thread, takes the slow way in: at the end of the heap. */
+void oi_threads_divert(void);
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "callback.h"
+#include "heap.h"
 #include "log.h"
 
 static bool fields_fit(const ouro_fields *f, size_t size, size_t unit)

@@ -13,6 +13,7 @@
 
 #include "os.h"
 #include "region.h"
+#include "tally.h"
 #include "thread.h"
 
 static int64_t in_use;

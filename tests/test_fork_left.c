@@ -9,7 +9,7 @@
 
 #include "pace.h"
 #include "perturb.h"
-#include "threads.h"
+#include "attach.h"
 
 /* ---- pthread_create can be refused, or held ---- */
 

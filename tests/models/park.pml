@@ -1,7 +1,7 @@
 /*
  * park.pml - threads that do nothing are not asked: parking, coming back, stops, seizures, grace periods
  *
- * Models lib/park.c (oi_park, oi_park_arrive, oi_park_take_arrivals, oi_park_dismiss), and of lib/world.c what has to do with it:
+ * Models lib/park.c (oi_park, oi_park_arrive, oi_park_take_arrivals, oi_park_dismiss), and of lib/world.c and lib/serve.c what has to do with it:
  * requests, step_outside, wait_outside, try_stop, let_go_or_park, oi_world_seize, oi_world_park, try_finish_epoch.
  *
  * Processes: threads that enter, hold a pointer for a while, and leave; a stopper that stops, seizes, parks and asks for grace

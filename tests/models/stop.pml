@@ -1,8 +1,8 @@
 /*
  * stop.pml - stopping the world, seizing one thread, attaching, leaving, forking
  *
- * Models lib/gate.h (enter, leave), lib/world.c (oi_gate_slow, wait_outside, try_stop, let_go, wake_waiters,
- * oi_world_stop, oi_world_start, oi_world_seize), lib/thread.c (attach, detach), lib/fork.c (before, in_parent).
+ * Models lib/gate.h (enter, leave), lib/serve.c (oi_gate_slow, wait_outside), lib/world.c (try_stop, let_go, wake_waiters,
+ * oi_world_stop, oi_world_start, oi_world_seize), lib/attach.c (attach, detach), lib/fork.c (before, in_parent).
  *
  * Processes: two threads, each with a record; a collector that stops or seizes; the memory, which empties store
  * buffers.

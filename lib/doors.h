@@ -1,0 +1,28 @@
+/*
+ * doors.h - the calls that go up
+ *
+ * A file includes only what lies in its own layer or below, and asks for what is above it by what it returns. These are the
+ * exceptions: calls that lead from below to who stands above, because nothing may be done before they are.
+ */
+#ifndef OI_DOORS_H
+#define OI_DOORS_H
+
+#include "compiler.h"
+
+struct oi_thread;
+
+/*
+ * Implemented by serve.c. Something is asked of @t, which has entered its gate: does it, or waits until it is done, and returns inside
+ * the gate. May leave the gate meanwhile, stop the world, and run the program's code.
+ */
+OI_COLD void oi_gate_slow(struct oi_thread *t);
+
+/*
+ * Implemented by attach.c. Attaches the calling thread, and starts the heap if nothing has. NULL, only if @may_fail: no memory; else it
+ * waits if there is none at all.
+ */
+struct oi_thread *oi_thread_first_call(bool may_fail);
+/* Likewise. The heap that @t, the caller's, belonged to was shut down: it joins, or starts, the next one. Outside the gate. */
+void oi_thread_reattach(struct oi_thread *t);
+
+#endif

@@ -1,0 +1,38 @@
+/* tidy.c - what parked threads hold and do not use is taken from them. Which those are: Note [PARK]. */
+#include "tidy.h"
+
+#include "heap.h"
+#include "limbo.h"
+#include "merge.h"
+#include "park.h"
+#include "pile.h"
+#include "world.h"
+
+#define TIDY_AT_A_TIME 64 /* threads */
+
+/* What is in limbo the tick frees first, then once more. */
+static void tidy(struct oi_thread *t, void *arg)
+{
+	oi_heap_tidy(t);
+	oi_merge_tidy(t);
+	oi_pile_tidy(t);
+	if (!oi_limbo_tidy(t, arg) && t->parked)
+		oi_park_untidy_again(t);
+}
+
+static void tidy_some(void)
+{
+	struct oi_thread *t;
+	for (int i = 0; i < TIDY_AT_A_TIME && (t = oi_park_next_untidy()); i++) {
+		struct oi_batch *spare = NULL;
+		oi_world_seize(t, tidy, &spare);
+		oi_limbo_unmap(spare); /* with no lock held, and nobody kept out */
+	}
+}
+
+bool oi_tidy_tick(void)
+{
+	oi_park_tick();
+	tidy_some();
+	return oi_park_more();
+}
