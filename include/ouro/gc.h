@@ -187,17 +187,22 @@ typedef void (*ouro_gc_listener)(const ouro_gc_event *event, void *arg);
  * ouro_gc_on_event, ouro_gc_off_event - listen to the start and stop of each collection and of each
  *                                       pause, and to hold-ups; no more
  *
- * OURO_HOLDUP (generation -1): threads were held up for longer than pause_budget_ns
- * (ouro/holdup.h). It is told afterwards, by the collector thread between two collections:
- * automatic ones wait until fn returns. There it may do all but shut down. OURO_PAUSE_START is told
- * in the pause: fn may not call the library, which would make the pause longer, nor fork, nor wait
- * for a thread that is kept outside; a checked build stops the program, others answer as below.
- * Between GC_START and GC_STOP it may do all but wait for a collection: ouro_gc_collect,
- * ouro_flush, ouro_shutdown and the listings answer EDEADLK, and ouro_gc_freeze does nothing. Nor
- * may it wait for a thread that may be in one of these calls, or allocating at heap_limit. Two
- * threads may call it at once: young collections go on beside a full one, whose short pauses bear
- * generation 2. fn must return. Cancellation is off while it runs, and waits for the thread's next
- * cancellation point after the call. If pthread_exit or an exception leaves fn the program is
+ * What fn may do depends on what it is told of:
+ *   OURO_PAUSE_START  It is told in the pause. It may not call the library, which would make the
+ *                     pause longer, nor fork, nor wait for a thread that is kept outside. A checked
+ *                     build stops the program; others answer as in the next case.
+ *   OURO_GC_START, OURO_PAUSE_STOP, OURO_GC_STOP
+ *                     It may do all but wait for a collection: ouro_gc_collect, ouro_flush,
+ *                     ouro_shutdown and the listings answer EDEADLK, and ouro_gc_freeze does
+ *                     nothing. Nor may it wait for a thread that may be in one of these calls, or
+ *                     allocating at heap_limit.
+ *   OURO_HOLDUP       (generation -1) Threads were held up for longer than pause_budget_ns
+ *                     (ouro/holdup.h). It is told afterwards, by the collector thread between two
+ *                     collections: automatic ones wait until fn returns. It may do all but shut
+ *                     down.
+ * Two threads may call fn at once: young collections go on beside a full one, whose short pauses
+ * bear generation 2. It must return. Cancellation is off while it runs, and waits for the thread's
+ * next cancellation point after the call. If pthread_exit or an exception leaves fn the program is
  * stopped with a message; longjmp, likewise, at the next call that shows it.
  * Return:  0; EINVAL (fn NULL); on: ENOMEM (64 are registered); off: ENOENT (it is not registered).
  * Blocks:  for a lock that is held for a moment. off also until no call of fn(arg) is running
