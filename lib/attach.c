@@ -19,6 +19,7 @@
 #include "callback.h"
 #include "context.h"
 #include "doors.h"
+#include "entry.h"
 #include "flush.h"
 #include "gate.h"
 #include "heap.h"
@@ -31,7 +32,6 @@
 #include "pace.h"
 #include "pile.h"
 #include "runtime.h"
-#include "weak.h"
 #include "world.h"
 
 static __thread bool exiting; /* its destructors are running */
@@ -232,7 +232,7 @@ void oi_thread_detach(struct oi_thread *t)
 		}
 		oi_pace_flush(t);
 		oi_limbo_abandon(t);
-		oi_weak_leave(t);
+		oi_entry_leave(t);
 		oi_heap_abandon(t);
 		oi_pile_tidy(t); /* not outside: it may be parked there, and tidied */
 		oi_gate_leave(t);

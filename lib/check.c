@@ -3,7 +3,6 @@
 
 #if OURO_CHECKED
 
-#include "count.h"
 #include "log.h"
 #include "region.h"
 

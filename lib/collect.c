@@ -27,6 +27,7 @@
 #include "flush.h"
 #include "full.h"
 #include "gate.h"
+#include "gclock.h"
 #include "generation.h"
 #include "heap.h"
 #include "holdup.h"
@@ -48,42 +49,15 @@
 #include "verify.h"
 #include "weak.h"
 
-static __thread unsigned locked_by_me; /* times: it nests */
 static uint64_t n_found;        /* collections that condemned something; changes under one of the locks */
-static unsigned n_insisting;    /* full ones that had to flush again: others that are asked for wait for them to begin */
-static __thread unsigned insisting; /* of these, this thread's: not more than it holds off */
-static unsigned n_holding_off;  /* threads that ask for a full collection, and no automatic one may begin */
-static __thread unsigned holding_off;
 static struct oi_trial trial; /* under the lock; keeps its memory between young collections */
-static uint64_t n_collections[3], n_collected[3], duration_ns[3];
-
-void oi_collect_lock(void)
-{
-	if (!locked_by_me++)
-		oi_lock(OI_LOCK_COLLECT);
-}
-
-void oi_collect_unlock(void)
-{
-	if (!--locked_by_me)
-		oi_unlock(OI_LOCK_COLLECT);
-}
-
-bool oi_collect_locked_by_me(void)
-{
-	return locked_by_me || oi_full_locked_by_me() || oi_lock_forking;
-}
-
-void oi_collect_count(int generation, size_t n)
-{
-	oi_add_relaxed(&n_collected[generation], n); /* count */
-}
+static uint64_t n_collections[3], duration_ns[3];
 
 void oi_collect_statistics(uint64_t collections[3], uint64_t collected[3], uint64_t ns[3])
 {
 	for (int g = 0; g < 3; g++) {
 		collections[g] = oi_load_relaxed(&n_collections[g]); /* count */
-		collected[g] = oi_load_relaxed(&n_collected[g]);
+		collected[g] = oi_set_dead(g);
 		ns[g] = oi_load_relaxed(&duration_ns[g]);
 	}
 }
@@ -91,56 +65,9 @@ void oi_collect_statistics(uint64_t collections[3], uint64_t collected[3], uint6
 void oi_collect_reset_statistics(void)
 {
 	for (int g = 0; g < 3; g++)
-		n_collections[g] = n_collected[g] = duration_ns[g] = 0;
+		n_collections[g] = duration_ns[g] = 0;
+	oi_set_reset_statistics();
 	oi_trial_free(&trial);
-}
-
-static void lock_both(void)
-{
-	oi_full_lock();
-	oi_collect_lock();
-}
-
-static void unlock_both(void)
-{
-	oi_collect_unlock();
-	oi_full_unlock();
-}
-
-/* ---- keeping automatic collections away ---- */
-
-bool oi_collect_held_off(void)
-{
-	return oi_load_relaxed(&n_holding_off) != 0; /* recheck: under the lock, which hold_off has held since */
-}
-
-/* Those that have begun are over when it returns; the sets they found are in the queue or in a thread's hands. */
-static void hold_off(void)
-{
-	holding_off++;
-	oi_add_relaxed(&n_holding_off, 1u);
-	lock_both();
-	unlock_both();
-}
-
-static void hold_off_no_more(void)
-{
-	holding_off--;
-	if (oi_add_relaxed(&n_holding_off, -1u) == 1)
-		oi_background_collect();
-}
-
-unsigned oi_collect_holding_off(void)
-{
-	return holding_off;
-}
-
-void oi_collect_hold_off_only(unsigned n)
-{
-	for (; insisting > n; insisting--)
-		oi_sub_acq_rel(&n_insisting, 1u);
-	while (holding_off > n)
-		hold_off_no_more();
 }
 
 struct collection {
@@ -277,20 +204,20 @@ static void lock_both_settled(struct oi_thread *t)
 	for (;; n++) {
 		uint64_t found = oi_load_acquire(&n_found);
 		oi_flush_patiently(t);
-		lock_both();
+		oi_collect_lock_both();
 		if (oi_load_acquire(&n_found) == found || n == ROUNDS)
 			break;
-		unlock_both();
-		if (!n && ++insisting)
-			oi_add_acq_rel(&n_insisting, 1u);
+		oi_collect_unlock_both();
+		if (!n)
+			oi_collect_insist();
 	}
-	if (n && insisting--)
-		oi_sub_acq_rel(&n_insisting, 1u);
+	if (n)
+		oi_collect_insist_no_more();
 }
 
 static void let_the_insisting_begin(const struct oi_thread *t)
 {
-	while (!t->dying && oi_load_acquire(&n_insisting))
+	while (!t->dying && oi_collect_any_insisting())
 		oi_sleep_ns(100000);
 }
 
@@ -324,7 +251,7 @@ static struct oi_set *find_beside(struct oi_thread *t, int generation, enum oi_s
 		oi_pace_full_begun();
 	oi_collect_unlock();
 	if (scope == OI_SCOPE_ALL)
-		hold_off_no_more();
+		oi_collect_hold_off_no_more();
 	if (s)
 		c.candidates = oi_full_finish(t);
 	if (s && c.candidates < s->objects.n)
@@ -342,7 +269,7 @@ static struct oi_set *find_beside(struct oi_thread *t, int generation, enum oi_s
 static struct oi_set *collect_old(struct oi_thread *t, bool idle, void (*between)(void))
 {
 	struct oi_set *s = NULL;
-	lock_both();
+	oi_collect_lock_both();
 	if (oi_collect_held_off()) {
 		oi_serve_begin(t);
 		oi_collect_unlock();
@@ -358,11 +285,11 @@ static struct oi_set *collect_old(struct oi_thread *t, bool idle, void (*between
 /* Of all there is, by a call. @flush: and all that was garbage at the call is found. */
 static struct oi_set *collect_all(struct oi_thread *t, bool flush)
 {
-	hold_off();
+	oi_collect_hold_off();
 	if (flush)
 		lock_both_settled(t);
 	else
-		lock_both();
+		oi_collect_lock_both();
 	struct oi_set *s = find_beside(t, 2, OI_SCOPE_ALL, NULL);
 	oi_full_unlock();
 	return s;
@@ -377,7 +304,7 @@ static struct oi_set *collect_all_young(struct oi_thread *t, int generation)
 		return s;
 	oi_set_put_away(t, s);
 	oi_serve_end(t);
-	lock_both();
+	oi_collect_lock_both();
 	s = find_beside(t, generation, OI_SCOPE_YOUNG, NULL);
 	oi_full_unlock();
 	return s;
@@ -582,24 +509,6 @@ void oi_collect_everything(struct oi_thread *t)
 {
 	for (unsigned n = 0; n < LAST_ROUNDS && collect_now(t, 2); n++)
 		;
-}
-
-void oi_collect_fork_prepare(void)
-{
-	oi_collect_lock();
-}
-
-void oi_collect_fork_done(void)
-{
-	oi_collect_unlock();
-}
-
-void oi_collect_fork_child(void)
-{
-	oi_store_relaxed(&n_insisting, insisting); /* likewise */
-	oi_store_relaxed(&n_holding_off, holding_off); /* nobody looks yet: others that kept automatic ones away are gone */
-	if (!locked_by_me)
-		oi_lock_renew(OI_LOCK_COLLECT);
 }
 
 /* ---- public ---- */

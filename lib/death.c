@@ -26,7 +26,6 @@
 #include "limbo.h"
 #include "merge.h"
 #include "pace.h"
-#include "pass.h"
 #include "pile.h"
 #include "runtime.h"
 #include "stray.h"
@@ -142,8 +141,8 @@ static void free_block(struct oi_thread *t, struct oi_header *h, const struct oi
 	bool walked = oi_heap_walked() && p->tracked;
 	if (oi_recycles() && !walked && (recycle || !oi_load_relaxed(&h->published)))
 		oi_block_free(t, h);
-	else if (unlikely(!oi_limbo_put(&t->limbo, h, p->block_size)))
-		oi_limbo_add(t, h);
+	else if (unlikely(!oi_limbo_put(&t->limbo, h, p->block_size)) && !oi_limbo_add(t, h))
+		oi_stray_block(h);
 }
 
 void oi_death_free(struct oi_thread *t, struct oi_header *h, const struct oi_page *p)
@@ -182,7 +181,7 @@ static void dismantle_from(struct oi_thread *t, struct oi_header *h, const ouro_
 {
 	take_in_hand(t, h, AT_STEP + STEP_DESTROY);
 	if (unlikely(type->flags & OURO_TRAVERSE_CONCURRENT))
-		oi_pass_await_traverse(h);
+		oi_await_traverse(h);
 	if (step == STEP_CLEAR && type->clear)
 		oi_call(t, type->clear, h);
 	oi_death_end_weak(t, h, &t->hand_watches);

@@ -3,10 +3,10 @@
 
 #include "candidate.h"
 #include "cancel.h"
-#include "collect.h"
 #include "count.h"
 #include "gate.h"
 #include "heap.h"
+#include "gclock.h"
 #include "trial.h"
 #include "type.h"
 

@@ -30,10 +30,10 @@
 #include <errno.h>
 
 #include "background.h"
-#include "collect.h"
 #include "context.h"
 #include "death.h"
 #include "gate.h"
+#include "gclock.h"
 #include "log.h"
 #include "merge.h"
 #include "os.h"

@@ -62,11 +62,12 @@
 
 #include "attach.h"
 #include "background.h"
-#include "collect.h"
+#include "entry.h"
 #include "events.h"
 #include "flush.h"
 #include "full.h"
 #include "gate.h"
+#include "gclock.h"
 #include "heap.h"
 #include "keyset.h"
 #include "limbo.h"
@@ -81,7 +82,6 @@
 #include "set.h"
 #include "stray.h"
 #include "thread.h"
-#include "weak.h"
 
 /* Of this thread's fork: others may be on their way into theirs. */
 static __thread struct oi_stop stop;
@@ -137,7 +137,7 @@ static void inherit(void)
 		oi_pile_inherit(t);
 		oi_merge_inherit(t);
 		oi_limbo_abandon(t);
-		oi_weak_leave(t);
+		oi_entry_leave(t);
 		oi_heap_abandon(t);
 	}
 }

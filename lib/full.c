@@ -16,6 +16,7 @@
 #include "context.h"
 #include "count.h"
 #include "death.h"
+#include "gclock.h"
 #include "generation.h"
 #include "heap.h"
 #include "linger.h"
@@ -24,25 +25,7 @@
 #include "suspect.h"
 #include "weak.h"
 
-static __thread bool locked_by_me;
 static struct oi_pass pass; /* under the lock */
-
-void oi_full_lock(void)
-{
-	oi_lock(OI_LOCK_FULL);
-	locked_by_me = true;
-}
-
-void oi_full_unlock(void)
-{
-	locked_by_me = false;
-	oi_unlock(OI_LOCK_FULL);
-}
-
-bool oi_full_locked_by_me(void)
-{
-	return locked_by_me;
-}
 
 /* ---- 4: the dead ---- */
 
@@ -215,7 +198,7 @@ size_t oi_full_finish(struct oi_thread *t)
 
 bool oi_full_promote(void)
 {
-	bool mine = locked_by_me; /* a collection of the old objects: what was young is none of its members */
+	bool mine = oi_full_locked_by_me(); /* a collection of the old objects: what was young is none of its members */
 	if (!mine && !oi_trylock(OI_LOCK_FULL))
 		return false;
 	oi_generation_make_all_old(&pass.young, false);
@@ -275,7 +258,7 @@ bool oi_full_resurrect(struct oi_thread *t, struct oi_set *s)
 void oi_full_inherit(void)
 {
 	oi_assert_stopped();
-	if (locked_by_me)
+	if (oi_full_locked_by_me())
 		return; /* a listener forked: this thread goes on with its collection, in the child as in the parent */
 	pass.t = NULL;
 	oi_lock_renew(OI_LOCK_FULL);

@@ -5,12 +5,6 @@
 #include "set.h"
 #include "thread.h"
 
-/* One at a time; outside the collection lock, which young collections take meanwhile. */
-void oi_full_lock(void);
-void oi_full_unlock(void);
-/* Does this thread hold it (inside an event function)? */
-bool oi_full_locked_by_me(void);
-
 enum oi_scope {
 	OI_SCOPE_OLD,   /* what is old */
 	OI_SCOPE_YOUNG, /* what is young, and becomes old, in short stops */

@@ -32,7 +32,6 @@
  */
 #include "idle.h"
 
-#include "collect.h"
 #include "lock.h"
 #include "os.h"
 #include "pace.h"

@@ -10,11 +10,11 @@
 
 #include "callback.h"
 #include "candidate.h"
-#include "collect.h"
 #include "context.h"
 #include "count.h"
 #include "death.h"
 #include "gate.h"
+#include "gclock.h"
 #include "generation.h"
 #include "log.h"
 #include "merge.h"

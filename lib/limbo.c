@@ -20,6 +20,7 @@
 
 #include "background.h"
 #include "context.h"
+#include "entry.h"
 #include "gate.h"
 #include "heap.h"
 #include "keyset.h"
@@ -27,8 +28,6 @@
 #include "lock.h"
 #include "object.h"
 #include "os.h"
-#include "stray.h"
-#include "weak.h"
 
 #define AHEAD 8
 /* What a thread keeps of empty ones: with more threads than processors a grace period takes a turn of one. */
@@ -94,11 +93,10 @@ static bool add(struct oi_thread *t, void *item, size_t bytes)
 	return true;
 }
 
-void oi_limbo_add(struct oi_thread *t, struct oi_header *h)
+bool oi_limbo_add(struct oi_thread *t, struct oi_header *h)
 {
 	oi_assert_at_rest(t);
-	if (unlikely(!add(t, h, oi_page_of(h)->block_size)))
-		oi_stray_block(h);
+	return add(t, h, oi_page_of(h)->block_size);
 }
 
 void oi_limbo_add_weak(struct oi_thread *t, uint32_t index)
@@ -127,7 +125,7 @@ static void free_batch(struct oi_thread *t, struct oi_batch *b)
 	for (size_t i = 0; i < b->n;) {
 		uintptr_t item = (uintptr_t)b->item[i];
 		if (item & 1) {
-			oi_weak_recycle(t, (uint32_t)(item >> 1));
+			oi_entry_recycle(t, (uint32_t)(item >> 1));
 			i++;
 		} else {
 			i = free_run(t, b, i);

@@ -12,8 +12,8 @@
 
 #if OURO_CHECKED
 
-#include "collect.h"
 #include "context.h"
+#include "gclock.h"
 #include "generation.h"
 #include "log.h"
 #include "trial.h"

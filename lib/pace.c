@@ -33,11 +33,10 @@
 
 #include "background.h"
 #include "backlog.h"
-#include "collect.h"
 #include "context.h"
 #include "count.h"
-#include "full.h"
 #include "gate.h"
+#include "gclock.h"
 #include "generation.h"
 #include "heap.h"
 #include "holdup.h"

@@ -1,9 +1,9 @@
 /* pass.c - safepoints of a collection beside the mutators, and looking at large and opaque objects. See pass.h. */
 #include "pass.h"
 
-#include "collect.h"
 #include "context.h"
 #include "events.h"
+#include "gclock.h"
 #include "os.h"
 #include "runtime.h"
 
@@ -57,8 +57,6 @@ void oi_pass_visit_rest(struct oi_pass *p, struct oi_header *h, const ouro_type 
 		oi_pass_call_traverse(h, type, fn, arg);
 }
 
-static const struct oi_header *traversed; /* [X1] */
-
 struct filter {
 	oi_child_fn fn;
 	void *arg;
@@ -76,19 +74,7 @@ void oi_pass_call_traverse(struct oi_header *h, const ouro_type *type, oi_child_
 	oi_assert_at_rest(oi_self);
 	struct filter f = { fn, arg };
 	ouro_visitor v = { filter_child, &f };
-	oi_store_release(&traversed, h); /* [X1] then a look whether it is dead; a death does the two the other way round, */
-	oi_gate_fence();                 /* with the same fence between: either it sees this traverse, or this sees it */
-	if (!oi_is_dead(h))
-		oi_call_traverse(type, h, &v);
-	oi_store_release(&traversed, (const struct oi_header *)NULL); /* [X1] */
-}
-
-void oi_pass_await_traverse(const struct oi_header *h)
-{
-	oi_assert_outside(oi_self);
-	oi_gate_fence(); /* [X1] */
-	while (oi_load_acquire(&traversed) == h) /* [X1] */
-		oi_sleep_ns(20000);
+	oi_call_traverse_of_living(type, h, &v);
 }
 
 /* Under the collection lock, as the stops of young collections: listeners hear of one pause after the other. */

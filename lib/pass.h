@@ -125,13 +125,11 @@ OI_INLINE void oi_pass_each_open(struct oi_pass *p, struct oi_page *page, oi_mem
 }
 
 /*
- * Calls a traverse, in a stop or of a type that allows it beside mutators: then it has begun before the object's clear or destroy
- * (oi_pass_await_traverse), or does not begin. What it reports is looked at as if it were any words: references
- * that traverse tells of leave their objects published to nobody, and what they referred to is gone at once.
+ * Calls a traverse, in a stop or of a type that allows it beside mutators (oi_call_traverse_of_living). What it reports is looked at
+ * as if it were any words: references that traverse tells of leave their objects published to nobody, and what they referred to
+ * is gone at once.
  */
 void oi_pass_call_traverse(struct oi_header *h, const ouro_type *type, oi_child_fn fn, void *arg);
-/* Outside the gate, @h is DEAD: until no traverse of it is under way. For types that allow it at any time. */
-void oi_pass_await_traverse(const struct oi_header *h);
 
 /*
  * Runs what traverse tells of the objects in p->opaque, in stops of their own within the pause budget; inside the gate, which it

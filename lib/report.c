@@ -7,8 +7,8 @@
  */
 #include "report.h"
 
-#include "collect.h"
 #include "count.h"
+#include "gclock.h"
 #include "generation.h"
 #include "log.h"
 #include "merge.h"

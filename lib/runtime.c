@@ -21,6 +21,7 @@
 #include "fork.h"
 #include "full.h"
 #include "gate.h"
+#include "gclock.h"
 #include "generation.h"
 #include "heap.h"
 #include "holdup.h"

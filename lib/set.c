@@ -18,13 +18,13 @@
 #include "set.h"
 
 #include "background.h"
-#include "collect.h"
 #include "context.h"
 #include "count.h"
 #include "death.h"
 #include "debug.h"
 #include "full.h"
 #include "gate.h"
+#include "gclock.h"
 #include "generation.h"
 #include "heap.h"
 #include "limbo.h"
@@ -411,6 +411,7 @@ static bool run_phases(struct oi_thread *t, struct oi_set *s, size_t *budget)
 	return destroy_all(t, s);
 }
 
+static uint64_t n_dead_of[3]; /* of sets that are over, by generation */
 static struct oi_set_waiting waiting; /* in queued sets, and those taken out that somebody is at */
 
 bool oi_set_work(struct oi_thread *t, struct oi_set *s, size_t *budget, size_t *n_dead)
@@ -420,13 +421,24 @@ bool oi_set_work(struct oi_thread *t, struct oi_set *s, size_t *budget, size_t *
 	bool over = run_phases(t, s, budget);
 	if (over) {
 		*n_dead = s->n_dead;
-		oi_collect_count(s->generation, s->n_dead);
+		oi_add_relaxed(&n_dead_of[s->generation], (uint64_t)s->n_dead); /* count */
 		oi_add_relaxed(&waiting.n, -(uint64_t)s->n_waiting); /* recheck, both */
 		oi_add_relaxed(&waiting.bytes, -(uint64_t)s->bytes);
 		oi_set_put_away(t, s);
 	}
 	oi_death_end(t);
 	return over;
+}
+
+uint64_t oi_set_dead(int generation)
+{
+	return oi_load_relaxed(&n_dead_of[generation]); /* count */
+}
+
+void oi_set_reset_statistics(void)
+{
+	for (int g = 0; g < 3; g++)
+		n_dead_of[g] = 0;
 }
 
 /* ---- the queue ---- */

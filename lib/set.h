@@ -64,6 +64,10 @@ bool oi_set_reserve(struct oi_set *s, size_t n);
  */
 bool oi_set_work(struct oi_thread *t, struct oi_set *s, size_t *budget, size_t *n_dead);
 
+/* Statistics: objects of that generation's sets that were unreachable, and not resurrected. */
+uint64_t oi_set_dead(int generation);
+void oi_set_reset_statistics(void);
+
 /* The sets that automatic collections left: for the reaper, or for ouro_run_finalizers. */
 void oi_set_queue(struct oi_thread *t, struct oi_set *s);
 /* Runs the oldest whose stamp is below @before; false: none. The budget as above. */

@@ -6,7 +6,10 @@
 
 #include "callback.h"
 #include "heap.h"
+#include "context.h"
+#include "gate.h"
 #include "log.h"
+#include "os.h"
 
 static bool fields_fit(const ouro_fields *f, size_t size, size_t unit)
 {
@@ -93,6 +96,25 @@ void oi_call_traverse(const ouro_type *type, struct oi_header *h, ouro_visitor *
 	c.left = NULL;
 }
 
+static const struct oi_header *traversed; /* [X1] */
+
+void oi_call_traverse_of_living(const ouro_type *type, struct oi_header *h, ouro_visitor *v)
+{
+	oi_store_release(&traversed, h); /* [X1] then a look whether it is dead; a death does the two the other way round, */
+	oi_gate_fence();                 /* with the same fence between: either it sees this traverse, or this sees it */
+	if (!oi_is_dead(h))
+		oi_call_traverse(type, h, v);
+	oi_store_release(&traversed, (const struct oi_header *)NULL); /* [X1] */
+}
+
+void oi_await_traverse(const struct oi_header *h)
+{
+	oi_assert_outside(oi_self);
+	oi_gate_fence(); /* [X1] */
+	while (oi_load_acquire(&traversed) == h) /* [X1] */
+		oi_sleep_ns(20000);
+}
+
 void oi_visit_rest(struct oi_header *h, const ouro_type *t, oi_child_fn fn, void *arg)
 {
 	oi_visit_items_of(h, t, fn, arg);
@@ -106,7 +128,7 @@ static void clear_cells(char *base, const ouro_fields *f)
 {
 	for (uint32_t i = 0; i < f->n; i++)
 		for (uint32_t k = 0; k < f->field[i].count; k++)
-			ouro_weak_clear((ouro_weak *)(base + f->field[i].offset) + k);
+			oi_store_release(&((ouro_weak *)(base + f->field[i].offset))[k].word, UINT64_C(0)); /* [W4] */
 }
 
 void oi_clear_weaks(struct oi_header *h, const ouro_type *t)

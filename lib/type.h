@@ -92,6 +92,12 @@ OI_INLINE void oi_visit_items(char *items, size_t from, size_t to, const ouro_ty
  * nor call the library: the program is stopped with a message, at the next call that shows it.
  */
 void oi_call_traverse(const ouro_type *type, struct oi_header *h, ouro_visitor *v);
+/*
+ * The same beside mutators, perhaps, by one collection at a time: it has begun before the object's clear or destroy, or does not begin.
+ * The second, of an object that is DEAD, outside the gate: returns when no such traverse of it is under way.
+ */
+void oi_call_traverse_of_living(const ouro_type *type, struct oi_header *h, ouro_visitor *v);
+void oi_await_traverse(const struct oi_header *h);
 
 /* What is not in the slots of the fixed part: the items' slots; and what traverse reports. */
 void oi_visit_items_of(struct oi_header *h, const ouro_type *t, oi_child_fn fn, void *arg);

@@ -21,9 +21,9 @@
 #include <stdlib.h>
 
 #include "candidate.h"
-#include "collect.h"
 #include "count.h"
 #include "gate.h"
+#include "gclock.h"
 #include "generation.h"
 #include "heap.h"
 #include "log.h"

@@ -18,6 +18,7 @@
 #include "callback.h"
 #include "check.h"
 #include "context.h"
+#include "entry.h"
 #include "gate.h"
 #include "lock.h"
 #include "os.h"

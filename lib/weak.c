@@ -23,105 +23,26 @@
 
 #include "candidate.h"
 #include "check.h"
-#include "collect.h"
 #include "context.h"
 #include "count.h"
 #include "death.h"
+#include "entry.h"
 #include "gate.h"
+#include "gclock.h"
 #include "limbo.h"
-#include "lock.h"
 #include "os.h"
 #include "watch.h"
 
-#define CHUNK 4096
-#define CHUNKS (1u << 18)
-#define CACHE_MAX 32
 #define DOOR_WAITS 50 /* in one upgrade, of 2 ms at most */
 
-/* Read by every upgrade: not in the line of what every new entry writes. */
-static struct oi_weak_entry *chunk[CHUNKS] __attribute__((aligned(OI_LINE)));
-static uint32_t n_entries = 1, first_free; /* under the lock; index 0 is no entry */
 static int64_t n_used;
-
-static struct oi_weak_entry *entry_at(uint32_t index)
-{
-	return &oi_load_acquire(&chunk[index / CHUNK])[index % CHUNK]; /* [W2] pairs with grow */
-}
-
-/* ---- taking and giving back entries ---- */
-
-static bool grow(void)
-{
-	uint32_t c = n_entries / CHUNK;
-	if (c >= CHUNKS)
-		return false;
-	if (!chunk[c]) {
-		struct oi_weak_entry *e = oi_os_map(CHUNK * sizeof *e);
-		if (!e)
-			return false;
-		oi_store_release(&chunk[c], e); /* [W2] */
-	}
-	return true;
-}
-
-static bool refill(struct oi_thread *t)
-{
-	oi_lock(OI_LOCK_WEAK);
-	while (t->n_weak_cache < CACHE_MAX / 2) {
-		uint32_t index = first_free;
-		if (index)
-			first_free = entry_at(index)->next_free;
-		else if (grow())
-			index = n_entries, oi_store_relaxed(&n_entries, index + 1);
-		else
-			break;
-		t->weak_cache[t->n_weak_cache++] = index;
-	}
-	oi_unlock(OI_LOCK_WEAK);
-	return t->n_weak_cache != 0;
-}
-
-static void give_back(struct oi_thread *t, uint32_t keep)
-{
-	oi_lock(OI_LOCK_WEAK);
-	while (t->n_weak_cache > keep) {
-		uint32_t index = t->weak_cache[--t->n_weak_cache];
-		entry_at(index)->next_free = first_free;
-		first_free = index;
-	}
-	oi_unlock(OI_LOCK_WEAK);
-}
-
-static void cache(struct oi_thread *t, uint32_t index)
-{
-	if (t->n_weak_cache == CACHE_MAX)
-		give_back(t, CACHE_MAX / 2);
-	t->weak_cache[t->n_weak_cache++] = index;
-}
-
-void oi_weak_recycle(struct oi_thread *t, uint32_t index)
-{
-	oi_assert_at_rest(t);
-	struct oi_weak_entry *e = entry_at(index);
-	uint32_t generation = oi_load_relaxed(&e->generation) + 1; /* owner */
-	if (generation == 0)
-		return; /* retired for ever */
-	oi_store_release(&e->generation, generation); /* [W1] before the object of its next life */
-	cache(t, index);
-}
-
-void oi_weak_leave(struct oi_thread *t)
-{
-	oi_assert_at_rest(t);
-	give_back(t, 0);
-}
 
 bool oi_weak_names(uint32_t index, const struct oi_header *h)
 {
 	oi_assert_stopped();
-	if (index >= oi_load_relaxed(&n_entries)) /* stopped: but for a thread that takes entries, which are none of @h's */
+	if (!oi_entry_known(index))
 		return false;
-	const struct oi_header *named = oi_load_relaxed(&entry_at(index)->object); /* stopped */
+	const struct oi_header *named = oi_load_relaxed(&oi_entry_at(index)->object); /* stopped */
 	return !named || named == h;
 }
 
@@ -176,12 +97,9 @@ struct oi_weak_entry *oi_weak_entry_of(struct oi_thread *t, struct oi_header *h)
 		return NULL;
 	uint32_t index = oi_load_acquire(cell); /* [W3] */
 	if (!index) {
-		if (!t->n_weak_cache && !refill(t))
+		if (!(index = oi_entry_take(t)))
 			return NULL;
-		index = t->weak_cache[--t->n_weak_cache];
-		struct oi_weak_entry *e = entry_at(index);
-		if (!oi_load_relaxed(&e->generation)) /* owner */
-			oi_store_relaxed(&e->generation, 1);
+		struct oi_weak_entry *e = oi_entry_at(index);
 		/* Of one that dies, for a watch, it is made expired: not made so later, when that may live again, and have weak references. */
 		oi_store_release(&e->object, is_dying(h) ? NULL : (void *)h); /* [W1] */
 		oi_publish(h);
@@ -192,11 +110,11 @@ struct oi_weak_entry *oi_weak_entry_of(struct oi_thread *t, struct oi_header *h)
 			oi_add_relaxed(&n_used, 1); /* count */
 		} else {
 			oi_store_relaxed(&e->object, NULL); /* owner: nobody has seen it */
-			cache(t, index);
+			oi_entry_put(t, index);
 			index = other;
 		}
 	}
-	return entry_at(index);
+	return oi_entry_at(index);
 }
 
 void oi_weak_sever(struct oi_thread *t, struct oi_header *h, struct oi_watch **watches)
@@ -206,7 +124,7 @@ void oi_weak_sever(struct oi_thread *t, struct oi_header *h, struct oi_watch **w
 	if (!index)
 		return;
 	oi_gate_enter(t);
-	struct oi_weak_entry *e = entry_at(index);
+	struct oi_weak_entry *e = oi_entry_at(index);
 	oi_store_release(&e->object, NULL); /* recheck: who still sees the object finds it dead by its count */
 	oi_store_relaxed(index_cell(h), 0); /* owner: nobody else has a reference */
 	oi_and_acq_rel(&h->flags, (uint8_t)~OI_FLAG_WEAK);
@@ -222,7 +140,7 @@ void oi_weak_expire(struct oi_header *h)
 	oi_assert_at_rest(oi_self);
 	uint32_t index = index_of(h);
 	if (index)
-		oi_store_release(&entry_at(index)->object, NULL); /* elsewhere: stopped, or a handshake follows */
+		oi_store_release(&oi_entry_at(index)->object, NULL); /* elsewhere: stopped, or a handshake follows */
 }
 
 /* ---- public ---- */
@@ -280,7 +198,7 @@ int ouro_weak_store(ouro_weak *cell, void *obj)
 	oi_check_usable(h, "ouro_weak_store");
 	uint32_t index = index_quickly(h);
 	struct oi_weak_entry *e;
-	if (unlikely(!index) || unlikely(!oi_load_relaxed(&(e = entry_at(index))->object))) /* recheck: word_of */
+	if (unlikely(!index) || unlikely(!oi_load_relaxed(&(e = oi_entry_at(index))->object))) /* recheck: word_of */
 		return store_any(t, cell, obj);
 	uint64_t word = (uint64_t)oi_load_relaxed(&e->generation) << 32 | index; /* elsewhere: cannot change */
 	oi_store_release(&cell->word, word); /* [W4] */
@@ -291,7 +209,7 @@ int ouro_weak_store(ouro_weak *cell, void *obj)
 /* What a cell refers to, dying perhaps; NULL: expired. Inside the gate. */
 OI_INLINE struct oi_header *object_of(uint64_t word)
 {
-	struct oi_weak_entry *e = entry_at((uint32_t)word);
+	struct oi_weak_entry *e = oi_entry_at((uint32_t)word);
 	struct oi_header *h = oi_load_acquire(&e->object); /* [W1]: before the generation */
 	oi_perturb();
 	return oi_load_acquire(&e->generation) == (uint32_t)(word >> 32) ? h : NULL;
@@ -372,23 +290,8 @@ bool ouro_weak_expired(const ouro_weak *cell)
 
 /* ---- life cycle ---- */
 
-/* Chunks stay: a cell from before may still be looked at, and its generation must not come again. */
 void oi_weak_shutdown(void)
 {
-	oi_lock(OI_LOCK_WEAK);
-	first_free = 0;
-	for (uint32_t i = 1; i < n_entries; i++) {
-		struct oi_weak_entry *e = entry_at(i);
-		uint32_t generation = oi_load_relaxed(&e->generation); /* elsewhere: every operation is kept out */
-		oi_store_relaxed(&e->object, NULL);
-		e->watches = NULL;
-		if (generation)
-			oi_store_relaxed(&e->generation, generation + 1);
-		if (generation + 1 == 0)
-			continue;
-		e->next_free = first_free;
-		first_free = i;
-	}
+	oi_entry_shutdown();
 	n_used = 0;
-	oi_unlock(OI_LOCK_WEAK);
 }

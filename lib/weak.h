@@ -2,18 +2,11 @@
 #ifndef OI_WEAK_H
 #define OI_WEAK_H
 
+#include "entry.h"
 #include "object.h"
 #include "thread.h"
 
 struct oi_watch;
-
-/* Type-stable: an entry is only ever an entry, so a cell may look at it at any time. */
-struct oi_weak_entry {
-	void *object;            /* header, or NULL: expired */
-	struct oi_watch *watches; /* newest first; under the watch lock */
-	uint32_t generation;     /* changes when the entry is used again: a cell names entry and generation */
-	uint32_t next_free;
-};
 
 /* Inside the gate. The object's entry, made if it has none; NULL: no memory. */
 struct oi_weak_entry *oi_weak_entry_of(struct oi_thread *t, struct oi_header *h);
@@ -24,10 +17,6 @@ struct oi_weak_entry *oi_weak_entry_of(struct oi_thread *t, struct oi_header *h)
 void oi_weak_sever(struct oi_thread *t, struct oi_header *h, struct oi_watch **watches);
 /* World stopped, or the object is committed: the cells expire; the entry stays for oi_weak_sever. */
 void oi_weak_expire(struct oi_header *h);
-/* A retired entry whose grace period is over. */
-void oi_weak_recycle(struct oi_thread *t, uint32_t index);
-/* The thread leaves: its spare entries go back. */
-void oi_weak_leave(struct oi_thread *t);
 uint64_t oi_weak_count(void);
 /* For the verifier, world stopped: is that the entry of @h, expired or not? */
 bool oi_weak_names(uint32_t index, const struct oi_header *h);

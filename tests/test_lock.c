@@ -290,7 +290,7 @@ BREACH(run_watch, struct oi_watch *w = NULL; oi_enter(); oi_watch_run_one(t, &w)
 BREACH(pile_serve, oi_enter(); oi_pile_serve(t, false))
 BREACH(set_serve, size_t n = 1; oi_enter(); oi_set_serve(t, &n, 1))
 BREACH(end_walk, oi_enter(); oi_heap_end_walk(t))
-BREACH(await_traverse, oi_enter(); oi_pass_await_traverse(h))
+BREACH(await_traverse, oi_enter(); oi_await_traverse(h))
 /* Where others' gates are waited for, even pinned. */
 BREACH(fence, ouro_pin(); oi_world_fence())
 BREACH(park_tick, ouro_pin(); oi_park_tick())
@@ -328,7 +328,7 @@ static const struct breach breaches[] = {
 	ROW(need, "oi_background_need", "inside the gate"), ROW(sever, "oi_weak_sever", "inside the gate"),
 	ROW(end_weak, "oi_death_end_weak", "inside the gate"), ROW(run_watch, "oi_watch_run_one", "inside the gate"),
 	ROW(pile_serve, "oi_pile_serve", "inside the gate"), ROW(set_serve, "oi_set_serve", "inside the gate"),
-	ROW(end_walk, "oi_heap_end_walk", "inside the gate"), ROW(await_traverse, "oi_pass_await_traverse", "inside the gate"),
+	ROW(end_walk, "oi_heap_end_walk", "inside the gate"), ROW(await_traverse, "oi_await_traverse", "inside the gate"),
 	ROW(fence, "oi_world_fence", "inside the gate"), ROW(park_tick, "oi_park_tick", "inside the gate"),
 	ROW(make_all_old, "oi_generation_make_all_old", "inside the gate"), ROW(linger_note, "oi_linger_note", "inside the gate"),
 	ROW(population, "oi_generation_population", "the world is not"), ROW(grow_older, "oi_generation_grow_older", "the world is not"),

@@ -1,7 +1,7 @@
 /*
  * weak.pml - weak references against death, and the reuse of side table entries
  *
- * Models lib/weak.c (oi_weak_entry_of, ouro_weak_store, ouro_weak_load, oi_weak_sever, oi_weak_recycle), and of
+ * Models lib/weak.c (oi_weak_entry_of, ouro_weak_store, ouro_weak_load, oi_weak_sever) and lib/entry.c (oi_entry_recycle), and of
  * lib/count.c the attempt to retain and the last release of a merged object.
  *
  * Objects are born one after the other into blocks that are used again, and weakly referenced through entries that are.
