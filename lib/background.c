@@ -52,8 +52,8 @@
 #include "log.h"
 #include "merge.h"
 #include "os.h"
-#include "pace.h"
 #include "pile.h"
+#include "policy.h"
 #include "remnant.h"
 #include "runtime.h"
 #include "set.h"
@@ -252,7 +252,7 @@ static void between(void)
 		tick();
 		next_tick = oi_now_ns() + TICK_NS;
 	}
-	int generation = now >= next_young ? oi_pace_due(1) : -1;
+	int generation = now >= next_young ? oi_policy_due(1) : -1;
 	if (generation >= 0) {
 		oi_collect_automatic(generation, NULL);
 		uint64_t then = oi_now_ns();
@@ -267,7 +267,7 @@ static void collect_due(void)
 		return;
 	if (OURO_CHECKED && oi_perturb_collect())
 		oi_collect_automatic(0, NULL);
-	while ((generation = oi_pace_due(2)) >= 0 && !oi_load_acquire(&quit)) {
+	while ((generation = oi_policy_due(2)) >= 0 && !oi_load_acquire(&quit)) {
 		oi_collect_automatic(generation, between);
 		if (oi_load_relaxed(&want_tick))
 			tick();

@@ -22,7 +22,7 @@
 #include "pace.h"
 #include "pile.h"
 #include "runtime.h"
-#include "set.h"
+#include "usage.h"
 
 #define DELAY_NS UINT64_C(1000000)
 #define SURVIVAL_SURE 240
@@ -32,7 +32,6 @@
 #define BATCH 64
 #define UNIT 16   /* of lag: so much is tolerated */
 #define LAG_MOST ((uint64_t)1 << 20)
-#define LARGE_DUE ((int64_t)16 << 20)              /* bytes, or a quarter */
 #define LARGE_PAGES ((uint64_t)(24 << 20) / OI_PAGE) /* beside a quarter */
 #define FULL_SHARE 16 /* of the old generation, for what becomes old during a full collection and is garbage */
 #define FULL_FLOOR 300000
@@ -59,7 +58,7 @@ static uint64_t young_lag(void)
 
 /*
  * While a full collection runs, what becomes old may be garbage already; as much of it as was garbage the last time. A share of
- * the old generation is tolerated, and in a small heap what fits in its room (pace.c): its share would have threads wait most of the
+ * the old generation is tolerated, and in a small heap what fits in its room (policy.c): its share would have threads wait most of the
  * time. When a heap has been filled and begins to change, the last time is no guide: hence half of the old generation at most.
  */
 static uint64_t full_lag(void)
@@ -83,12 +82,6 @@ static uint64_t large_lag(void)
 {
 	int64_t then = oi_load_relaxed(&oi_pace.large_then), n = oi_heap_large_bytes() - then; /* recheck */
 	return n > 0 ? lag_of_pages((uint64_t)n / OI_PAGE, (uint64_t)then / OI_PAGE / 4 + LARGE_PAGES) : 0;
-}
-
-bool oi_backlog_large_due(void)
-{
-	int64_t then = oi_load_relaxed(&oi_pace.large_then), n = oi_heap_large_bytes() - then; /* recheck */
-	return n > (then / 4 > LARGE_DUE ? then / 4 : LARGE_DUE);
 }
 
 static uint64_t pages_lag(void)
@@ -120,12 +113,16 @@ static bool reaper_is_stuck(void)
 	return now - oi_load_relaxed(&since) > STUCK_NS;
 }
 
+size_t oi_backlog_pages_waiting(void)
+{
+	return (oi_pace_sets_waiting().bytes + oi_pile_waiting() * oi_load_relaxed(&oi_pace.average_any)) / OI_PAGE; /* recheck */
+}
+
 /* What waits for its callbacks; in manual mode the program may take its time. */
 static uint64_t reaper_lag(void)
 {
-	struct oi_set_waiting sets = oi_set_waiting();
-	uint64_t n = lag_of(sets.n + oi_pile_waiting(), (uint64_t)oi_pace_young_limit());
-	uint64_t bytes = lag_of_pages(oi_pace_pages_waiting(), oi_load_relaxed(&oi_pace.pages_then) / 8 + REAPER_PAGES); /* recheck */
+	uint64_t n = lag_of(oi_pace_sets_waiting().n + oi_pile_waiting(), (uint64_t)oi_pace_young_limit());
+	uint64_t bytes = lag_of_pages(oi_backlog_pages_waiting(), oi_load_relaxed(&oi_pace.pages_then) / 8 + REAPER_PAGES); /* recheck */
 	if (oi_runtime.config.finalizers != OURO_FINALIZERS_THREAD || larger(n, bytes) <= UNIT || reaper_is_stuck())
 		return 0;
 	return larger(n, bytes);
@@ -214,4 +211,23 @@ void oi_backlog_delay(struct oi_thread *t, size_t pages)
 	for (size_t n = delays_for(units, pages); n && oi_backlog_lags(); n--)
 		await_collection(t);
 	oi_gate_enter(t);
+}
+
+void oi_backlog_allocated(struct oi_thread *t, size_t pages)
+{
+	oi_assert_inside(t);
+	oi_pace_flush(t);
+	if (pages)
+		oi_usage_note(t);
+	if (unlikely(oi_backlog_lags()))
+		oi_backlog_delay(t, pages);
+}
+
+void oi_backlog_allocated_large(struct oi_thread *t)
+{
+	oi_assert_inside(t);
+	oi_store_relaxed(&t->tracked_delta, t->tracked_delta + 1); /* owner, here and below */
+	oi_store_relaxed(&t->died[1], t->died[1] - 1); /* it is born old */
+	if (oi_pace_large_due() && oi_load_relaxed(&oi_pace.threshold) && oi_load_relaxed(&oi_pace.enabled)) /* recheck */
+		oi_background_collect();
 }

@@ -23,6 +23,7 @@
 #include "context.h"
 #include "death.h"
 #include "debug.h"
+#include "doors.h"
 #include "events.h"
 #include "flush.h"
 #include "full.h"
@@ -40,6 +41,7 @@
 #include "pace.h"
 #include "perturb.h"
 #include "pile.h"
+#include "policy.h"
 #include "runtime.h"
 #include "set.h"
 #include "sized.h"
@@ -93,7 +95,7 @@ static void condemn(struct oi_set *s, struct oi_header *h)
 /* Each member's fate: condemned, or older. All live if there is no memory to list the dead. */
 static void judge(struct collection *c, struct oi_set *s, bool room)
 {
-	bool straight = c->generation == 0 && oi_pace_middle_full();
+	bool straight = c->generation == 0 && oi_policy_middle_full();
 	struct oi_spot at = { 0 };
 	int64_t left[2] = { 0, 0 };
 	for (size_t i = 0; i < trial.set.n; i++) {
@@ -121,7 +123,7 @@ static void examine(struct collection *c, struct oi_set *s)
 	oi_assert_stopped();
 	bool room = oi_generation_select(&trial, c->generation, c->cap, &c->more);
 	if (room && !(c->whole && c->more))
-		c->more |= !oi_trial_run(&trial, oi_pace_references());
+		c->more |= !oi_trial_run(&trial, oi_policy_references());
 	if (c->whole && c->more) {
 		oi_trial_give_up(&trial);
 	} else if (room) {
@@ -184,7 +186,7 @@ static struct oi_set *collect_young(struct oi_thread *t, int generation, size_t 
 		if (c.whole && c.more) {
 			oi_event(OURO_GC_STOP, generation, 0, 0, oi_now_ns() - began);
 		} else {
-			oi_pace_young_done(&(struct oi_pace_young){ .generation = generation, .n = c.candidates,
+			oi_policy_young_done(&(struct oi_policy_young){ .generation = generation, .n = c.candidates,
 				.references = c.references, .survivors = c.survivors, .promoted = c.promoted, .ns = worked, .more = c.more });
 			report(&c, s, oi_now_ns() - began);
 		}
@@ -225,9 +227,9 @@ static void pace_done(enum oi_scope scope, size_t survivors, size_t dead)
 {
 	oi_collect_lock();
 	if (scope == OI_SCOPE_YOUNG)
-		oi_pace_young_done(&(struct oi_pace_young){ .generation = 1 }); /* what became old was counted when it did */
+		oi_policy_young_done(&(struct oi_policy_young){ .generation = 1 }); /* what became old was counted when it did */
 	else
-		oi_pace_full_done(survivors, dead);
+		oi_policy_full_done(survivors, dead);
 	oi_collect_unlock();
 }
 
@@ -235,7 +237,7 @@ static void pace_done(enum oi_scope scope, size_t survivors, size_t dead)
 static void begin_nothing(struct oi_thread *t)
 {
 	oi_serve_begin(t);
-	oi_pace_full_freed();
+	oi_policy_full_freed();
 }
 
 /* Under both locks, of which it lets the second go. The set, or NULL: no memory. */
@@ -245,10 +247,10 @@ static struct oi_set *find_beside(struct oi_thread *t, int generation, enum oi_s
 	uint64_t began = oi_now_ns();
 	oi_event(OURO_GC_START, c.generation, 0, 0, 0);
 	if (scope != OI_SCOPE_YOUNG)
-		oi_pace_full_begins(scope == OI_SCOPE_ALL);
+		oi_policy_full_begins(scope == OI_SCOPE_ALL);
 	struct oi_set *s = oi_full_begin(t, generation, scope, between);
 	if (scope != OI_SCOPE_YOUNG)
-		oi_pace_full_begun();
+		oi_policy_full_begun();
 	oi_collect_unlock();
 	if (scope == OI_SCOPE_ALL)
 		oi_collect_hold_off_no_more();
@@ -299,7 +301,7 @@ static struct oi_set *collect_all(struct oi_thread *t, bool flush)
 static struct oi_set *collect_all_young(struct oi_thread *t, int generation)
 {
 	bool whole = true;
-	struct oi_set *s = collect_young(t, generation, oi_pace_cap(), &whole);
+	struct oi_set *s = collect_young(t, generation, oi_policy_cap(), &whole);
 	if (whole || !s)
 		return s;
 	oi_set_put_away(t, s);
@@ -332,9 +334,9 @@ static bool promote_all(int generation)
 	if (!oi_full_promote())
 		return false;
 	oi_collect_lock();
-	oi_pace_burst_done(generation);
+	oi_policy_burst_done(generation);
 	oi_collect_unlock();
-	oi_pace_turn();
+	oi_policy_turn();
 	return true;
 }
 
@@ -382,14 +384,14 @@ static void automatic_full(bool all, bool idle, void (*between)(void))
 {
 	struct oi_thread *t = oi_self;
 	if (all && oi_full_promote())
-		oi_pace_promoted();
+		oi_policy_promoted();
 	struct oi_set *s = collect_old(t, idle, between);
 	dispose(t, s, between);
 	settle_quietly(t);
-	reclaim_all(t); /* what is held then is the measure of what may be: pace.c */
+	reclaim_all(t); /* what is held then is the measure of what may be: policy.c */
 	if (s)
-		oi_pace_full_freed();
-	oi_pace_turn();
+		oi_policy_full_freed();
+	oi_policy_turn();
 }
 
 void oi_collect_idle(void (*between)(void))
@@ -404,12 +406,12 @@ void oi_collect_automatic(int generation, void (*between)(void))
 		automatic_full(oi_pace_pages_due(), false, between);
 		return;
 	}
-	if (oi_pace_burst() && promote_all(generation))
+	if (oi_policy_burst() && promote_all(generation))
 		return;
 	struct oi_thread *t = oi_self;
-	dispose(t, collect_young(t, generation, oi_pace_cap(), NULL), between);
+	dispose(t, collect_young(t, generation, oi_policy_cap(), NULL), between);
 	reclaim(t, false); /* the stop was a grace period for it */
-	oi_pace_turn();
+	oi_policy_turn();
 }
 
 /* Sets without user code to run never wait. */
@@ -443,7 +445,7 @@ static ssize_t collect_now(struct oi_thread *t, int generation)
 	oi_serve_end(t);
 	t->thorough = thorough;
 	if (generation == 2) {
-		oi_pace_full_freed();
+		oi_policy_full_freed();
 		oi_background_trim(); /* the collector thread reckons anew how long to sleep: idle.h */
 	}
 	oi_flush_patiently(t); /* what else died with it, and what others are at */
@@ -484,7 +486,7 @@ void oi_collect_for_memory(struct oi_thread *t)
 		work_in_quanta(t, s, NULL);
 	}
 	oi_serve_end(t);
-	oi_pace_full_freed();
+	oi_policy_full_freed();
 	give_back(t);
 	oi_holdup(t, OURO_HOLDUP_LIMIT, oi_now_ns() - began);
 }

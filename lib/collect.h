@@ -13,10 +13,6 @@ struct oi_thread;
 void oi_collect_automatic(int generation, void (*between)(void));
 /* The same, of all there is: what is young becomes old first. Nothing asks for it but the time: idle.h. */
 void oi_collect_idle(void (*between)(void));
-/* heap_limit: a full collection, on this thread, which runs no code of the program's: that is the reaper's. Outside the gate. */
-void oi_collect_for_memory(struct oi_thread *t);
-/* Afterwards, if other threads are freeing something: waits a little. False: there is nothing to wait for. */
-bool oi_collect_await_memory(struct oi_thread *t);
 /* All generations, until nothing more is found, within reason; for shutdown. */
 void oi_collect_everything(struct oi_thread *t);
 

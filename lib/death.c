@@ -22,7 +22,6 @@
 #include "context.h"
 #include "count.h"
 #include "gate.h"
-#include "inspect.h"
 #include "limbo.h"
 #include "merge.h"
 #include "pace.h"

@@ -5,7 +5,6 @@
 #include "check.h"
 #include "count.h"
 #include "heap.h"
-#include "inspect.h"
 #include "limbo.h"
 #include "object.h"
 #include "pace.h"
@@ -81,7 +80,7 @@ OI_INLINE void oi_death_count(struct oi_thread *t, const struct oi_header *h, co
 {
 	oi_tally_add(&t->freed, p);
 	if (unlikely(oi_flags(h) & OI_FLAG_FROZEN))
-		oi_inspect_frozen_died();
+		oi_pace_frozen_died();
 }
 
 /* A reference that the dead object had. */

@@ -25,4 +25,13 @@ struct oi_thread *oi_thread_first_call(bool may_fail);
 /* Likewise. The heap that @t, the caller's, belonged to was shut down: it joins, or starts, the next one. Outside the gate. */
 void oi_thread_reattach(struct oi_thread *t);
 
+/*
+ * Implemented by collect.c. Memory please: an allocation has found none. Outside the gate, by a thread that is neither pinned nor in a
+ * death; the caller may hold any lock of the program's. The first makes a full collection on this thread, which runs no code of
+ * the program's: that is the reaper's. The second, afterwards, waits a little if other threads are freeing something; false: there is
+ * nothing to wait for.
+ */
+void oi_collect_for_memory(struct oi_thread *t);
+bool oi_collect_await_memory(struct oi_thread *t);
+
 #endif

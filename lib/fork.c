@@ -25,7 +25,7 @@
  *   beside.c      maps, ring                   likewise
  *   generation.c  pages half made old          likewise
  *   pass.c        traversed                    NULL: a traverse is inside a gate or a stop
- *   pace.c        full, old_begun              no full collection is under way, or this thread's
+ *   policy.c      full, old_begun              no full collection is under way, or this thread's
  *                 young, a thread's delta      added
  *   runtime.c     its lock, ending             nobody else starts or drops the heap: the fork waited for that (pinned: there is
  *                                              one, and nobody may drop it); what was ending: oi_runtime_fork_child
@@ -75,8 +75,8 @@
 #include "log.h"
 #include "merge.h"
 #include "os.h"
-#include "pace.h"
 #include "pile.h"
+#include "policy.h"
 #include "remnant.h"
 #include "runtime.h"
 #include "set.h"
@@ -164,7 +164,7 @@ static void in_child(void)
 	oi_world.n_waiting = 0;
 	oi_background_fork_child();
 	oi_threads_fork_child(oi_self);
-	oi_pace_fork_child();
+	oi_policy_fork_child();
 	oi_world_fork_child();
 	oi_flush_fork_child(oi_self);
 	oi_remnant_fork_child();

@@ -1,6 +1,8 @@
 /* generation.c - young lists, ages, promotion. See generation.h. */
 #include "generation.h"
 
+#include <stdio.h>
+
 #include "context.h"
 #include "heap.h"
 #include "pace.h"
@@ -267,7 +269,7 @@ void oi_generation_make_all_old(struct oi_vector *lists, bool members)
 		make_some_old(lists, members);
 		detached = lists->n != 0;
 		if (!detached)
-			oi_pace_recount();
+			oi_generation_recount();
 		oi_pass_start(&stop);
 	} while (lists->n);
 	oi_vector_trim(lists, 512);
@@ -283,7 +285,7 @@ void oi_generation_inherit(struct oi_vector *lists)
 		*end = lists->data[lists->n - 1];
 	}
 	if (detached)
-		oi_pace_recount();
+		oi_generation_recount();
 	detached = false;
 	oi_vector_trim(lists, 512);
 }
@@ -335,3 +337,34 @@ bool oi_generation_select_all(struct oi_trial *tr)
 	return true;
 }
 #endif
+
+void oi_generation_recount(void)
+{
+	oi_assert_stopped();
+	int64_t n[2], before = oi_pace.aged[0] + oi_pace.aged[1], unflushed[2]; /* stopped */
+	oi_generation_population(n);
+	oi_pace_unflushed(unflushed);
+	for (int age = 0; age < 2; age++)
+		oi_store_relaxed(&oi_pace.aged[age], n[age] - unflushed[age]);
+	before -= n[0] + n[1] - unflushed[0] - unflushed[1];
+	oi_add_relaxed(&oi_pace.old_new, before > 0 ? (uint64_t)before : 0);
+}
+
+const char *oi_generation_check(void)
+{
+	oi_assert_stopped();
+	oi_assert_locked(OI_LOCK_COLLECT);
+	static char text[128];
+	int64_t n[2], unflushed[2];
+	if (!oi_generation_population(n))
+		return NULL;
+	oi_pace_unflushed(unflushed);
+	for (int age = 0; age < 2; age++) {
+		int64_t counted = oi_load_relaxed(&oi_pace.aged[age]) + unflushed[age]; /* stopped */
+		snprintf(text, sizeof text, "INV-P1: %lld objects of age %d are counted, and there are %lld", (long long)counted, age,
+			 (long long)n[age]);
+		if (counted != n[age])
+			return text;
+	}
+	return NULL;
+}

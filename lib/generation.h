@@ -40,6 +40,10 @@ bool oi_generation_grow_older(uint64_t (*young)[OI_BITMAP], size_t i, bool strai
  * of them is being made old, and in no list.
  */
 bool oi_generation_population(int64_t n[2]);
+/* World stopped: counts anew what is young. */
+void oi_generation_recount(void);
+/* World stopped, under the collection lock: compares what is counted with what there is. NULL: they agree. */
+const char *oi_generation_check(void);
 /*
  * All that is young becomes old, in stops of their own. @lists: of pages still to do, empty before and after. @members: and
  * members of the pass that runs (beside.h). Outside the gate.

@@ -1,7 +1,7 @@
 /*
  * idle.c - a full collection that no birth asks for
  *
- * Births start collections (pace.c), and a program that drops a large cycle need not make anything
+ * Births start collections (pace.c, policy.c), and a program that drops a large cycle need not make anything
  * after that, or nothing but objects that cannot be in one. The drop itself cannot be seen: a
  * reference that goes and kills nothing looks like each of the thousands that a program takes and
  * lets go of while it reads. So some time after a full collection there is another look, once:

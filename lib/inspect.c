@@ -4,8 +4,6 @@
  * A listing stops the world once, as long as its walk takes, and takes a reference to each object it found; the visitor runs
  * afterwards, outside the stop.
  */
-#include "inspect.h"
-
 #include <errno.h>
 
 #include "callback.h"
@@ -19,9 +17,8 @@
 #include "log.h"
 #include "merge.h"
 #include "pace.h"
+#include "policy.h"
 #include "type.h"
-
-static int64_t n_frozen;
 
 /* World stopped: a reference that the caller gives back later. */
 static bool hold(struct oi_vector *v, struct oi_header *h)
@@ -148,11 +145,6 @@ ssize_t ouro_gc_referrers(void *obj, ouro_object_visitor fn, void *arg)
 
 /* ---- freezing ---- */
 
-void oi_inspect_frozen_died(void)
-{
-	oi_add_relaxed(&n_frozen, -1); /* count */
-}
-
 static void freeze_all(void)
 {
 	oi_assert_stopped();
@@ -165,9 +157,9 @@ static void freeze_all(void)
 			if (!oi_event_on(h))
 				continue;
 			oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_FROZEN);
-			n_frozen++;
+			oi_pace_n_frozen++;
 		}
-	oi_pace_frozen();
+	oi_policy_frozen();
 }
 
 static void unfreeze_all(void)
@@ -177,7 +169,7 @@ static void unfreeze_all(void)
 		for (uint32_t i = 0; p->tracked && i < p->bump; i++)
 			if (oi_flags(oi_block_at(p, i)) & OI_FLAG_FROZEN)
 				oi_and_acq_rel(&oi_block_at(p, i)->flags, (uint8_t)~OI_FLAG_FROZEN);
-	n_frozen = 0;
+	oi_pace_n_frozen = 0;
 }
 
 static void in_a_stop(void (*fn)(void), const char *operation)
@@ -206,7 +198,7 @@ void ouro_gc_unfreeze(void)
 
 size_t ouro_gc_freeze_count(void)
 {
-	int64_t n = oi_load_relaxed(&n_frozen); /* count */
+	int64_t n = oi_load_relaxed(&oi_pace_n_frozen); /* count */
 	return n > 0 ? (size_t)n : 0;
 }
 

@@ -22,8 +22,8 @@
 #include "events.h"
 #include "generation.h"
 #include "os.h"
-#include "pace.h"
 #include "perturb.h"
+#include "policy.h"
 #include "trial.h"
 #include "weak.h"
 
@@ -71,7 +71,7 @@ static void look_again(struct oi_pass *p)
 
 static void note_rescued(struct oi_pass *p)
 {
-	size_t left = oi_pace_cap();
+	size_t left = oi_policy_cap();
 	struct oi_vector *list = &p->set->objects;
 	oi_gate_enter(p->t);
 	for (size_t i = 0; i < list->n && left; i++) {
@@ -189,7 +189,7 @@ static void judge(struct oi_pass *p, struct oi_trial *tr)
 /* World stopped. True: there is nothing more to be done; false: all are held. */
 static bool try_stopped(struct oi_pass *p)
 {
-	struct closure c = { .left = oi_pace_cap() / 2 };
+	struct closure c = { .left = oi_policy_cap() / 2 };
 	size_t n = p->set->objects.n;
 	bool fits = gather(p, &c) && oi_set_reserve(p->set, n + c.tr.set.n);
 	unflag_all(&p->rescued);

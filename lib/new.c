@@ -9,8 +9,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "collect.h"
+#include "backlog.h"
 #include "death.h"
+#include "doors.h"
 #include "gate.h"
 #include "heap.h"
 #include "os.h"
@@ -138,11 +139,11 @@ static void pace(struct oi_thread *t, const struct order *o)
 	if (pages)
 		oi_limbo_turn(t);
 	if (o->d->tracked && o->bin == OI_BIN_LARGE)
-		oi_pace_allocated_large(t);
+		oi_backlog_allocated_large(t);
 	else if (o->d->tracked)
 		look |= oi_pace_count_allocated(t);
 	if (look)
-		oi_pace_allocated_batch(t, pages);
+		oi_backlog_allocated(t, pages);
 }
 
 /* Inside the gate, which it leaves. NULL: errno says why. */
@@ -185,7 +186,7 @@ static OI_NOINLINE void *make_slow(const ouro_type *type, size_t n_items)
 /* The last steps of it, inside the gate, which they leave. */
 static OI_NOINLINE void *paced(struct oi_thread *t, struct oi_header *h)
 {
-	oi_pace_allocated_batch(t, 0);
+	oi_backlog_allocated(t, 0);
 	oi_gate_leave(t);
 	return oi_object_of(h);
 }

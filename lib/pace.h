@@ -1,4 +1,4 @@
-/* pace.h - when automatic collections start, and of how many objects. */
+/* pace.h - what asks for automatic collections: how much was made since the last ones, and how much is let pass. */
 #ifndef OI_PACE_H
 #define OI_PACE_H
 
@@ -14,7 +14,7 @@ struct oi_pace {
 	int64_t young __attribute__((aligned(OI_LINE))); /* allocations minus deaths of tracked objects since the last collection */
 	int64_t aged[2];        /* objects of age 0, of age 1: what has bits, and is alive or not dismantled yet; less the threads' batches */
 	int64_t old_gone;       /* old ones that died by count since the last full collection, less large ones that were made */
-	/* ---- by collections ---- */
+	/* ---- by collections: policy.c ---- */
 	int threshold_set[3];   /* as ouro_gc_set_threshold */
 	int count[3];           /* [1]: collections of 0 since the last of 1; [2]: of 1 since the last of 2 */
 	uint64_t old_then, old_new; /* objects old after the last full collection; that became old since it began */
@@ -39,38 +39,17 @@ struct oi_pace {
 } __attribute__((aligned(OI_LINE)));
 extern struct oi_pace oi_pace OI_HIDDEN;
 
-void oi_pace_init(void);
+#define OI_LAG_FLOOR 20000 /* objects: tiny thresholds are for tests */
+#define OI_OLD_FLOOR 10000 /* a full collection below so many new old objects is not worth it */
+
+/* ---- counting ---- */
+
+/* Takes in what the thread has counted, which is inside its gate or kept out of it; and asks for a collection that is due. */
 OI_COLD void oi_pace_flush(struct oi_thread *t);
-/* The same for allocations: inside the gate, which it leaves for a while if the collector lags behind (backlog.h). */
-OI_COLD void oi_pace_allocated_batch(struct oi_thread *t, size_t pages);
 /* World stopped: what the threads have not added yet to the numbers of either age. */
 void oi_pace_unflushed(int64_t n[2]);
-/* Is so much in use that a collection of all is worth its while? What is young becomes old for it. */
-bool oi_pace_pages_due(void);
-void oi_pace_promoted(void);
-/* What is dead and waits for the reaper, about. */
-size_t oi_pace_pages_waiting(void);
-/* Pages in use beyond those there were after the last full collection. */
-size_t oi_pace_growth(void);
-/* Is automatic collection on, and nobody about to collect all there is? */
-bool oi_pace_may(void);
-/* Could there be so much garbage that a full collection is worth its while? */
-bool oi_pace_worth(void);
-/* Old objects and young ones, about; and how many may have become garbage since the last full collection, as far as is counted. */
-uint64_t oi_pace_population(void);
-uint64_t oi_pace_changed(void);
-/* Is a young collection due for the number of objects? */
-OI_INLINE bool oi_pace_young_due(void)
-{
-	return oi_load_relaxed(&oi_pace.more) || oi_load_relaxed(&oi_pace.young) > oi_load_relaxed(&oi_pace.threshold); /* recheck */
-}
-/* Objects beyond which young ones are a backlog. */
-int64_t oi_pace_young_limit(void);
 
-/* The same for a large object. */
-OI_COLD void oi_pace_allocated_large(struct oi_thread *t);
-
-/* An object more. True: oi_pace_allocated_batch is due. */
+/* An object more. True: oi_backlog_allocated is due. */
 OI_INLINE bool oi_pace_count_allocated(struct oi_thread *t)
 {
 	int64_t n = t->tracked_delta + 1;
@@ -92,47 +71,54 @@ OI_INLINE void oi_pace_freed(struct oi_thread *t)
 		oi_pace_flush(t);
 }
 
-/* The generation that is due now, at most @max, or -1. */
-int oi_pace_due(int max);
-/* How many objects a young stop may examine; and about how many references of theirs it may follow. */
-size_t oi_pace_cap(void);
-size_t oi_pace_references(void);
-/* More objects of age 1 than a stop may examine: survivors become old at once, for their turn would never come. */
-bool oi_pace_middle_full(void);
 /* World stopped, under the collection lock: @n objects of @age are of that age no more; may be negative. */
 OI_INLINE void oi_pace_grown(unsigned age, int64_t n)
 {
 	oi_add_relaxed(&oi_pace.aged[age], -n);
 }
-/* World stopped: counts anew what is young. */
-void oi_pace_recount(void);
-/* World stopped, under the collection lock: compares what is counted with what there is. NULL: they agree. */
-const char *oi_pace_check(void);
-/* What a young collection did. */
-struct oi_pace_young {
-	int generation;
-	size_t n, references, survivors, promoted; /* examined; of those; live; became old */
-	uint64_t ns;
-	bool more; /* objects were left for the next stop */
+
+/* Of that age, about. */
+OI_INLINE uint64_t oi_pace_aged(unsigned age)
+{
+	int64_t n = oi_load_relaxed(&oi_pace.aged[age]); /* count */
+	return n > 0 ? (uint64_t)n : 0;
+}
+
+/* Old objects and young ones, about; and how many may have become garbage since the last full collection, as far as is counted. */
+uint64_t oi_pace_population(void);
+uint64_t oi_pace_changed(void);
+
+/* Members and bytes of sets that are queued, or that somebody has taken from the queue: so many more, or fewer. */
+struct oi_pace_waiting {
+	uint64_t n, bytes;
 };
-/* Under the collection lock. */
-void oi_pace_young_done(const struct oi_pace_young *y);
-/* A full collection; @all: what is young becomes old. It found @old to live, @dead not. */
-void oi_pace_full_begins(bool all);
-/* What it looks at is settled: what becomes old from now on is the next one's. */
-void oi_pace_full_begun(void);
-void oi_pace_full_done(size_t old, size_t dead);
-/* World stopped: everything was frozen, and nothing is young. */
-void oi_pace_frozen(void);
-/* What is young will live, and a young collection would find nothing: it may as well become old unseen. */
-bool oi_pace_burst(void);
-void oi_pace_burst_done(int generation);
-/* What it found is freed, or the reaper's. */
-void oi_pace_full_freed(void);
-/* An automatic collection is over, and what it found dead is reclaimed: threads that were delayed go on. */
-void oi_pace_turn(void);
-void oi_pace_set_threshold(const int t[3]);
-/* In the child of a fork: a full collection that another thread ran is given up. One's own, in whose listener it forked, goes on. */
-void oi_pace_fork_child(void);
+void oi_pace_set_waits(uint64_t n, uint64_t bytes);
+void oi_pace_set_is_over(uint64_t n, uint64_t bytes);
+struct oi_pace_waiting oi_pace_sets_waiting(void);
+
+/* Objects that collections leave alone: a stop counts them anew, and one dies by count. */
+extern int64_t oi_pace_n_frozen OI_HIDDEN;
+void oi_pace_frozen_died(void);
+
+/* ---- what is due ---- */
+
+/* Is a young collection due for the number of objects? For the bytes in use, and what is young? */
+OI_INLINE bool oi_pace_young_due(void)
+{
+	return oi_load_relaxed(&oi_pace.more) || oi_load_relaxed(&oi_pace.young) > oi_load_relaxed(&oi_pace.threshold); /* recheck */
+}
+bool oi_pace_young_pages_due(void);
+/* Is so much in use that a collection of all is worth its while? What is young becomes old for it. */
+bool oi_pace_pages_due(void);
+/* Did large objects, which are born old, grow so much that a full collection is due? */
+bool oi_pace_large_due(void);
+/* Pages in use beyond those there were after the last full collection. */
+size_t oi_pace_growth(void);
+/* Objects beyond which young ones are a backlog. */
+int64_t oi_pace_young_limit(void);
+/* Is automatic collection on, and nobody about to collect all there is? */
+bool oi_pace_may(void);
+/* Could there be so much garbage that a full collection is worth its while? */
+bool oi_pace_worth(void);
 
 #endif

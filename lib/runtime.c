@@ -25,7 +25,6 @@
 #include "generation.h"
 #include "heap.h"
 #include "holdup.h"
-#include "inspect.h"
 #include "limbo.h"
 #include "loader.h"
 #include "lock.h"
@@ -33,9 +32,9 @@
 #include "merge.h"
 #include "new.h"
 #include "os.h"
-#include "pace.h"
 #include "perturb.h"
 #include "pile.h"
+#include "policy.h"
 #include "remnant.h"
 #include "report.h"
 #include "set.h"
@@ -90,7 +89,7 @@ static int start(const ouro_config *cfg, enum manner manner)
 	oi_runtime.shutting_down = false;
 	oi_perturb_init();
 	oi_world_init();
-	oi_pace_init();
+	oi_policy_init();
 	oi_collect_reset_statistics();
 	oi_holdup_reset();
 	if (!oi_fork_install())

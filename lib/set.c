@@ -33,6 +33,7 @@
 #include "merge.h"
 #include "os.h"
 #include "pace.h"
+#include "policy.h"
 #include "ticket.h"
 #include "type.h"
 #include "watch.h"
@@ -213,7 +214,7 @@ static bool check_stopped(struct oi_set *s)
 /* So that a stop is long enough for it. */
 static bool is_small(const struct oi_set *s)
 {
-	size_t n = s->objects.n, cap = oi_pace_cap();
+	size_t n = s->objects.n, cap = oi_policy_cap();
 	for (size_t i = 0; i < s->objects.n && n <= cap; i++)
 		n += width(s->objects.data[i], oi_described(s->objects.data[i]));
 	return n <= cap;
@@ -412,7 +413,6 @@ static bool run_phases(struct oi_thread *t, struct oi_set *s, size_t *budget)
 }
 
 static uint64_t n_dead_of[3]; /* of sets that are over, by generation */
-static struct oi_set_waiting waiting; /* in queued sets, and those taken out that somebody is at */
 
 bool oi_set_work(struct oi_thread *t, struct oi_set *s, size_t *budget, size_t *n_dead)
 {
@@ -422,8 +422,7 @@ bool oi_set_work(struct oi_thread *t, struct oi_set *s, size_t *budget, size_t *
 	if (over) {
 		*n_dead = s->n_dead;
 		oi_add_relaxed(&n_dead_of[s->generation], (uint64_t)s->n_dead); /* count */
-		oi_add_relaxed(&waiting.n, -(uint64_t)s->n_waiting); /* recheck, both */
-		oi_add_relaxed(&waiting.bytes, -(uint64_t)s->bytes);
+		oi_pace_set_is_over(s->n_waiting, s->bytes);
 		oi_set_put_away(t, s);
 	}
 	oi_death_end(t);
@@ -456,13 +455,7 @@ static void count_waiting(struct oi_set *s)
 		oi_vector_prefetch(&s->objects, i);
 		s->bytes += oi_page_of(s->objects.data[i])->block_size;
 	}
-	oi_add_relaxed(&waiting.n, s->n_waiting); /* recheck, both */
-	oi_add_relaxed(&waiting.bytes, s->bytes);
-}
-
-struct oi_set_waiting oi_set_waiting(void)
-{
-	return (struct oi_set_waiting){ oi_load_relaxed(&waiting.n), oi_load_relaxed(&waiting.bytes) }; /* recheck */
+	oi_pace_set_waits(s->n_waiting, s->bytes);
 }
 
 /* From the hand of @t. Under the lock it changes hands: a fork sees it in one place. */

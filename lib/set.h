@@ -73,11 +73,6 @@ void oi_set_queue(struct oi_thread *t, struct oi_set *s);
 /* Runs the oldest whose stamp is below @before; false: none. The budget as above. */
 bool oi_set_serve(struct oi_thread *t, size_t *budget, uint64_t before);
 bool oi_set_any_before(uint64_t before);
-/* In all queued sets, and in those that somebody has taken from the queue. */
-struct oi_set_waiting {
-	uint64_t n, bytes;
-};
-struct oi_set_waiting oi_set_waiting(void);
 bool oi_set_any_queued(void);
 uint32_t oi_set_queued(void);
 /* The innermost set in the hand is queued again, where it is: a callback did not return. */

@@ -9,7 +9,7 @@
  *   C5 references from live objects never exceed an object's count                  trial.c
  *   H1 blocks handed out = blocks in use + blocks in the page's lists               heap.c
  *   H2 a biased object lies in a page of its owner's heap                           heap.c
- *   P1 what the pacing counts as young, of either age, is what has bits and is not gone    pace.c
+ *   P1 what the pacing counts as young, of either age, is what has bits and is not gone    generation.c
  *   S1 a slot of a live object holds NULL or an object that is not free             slot.c
  *   T1 the side arrays are zero between collections                                 trial.c
  *   W1 the flag WEAK and an index in the page's table go together, and the entry names the object or nothing   weak.c
@@ -27,7 +27,6 @@
 #include "generation.h"
 #include "heap.h"
 #include "log.h"
-#include "pace.h"
 #include "trial.h"
 #include "type.h"
 #include "weak.h"
@@ -184,7 +183,7 @@ static const char *check_stopped(void)
 		if (!error)
 			error = check_page(p);
 	if (!error)
-		error = oi_pace_check();
+		error = oi_generation_check();
 	return error ? error : check_degrees();
 }
 
@@ -208,7 +207,7 @@ void oi_verify_stopped(void)
 		const char *s = getenv("OURO_VERIFY");
 		on = s && *s == '1';
 	}
-	const char *error = oi_pace_check();
+	const char *error = oi_generation_check();
 	if (!error && on)
 		error = check_stopped();
 	if (error)

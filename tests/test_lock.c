@@ -14,6 +14,7 @@
 #include "death.h"
 #include "flush.h"
 #include "full.h"
+#include "gclock.h"
 #include "gate.h"
 #include "generation.h"
 #include "heap.h"
@@ -23,6 +24,7 @@
 #include "log.h"
 #include "merge.h"
 #include "pace.h"
+#include "policy.h"
 #include "park.h"
 #include "pass.h"
 #include "pile.h"
@@ -299,13 +301,13 @@ BREACH(linger_note, ouro_pin(); oi_linger_note(&p))
 /* In no stop, or without the lock. */
 BREACH(population, int64_t n[2]; oi_generation_population(n))
 BREACH(grow_older, oi_generation_grow_older(NULL, 0, false))
-BREACH(recount, oi_pace_recount())
-BREACH(frozen, oi_pace_frozen())
+BREACH(recount, oi_generation_recount())
+BREACH(frozen, oi_policy_frozen())
 BREACH(trial_add, struct oi_trial tr = { .hold = 0 }; oi_trial_add(&tr, h))
 BREACH(merge_stray, oi_merge_stray(h))
 BREACH(add_young, oi_heap_add_young(oi_page_of(h)))
 BREACH(start, struct oi_stop s = { .nested = false }; oi_world_start(&s))
-BREACH(full_begins, oi_pace_full_begins(true))
+BREACH(full_begins, oi_policy_full_begins(true))
 BREACH(full_begin, oi_full_begin(t, 2, OI_SCOPE_ALL, NULL))
 BREACH(park, oi_park(t, 0))
 BREACH(huge, oi_huge_alloc(1 << 20))
@@ -332,10 +334,10 @@ static const struct breach breaches[] = {
 	ROW(fence, "oi_world_fence", "inside the gate"), ROW(park_tick, "oi_park_tick", "inside the gate"),
 	ROW(make_all_old, "oi_generation_make_all_old", "inside the gate"), ROW(linger_note, "oi_linger_note", "inside the gate"),
 	ROW(population, "oi_generation_population", "the world is not"), ROW(grow_older, "oi_generation_grow_older", "the world is not"),
-	ROW(recount, "oi_pace_recount", "the world is not"), ROW(frozen, "oi_pace_frozen", "the world is not"),
+	ROW(recount, "oi_generation_recount", "the world is not"), ROW(frozen, "oi_policy_frozen", "the world is not"),
 	ROW(trial_add, "oi_trial_add", "the world is not"), ROW(merge_stray, "oi_merge_stray", "the world is not"),
 	ROW(add_young, "oi_heap_add_young", "the world is not"), ROW(start, "oi_world_start", "the world is not"),
-	ROW(full_begins, "oi_pace_full_begins", "without the lock"), ROW(full_begin, "oi_full_begin", "without the lock"),
+	ROW(full_begins, "oi_policy_full_begins", "without the lock"), ROW(full_begin, "oi_full_begin", "without the lock"),
 	ROW(park, "oi_park", "without the lock"), ROW(huge, "oi_huge_alloc", "without the lock"),
 	ROW(resume, "oi_death_resume", "outside a death"), ROW(catch_up, "oi_death_catch_up", "inside a death"),
 	ROW(flush, "oi_flush", "inside a death"),

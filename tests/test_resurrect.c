@@ -7,6 +7,7 @@
 #include "mutators.h"
 
 #include "pace.h"
+#include "policy.h"
 
 enum { MANY = LOAD(300000) };
 
@@ -43,7 +44,7 @@ static struct node *ring_with(const ouro_type *type, size_t n)
 {
 	struct node *ring = make_ring(&counted_type, n - 1), *special = make_of(type, 0);
 
-	assert_true(n > oi_pace_cap());
+	assert_true(n > oi_policy_cap());
 	ouro_give(&special->right, ouro_take(&ring->right));
 	ouro_store(&ring->right, special);
 	ouro_release(ring);
@@ -197,7 +198,7 @@ static void resurrect_after_many_finalizers(void **state)
 	enum { N = LOAD(200000) };
 
 	(void)state;
-	assert_true(N > oi_pace_cap());
+	assert_true(N > oi_policy_cap());
 	counters_clear();
 	ouro_release(make_ring(&chosen_type, N));
 	assert_int_equal(ouro_gc_collect(2), 0);
@@ -318,7 +319,7 @@ static void resurrect_a_ring_of_opaque_objects(void **state)
 		static struct link *link[N];
 
 		counters_clear();
-		assert_true(N > oi_pace_cap());
+		assert_true(N > oi_policy_cap());
 		for (int i = 0; i < N; i++)
 			link[i] = ouro_new(i ? &link_type : &rising_link_type);
 		for (int i = 0; i < N; i++)

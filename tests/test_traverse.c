@@ -8,6 +8,7 @@
 
 #include "object.h"
 #include "pace.h"
+#include "policy.h"
 #include "region.h"
 
 /* ---- boxes: references that only traverse knows, and a slot ---- */
@@ -528,7 +529,7 @@ static void traverse_is_remembered_when_a_stop_ends_early(void **state)
 		for (int k = 0; k < 15; k++)
 			ouro_store(&all[i]->slot[k], all[WIDE - 1]);
 	assert_ptr_equal(oi_page_of(oi_header_of(holder)), oi_page_of(oi_header_of(all[WIDE - 1])));
-	assert_true(oi_pace_references() < (WIDE - 20) * 15);
+	assert_true(oi_policy_references() < (WIDE - 20) * 15);
 	ouro_gc_enable();
 	for (int i = 0; i < MORE; i++)
 		more[i] = ouro_new(&wide_type); /* more than a batch */
