@@ -28,11 +28,11 @@ void oi_death_later(struct oi_thread *t, struct oi_header *h);
 void oi_death_inside(struct oi_thread *t, struct oi_header *h);
 /*
  * Inside the gate, which it leaves. The caller, its owner, holds the one reference there is to @h, which was never published:
- * drops it, and carries out the death, as oi_death.
+ * drops it, and carries out the death, as oi_death_leaving.
  */
 void oi_death_private(struct oi_thread *t, struct oi_header *h);
 /*
- * Several deaths as one: between the two, oi_death only queues, and flush takes the thread for busy. The end works off what
+ * Several deaths as one: between the two, oi_death_leaving only queues, and flush takes the thread for busy. The end works off what
  * is left. They nest.
  */
 void oi_death_begin(struct oi_thread *t);

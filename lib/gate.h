@@ -61,7 +61,7 @@ OI_INLINE void oi_gate_enter(struct oi_thread *t)
 		return;
 	oi_context_enter();
 	oi_lock_check_gate();
-	/* [G3] acquire: pairs with the sealing of a limbo batch, oi_limbo_seal. */
+	/* [G3] acquire: pairs with the exchange that seals a batch, seal in limbo.c. */
 	oi_store_release(&t->gate, oi_load_acquire(&oi_world.epoch)); /* [G1] */
 	oi_compiler_barrier();
 	if (unlikely(oi_load_acquire(&t->request))) /* [G2] */

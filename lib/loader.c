@@ -124,7 +124,9 @@ struct others {
 
 static void look_at_note(const struct note *n, struct others *others, const char *name)
 {
-	if (n->n_name != sizeof "ouro" || n->n_bytes != sizeof n->distance || n->type != 1 || memcmp(n->name, "ouro", sizeof "ouro"))
+	if (n->n_name != sizeof "ouro" || n->n_bytes != sizeof n->distance || n->type != 1)
+		return;
+	if (memcmp(n->name, "ouro", sizeof "ouro") != 0)
 		return;
 	const uint32_t *runs = (const uint32_t *)((const char *)&n->distance + n->distance);
 	if (runs != &oi_copy_runs && oi_load_seq_cst(runs))

@@ -5,8 +5,8 @@
  * OURO_STALL=us        at every eighth of these the thread stands still for that long instead
  * OURO_COLLECT_EVERY=n ask for a young collection at every n-th allocation of a thread, whatever the thresholds
  * OURO_RECYCLE=1       use a block again at once where the shipped library does: else it waits, so that misuse is found
- * OURO_FAIL_kind=n     the n-th call of that kind that the library makes fails, once
- * OURO_FAIL_kind=n+    it and all later ones: shortages last
+ * OURO_FAIL_*=n        the n-th call of a kind that the library makes fails, once
+ * OURO_FAIL_*=n+       it and all later ones: shortages last
  *
  * Kinds: ALLOC (any request for memory: mmap, mremap, malloc, a thread), MMAP, MUNMAP, MREMAP, MADVISE, MEMBARRIER, FUTEX,
  * PTHREAD_CREATE, SETSPECIFIC, TIMER (nanosleep, clock_gettime). A refused call is not made. Tests arm and disarm them with

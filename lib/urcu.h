@@ -29,7 +29,7 @@ OI_INLINE void oi_stack_push_chain(struct __cds_lfs_stack *s, struct cds_lfs_nod
 	struct cds_lfs_head *old = oi_load_relaxed(&s->head); /* recheck */
 	do
 		last->next = (struct cds_lfs_node *)old;
-	while (!__atomic_compare_exchange_n(&s->head, &old, (struct cds_lfs_head *)first, false, __ATOMIC_SEQ_CST,
+	while (!__atomic_compare_exchange_n(&s->head, &old, (struct cds_lfs_head *)first, false, __ATOMIC_SEQ_CST, /* [H1] */
 					    __ATOMIC_RELAXED));
 }
 
@@ -41,7 +41,7 @@ OI_INLINE void oi_stack_push(struct __cds_lfs_stack *s, struct cds_lfs_node *nod
 /* Newest first; NULL if none. Wait-free. */
 OI_INLINE struct cds_lfs_node *oi_stack_take_all(struct __cds_lfs_stack *s)
 {
-	return (struct cds_lfs_node *)oi_exchange_seq_cst(&s->head, NULL);
+	return (struct cds_lfs_node *)oi_exchange_seq_cst(&s->head, NULL); /* [H1] */
 }
 
 #endif

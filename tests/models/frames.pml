@@ -1,7 +1,7 @@
 /*
  * frames.pml - a wide object that is taken apart in slices, against the reuse of what it has released
  *
- * Models lib/death.c (release_children and its frames of object and cursor), lib/pile.c (merge_ahead_of_top, before what waits
+ * Models lib/death.c (release_children and its frames of object and cursor), lib/pile.c (merge_ahead_of, before what waits
  * is handed over), lib/merge.c (merge_child: a look at own, then a compare-and-swap into the block) and the grace period of
  * limbo.c as far as it matters: a block that was freed is used again only when nobody is in the gate that was inside then.
  *

@@ -1,7 +1,7 @@
 /*
  * halves.pml - the two halves of a count beside a collection, which reads, flags and condemns while others merge
  *
- * Models lib/count.c (oi_references), lib/merge.c (merge, oi_merge_disown, oi_merge_leave, drain_for), lib/set.c
+ * Models lib/count.c (oi_references), lib/merge.c (merge, oi_merge_disown, oi_merge_leave, drain_for), lib/set.h
  * (oi_set_condemn), and the writers of own: oi_commit_flag, take_flag, oi_merge_disown and oi_set_condemn. commit.pml rests
  * on this: there a count is one number, and merging is nothing.
  *

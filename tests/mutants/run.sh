@@ -4,7 +4,7 @@
 #
 # The mutants are in the files *.mut beside this one. A mutant is
 #	=== name: what is wrong
-#	lib/file.c
+#	lib/x.c
 #	kill: suite suite ...
 #	the text to be replaced, which stands in the file just once, with its white space
 #	---
