@@ -69,7 +69,7 @@ DEPSERVER_PEER := $(BUILD)/bench/peers/depserver_malloc
 
 .PHONY: all check check-one check-recycling check-arm64 deps-arm64 tsan asan stress bench bench-peers bench-compare bench-pause demo deps deps-build deps-check deps-demo \
 	deps-bench deps-cxx deps-peers deps-pause deps-sanitize deps-models models mutants install uninstall clean help tests-build \
-	stress-build peers-build examples lint
+	stress-build peers-build examples lint deps-lint
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -240,6 +240,10 @@ MUTANT ?=
 mutants: deps-check
 	tests/mutants/run.sh $(MUTANT)
 
+## lint: what comments, folders and orders promise is so: the rules of tests/lint, and that each finds its planted mistakes
+lint: deps-lint
+	tests/lint/run.sh
+
 ## bench: Google Benchmark, every row beside its peer
 bench: deps-bench
 	$(MAKE) $(BENCH_BINS)
@@ -278,10 +282,11 @@ DEPS_SANITIZE := $(DEPS_BUILD) clang libclang-rt-14-dev
 DEPS_ARM64    := gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 PACKAGES_ARM64 := liburcu-dev:arm64 liburcu8:arm64 libcmocka-dev:arm64 libcmocka0:arm64
 DEPS_MODELS   := gcc libc6-dev spin
+DEPS_LINT     := g++ clang-tidy
 ## deps: installs the Debian packages that are missing (or says which, where it may not)
 deps:
 	@tests/deps.sh $(sort $(DEPS_BUILD) $(DEPS_DEMO) $(DEPS_BENCH) $(DEPS_PAUSE) $(DEPS_SANITIZE) $(DEPS_MODELS))
-	@$(MAKE) --no-print-directory deps-check deps-peers
+	@$(MAKE) --no-print-directory deps-check deps-peers deps-lint
 deps-build:
 	@tests/deps.sh $(DEPS_BUILD)
 # Without it tests are skipped, and say so.
@@ -307,6 +312,9 @@ deps-arm64:
 		apt-get update -qq && apt-get download -qq $(PACKAGES_ARM64) && for d in *.deb; do dpkg -x $$d .; done; }
 deps-models:
 	@tests/deps.sh $(DEPS_MODELS)
+# Without them rules are skipped, and say so.
+deps-lint: deps-build
+	-@tests/deps.sh $(DEPS_LINT)
 
 # ---- installing: any variant, e.g. make install TSAN=1 PREFIX=dir ----
 ## install: library, headers and ouro.pc below DESTDIR and PREFIX; as root, without DESTDIR, the loader is told
