@@ -70,7 +70,7 @@ static bool warned(pthread_t *dawdler, pthread_t *collector, atomic_int *heard)
 	for (int i = 0; i < 100; i++) {
 		*dawdler = start_dawdler();
 		assert_int_equal(pthread_create(collector, NULL, collect_young, NULL), 0);
-		for (int ms = 0; ms < 100 && atomic_load(heard) == 0; ms++)
+		for (int ms = 0; ms < 100 + 5 * i && atomic_load(heard) == 0; ms++)
 			sleep_ms(1);
 		if (atomic_load(heard) != 0)
 			return true;

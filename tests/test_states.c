@@ -12,6 +12,8 @@
 #include "gate.h"
 #include "holdup.h"
 
+enum { CALL_LIMIT_S = SANITIZED ? 150 : 75 }; /* longer than anything is waited for */
+
 /* ---- calls ---- */
 
 /* What a call does, of which states refuse some. The last ones end the heap, or the thread's part in it. */
@@ -711,7 +713,7 @@ static void run_in_a_fork(void)
 	int status;
 
 	if (pid == 0) {
-		alarm(10);
+		alarm(CALL_LIMIT_S);
 		make_calls();
 		_exit(0);
 	}
@@ -811,7 +813,7 @@ static const struct state states[] = {
 static int enter(void *arg)
 {
 	(void)arg;
-	alarm(SANITIZED ? 60 : 10);
+	alarm(CALL_LIMIT_S);
 	state_now->enter();
 	return 0;
 }
@@ -1144,7 +1146,7 @@ static const struct state tangles[] = {
 static int entangle(void *arg)
 {
 	(void)arg;
-	alarm(SANITIZED ? 60 : 10);
+	alarm(CALL_LIMIT_S);
 	state_now->enter();
 	return n_answers ? 0 : 98;
 }
@@ -1198,7 +1200,7 @@ static int child_traverses(void *how)
 {
 	int n = 0;
 
-	alarm(SANITIZED ? 60 : 10);
+	alarm(CALL_LIMIT_S);
 	started();
 	struct node *obj = make_of(&badly_type, 1);
 	misdeed = *(int *)how;
@@ -1210,7 +1212,7 @@ static int child_traverses(void *how)
 
 static int child_collects(void *how)
 {
-	alarm(SANITIZED ? 60 : 10);
+	alarm(CALL_LIMIT_S);
 	started();
 	ouro_release(ouro_retain(make_of(&badly_type, 1)));
 	misdeed = *(int *)how;
@@ -1263,7 +1265,7 @@ static bool logged_while_pinned(const char *needle)
 		assert_int_equal(pthread_create(&stopper, NULL, collect_young, NULL), 0);
 		assert_true(stop_waits_for_me());
 		assert_int_equal(ouro_thread_attach("renamed"), 0);
-		for (int ms = 0; ms < 50 && !logged; ms++, sleep_ms(1))
+		for (int ms = 0; ms < 50 + 5 * i && !logged; ms++, sleep_ms(1))
 			logged = book_count(&log_book, needle) > 0;
 		ouro_unpin();
 		assert_int_equal(pthread_join(stopper, NULL), 0);

@@ -338,7 +338,7 @@ static void traverse_is_asked_once_in_a_stop(void **state)
 
 /* ---- a concurrent traverse that takes its time ---- */
 
-static atomic_bool hold_it, in_it, destroyed, destroyed_in_it;
+static atomic_bool hold_it, has_begun, in_it, destroyed, destroyed_in_it;
 
 static void *slow_child(struct box *b)
 {
@@ -346,6 +346,7 @@ static void *slow_child(struct box *b)
 
 	if (atomic_exchange(&hold_it, false)) {
 		atomic_store(&in_it, true);
+		atomic_store(&has_begun, true);
 		for (int i = 0; i < 300 && atomic_load(&in_it) && !atomic_load(&destroyed); i++)
 			sleep_ms(1);
 		atomic_store(&in_it, false);
@@ -373,6 +374,7 @@ static const ouro_type slow_type = {
 
 static pthread_t collect_until_in_it(void)
 {
+	atomic_store(&has_begun, false);
 	atomic_store(&hold_it, true);
 	atomic_store(&destroyed, false);
 	return thread_start(collect_once_main, NULL);
@@ -387,7 +389,7 @@ static void traverse_is_over_before_destroy(void **state)
 	ouro_gc_collect(2);
 	atomic_store(&destroyed_in_it, false);
 	pthread_t t = collect_until_in_it();
-	assert_true(EVENTUALLY(in_it));
+	assert_true(EVENTUALLY(has_begun));
 	ouro_release(b);
 	pthread_join(t, NULL);
 	assert_int_equal(ouro_flush(), 0);
@@ -413,7 +415,7 @@ static int report_what_is_gone(void *arg)
 	REQUIRE(ouro_gc_collect(2) >= 0);
 	box_fill(b, 0, ouro_new_items(&blob_type, bytes));
 	pthread_t t = collect_until_in_it();
-	REQUIRE(EVENTUALLY(in_it));
+	REQUIRE(EVENTUALLY(has_begun));
 	ouro_release(atomic_exchange(&b->item[0], NULL));
 	atomic_store(&in_it, false);
 	pthread_join(t, NULL);
