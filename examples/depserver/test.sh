@@ -264,15 +264,26 @@ start --clients 3 --threads 2
 status=0
 timeout 10 "$program" --port "$port" --index "$sample" >"$work/second" 2>&1 || status=$?
 is 'port in use' 1 "$status"
-(sleep 2 | timeout 5 redis-cli -p "$port" >/dev/null) &
-first=$!
-(sleep 2 | raw 3 >/dev/null) &
-second=$!
-(sleep 2 | raw 3 >/dev/null) &
-third=$!
-sleep 1
-is 'too many clients' '-ERR max number of clients reached
-closed' "$(printf 'PING\r\n' | raw 5)"
+# Each connects, and again when the server has hung up, until it is killed.
+stay() {
+	exec perl -MIO::Socket::INET -e '
+		while (1) {
+			my $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => $ARGV[0]);
+			while ($s && sysread $s, my $reply, 1000) {}
+			select undef, undef, undef, 0.05;
+		}' "$port"
+}
+stay & first=$!
+stay & second=$!
+stay & third=$!
+full='-ERR max number of clients reached
+closed'
+tries=100
+until got=$(printf 'PING\r\n' | raw 5 half) && [ "$got" = "$full" ] || [ $((tries -= 1)) = 0 ]; do
+	sleep 0.1
+done
+is 'too many clients' "$full" "$got"
+kill $first $second $third
 wait $first $second $third
 timeout 60 redis-benchmark -p "$port" -c 2 -n 100000000 -r 1000 CLOSURE key:__rand_int__ \
 	>/dev/null 2>&1 &
