@@ -220,7 +220,8 @@ static inline void assert_before(const char *first, const char *second)
 {
 	long a = -1, b = -1;
 
-	(void)EVENTUALLY((a = book_find(&journal, first)) >= 0 && (b = book_find(&journal, second)) >= 0);
+	(void)EVENTUALLY((a = book_find(&journal, first)) >= 0 &&
+			 (b = book_find(&journal, second)) >= 0);
 	if (a < 0 || b < 0 || a >= b)
 		fail_msg("expected '%s' before '%s' in: %s", first, second, journal.text);
 }
@@ -572,8 +573,8 @@ static inline unsigned long library_sleeps(const char *name, bool *asleep)
 }
 
 /*
- * They have been asleep before, and are all the time. So they have done all that they were asked for:
- * who is woken is runnable, and not asleep, however long it waits for a processor.
+ * They have been asleep before, and are all the time. So they have done all that they were asked
+ * for: who is woken is runnable, and not asleep, however long it waits for a processor.
  */
 static inline bool library_asleep_for(const char *name, unsigned ms)
 {

@@ -1,8 +1,10 @@
 /*
- * Goal: what is numbered in few bits is right at both ends: block sizes, keys of threads, counters that wrap.
- * Method: every size there is; as many records as there are keys; counters that begin just below their end.
- * A failure would mean: blocks too small for their objects, two threads that take each other's objects for their own, a
- * server that hangs after years.
+ * Goal: what is numbered in few bits is right at both ends: block sizes, keys of threads, counters
+ * that wrap.
+ * Method: every size there is; as many records as there are keys; counters that begin just below
+ * their end.
+ * A failure would mean: blocks too small for their objects, two threads that take each other's
+ * objects for their own, a server that hangs after years.
  */
 #define TEST_COUNTS_COLLECTIONS 1
 #include "fixture.h"
@@ -17,7 +19,7 @@
 
 /* ---- block sizes ---- */
 
-/* The smallest class that has room, which are multiples of 16 and leave a quarter unused at most. */
+/* The smallest class that has room; all are multiples of 16, and leave a quarter unused at most. */
 static void bounds_every_size_has_its_class(void **state)
 {
 	(void)state;
@@ -40,7 +42,7 @@ static void bounds_every_size_has_its_class(void **state)
 
 /* ---- keys ---- */
 
-/* A thread that forgets its record gets another: so one can have all there are. Those that are gone may be in use by the library. */
+/* A thread that forgets its record gets another: so one can have all there are. */
 static struct oi_thread *attach_once_more(void)
 {
 	oi_self = NULL;
@@ -103,7 +105,7 @@ static void *release_made(void *arg)
 	return arg;
 }
 
-/* Of a thread, which takes things out of its merge queue, and runs loops and callbacks: each passes its end. */
+/* Of a thread, whose merge queue is emptied and which runs loops and callbacks: each passes its end. */
 static void bounds_counters_of_a_thread_wrap(void **state)
 {
 	const uint32_t begin = UINT32_MAX - NEAR;
@@ -139,7 +141,8 @@ static void bounds_turns_of_collections_wrap(void **state)
 	oi_store_release(&oi_pace.turn, UINT32_MAX - 1);
 	assert_int_equal(ouro_gc_set_threshold(100, 2, 2), 0);
 	ouro_gc_enable();
-	assert_true(EVENTUALLY((ouro_release(make_ring(&node_type, 200)), oi_load_acquire(&oi_pace.turn) < 1000)));
+	assert_true(EVENTUALLY((ouro_release(make_ring(&node_type, 200)),
+				oi_load_acquire(&oi_pace.turn) < 1000)));
 	ouro_gc_disable();
 	assert_true(ouro_gc_collect(2) >= 0);
 	assert_int_equal(objects_live(), 0);
@@ -153,7 +156,7 @@ static uint32_t index_in(const ouro_weak *cell)
 	return (uint32_t)word;
 }
 
-/* An entry of the side table that has had all its generations is used no more: a cell from before would come to life. */
+/* An entry that has had all its generations is used no more: a cell from before would come to life. */
 static void bounds_last_generation_of_a_weak_entry(void **state)
 {
 	enum { MANY = 3000 };

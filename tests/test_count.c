@@ -291,8 +291,8 @@ static uint64_t ns_until_destroyed(struct node *last)
 }
 
 /*
- * The same with no call to come after it that could do the work: one object, the last. Without a wake
- * it would be gone when the collector's thread looks of itself, after ten seconds.
+ * The same with no call to come after it that could do the work: one object, the last. Without a
+ * wake it would be gone when the collector's thread looks of itself, after ten seconds.
  */
 static void count_last_release_frees_one_object_while_owner_sleeps(void **state)
 {
@@ -341,8 +341,9 @@ static void count_owner_keeps_its_part_while_asleep(void **state)
 	struct oi_header *h = oi_header_of(shared.arg);
 	assert_int_not_equal(h->own, OI_OWN_MERGED);
 	ouro_release(shared.arg);
-	assert_true(EVENTUALLY(oi_load_acquire(&h->own) == OI_OWN_MERGED)); /* the tick has looked at it */
-	assert_true(EVENTUALLY(library_asleep_for("ouro-", 20))); /* and whoever was to follow it up */
+	/* The tick has looked at it, and whoever was to follow it up. */
+	assert_true(EVENTUALLY(oi_load_acquire(&h->own) == OI_OWN_MERGED));
+	assert_true(EVENTUALLY(library_asleep_for("ouro-", 20)));
 	assert_journal("");
 	atomic_store(&shared.asleep, false);
 	pthread_join(owner, &result);

@@ -141,8 +141,8 @@ static bool list_dies_at_once(size_t n)
 }
 
 /*
- * The release that drops the last reference returns after the death of everything that goes with it,
- * unless its thread loses its processor inside a callback for so long that others see to the rest.
+ * The release that drops the last reference returns after the death of everything that goes with
+ * it, unless its thread loses its processor inside a callback for so long that others see to it.
  */
 static void death_is_over_when_release_returns(void **state)
 {

@@ -237,8 +237,8 @@ static void generation_automatically_all_generations(void **state)
 }
 
 /*
- * Full collections among those that twenty of generation 1 need to come by. If that takes a second, on a
- * machine so busy that the program looks quiet, there may be one for that reason (idle.c): then -1.
+ * Full collections while twenty of generation 1 come by. If that takes a second, on a machine so
+ * busy that the program looks quiet, there may be one for that reason (idle.c): then -1.
  */
 static int full_ones_meanwhile(void)
 {

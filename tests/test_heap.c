@@ -205,7 +205,7 @@ static void heap_limit_runs_no_callback_in_the_allocation(void **state)
 	assert_int_equal(n_inside, 0);
 }
 
-/* With nothing else to be had. Did each find memory at once? The wait has a bound, and the reaper may be slower. */
+/* Did each find memory at once? The wait has a bound, and the reaper may be slower. */
 static bool each_finds_memory(void)
 {
 	bool at_once = true;

@@ -1,6 +1,6 @@
 /*
  * Goal: what the histogram of pauses says is within a thirty-second of what was put in.
- * Method: every power of two and its neighbours, alone; known distributions, whose quantiles are known.
+ * Method: every power of two and its neighbours, alone; distributions whose quantiles are known.
  * A failure would mean: a pause of a second that monitoring takes for one of a millisecond.
  */
 #include "fixture.h"

@@ -99,7 +99,7 @@ static void take_by_trying(enum oi_rank r)
 		sched_yield();
 }
 
-/* Who does not wait may take them in any order; and lets go of the first where the second is not to be had. */
+/* Who does not wait may take them in any order, and lets go of the first if there is no second. */
 static bool take_both_by_trying(enum oi_rank first, enum oi_rank second)
 {
 	take_by_trying(first);

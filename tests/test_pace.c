@@ -208,7 +208,7 @@ static void pace_looks_at_little_of_what_survives(void **state)
 	for (size_t i = 0; i < n / 2; i++)
 		ouro_release(make_pair(&node_type, 1));
 	for (size_t i = 0; i < 5 * n && atomic_load(&n_found) < n / 10; i++)
-		ouro_release(make_pair(&node_type, 1)); /* the collector may have had no processor */
+		ouro_release(make_pair(&node_type, 1)); /* the collector may be slow to come */
 	assert_true(atomic_load(&n_found) >= n / 10);
 	assert_int_equal(ouro_gc_off_event(count_young, NULL), 0);
 	ouro_release(list);
@@ -316,7 +316,7 @@ static void assert_slow_is_waited_for(const ouro_type *type)
 	for (int seen = n_slow, n; now_ns() < end; sleep_ms(1), seen = n) {
 		if ((n = n_slow) != seen)
 			since = now_ns();
-		/* That none is called is the processor's fault, and the same as one that is stuck. */
+		/* That none is called is the processor's fault, and looks like one that is stuck. */
 		assert_true(oi_backlog_lags() || now_ns() - since > 500000000);
 	}
 	assert_in_range(n_slow, 1, RINGS * MEMBERS - 20001); /* or nothing would be proved */

@@ -1,6 +1,7 @@
 /*
- * Goal: the list of words that collections and deaths work with keeps what it has, however often it grows.
- * Method: filled far beyond several doublings, trimmed, filled again; memory is refused (checked builds) when it is full.
+ * Goal: the list of words that collections and deaths work with keeps what it has while it grows.
+ * Method: filled far beyond several doublings, trimmed, filled again; memory is refused (checked
+ * builds) when it is full.
  * A failure would mean: objects that a collection forgets, or takes for others.
  */
 #include "fixture.h"

@@ -490,7 +490,7 @@ static void note_loads(size_t loads[POLLERS])
 		loads[i] = atomic_load(&polled.loads[i]);
 }
 
-/* Has each of them looked so often since? One that has no processor keeps what it has for as long. */
+/* Has each looked so often since? One that has no processor keeps what it has for as long. */
 static bool all_have_polled(const size_t since[POLLERS], size_t n)
 {
 	bool all = true;
@@ -520,9 +520,10 @@ static void collect_until_gone(size_t n)
 	uint64_t end = now_ns() + PATIENCE_S * 1000000000ull;
 	size_t loads[POLLERS];
 
-	for (int i = 0; i < 20 && n_destroyed < n && now_ns() < end; i += all_have_polled(loads, 2)) {
+	for (int i = 0; i < 20 && n_destroyed < n && now_ns() < end;) {
 		note_loads(loads);
 		assert_true(ouro_gc_collect(2) >= 0);
+		i += all_have_polled(loads, 2);
 	}
 	assert_int_equal(n_destroyed, n);
 }

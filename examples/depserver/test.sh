@@ -268,7 +268,8 @@ is 'port in use' 1 "$status"
 stay() {
 	exec perl -MIO::Socket::INET -e '
 		while (1) {
-			my $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => $ARGV[0]);
+			my $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1",
+				PeerPort => $ARGV[0]);
 			while ($s && sysread $s, my $reply, 1000) {}
 			select undef, undef, undef, 0.05;
 		}' "$port"
