@@ -1,9 +1,10 @@
 /*
  * bench_full.cc - a full collection that finds nothing: time per live object
  *
- * The live heap is a random graph: each object has four slots that refer to any four, and all are in one array. What the row
- * shows is the background work that a large heap costs each time; nobody is stopped meanwhile. Boehm's collector
- * stops every thread for it, and marks with as many threads as there are processors.
+ * The live heap is a random graph: each object has four slots that refer to any four, and all are
+ * in one array. What the row shows is the background work that a large heap costs each time; nobody
+ * is stopped meanwhile. Boehm's collector stops every thread for it, and marks with as many threads
+ * as there are processors.
  */
 #include "bench.h"
 #include "peer_boehm.h"

@@ -5,9 +5,10 @@
  * heap has begun, so that no heap finds what another left. Tables of references were there, and touched, before;
  * a collector has collected, and nothing is done that a program would not do: no malloc_trim, no waiting.
  *
- * per_object_32: a million objects of 32 bytes; bytes each on top of these. freed_90_percent: of two million objects of 16
- * to 128 bytes nine tenths die, at random; resident memory as a multiple of the payload that is left. churned: a million of
- * them, ten million times one at random is replaced by one of another size; the same.
+ * per_object_32: a million objects of 32 bytes; bytes each on top of these. freed_90_percent: of
+ * two million objects of 16 to 128 bytes nine tenths die, at random; resident memory as a multiple
+ * of the payload that is left. churned: a million of them, ten million times one at random is
+ * replaced by one of another size; the same.
  */
 #include "peer_boehm.h"
 #include "peer_malloc.h"

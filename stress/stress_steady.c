@@ -1,14 +1,16 @@
 /*
- * Goal: memory is bounded: a program whose reachable objects stay as many as they are does not grow, whatever it makes and
- * drops meanwhile, with however many threads and whatever thresholds.
- * Method: rounds, each a heap of its own, with a shape of garbage, a number of threads and thresholds that the seed draws. What the
- * process holds is looked at all the time; in the end all is settled, and what is reachable then is the measure.
+ * Goal: memory is bounded: a program whose reachable objects stay as many as they are does not
+ * grow, whatever it makes and drops meanwhile, with however many threads and whatever thresholds.
+ * Method: rounds, each a heap of its own, with a shape of garbage, a number of threads and
+ * thresholds that the seed draws. What the process holds is looked at all the time; in the end all
+ * is settled, and what is reachable then is the measure.
  * A failure means: a server that grows until it is killed, though ouro_gc_collect would free it all.
  *
  *     stress_steady [threads] [seconds] [seed] [shape] [thresholds]
  *
- * threads: the most of a round. With a shape (a name, or "list") there is one round, of that and so many threads; thresholds: 0 to
- * 4, an index of the table below. STEADY_SAMPLES=1 prints what was held at each fifth of a round.
+ * threads: the most of a round. With a shape (a name, or "list") there is one round, of that and so
+ * many threads; thresholds: 0 to 4, an index of the table below. STEADY_SAMPLES=1 prints what was
+ * held at each fifth of a round.
  */
 #include "stress.h"
 
@@ -99,8 +101,8 @@ static struct node **any_shared(struct rng *r)
 /* ---- what the workers do, again and again ---- */
 
 /*
- * Hangs a new object on a shared one, in place of what hung there. Half of the new ones refer to themselves, and each to what hangs
- * on another, which refers to nothing else any more.
+ * Hangs a new object on a shared one, in place of what hung there. Half of the new ones refer to
+ * themselves, and each to what hangs on another, which refers to nothing else any more.
  */
 static void hang(struct rng *r, const ouro_type *type)
 {
@@ -428,9 +430,9 @@ static uint64_t live_bytes(void)
 }
 
 /*
- * One and a half times what lives, 64 MiB, and what a thread may hold: a page of 64 KiB for each block size that it uses, blocks
- * that wait for a grace period, its stack, what it is making: a list of 30000 is 2 MiB. In sanitizer builds everything is
- * slow but the delays.
+ * One and a half times what lives, 64 MiB, and what a thread may hold: a page of 64 KiB for each
+ * block size that it uses, blocks that wait for a grace period, its stack, what it is making: a
+ * list of 30000 is 2 MiB. In sanitizer builds everything is slow but the delays.
  */
 static uint64_t bound(uint64_t live, unsigned threads)
 {

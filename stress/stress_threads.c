@@ -145,8 +145,8 @@ static void wait_for_cancel(void)
 {
 	CHECK(pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL) == 0);
 	/*
-	 * A cancellation inside a call that ThreadSanitizer intercepts leaves its runtime inside that interceptor, where it
-	 * ignores the locks and atomics of the destructors that follow.
+	 * A cancellation inside a call that ThreadSanitizer intercepts leaves its runtime inside
+	 * that interceptor, where it ignores the locks and atomics of the destructors that follow.
 	 */
 	while (STRESS_TSAN) {
 		pthread_testcancel();

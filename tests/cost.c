@@ -1,10 +1,11 @@
 /*
  * cost.c - carries out each operation for test_cost.sh to count, under callgrind
  *
- * callgrind counts inside the functions of the library alone, on whichever thread, and writes down what it has at the end of
- * each row of the table in lib/README.md, with the row's name. Nothing of the caller is in it, the call instruction included.
- * Every operation is carried out a few times first, so that it is on its fast path. Then all lines but the stack's are driven
- * out of the simulated data cache: what misses there are the lines that the operation touches.
+ * callgrind counts inside the functions of the library alone, on whichever thread, and writes down
+ * what it has at the end of each row of the table in lib/README.md, with the row's name. Nothing of
+ * the caller is in it, the call instruction included. Every operation is carried out a few times
+ * first, so that it is on its fast path. Then all lines but the stack's are driven out of the
+ * simulated data cache: what misses there are the lines that the operation touches.
  */
 #include <linux/membarrier.h>
 #include <pthread.h>

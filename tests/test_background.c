@@ -1,7 +1,9 @@
 /*
  * Goal: the library's threads are nobody's heirs, and keep neither signals nor the process from the program.
- * Method: start the heap from a thread with habits of its own; look at the threads in /proc; end first threads in children.
- * A failure would mean: a collector bound to one busy processor, a crash handler that is not called, a process that never ends.
+ * Method: start the heap from a thread with habits of its own; look at the threads in /proc; end
+ * first threads in children.
+ * A failure would mean: a collector bound to one busy processor, a crash handler that is not
+ * called, a process that never ends.
  */
 #include "fixture.h"
 
@@ -146,7 +148,10 @@ static void background_ends_with_the_last_thread(void **state)
 	assert_string_equal(text, "at exit");
 }
 
-/* A finalizer that does not end keeps the process, and a signal ends that, though no thread of the program is there to take it. */
+/*
+ * A finalizer that does not end keeps the process, and a signal ends that, though no thread of the
+ * program is there to take it.
+ */
 static atomic_bool sleeping;
 
 static void sleep_for_ever(void *obj)
@@ -158,7 +163,8 @@ static void sleep_for_ever(void *obj)
 }
 
 static const ouro_type sleepy_type = {
-	.name = "sleepy", .size = sizeof(struct node), .slots = OURO_SLOTS(struct node, left, right), .finalize = sleep_for_ever,
+	.name = "sleepy", .size = sizeof(struct node), .slots = OURO_SLOTS(struct node, left, right),
+	.finalize = sleep_for_ever,
 };
 
 static void end_with_a_finalizer(void)

@@ -1,7 +1,8 @@
 /*
  * Goal: whatever way a thread leaves one of the program's callbacks, nothing is lost and nobody waits for it.
- * Method: threads are cancelled, or exit, inside finalizers, clears, destroys and watches of objects that die by count and in sets, on
- * threads of the program's and of the library's. Afterwards the heap must be flushed and collected as ever.
+ * Method: threads are cancelled, or exit, inside finalizers, clears, destroys and watches of
+ * objects that die by count and in sets, on threads of the program's and of the library's.
+ * Afterwards the heap must be flushed and collected as ever.
  * A failure would mean: a request that is aborted takes the process's memory management with it.
  */
 #include "fixture.h"
@@ -221,7 +222,8 @@ static void finalize_by_collecting(void *obj)
 }
 
 static const ouro_type collecting_type = {
-	.name = "collecting", .size = sizeof(struct node), .finalize = finalize_by_collecting, .destroy = counted_destroy,
+	.name = "collecting", .size = sizeof(struct node),
+	.finalize = finalize_by_collecting, .destroy = counted_destroy,
 };
 
 static void *release_collecting(void *arg)

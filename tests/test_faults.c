@@ -1,5 +1,6 @@
 /*
- * Goal: whatever call of the system fails, once or for ever, is answered as the headers say; nothing is lost, nothing hangs.
+ * Goal: whatever call of the system fails, once or for ever, is answered as the headers say;
+ * nothing is lost, nothing hangs.
  * Method: oi_fail_arm: the n-th call of a kind fails, or it and all later ones, for n = 1, 2, ... until none is left.
  * A failure would mean: a program that runs short of something crashes, hangs or leaks. Needs a checked build.
  */
@@ -299,7 +300,10 @@ static int lazy_child(void *arg)
 	return 0;
 }
 
-/* The start by a first call: what can fail says so, what cannot works all the same, and the threads come when they can. */
+/*
+ * The start by a first call: what can fail says so, what cannot works all the same, and the threads
+ * come when they can.
+ */
 static void faults_lazy_start_is_answered(void **state)
 {
 	(void)state;

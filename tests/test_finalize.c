@@ -484,7 +484,8 @@ static atomic_int n_offspring;
 static void leave_another(void *obj);
 
 static const ouro_type fertile_type = {
-	.name = "fertile", .size = sizeof(struct node), .slots = OURO_SLOTS(struct node, left, right), .finalize = leave_another,
+	.name = "fertile", .size = sizeof(struct node), .slots = OURO_SLOTS(struct node, left, right),
+	.finalize = leave_another,
 };
 
 static void leave_another(void *obj)

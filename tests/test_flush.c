@@ -1,7 +1,7 @@
 /*
  * Goal: ouro_flush and ouro_gc_collect return, and keep their promise, whatever other threads go on doing.
- * Method: threads that drop lists for ever, with and without callbacks, of their own and of each other's objects; callbacks that do
- * not return, or make more of what they are called for.
+ * Method: threads that drop lists for ever, with and without callbacks, of their own and of each
+ * other's objects; callbacks that do not return, or make more of what they are called for.
  * A failure would mean: a server that hangs in a call that was to tidy it up, or one that returns too early.
  */
 #define TEST_COUNTS_COLLECTIONS 1
@@ -19,7 +19,8 @@ static void small_destroy(void *obj)
 }
 
 static const ouro_type small_type = {
-	.name = "small", .size = sizeof(struct node), .slots = OURO_SLOTS(struct node, left, right), .destroy = small_destroy,
+	.name = "small", .size = sizeof(struct node), .slots = OURO_SLOTS(struct node, left, right),
+	.destroy = small_destroy,
 };
 
 /* ---- threads that drop lists for ever ---- */
@@ -199,7 +200,10 @@ static void *owner_main(void *arg)
 	return NULL;
 }
 
-/* Of a list whose owners alternate each death needs a merge of the next one, which leads through all queues there are. */
+/*
+ * Of a list whose owners alternate each death needs a merge of the next one, which leads through
+ * all queues there are.
+ */
 static void flush_follows_what_dies_from_owner_to_owner(void **state)
 {
 	enum { NODES = 400 };
@@ -240,7 +244,10 @@ static void watched(void *arg)
 	atomic_fetch_add(&n_watched, 1);
 }
 
-/* Rings, some of which bear a watch, and refer to the next: what a set has in hand holds what another collection is to find. */
+/*
+ * Rings, some of which bear a watch, and refer to the next: what a set has in hand holds what
+ * another collection is to find.
+ */
 static void *make_watched_rings(void *arg)
 {
 	struct node *last = NULL;
@@ -292,7 +299,8 @@ static void block(void *obj)
 }
 
 static const ouro_type blocking_type = {
-	.name = "blocking", .size = sizeof(struct node), .slots = OURO_SLOTS(struct node, left, right), .finalize = block,
+	.name = "blocking", .size = sizeof(struct node), .slots = OURO_SLOTS(struct node, left, right),
+	.finalize = block,
 	.destroy = counted_destroy,
 };
 
@@ -344,7 +352,8 @@ static atomic_size_t n_made;
 static void make_another(void *obj);
 
 static const ouro_type another_type = {
-	.name = "another", .size = sizeof(struct node), .slots = OURO_SLOTS(struct node, left, right), .finalize = make_another,
+	.name = "another", .size = sizeof(struct node), .slots = OURO_SLOTS(struct node, left, right),
+	.finalize = make_another,
 };
 
 static void make_another(void *obj)
@@ -360,7 +369,10 @@ static void make_another(void *obj)
 		ouro_give(&n->left, make_of(&another_type, 1));
 }
 
-/* By a finalizer that drops another of its type, or refers to it: there is an end, and what was there at the call has had its turn. */
+/*
+ * By a finalizer that drops another of its type, or refers to it: there is an end, and what was
+ * there at the call has had its turn.
+ */
 static void flush_has_an_end_though_finalizers_make_more(void **state)
 {
 	(void)state;

@@ -586,7 +586,10 @@ static int exit_at_once(void *arg)
 	return 0;
 }
 
-/* Another thread's first call starts the heap, and looks for other copies of the library, which waits for this to return. */
+/*
+ * Another thread's first call starts the heap, and looks for other copies of the library, which
+ * waits for this to return.
+ */
 static int fork_beside_a_start(struct dl_phdr_info *info, size_t size, void *arg)
 {
 	char text[512];

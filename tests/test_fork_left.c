@@ -1,7 +1,9 @@
 /*
- * Goal: nothing that a thread had begun when the process forked keeps the child, where that thread is gone, from working.
+ * Goal: nothing that a thread had begun when the process forked keeps the child, where that thread
+ * is gone, from working.
  * Method: hold a thread at a point (in a listener, a finalizer, a destructor, pthread_create), fork, look in the child.
- * A failure would mean: a worker process that never collects again, hangs, or wakes up for nothing for the rest of its life.
+ * A failure would mean: a worker process that never collects again, hangs, or wakes up for nothing
+ * for the rest of its life.
  */
 #include "fixture.h"
 
@@ -189,7 +191,10 @@ static void fork_left_without_a_reaper_at_first(void **state)
 	child_run(child_finalizes, NULL);
 }
 
-/* What waits for the reaper when the process forks: nobody starts it but an operation of the child's, and that one does. */
+/*
+ * What waits for the reaper when the process forks: nobody starts it but an operation of the
+ * child's, and that one does.
+ */
 static int child_starts_threads_when_it_needs_them(void *arg)
 {
 	(void)arg;

@@ -1,9 +1,10 @@
 /*
  * Goal: a thread that leaves merges every object it owns and leaves no memory behind, whatever others do meanwhile.
- * Method: threads leave while their objects die under them and others take the pages; in checked builds the thread is held at
- * the points where that hurts, in a heap that uses blocks again at once, as the shipped library does.
- * A failure would mean: objects that name a thread that is gone, whose key the next one gets: counts that two threads change
- * without atomics, memory that is used after it was freed.
+ * Method: threads leave while their objects die under them and others take the pages; in checked
+ * builds the thread is held at the points where that hurts, in a heap that uses blocks again at
+ * once, as the shipped library does.
+ * A failure would mean: objects that name a thread that is gone, whose key the next one gets:
+ * counts that two threads change without atomics, memory that is used after it was freed.
  */
 #include "fixture.h"
 
@@ -73,8 +74,9 @@ static void *steal(void *arg)
 }
 
 /*
- * Its newest page is the one it allocates from, and walked first. Then all of the next one's objects go into its queue; when that
- * page has been walked, one object more makes it drain the queue; and when they are dead somebody else takes the page.
+ * Its newest page is the one it allocates from, and walked first. Then all of the next one's
+ * objects go into its queue; when that page has been walked, one object more makes it drain the
+ * queue; and when they are dead somebody else takes the page.
  */
 static void kill_page_under_the_walk(const char *point)
 {
@@ -180,7 +182,10 @@ static struct block *inherited[MANY_BLOCKS];
 static int n_passes;
 static const char *broken; /* what the verifier said first */
 
-/* The leaver has moved some of its pages, and is outside its gate: others stop the world, and go on with what it has left. */
+/*
+ * The leaver has moved some of its pages, and is outside its gate: others stop the world, and go on
+ * with what it has left.
+ */
 static void use_what_is_left(const char *point)
 {
 	if (!leaver || strcmp(point, "abandon") != 0)

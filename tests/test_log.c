@@ -1,6 +1,8 @@
 /*
- * Goal: the program's log function runs with nothing of the library held, one call at a time, and everything that was said arrives.
- * Method: log functions that block on what a thread inside the library holds; a standard error that nobody reads; floods.
+ * Goal: the program's log function runs with nothing of the library held, one call at a time, and
+ * everything that was said arrives.
+ * Method: log functions that block on what a thread inside the library holds; a standard error that
+ * nobody reads; floods.
  * A failure would mean: a warning stops a server for good.
  */
 #define TEST_COUNTS_COLLECTIONS 1
@@ -62,8 +64,8 @@ static void *collect_young(void *arg)
 }
 
 /*
- * A thread is pinned, another waits to stop the world, and the log function is being told of it. The reaper tells, unless the stop
- * has caught it in the middle of something: then the next time.
+ * A thread is pinned, another waits to stop the world, and the log function is being told of it.
+ * The reaper tells, unless the stop has caught it in the middle of something: then the next time.
  */
 static bool warned(pthread_t *dawdler, pthread_t *collector, atomic_int *heard)
 {
@@ -82,8 +84,8 @@ static bool warned(pthread_t *dawdler, pthread_t *collector, atomic_int *heard)
 }
 
 /*
- * Holds the mutex, and enters the library while the log function, which has been told that a stop takes long, waits for the mutex:
- * the stop goes on all the same.
+ * Holds the mutex, and enters the library while the log function, which has been told that a stop
+ * takes long, waits for the mutex: the stop goes on all the same.
  */
 static void log_function_waits_for_a_thread_in_the_library(void **state)
 {

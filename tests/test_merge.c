@@ -1,10 +1,10 @@
 /*
- * Goal: however many of a thread's objects others release, no operation of that thread merges more than a slice of them, nor does
- * anybody on its behalf; and all of them are gone soon.
- * Method: a thread drops another's objects by the thousand. The registry lock is held where the library's own threads are to stay
- * away from the queue.
- * A failure would mean: an operation, or a stop, that takes as long as a queue is long; a stack that overflows; memory that waits for
- * ever.
+ * Goal: however many of a thread's objects others release, no operation of that thread merges more
+ * than a slice of them, nor does anybody on its behalf; and all of them are gone soon.
+ * Method: a thread drops another's objects by the thousand. The registry lock is held where the
+ * library's own threads are to stay away from the queue.
+ * A failure would mean: an operation, or a stop, that takes as long as a queue is long; a stack
+ * that overflows; memory that waits for ever.
  */
 #include "fixture.h"
 

@@ -1,9 +1,11 @@
 /*
- * Goal: dead objects that a release leaves for later are gone soon, whatever their thread does meanwhile, and stay few if it goes on
- * making objects.
- * Method: lists of objects without callbacks, release batches of 10; the owner sleeps, allocates, leaves, pins, collects, forks.
- * A failure would mean: memory that stays with a sleeping thread, a heap that grows with every structure dropped, user code in
- * the middle of ouro_new, a flush or a collection that misses objects.
+ * Goal: dead objects that a release leaves for later are gone soon, whatever their thread does
+ * meanwhile, and stay few if it goes on making objects.
+ * Method: lists of objects without callbacks, release batches of 10; the owner sleeps, allocates,
+ * leaves, pins, collects, forks.
+ * A failure would mean: memory that stays with a sleeping thread, a heap that grows with every
+ * structure dropped, user code in the middle of ouro_new, a flush or a collection that misses
+ * objects.
  */
 #include "fixture.h"
 
@@ -111,7 +113,10 @@ static void pile_of_trees_stays_small_while_its_thread_allocates(void **state)
 	}
 }
 
-/* What has a destroy is left to the background: here, inside ouro_new, it would find its thread in the middle of something. */
+/*
+ * What has a destroy is left to the background: here, inside ouro_new, it would find its thread in
+ * the middle of something.
+ */
 static void pile_runs_no_user_code_in_new(void **state)
 {
 	(void)state;
@@ -263,7 +268,10 @@ static void pile_of_a_pinned_thread_is_flushed_after_the_unpin(void **state)
 	sleeper_stop(&owner);
 }
 
-/* It refers to a cycle, which is garbage when the collection is called, and would live on for the sake of what waits. */
+/*
+ * It refers to a cycle, which is garbage when the collection is called, and would live on for the
+ * sake of what waits.
+ */
 static void pile_does_not_keep_garbage_from_a_collection(void **state)
 {
 	(void)state;

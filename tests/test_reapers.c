@@ -1,7 +1,8 @@
 /*
  * Goal: a callback that blocks, or whose coroutine is not resumed, holds up nothing that is not its own.
- * Method: destroys and finalizers wait for the case to let them go, on the library's threads and on the program's; meanwhile
- * others must die, by count, by merging, in sets, with callbacks and without.
+ * Method: destroys and finalizers wait for the case to let them go, on the library's threads and on
+ * the program's; meanwhile others must die, by count, by merging, in sets, with callbacks and
+ * without.
  * A failure would mean: one slow close() in a destroy stops a server's memory from coming back.
  */
 #include "fixture.h"
@@ -25,7 +26,8 @@ static void block(void *obj)
 }
 
 static const ouro_type blocking_type = {
-	.name = "blocking", .size = sizeof(struct node), .slots = OURO_SLOTS(struct node, left, right), .destroy = block,
+	.name = "blocking", .size = sizeof(struct node), .slots = OURO_SLOTS(struct node, left, right),
+	.destroy = block,
 };
 
 static int team_setup(void **state)
@@ -331,8 +333,9 @@ static void *release_collecting(void *arg)
 }
 
 /*
- * What it calls is no sign that it gets on: what waits behind it is taken away, and a collection does not wait for it. (Without that
- * either comes after seconds, by chance: hence the look at the record.)
+ * What it calls is no sign that it gets on: what waits behind it is taken away, and a collection
+ * does not wait for it. (Without that either comes after seconds, by chance: hence the look at the
+ * record.)
  */
 static void callback_that_calls_others_holds_up_nothing(void **state)
 {

@@ -323,7 +323,8 @@ static void resurrect_a_ring_of_opaque_objects(void **state)
 		for (int i = 0; i < N; i++)
 			link[i] = ouro_new(i ? &link_type : &rising_link_type);
 		for (int i = 0; i < N; i++)
-			link[i]->next = link[(i + (backwards ? N - 1 : 1)) % N]; /* which is its reference from now on */
+			/* which is its reference from now on */
+			link[i]->next = link[(i + (backwards ? N - 1 : 1)) % N];
 		assert_int_equal(ouro_gc_collect(2), 0);
 		assert_ptr_equal(risen_link, link[0]);
 		assert_int_equal(n_destroyed, 0);

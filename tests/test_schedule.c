@@ -1,8 +1,10 @@
 /*
  * Goal: the steps of a collection beside the mutators and those of a mutator in every order that ever mattered.
- * Method: a second thread collects, and stands still at named points inside the library (checked builds) while this one acts, or
- * this one stands still inside an operation while the other goes on as far as it may.
- * A failure would mean: a handshake or an event is missing, which stress finds once in a long while. Other builds skip this.
+ * Method: a second thread collects, and stands still at named points inside the library (checked
+ * builds) while this one acts, or this one stands still inside an operation while the other goes on
+ * as far as it may.
+ * A failure would mean: a handshake or an event is missing, which stress finds once in a long
+ * while. Other builds skip this.
  */
 #define TEST_COUNTS_COLLECTIONS 1
 #include "mutators.h"
@@ -141,8 +143,9 @@ static struct node *exchange(struct node **slot)
 }
 
 /*
- * v is taken out of x when the references have been counted, so nothing leads to it and y any more: both are candidates. y leaves v
- * when the candidates' references have been counted: only that very event tells that y lives.
+ * v is taken out of x when the references have been counted, so nothing leads to it and y any more:
+ * both are candidates. y leaves v when the candidates' references have been counted: only that very
+ * event tells that y lives.
  */
 static void check_rescue(struct node *(*leave)(struct node **slot))
 {
@@ -177,8 +180,8 @@ static void schedule_exchange_rescues(void **state)
 }
 
 /*
- * An upgrade has seen that the object is its thread's own, and stands still before it counts: the collector may flag the object, but
- * it must not count before this operation is over.
+ * An upgrade has seen that the object is its thread's own, and stands still before it counts: the
+ * collector may flag the object, but it must not count before this operation is over.
  */
 static void schedule_upgrade_delays_the_count(void **state)
 {
@@ -207,8 +210,8 @@ static void schedule_upgrade_delays_the_count(void **state)
 }
 
 /*
- * The collector has looked at what was rescued, and is about to commit, when an upgrade rescues one of the two: the commit must
- * fail, since the other one is reached from it.
+ * The collector has looked at what was rescued, and is about to commit, when an upgrade rescues one
+ * of the two: the commit must fail, since the other one is reached from it.
  */
 static void schedule_rescue_fails_the_commit(void **state)
 {
@@ -418,7 +421,10 @@ static void release_and_reclaim(struct large *l)
 	}
 }
 
-/* A page that becomes empty in the middle of a collection stays what it is: that may have addresses of its blocks in its lists. */
+/*
+ * A page that becomes empty in the middle of a collection stays what it is: that may have addresses
+ * of its blocks in its lists.
+ */
 static void schedule_pages_stay_while_walked(void **state)
 {
 	enum { N = 32 };
@@ -441,7 +447,10 @@ static void schedule_pages_stay_while_walked(void **state)
 	assert_int_equal(schedule.found, 2);
 }
 
-/* Two objects of the owner's that another thread holds, and kills, one before the owner takes in what was freed, one meanwhile. */
+/*
+ * Two objects of the owner's that another thread holds, and kills, one before the owner takes in
+ * what was freed, one meanwhile.
+ */
 static struct {
 	struct node *a, *b;
 	atomic_int turn;
@@ -689,7 +698,10 @@ struct meeting {
 	pthread_t dying, other;
 };
 
-/* While an object is finalized, fn(arg) comes to @point and stands there; then the finalizer ends, and the object lives. Returns it. */
+/*
+ * While an object is finalized, fn(arg) comes to @point and stands there; then the finalizer ends,
+ * and the object lives. Returns it.
+ */
 static struct node *meet(struct meeting *m, const char *point, void *(*fn)(void *), void *arg)
 {
 	struct node *n = make_of(&shown_type, 1);

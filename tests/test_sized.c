@@ -1,6 +1,8 @@
 /*
- * Goal: structs that grow overwrite nothing of a program that was built against an older header, and tell it all it knows.
- * Method: the first published layouts are copied here and given to the symbols that programs of then are linked with, with a canary
+ * Goal: structs that grow overwrite nothing of a program that was built against an older header,
+ * and tell it all it knows.
+ * Method: the first published layouts are copied here and given to the symbols that programs of
+ * then are linked with, with a canary
  *         behind; sizes smaller and larger than the library's are given to the functions that take one.
  * A failure would mean: an update of the shared library corrupts the stack of a program that was not compiled again.
  */

@@ -1,7 +1,7 @@
 /*
  * Goal: nothing follows a reference that was released, though the slot still shows it.
- * Method: an object is held in the middle of being taken apart, what its slots name dies, and its memory becomes payload of live
- * objects that looks like the header of another one.
+ * Method: an object is held in the middle of being taken apart, what its slots name dies, and its
+ * memory becomes payload of live objects that looks like the header of another one.
  * A failure would mean: the library writes into objects of the program, or reads memory that was given back.
  */
 #include "fixture.h"
@@ -54,8 +54,9 @@ static bool is_free(const struct oi_page *p)
 }
 
 /*
- * Releases the last reference, and sees to it that the page is given back at once: a collection would first have the reaper take
- * over what waits behind the callback, as the tick does within milliseconds.
+ * Releases the last reference, and sees to it that the page is given back at once: a collection
+ * would first have the reaper take over what waits behind the callback, as the tick does within
+ * milliseconds.
  */
 static void *release_and_give_back(void *arg)
 {
@@ -108,7 +109,8 @@ static void reuse_memory(void *obj)
 }
 
 static const ouro_type item_type = {
-	.name = "item", .size = sizeof(struct node), .slots = OURO_SLOTS(struct node, left, right), .finalize = reuse_memory,
+	.name = "item", .size = sizeof(struct node), .slots = OURO_SLOTS(struct node, left, right),
+	.finalize = reuse_memory,
 };
 
 /* One of them is left, alone in its page. */
@@ -127,7 +129,10 @@ static struct filler *lonely_filler(void)
 	return kept;
 }
 
-/* The release that runs out of its batch hands the wide object over, half released; if the tick did not, before the memory was reused. */
+/*
+ * The release that runs out of its batch hands the wide object over, half released; if the tick did
+ * not, before the memory was reused.
+ */
 static void stale_slots_are_not_merged_ahead(void **state)
 {
 	enum { ROUNDS = 20 };

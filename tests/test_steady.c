@@ -1,8 +1,8 @@
 /*
  * Goal: memory is bounded. What the pacing counts is what there is; each object has its turn; threads that outrun the
  * collector, or the reaper, are held up; nobody is for the sake of what does not come.
- * Method: programs whose reachable objects stay as many as they are; what is left is counted, not timed. In checked builds each stop
- * compares the counters with the population.
+ * Method: programs whose reachable objects stay as many as they are; what is left is counted, not
+ * timed. In checked builds each stop compares the counters with the population.
  * A failure would mean: a server that grows until it is killed.
  */
 #define TEST_COUNTS_COLLECTIONS
@@ -269,7 +269,10 @@ static void *churn(void *arg)
 	return arg;
 }
 
-/* Deaths of every age, sets, bursts, collections asked for, freezing, threads that leave: checked builds compare in each stop. */
+/*
+ * Deaths of every age, sets, bursts, collections asked for, freezing, threads that leave: checked
+ * builds compare in each stop.
+ */
 static void steady_counters_are_what_there_is(void **state)
 {
 	pthread_t t[4];

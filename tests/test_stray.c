@@ -1,9 +1,9 @@
 /*
  * Goal: what dies while memory is short, and stays short, is gone soon all the same, for few stops.
- * Method: every request of the library for memory is refused (checked builds), and thousands of objects die in each of the ways
- * that need some.
- * A failure would mean: memory that is lost just when there is none, a reference dropped twice, a program that is stopped for each
- * dead object. Other builds skip all of this.
+ * Method: every request of the library for memory is refused (checked builds), and thousands of
+ * objects die in each of the ways that need some.
+ * A failure would mean: memory that is lost just when there is none, a reference dropped twice, a
+ * program that is stopped for each dead object. Other builds skip all of this.
  */
 #include "fixture.h"
 
@@ -143,8 +143,8 @@ static const ouro_type refusing_type = {
 };
 
 /*
- * Its first items are released when memory ends, and its frame finds no place with the reaper. Each of the other objects loses one
- * reference, no more.
+ * Its first items are released when memory ends, and its frame finds no place with the reaper. Each
+ * of the other objects loses one reference, no more.
  */
 static void stray_death_goes_on_where_it_was(void **state)
 {

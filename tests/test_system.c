@@ -1,6 +1,7 @@
 /*
  * Goal: the library works, and says what it must, where the system refuses what it usually grants.
- * Method: children under mlockall, filters of system calls, limits, control groups; a workload and the verifier in each.
+ * Method: children under mlockall, filters of system calls, limits, control groups; a workload and
+ * the verifier in each.
  * A failure would mean: old memory taken for new, a hang, or a stop that stops nobody, on a hardened system.
  */
 #include "fixture.h"
@@ -500,7 +501,10 @@ static void system_membarrier_refused_after_the_start(void **state)
 	system_run(membarrier_child, &r);
 }
 
-/* What is pinned, or asleep, when membarrier is refused does not come by to take note: a stop waits for the one alone. */
+/*
+ * What is pinned, or asleep, when membarrier is refused does not come by to take note: a stop waits
+ * for the one alone.
+ */
 static atomic_int n_stopped;
 
 static void *stop_once(void *arg)
@@ -578,8 +582,9 @@ static void system_madvise_refused(void **state)
 }
 
 /*
- * futex, but for glibc's own, which aborts where it is refused: the library's waits have an end, its wakes wake all. Who
- * sleeps already is not woken, and looks again when its time is over: test_faults. So wakes are refused before the start only.
+ * futex, but for glibc's own, which aborts where it is refused: the library's waits have an end,
+ * its wakes wake all. Who sleeps already is not woken, and looks again when its time is over:
+ * test_faults. So wakes are refused before the start only.
  */
 static bool refuse_futex(unsigned error, bool wakes)
 {
@@ -677,7 +682,8 @@ static int address_space_child(void *arg)
 	uint64_t began = now_ns();
 	for (int i = 0; i < 2; i++)
 		REQUIRE(fill_up(&block_type) > (16 << 20));
-	REQUIRE(now_ns() - began < 5000000000ull); /* a walk through the heap for hundreds that are found dead, not for each */
+	/* a walk through the heap for hundreds that are found dead, not for each */
+	REQUIRE(now_ns() - began < 5000000000ull);
 	limit.rlim_cur = limit.rlim_max;
 	REQUIRE(setrlimit(RLIMIT_AS, &limit) == 0);
 	REQUIRE(ouro_gc_collect(2) >= 0);
@@ -695,8 +701,8 @@ static void system_no_address_space(void **state)
 }
 
 /*
- * Where the system grants no more than it has (vm.overcommit_memory=2), every writable byte of a mapping counts, used or not.
- * RLIMIT_DATA counts so, too, for one process.
+ * Where the system grants no more than it has (vm.overcommit_memory=2), every writable byte of a
+ * mapping counts, used or not. RLIMIT_DATA counts so, too, for one process.
  */
 static int no_overcommit_child(void *arg)
 {
@@ -844,7 +850,10 @@ static void run_in_group(const char *hierarchy, const char *limit, const char *l
 		fail_msg("child: status 0x%x: %s", (unsigned)status, text);
 }
 
-/* The heap's limit holds, and with it the group's, as the heap counts what the system counts: else the child is killed. */
+/*
+ * The heap's limit holds, and with it the group's, as the heap counts what the system counts: else
+ * the child is killed.
+ */
 static int group_memory_child(void *arg)
 {
 	const struct group *g = arg;
@@ -893,7 +902,10 @@ static void *release_here(void *obj)
 	return NULL;
 }
 
-/* A reaper's callback blocks, and there is no other to be had: what calls nobody dies, the rest when there is one again. */
+/*
+ * A reaper's callback blocks, and there is no other to be had: what calls nobody dies, the rest
+ * when there is one again.
+ */
 static int group_threads_child(void *arg)
 {
 	const struct group *g = arg;

@@ -289,8 +289,9 @@ static void traverse_opaque_bears_uncounted_moves(void **state)
 }
 
 /*
- * In the middle of the stop, as soon as traverse has looked, a thread that runs plain code takes the reference out: here the
- * traverse itself does it for that thread, which is the same instant every time.
+ * In the middle of the stop, as soon as traverse has looked, a thread that runs plain code takes
+ * the reference out: here the traverse itself does it for that thread, which is the same instant
+ * every time.
  */
 static void *_Atomic taken_out;
 
@@ -446,7 +447,10 @@ static void save_one(const ouro_gc_event *e, void *arg)
 		saved = ouro_weak_load(&save_cell);
 }
 
-/* A dead ring of opaque objects, the later made referring to the earlier, of which one is saved after the first stop. */
+/*
+ * A dead ring of opaque objects, the later made referring to the earlier, of which one is saved
+ * after the first stop.
+ */
 static uint64_t cpu_ns_to_save_a_ring(int n)
 {
 	struct box *first = box_new(&opaque_type), *last = first;
@@ -512,8 +516,9 @@ static const ouro_type wide_opaque_type = {
 enum { WIDE = 320, MORE = 16 };
 
 /*
- * All in one page: a container that only traverse sees into comes first, one whose references need an exact count comes last, and
- * between them are more references than a stop follows. What is known of the page must not go with the last one.
+ * All in one page: a container that only traverse sees into comes first, one whose references need
+ * an exact count comes last, and between them are more references than a stop follows. What is
+ * known of the page must not go with the last one.
  */
 static void traverse_is_remembered_when_a_stop_ends_early(void **state)
 {

@@ -336,7 +336,10 @@ static uint64_t share_until_first(size_t n)
 	return (first - began) * 1000 / (now_ns() - began);
 }
 
-/* In a gate, for which a stop waits, so none is looked at. (The shortest of some: the thread may lose its processor. 290 if all are.) */
+/*
+ * In a gate, for which a stop waits, so none is looked at. (The shortest of some: the thread may
+ * lose its processor. 290 if all are.)
+ */
 static void watch_millions_are_taken_at_once(void **state)
 {
 	uint64_t least = 1000;
