@@ -338,8 +338,8 @@ static const ouro_type slow_leaf_type = {
 
 /*
  * What is not traversable dies by count, more of it than one release destroys itself. Is it gone
- * when the collection returns? That waits for no callback longer than a tenth of a second, so it may
- * not be if one loses its processor.
+ * when the collection returns? That waits for no callback longer than a tenth of a second, so it
+ * may not be if one loses its processor.
  */
 static bool leaves_are_gone(void)
 {

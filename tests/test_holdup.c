@@ -97,7 +97,7 @@ static void hear(const ouro_gc_event *event, void *arg)
 	atomic_fetch_add(&h->n[event->cause], event->holdups); /* last: it is waited for */
 }
 
-/* Counted as what it is, and as nothing else. A tick that loses its processor may hold it up, too. */
+/* Counted as what it is, and as nothing else. A tick that has no processor may hold it up, too. */
 static bool stop_holds_up(void)
 {
 	uint64_t seized = holdups(OURO_HOLDUP_SEIZE), before = holdups(OURO_HOLDUP_STOP);

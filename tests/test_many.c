@@ -348,7 +348,7 @@ static void many_come_back_and_a_grace_period_waits(void **state)
 	idlers_stop();
 }
 
-/* The stop waits for the threads that are pinned, which go when it has been under way for a while. */
+/* The stop waits for pinned threads, which go when it has been under way for a while. */
 static atomic_bool unpin;
 static atomic_int pinned, n_pins_over;
 
