@@ -14,11 +14,14 @@ bool oi_backlog_lags(void);
 size_t oi_backlog_pages_waiting(void);
 /* After a look at it: how many allocations a thread keeps to itself. */
 void oi_backlog_set_batch(void);
-/* Inside the gate, which it leaves for a while, unless this thread is one that others wait for. @pages: it has begun so many. */
+/*
+ * Inside the gate, which it leaves for a while, unless this thread is one that others wait for.
+ * @pages: it has begun so many.
+ */
 OI_COLD void oi_backlog_delay(struct oi_thread *t, size_t pages);
 /*
- * Inside the gate: the thread has made a batch of objects, and begun so many pages, or made a large object. The first leaves the gate
- * for a while if the collector lags behind.
+ * Inside the gate: the thread has made a batch of objects, and begun so many pages, or made a large
+ * object. The first leaves the gate for a while if the collector lags behind.
  */
 OI_COLD void oi_backlog_allocated(struct oi_thread *t, size_t pages);
 OI_COLD void oi_backlog_allocated_large(struct oi_thread *t);

@@ -1,8 +1,9 @@
 /*
  * entry.c - the entries of the side table
  *
- * They lie in chunks that are never given back, and a free one has the index of the next. Each thread keeps a few. What becomes of
- * one that is in use, and what its generation is for, is told in weak.c; one that an object had comes back through limbo.c.
+ * They lie in chunks that are never given back, and a free one has the index of the next. Each
+ * thread keeps a few. What becomes of one that is in use, and what its generation is for, is told
+ * in weak.c; one that an object had comes back through limbo.c.
  */
 #include "entry.h"
 
@@ -95,10 +96,13 @@ void oi_entry_leave(struct oi_thread *t)
 
 bool oi_entry_known(uint32_t index)
 {
-	return index < oi_load_relaxed(&n_entries); /* recheck: who asks in a stop meets at most a thread that takes one */
+	/* recheck: who asks in a stop meets at most a thread that takes one */
+	return index < oi_load_relaxed(&n_entries);
 }
 
-/* Chunks stay: a cell from before may still be looked at, and its generation must not come again. */
+/*
+ * Chunks stay: a cell from before may still be looked at, and its generation must not come again.
+ */
 void oi_entry_shutdown(void)
 {
 	oi_lock(OI_LOCK_WEAK);

@@ -1,4 +1,7 @@
-/* entry.h - the entries of the side table (weak.h): where they lie, and who has which of those that are free. */
+/*
+ * entry.h - the entries of the side table (weak.h): where they lie, and who has which of those that
+ * are free.
+ */
 #ifndef OI_ENTRY_H
 #define OI_ENTRY_H
 
@@ -22,7 +25,8 @@ extern struct oi_weak_entry *oi_entry_chunk[OI_ENTRY_CHUNKS] OI_HIDDEN;
 
 OI_INLINE struct oi_weak_entry *oi_entry_at(uint32_t index)
 {
-	return &oi_load_acquire(&oi_entry_chunk[index / OI_ENTRY_CHUNK])[index % OI_ENTRY_CHUNK]; /* [W2] pairs with grow */
+	struct oi_weak_entry *chunk = oi_load_acquire(&oi_entry_chunk[index / OI_ENTRY_CHUNK]); /* [W2] */
+	return &chunk[index % OI_ENTRY_CHUNK];
 }
 
 /* Inside the gate. Of one that is free, and this thread's from now on; 0: no memory. */

@@ -47,7 +47,6 @@
 #define PATIENCE_NS UINT64_C(100000000)
 #define LIMIT_FLOOR 100000 /* objects */
 
-struct oi_ticket oi_ticket = { .now = 1 };
 static struct oi_thread *leader;
 static uint64_t n_begun, n_over; /* flushes; by the leader */
 static bool waits_only;          /* the leader found nothing to do for a while */

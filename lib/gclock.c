@@ -1,9 +1,10 @@
 /*
  * gclock.c - the two locks of collections, and keeping automatic ones away
  *
- * Young collections take the one, collections beside the mutators the other, and the first as well while they stop the world. A
- * thread knows which it holds: what a listener may do depends on it. They belong to no folder of the collector's, as whoever waits
- * for memory, for a weak reference or for a death must know whether a collection waits for him.
+ * Young collections take the one, collections beside the mutators the other, and the first as well
+ * while they stop the world. A thread knows which it holds: what a listener may do depends on it.
+ * They belong to no folder of the collector's, as whoever waits for memory, for a weak reference or
+ * for a death must know whether a collection waits for him.
  */
 #include "gclock.h"
 
@@ -12,9 +13,11 @@
 
 static __thread unsigned locked_by_me; /* times: it nests */
 static __thread bool full_locked_by_me;
-static unsigned n_insisting;   /* full ones that had to flush again: others that are asked for wait for them to begin */
+/* Full ones that had to flush again: others that are asked for wait for them to begin. */
+static unsigned n_insisting;
 static __thread unsigned insisting; /* of these, this thread's: not more than it holds off */
-static unsigned n_holding_off; /* threads that ask for a full collection, and no automatic one may begin */
+/* Threads that ask for a full collection, and no automatic one may begin. */
+static unsigned n_holding_off;
 static __thread unsigned holding_off;
 
 void oi_collect_lock(void)
@@ -67,10 +70,14 @@ void oi_collect_unlock_both(void)
 
 bool oi_collect_held_off(void)
 {
-	return oi_load_relaxed(&n_holding_off) != 0; /* recheck: under the lock, which hold_off has held since */
+	/* recheck: under the lock, which hold_off has held since */
+	return oi_load_relaxed(&n_holding_off) != 0;
 }
 
-/* The sets that those which had begun found are in the queue or in a thread's hands when it returns. */
+/*
+ * The sets that those which had begun found are in the queue or in a thread's hands when it
+ * returns.
+ */
 void oi_collect_hold_off(void)
 {
 	holding_off++;
@@ -131,7 +138,7 @@ void oi_collect_fork_done(void)
 void oi_collect_fork_child(void)
 {
 	oi_store_relaxed(&n_insisting, insisting);     /* nobody looks yet */
-	oi_store_relaxed(&n_holding_off, holding_off); /* likewise: others that kept automatic ones away are gone */
+	oi_store_relaxed(&n_holding_off, holding_off); /* likewise: others that did it are gone */
 	if (!locked_by_me)
 		oi_lock_renew(OI_LOCK_COLLECT);
 }

@@ -18,7 +18,10 @@ struct oi_batch {
 
 struct oi_header;
 
-/* Inside the gate. The block of a dead object, dismantled; it is freed after a grace period. False: no memory to remember it. */
+/*
+ * Inside the gate. The block of a dead object, dismantled; it is freed after a grace period.
+ * False: no memory to remember it.
+ */
 bool oi_limbo_add(struct oi_thread *t, struct oi_header *h);
 /* The same of @bytes where there is room without more ado. False: not done. */
 OI_INLINE bool oi_limbo_put(struct oi_limbo *l, struct oi_header *h, size_t bytes)

@@ -1,16 +1,20 @@
 /*
  * pace.c - what asks for automatic collections
  *
- * Generation 0: allocations minus deaths of tracked objects since the last collection, which is CPython's count, where any death
- * counts. What there is of either age is counted beside it (INV-P1): aged[] is the number of objects with the bits of that age, which
- * deaths by count look at, and stops take over exactly, of what they condemn, too. Each thread counts to itself and adds a batch at a time.
+ * Generation 0: allocations minus deaths of tracked objects since the last collection, which is
+ * CPython's count, where any death counts. What there is of either age is counted beside it
+ * (INV-P1): aged[] is the number of objects with the bits of that age, which deaths by count look
+ * at, and stops take over exactly, of what they condemn, too. Each thread counts to itself and adds
+ * a batch at a time.
  *
- * A collection is due also when so many bytes came into use (usage.c) since the last one that it is worth its while, whatever the
- * objects: few large ones, small ones that hold what cannot be traversed, thresholds that are never passed. Then what is young
- * becomes old for a full collection, so that it sees all.
+ * A collection is due also when so many bytes came into use (usage.c) since the last one that it is
+ * worth its while, whatever the objects: few large ones, small ones that hold what cannot be
+ * traversed, thresholds that are never passed. Then what is young becomes old for a full
+ * collection, so that it sees all.
  *
- * What collections make of that, how large the thresholds are, and which generation has its turn: policy.c. Threads that together
- * allocate faster than the collector collects are delayed: backlog.c.
+ * What collections make of that, how large the thresholds are, and which generation has its turn:
+ * policy.c. Threads that together allocate faster than the collector collects are delayed:
+ * backlog.c.
  */
 #include "pace.h"
 
@@ -24,7 +28,8 @@
 
 #define LAG 4       /* thresholds */
 #define LAG_SHARE 8 /* of the old generation: so much more memory is no matter */
-#define YOUNG_PAGES ((size_t)(3 << 20) / OI_PAGE) /* so much growth is worth a young collection, whatever the threshold */
+/* So much growth is worth a young collection, whatever the threshold. */
+#define YOUNG_PAGES ((size_t)(3 << 20) / OI_PAGE)
 #define FULL_PAGES ((size_t)(8 << 20) / OI_PAGE)  /* and that, beside a quarter, a full one */
 #define LARGE_DUE ((int64_t)16 << 20)             /* bytes, or a quarter */
 
@@ -49,7 +54,8 @@ void oi_pace_set_is_over(uint64_t n, uint64_t bytes)
 
 struct oi_pace_waiting oi_pace_sets_waiting(void)
 {
-	return (struct oi_pace_waiting){ oi_load_relaxed(&waiting.n), oi_load_relaxed(&waiting.bytes) }; /* recheck */
+	uint64_t n = oi_load_relaxed(&waiting.n), bytes = oi_load_relaxed(&waiting.bytes); /* recheck */
+	return (struct oi_pace_waiting){ n, bytes };
 }
 
 void oi_pace_frozen_died(void)
@@ -59,13 +65,15 @@ void oi_pace_frozen_died(void)
 
 uint64_t oi_pace_population(void)
 {
-	return oi_load_relaxed(&oi_pace.old_then) + oi_load_relaxed(&oi_pace.old_new) + oi_pace_aged(0) + oi_pace_aged(1); /* recheck */
+	uint64_t old = oi_load_relaxed(&oi_pace.old_then) + oi_load_relaxed(&oi_pace.old_new); /* recheck */
+	return old + oi_pace_aged(0) + oi_pace_aged(1);
 }
 
 uint64_t oi_pace_changed(void)
 {
 	int64_t gone = oi_load_relaxed(&oi_pace.old_gone); /* recheck, here and below */
-	return oi_load_relaxed(&oi_pace.old_new) + oi_pace_aged(0) + oi_pace_aged(1) + (uint64_t)(gone < 0 ? -gone : gone);
+	uint64_t made = oi_load_relaxed(&oi_pace.old_new) + oi_pace_aged(0) + oi_pace_aged(1);
+	return made + (uint64_t)(gone < 0 ? -gone : gone);
 }
 
 void oi_pace_unflushed(int64_t n[2])
@@ -125,7 +133,9 @@ static bool anything_due(int64_t young)
 	int64_t threshold = oi_load_relaxed(&oi_pace.threshold); /* recheck */
 	if (!threshold || !oi_load_relaxed(&oi_pace.enabled))
 		return false;
-	return young > threshold || oi_load_relaxed(&oi_pace.more) || oi_pace_young_pages_due() || oi_pace_pages_due();
+	if (young > threshold || oi_load_relaxed(&oi_pace.more))
+		return true;
+	return oi_pace_young_pages_due() || oi_pace_pages_due();
 }
 
 void oi_pace_flush(struct oi_thread *t)

@@ -125,9 +125,10 @@ OI_INLINE void oi_pass_each_open(struct oi_pass *p, struct oi_page *page, oi_mem
 }
 
 /*
- * Calls a traverse, in a stop or of a type that allows it beside mutators (oi_call_traverse_of_living). What it reports is looked at
- * as if it were any words: references that traverse tells of leave their objects published to nobody, and what they referred to
- * is gone at once.
+ * Calls a traverse, in a stop or of a type that allows it beside mutators
+ * (oi_call_traverse_of_living). What it reports is looked at as if it were any words: references
+ * that traverse tells of leave their objects published to nobody, and what they referred to is gone
+ * at once.
  */
 void oi_pass_call_traverse(struct oi_header *h, const ouro_type *type, oi_child_fn fn, void *arg);
 

@@ -9,13 +9,21 @@ void oi_policy_set_threshold(const int t[3]);
 
 /* The generation that is due now, at most @max, or -1. */
 int oi_policy_due(int max);
-/* How many objects a young stop may examine; and about how many references of theirs it may follow. */
+/*
+ * How many objects a young stop may examine; and about how many references of theirs it may follow.
+ */
 size_t oi_policy_cap(void);
 size_t oi_policy_references(void);
-/* More objects of age 1 than a stop may examine: survivors become old at once, for their turn would never come. */
+/*
+ * More objects of age 1 than a stop may examine: survivors become old at once, for their turn would
+ * never come.
+ */
 bool oi_policy_middle_full(void);
 
-/* What is young will live, and a young collection would find nothing: it may as well become old unseen. */
+/*
+ * What is young will live, and a young collection would find nothing: it may as well become old
+ * unseen.
+ */
 bool oi_policy_burst(void);
 void oi_policy_burst_done(int generation);
 /* What was young has become old, for a full collection. */
@@ -41,9 +49,15 @@ void oi_policy_full_done(size_t old, size_t dead);
 /* What it found is freed, or the reaper's. */
 void oi_policy_full_freed(void);
 
-/* An automatic collection is over, and what it found dead is reclaimed: threads that were delayed go on. */
+/*
+ * An automatic collection is over, and what it found dead is reclaimed: threads that were delayed
+ * go on.
+ */
 void oi_policy_turn(void);
-/* In the child of a fork: a full collection that another thread ran is given up. One's own, in whose listener it forked, goes on. */
+/*
+ * In the child of a fork: a full collection that another thread ran is given up. One's own, in
+ * whose listener it forked, goes on.
+ */
 void oi_policy_fork_child(void);
 
 #endif

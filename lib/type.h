@@ -14,8 +14,8 @@ struct ouro_visitor {
 /* 0 or EINVAL. */
 int oi_type_check(const ouro_type *type);
 /*
- * Finds or makes the number of a type, and puts it into the thread's cache: typebook.c. Inside the gate, which it leaves for a while
- * unless the thread is pinned. 0: errno is EINVAL or ENOMEM.
+ * Finds or makes the number of a type, and puts it into the thread's cache: typebook.c. Inside the
+ * gate, which it leaves for a while unless the thread is pinned. 0: errno is EINVAL or ENOMEM.
  */
 OI_COLD uint32_t oi_type_learn(struct oi_thread *t, const ouro_type *type);
 
@@ -24,7 +24,10 @@ OI_INLINE struct oi_type_cache *oi_type_cached(struct oi_thread *t, const ouro_t
 	return &t->types[((uintptr_t)type >> 4 ^ (uintptr_t)type >> 10) % OI_TYPE_CACHE];
 }
 
-/* What the cache holds for a type that may go away, and another come to lie there: the address of none. */
+/*
+ * What the cache holds for a type that may go away, and another come to lie there: the address of
+ * none.
+ */
 OI_INLINE const ouro_type *oi_type_marked(const ouro_type *type)
 {
 	return (const ouro_type *)((uintptr_t)type | 1);
@@ -88,13 +91,15 @@ OI_INLINE void oi_visit_items(char *items, size_t from, size_t to, const ouro_ty
 }
 
 /*
- * Runs the type's traverse. It may neither be left otherwise than by returning, as its caller has stopped the world, or a walk in hand,
- * nor call the library: the program is stopped with a message, at the next call that shows it.
+ * Runs the type's traverse. It may neither be left otherwise than by returning, as its caller has
+ * stopped the world, or a walk in hand, nor call the library: the program is stopped with a
+ * message, at the next call that shows it.
  */
 void oi_call_traverse(const ouro_type *type, struct oi_header *h, ouro_visitor *v);
 /*
- * The same beside mutators, perhaps, by one collection at a time: it has begun before the object's clear or destroy, or does not begin.
- * The second, of an object that is DEAD, outside the gate: returns when no such traverse of it is under way.
+ * The same beside mutators, perhaps, by one collection at a time: it has begun before the object's
+ * clear or destroy, or does not begin. The second, of an object that is DEAD, outside the gate:
+ * returns when no such traverse of it is under way.
  */
 void oi_call_traverse_of_living(const ouro_type *type, struct oi_header *h, ouro_visitor *v);
 void oi_await_traverse(const struct oi_header *h);
@@ -112,7 +117,10 @@ OI_INLINE void oi_visit_slots(struct oi_header *h, oi_child_fn fn, void *arg)
 		oi_visit_items_of(h, d->type, fn, arg);
 }
 
-/* Slots and what traverse reports; only while the world is stopped, or for an object nobody else can reach. */
+/*
+ * Slots and what traverse reports; only while the world is stopped, or for an object nobody else
+ * can reach.
+ */
 OI_INLINE void oi_visit_all(struct oi_header *h, oi_child_fn fn, void *arg)
 {
 	const struct oi_type *d = oi_described(h);

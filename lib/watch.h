@@ -2,11 +2,9 @@
 #ifndef OI_WATCH_H
 #define OI_WATCH_H
 
+#include "entry.h"
 #include "object.h"
 #include "thread.h"
-
-struct oi_watch;
-struct oi_weak_entry;
 
 /* All watches of an entry, newest first; they can still be undone until each one runs. */
 struct oi_watch *oi_watch_take(struct oi_weak_entry *e);

@@ -6,8 +6,6 @@
 #include "object.h"
 #include "thread.h"
 
-struct oi_watch;
-
 /* Inside the gate. The object's entry, made if it has none; NULL: no memory. */
 struct oi_weak_entry *oi_weak_entry_of(struct oi_thread *t, struct oi_header *h);
 /*
