@@ -1,9 +1,10 @@
-# Lint.pm - what the rules of this folder share: the files of the tree, C without its comments, comments without the C, and
-# the verdict.
+# Lint.pm - what the rules of this folder share: the files of the tree, C without its comments,
+# comments without the C, and the verdict.
 #
-# A rule is run as "perl -Itests/lint RULE.pl TREE". It notes findings under a name, each name has a limit in TREE/tests/lint/limits, 0 if it has
-# none there, and a rule fails if there are more findings than that. It shows them then, unless very many are allowed; with
-# VERBOSE=1 it shows them all the same. With LOWER=1 it writes the limits anew that are higher than need be.
+# A rule is run as "perl -Itests/lint RULE.pl TREE". It notes findings under a name, each name has
+# a limit in TREE/tests/lint/limits, 0 if it has none there, and a rule fails if there are more
+# findings than that. It shows them then, unless very many are allowed; with VERBOSE=1 it shows
+# them all the same. With LOWER=1 it writes the limits anew that are higher than need be.
 package Lint;
 use strict;
 use warnings;
@@ -15,7 +16,8 @@ my (%text, %code, %comments, %findings, @names);
 my $tree = $ARGV[0] // '.';
 chdir $tree or die "$tree: $!\n";
 
-# sources FOLDERS, PATTERN - the files of these folders whose names match, sorted. What is planted on purpose is none of them.
+# sources FOLDERS, PATTERN - the files of these folders whose names match, sorted. What is planted
+# on purpose is none of them.
 sub sources {
 	my ($folders, $pattern) = @_;
 	my @found;
@@ -40,7 +42,8 @@ sub text {
 	};
 }
 
-# Two copies of the text, of its length and with its lines: one with blanks for comments and strings, one for everything but comments.
+# Two copies of the text, of its length and with its lines: one with blanks for comments and
+# strings, one for everything but comments.
 sub take_apart {
 	my ($file) = @_;
 	return if defined $code{$file};
@@ -63,7 +66,8 @@ sub line_of { return 1 + (substr($_[0], 0, $_[1]) =~ tr/\n//) }
 
 sub module_of { return $_[0] =~ m{([^/]+)\.[^./]+\z} ? $1 : $_[0] }
 
-# table FILE, HEADING - the rows of the table whose first line begins with HEADING, each a list of cells; without the heading.
+# table FILE, HEADING - the rows of the table whose first line begins with HEADING, each a list of
+# cells; without the heading.
 sub table {
 	my ($file, $heading) = @_;
 	return () unless -e $file && text($file) =~ /^\Q$heading\E[^\n]*\n\|[-| ]+\|\n((?:\|[^\n]*\n)+)/m;
@@ -85,7 +89,8 @@ sub source_words {
 	my %words;
 	for (sources('lib include tests stress bench examples', qr/\.(c|cc|h)\z/)) {
 		$words{$_}++ for code($_) =~ /\w+/g;
-		$words{$_}++ for text($_) =~ /"(\w+)/g; # names of variables of the environment, and functions that dlsym finds
+		# names of variables of the environment, and functions that dlsym finds
+		$words{$_}++ for text($_) =~ /"(\w+)/g;
 	}
 	for my $file (sources('Makefile .ci lib tests stress bench examples', qr/\.(sh|pl|py|in|map|run)\z|Makefile\z|run\z/)) {
 		$words{$_}++ for map { /\w+/g } map { s/(^|\s)#.*//r } split /\n/, text($file);
@@ -93,7 +98,8 @@ sub source_words {
 	return \%words;
 }
 
-# noted NAME, FILE, LINE, MESSAGE. Without a file: the name is looked at, and nothing is found so far.
+# noted NAME, FILE, LINE, MESSAGE. Without a file: the name is looked at, and nothing is found so
+# far.
 sub noted {
 	my ($name, $file, $line, $message) = @_;
 	push @names, $name unless $findings{$name};
@@ -117,15 +123,18 @@ sub lower {
 	close $out or die "tests/lint/limits: $!\n";
 }
 
-# verdict - prints a line that says how many of what were found, after the findings if there are too many; ends the program.
+# verdict - prints a line that says how many of what were found, after the findings if there are
+# too many; ends the program.
 sub verdict {
 	my %limit = limits();
 	my ($bad, @said) = (0);
 	for my $name (@names) {
 		my $n = @{$findings{$name}};
 		my $limit = $limit{$name} // 0;
-		print map { "      $_\n" } @{$findings{$name}} if $ENV{VERBOSE} || ($n > $limit && $limit < 20);
-		print "      $name: $n, where at most $limit are allowed (VERBOSE=1 shows all)\n" if $n > $limit;
+		print map { "      $_\n" } @{$findings{$name}}
+			if $ENV{VERBOSE} || ($n > $limit && $limit < 20);
+		print "      $name: $n, where at most $limit are allowed (VERBOSE=1 shows all)\n"
+			if $n > $limit;
 		$bad = 1 if $n > $limit;
 		lower($name, $n) if $ENV{LOWER} && ($n < $limit || $ENV{LOWER} eq 'or raise');
 		push @said, "$n $name" . ($limit ? $n < $limit ? " (limit $limit: lower it)" : " (limit $limit)" : '');

@@ -1,4 +1,5 @@
-# headers.pl - each header compiles alone, in a release and in a checked build, the public ones as C++, too.
+# headers.pl - each header compiles alone, in a release and in a checked build, the public ones as
+# C++, too.
 use strict;
 use warnings;
 use Lint;

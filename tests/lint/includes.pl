@@ -1,4 +1,5 @@
-# includes.pl - a header of lib/ is included for something: one name at the least that it declares is used.
+# includes.pl - a header of lib/ is included for something: one name at the least that it declares
+# is used.
 use strict;
 use warnings;
 use Lint;
@@ -13,7 +14,8 @@ for my $file (sources('lib', qr/\.h\z/)) {
 	$names{$1} = 1 while $code =~ /^\t(OI_\w+)\b\s*[,=}\n]/mg;
 	$names{$1} = 1 while $code =~ /^extern\b[^;]*?\b((?:oi|ouro)_\w+)\b/mg;
 	$names{$1} = 1 while $code =~ /^typedef\b[^;]*\b(\w+)\s*;/mg;
-	$names{$1} = 1 while $code =~ /^enum\s*\w*\s*\{([^}]*)\}/mg && do { $names{$_} = 1 for $1 =~ /\b(OI_\w+)/g; 1 };
+	$names{$1} = 1 while $code =~ /^enum\s*\w*\s*\{([^}]*)\}/mg && do { $names{$_} = 1
+		for $1 =~ /\b(OI_\w+)/g; 1 };
 	delete @names{grep { /_H\z/ } keys %names};
 	push @{$declares{$file =~ s{.*/}{}r}}, [$file, \%names];
 }
@@ -23,11 +25,13 @@ for my $file (sources('lib', qr/\.[ch]\z/)) {
 	my $text = text($file);
 	my %used = map { $_ => 1 } code($file) =~ /\w+/g;
 	while ($text =~ /^\s*#\s*include\s+"([^"]+)"/mg) {
-		next if $1 eq 'compiler.h' && $file =~ /\.h\z/; # the types, and the guard against use from outside
+		# the types, and the guard against use from outside
 		my ($name, $line) = ($1, line_of($text, $-[1]));
+		next if $name =~ m{(^|/)compiler\.h\z} && $file =~ /\.h\z/;
 		my ($header) = grep { $_->[0] =~ m{(^|/)\Q$name\E\z} } @{$declares{$name =~ s{.*/}{}r} // []};
 		next unless $header && module_of($header->[0]) ne module_of($file);
-		noted('includes of which nothing is used', $file, $line, $name) unless grep { $used{$_} } keys %{$header->[1]};
+		noted('includes of which nothing is used', $file, $line, $name)
+			unless grep { $used{$_} } keys %{$header->[1]};
 	}
 }
 verdict();

@@ -1,6 +1,8 @@
-# places.pl - mutants, models and their table in lib/README.md name files that are there, and what is in them.
+# places.pl - mutants, models and their table in lib/README.md name files that are there, and what
+# is in them.
 #
-# - tests/mutants/*.mut: the file and the suites exist, and the text to be replaced stands in the file just once.
+# - tests/mutants/*.mut: the file and the suites exist, and the text to be replaced stands in the
+#   file just once.
 # - tests/models/*.pml: "lib/x.c (f, g)" in the head comment: the file exists, and says f and g.
 # - The table of models names each model, and files of lib/.
 use strict;
@@ -33,7 +35,8 @@ for my $file (sources('tests/models', qr/\.pml\z/)) {
 			next;
 		}
 		for (grep { /_/ } $names =~ /\w+/g) {
-			noted('models without their place', $file, $line, "$place has no $_") unless text($place) =~ /\b\Q$_\E\b/;
+			noted('models without their place', $file, $line, "$place has no $_")
+				unless text($place) =~ /\b\Q$_\E\b/;
 		}
 	}
 }
@@ -42,10 +45,13 @@ my %model = map { $_ => 1 } map { s{.*/}{}r } sources('tests/models', qr/\.pml\z
 my @lib = sources('lib', qr/\.[ch]\z/);
 for (table('lib/README.md', '| `tests/models/` | protocol | files |')) {
 	my ($name) = $_->[0] =~ /`([\w.]+)`/ or next;
-	noted('models without their place', 'lib/README.md', 1, "no such model: $name") unless delete $model{$name};
+	noted('models without their place', 'lib/README.md', 1, "no such model: $name")
+		unless delete $model{$name};
 	for my $place ($_->[2] =~ /`([\w.\/]+)`/g) {
-		noted('models without their place', 'lib/README.md', 1, "$name: no such file: $place") unless grep { m{/\Q$place\E\z} } @lib;
+		noted('models without their place', 'lib/README.md', 1, "$name: no such file: $place")
+			unless grep { m{/\Q$place\E\z} } @lib;
 	}
 }
-noted('models without their place', "tests/models/$_", 1, 'not in the table of lib/README.md') for sort keys %model;
+noted('models without their place', "tests/models/$_", 1, 'not in the table of lib/README.md')
+	for sort keys %model;
 verdict();

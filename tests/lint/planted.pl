@@ -1,11 +1,13 @@
-# planted.pl RULE - sees that the rule, a file of this folder, finds each of the mistakes in planted/RULE.
+# planted.pl RULE - sees that the rule, a file of this folder, finds each of the mistakes in
+# planted/RULE.
 #
 # There a mistake is a tree of its own, as small as can be:
 #	=== what is wrong
 #	expect: a text that the rule must say of it
 #	--- path of a file
 #	its text; a \ at the beginning of a line is taken away
-# The rule must fail, and say that. A tree that begins with "=== clean" is one on which it must not.
+# The rule must fail, and say that. A tree that begins with "=== clean" is one on which it must
+# not.
 use strict;
 use warnings;
 use File::Basename;
@@ -39,7 +41,8 @@ for my $mistake (grep { /\S/ } split /^=== /m, $text) {
 	$all++;
 	my $ok = $what =~ /^clean/ ? !$failed : $failed && @expected && !grep { index($said, $_) < 0 } @expected;
 	$found++ if $ok;
-	print "      not found: $what; it said:\n", map({ "        $_\n" } split /\n/, $said) unless $ok;
+	print "      not found: $what; it said:\n", map({ "        $_\n" } split /\n/, $said)
+		unless $ok;
 }
 print "found $found of $all planted mistakes\n";
 exit($found == $all && $all ? 0 : 1);

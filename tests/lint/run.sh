@@ -1,10 +1,11 @@
 #!/bin/sh
-# run.sh [RULE...] - runs the rules of this folder on the tree, all or those named: a line for each,
-# after what it found if that is too much; the last line is "N passed, N failed". VERBOSE=1 shows what
-# is found within the limits, too; LOWER=1 lowers limits that are higher than need be.
+# run.sh [RULE...] - runs the rules of this folder on the tree, all or those named: a line for
+# each, after what it found if that is too much; the last line is "N passed, N failed". VERBOSE=1
+# shows what is found within the limits, too; LOWER=1 lowers limits that are higher than need be.
 #
-# A rule is one file, RULE.pl or RULE.sh, which says on top what it asks. What is allowed today stands in the file "limits".
-# planted/RULE holds small trees with one mistake each (planted.pl says how): a rule that does not find its mistake fails.
+# A rule is one file, RULE.pl or RULE.sh, which says on top what it asks. What is allowed today
+# stands in the file "limits". planted/RULE holds small trees with one mistake each (planted.pl
+# says how): a rule that does not find its mistake fails.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 here=tests/lint

@@ -1,11 +1,13 @@
-# space.pl - no white space at the end of a line, no tab after a space at its beginning, one newline at the end of a file.
+# space.pl - no white space at the end of a line, no tab after a space at its beginning, one
+# newline at the end of a file.
 use strict;
 use warnings;
 use Lint;
 
 my $name = 'lines with white space where none should be';
 noted($name);
-for my $file (sources('lib include tests stress bench examples .ci Makefile README.md CHANGELOG.md .clang-tidy .gitignore',
+for my $file (sources(
+	'lib include tests stress bench examples .ci Makefile README.md CHANGELOG.md .clang-tidy .gitignore',
 	qr/\.(c|cc|h|pml|sh|pl|pm|py|mut|md|in|map|nim|php)\z|Makefile\z|run\z|limits\z|\/?\.[a-z-]+\z/)) {
 	my $text = text($file);
 	my $n = 0;
