@@ -117,6 +117,13 @@ OI_INLINE void oi_beside_count_later(const struct oi_header *h)
 	oi_beside_ring.entry[i].h = h;
 }
 
+/* A visitor. It counts also what no candidate is: nobody looks at that. */
+OI_INLINE void oi_beside_count_child(void *child, void *arg)
+{
+	(void)arg;
+	oi_beside_count_later(oi_header_of(child));
+}
+
 void oi_beside_count_rest(void);
 
 /* References from members; -1: too many to know, for want of memory. */

@@ -57,14 +57,8 @@ OI_INLINE const struct oi_type *look(const struct oi_pass *p, const struct oi_he
 
 /* ---- 2: counting ---- */
 
-OI_INLINE void count_child(void *child, void *arg)
-{
-	(void)arg;
-	oi_beside_count_later(oi_header_of(child)); /* also what is no candidate: nobody looks */
-}
-
 /* What traverse tells of: counted, and written down. */
-static void note_child(void *child, void *arg)
+static void note_edge(void *child, void *arg)
 {
 	struct oi_pass *p = arg;
 	struct oi_place at;
@@ -75,7 +69,7 @@ static void note_child(void *child, void *arg)
 }
 
 /* A note, which the page's map leads to: how many references, the references. */
-static void note_references(struct oi_pass *p, struct oi_header *h, const ouro_type *type)
+static void note_edges(struct oi_pass *p, struct oi_header *h, const ouro_type *type)
 {
 	struct oi_place at;
 	struct oi_page_beside *map = oi_place_of(h, &at) ? oi_beside_of_page(at.page) : NULL;
@@ -86,7 +80,7 @@ static void note_references(struct oi_pass *p, struct oi_header *h, const ouro_t
 	oi_pass_push(p, &p->edges, NULL);
 	size_t first = p->edges.n;
 	map->note[at.block] = (uint32_t)first;
-	oi_pass_call_traverse(h, type, note_child, p);
+	oi_pass_call_traverse(h, type, note_edge, p);
 	if (!p->failed)
 		p->edges.data[first - 1] = (void *)(p->edges.n - first);
 }
@@ -95,14 +89,14 @@ static void note_candidate(struct oi_pass *p, struct oi_header *h)
 {
 	const struct oi_type *d = oi_is_candidate(h) ? look(p, h) : NULL;
 	if (d)
-		note_references(p, h, d->type);
+		note_edges(p, h, d->type);
 }
 
 /* There may have been safepoints since it was looked at. */
 static void count_rest(struct oi_pass *p, struct oi_header *h, const ouro_type *type)
 {
 	if (type->item_slots.n)
-		oi_pass_visit_items(p, h, type, count_child, NULL);
+		oi_pass_visit_items(p, h, type, oi_beside_count_child, NULL);
 	if (oi_type_opaque(type))
 		oi_pass_push(p, &p->opaque, h);
 	else if (type->traverse)
@@ -115,7 +109,7 @@ static void count_among_candidates(struct oi_pass *p, struct oi_header *h, const
 	(void)at;
 	if (!d)
 		return;
-	oi_visit_fixed(h, d, count_child, NULL);
+	oi_visit_fixed(h, d, oi_beside_count_child, NULL);
 	if (unlikely(!d->flat))
 		count_rest(p, h, d->type);
 }

@@ -81,7 +81,7 @@ static struct oi_region *new_region(size_t bytes)
 	r->bytes = bytes;
 	mark_ours(r, true);
 	r->next = oi_regions;
-	oi_store_release(&oi_regions, r); /* [R1] release: the region's fields; pairs with walkers' acquire */
+	oi_regions = r;
 	return r;
 }
 

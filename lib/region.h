@@ -91,7 +91,7 @@ struct oi_region {
 /* What one page costs, with its share of the head. */
 #define OI_PAGE_COST (OI_PAGE + sizeof(struct oi_page) + 2 * OI_BITMAP * 8 + OI_BLOCKS)
 
-extern struct oi_region *oi_regions; /* only grows until shutdown; under the heap lock, or stopped, or by acquire */
+extern struct oi_region *oi_regions; /* under the heap lock, or stopped */
 
 OI_INLINE struct oi_region *oi_region_of(const void *p)
 {

@@ -38,12 +38,6 @@ OI_INLINE void fetch(const struct oi_header *h)
 
 /* ---- counting ---- */
 
-OI_INLINE void count_child(void *child, void *arg)
-{
-	(void)arg;
-	oi_beside_count_later(oi_header_of(child));
-}
-
 /* 64 blocks. */
 OI_INLINE uint64_t count_word(struct oi_pass *p, struct oi_page *page, struct oi_header *h, uint32_t from, uint32_t to)
 {
@@ -55,7 +49,7 @@ OI_INLINE uint64_t count_word(struct oi_pass *p, struct oi_page *page, struct oi
 		if (!d)
 			continue;
 		member |= UINT64_C(1) << (i % 64);
-		oi_pass_visit(p, h, d, count_child, p);
+		oi_pass_visit(p, h, d, oi_beside_count_child, p);
 	}
 	return member;
 }
@@ -99,7 +93,7 @@ static void visit_marked(struct oi_pass *p, struct oi_header *h)
 		visit_marked_as(p, h, d);
 }
 
-static void mark_from_stack(struct oi_pass *p)
+static void mark_reached(struct oi_pass *p)
 {
 	struct oi_header *ahead[RING];
 	unsigned first = 0, n = 0;
@@ -127,23 +121,23 @@ static void mark_some(struct oi_pass *p)
 	}
 }
 
-static bool held_from_outside(const struct oi_header *h, const struct oi_place *at)
+static bool referred_from_outside(const struct oi_header *h, const struct oi_place *at)
 {
 	if (oi_flags(h) & OI_FLAG_IMMORTAL)
 		return true;
 	return oi_references(h) != oi_beside_internal(at);
 }
 
-static void mark(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
+static void mark_held(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
 {
 	const struct oi_type *d = oi_pass_look(h, OI_FLAG_GARBAGE);
-	if (!d || !held_from_outside(h, at))
+	if (!d || !referred_from_outside(h, at))
 		return; /* it died, for one: then it has no counts, and is dropped when the others are flagged */
 	if (unlikely(oi_flags(h) & OI_FLAG_WEAK))
 		oi_linger_doubt(p, h, oi_references(h) - oi_beside_internal(at));
 	oi_beside_bits(at)->mark |= oi_beside_bit(at);
 	visit_marked_as(p, h, d);
-	mark_from_stack(p);
+	mark_reached(p);
 }
 
 /* The members are known: what was young. */
@@ -155,7 +149,7 @@ static void count_member(struct oi_pass *p, struct oi_header *h, const struct oi
 		return;
 	}
 	p->n_members++;
-	oi_pass_visit(p, h, d, count_child, p);
+	oi_pass_visit(p, h, d, oi_beside_count_child, p);
 }
 
 static void count_members(struct oi_pass *p, struct oi_page *page)
@@ -165,7 +159,7 @@ static void count_members(struct oi_pass *p, struct oi_page *page)
 
 static void mark_page(struct oi_pass *p, struct oi_page *page)
 {
-	oi_pass_each_open(p, page, mark);
+	oi_pass_each_open(p, page, mark_held);
 }
 
 /* ---- flagging ---- */
@@ -200,11 +194,11 @@ static void each_page(struct oi_pass *p, void (*fn)(struct oi_pass *p, struct oi
 		oi_pass_step(p, 32);
 		if (unlikely(p->opaque.n >= OPAQUE))
 			oi_pass_traverse_opaque(p, child, p, mark_some);
-		mark_from_stack(p);
+		mark_reached(p);
 	}
 	while (p->opaque.n && !p->failed) {
 		oi_pass_traverse_opaque(p, child, p, mark_some);
-		mark_from_stack(p);
+		mark_reached(p);
 	}
 	oi_gate_leave(p->t);
 }
@@ -239,7 +233,7 @@ OI_INLINE void find_lies(struct oi_pass *p)
 void oi_suspect_find(struct oi_pass *p)
 {
 	oi_assert_unpinned(p->t);
-	each_page(p, p->young_only ? count_members : count_page, count_child);
+	each_page(p, p->young_only ? count_members : count_page, oi_beside_count_child);
 	oi_beside_count_rest();
 	oi_point("suspect: counted");
 	find_lies(p);
