@@ -372,9 +372,10 @@ static void note_frames_left(const char *point)
 
 	if (t == NULL || strcmp(point, "pile: leave") != 0)
 		return;
-	if (frames_left > t->deaths.frames.n + most_at_once)
-		most_at_once = frames_left - t->deaths.frames.n;
-	frames_left = t->deaths.frames.n;
+	size_t n = oi_load_relaxed(&t->deaths.frames.n); /* it may be another thread that is kept out now */
+	if (frames_left > n + most_at_once)
+		most_at_once = frames_left - n;
+	frames_left = n;
 }
 
 /* Others wait while it is taken away: for its gate, the registry and the reaper's pile. */
