@@ -16,7 +16,6 @@
 
 #include "alone.h"
 #include "background.h"
-#include "callback.h"
 #include "context.h"
 #include "doors.h"
 #include "entry.h"
@@ -30,6 +29,7 @@
 #include "merge.h"
 #include "os.h"
 #include "pace.h"
+#include "park.h"
 #include "pile.h"
 #include "runtime.h"
 #include "world.h"
@@ -78,7 +78,7 @@ static void on_exit_of_thread(void *arg)
 		return;
 	exiting = true;
 	if (t->callback || t->dying) { /* it ended without unwinding */
-		oi_callback_abandon(t, NULL);
+		oi_left(t, NULL);
 		oi_log_leave();
 	}
 	if (t->pin_depth) {
@@ -283,6 +283,7 @@ void oi_threads_shut_down(void)
 		oi_heap_init(&t->heap);
 		forget_counts(t);
 	}
+	oi_park_left = (struct oi_park_left){ 0 }; /* nobody looks */
 	n_late = 0;
 	oi_registry_unlock();
 }

@@ -7,7 +7,7 @@
  *   returns       the counters of this one callback
  *   unwinds       a cleanup here. Cancellation and pthread_exit unwind through it, and so do C++ exceptions (the library is compiled
  *                 with -fexceptions). What is between the callback and the call that led to it is given to others
- *                 (oi_callback_abandon): the thread's record then says what it did when that call was made, by the program itself or
+ *                 (left.c): the thread's record then says what it did when that call was made, by the program itself or
  *                 by a callback further out
  *   ends          a thread that ends without having unwound, for want of unwind tables: the same, by the destructor of its record
  *   longjmp       unwinds nothing, and is not seen until the thread calls again with the callback's frame no longer on its stack. That
@@ -28,34 +28,23 @@
 #include <pthread.h>
 #include <stdio.h>
 
-#include "background.h"
-#include "backlog.h"
 #include "cancel.h"
 #include "context.h"
-#include "death.h"
-#include "flush.h"
+#include "doors.h"
 #include "gate.h"
 #include "gclock.h"
 #include "log.h"
-#include "pile.h"
-#include "runtime.h"
-#include "set.h"
-#include "stray.h"
 
-/* ---- left ---- */
+/* ---- what is called ---- */
 
 static const char *kind(const struct oi_called *c)
 {
 	return c->fn == c->type->finalize ? "finalizer" : c->fn == c->type->clear ? "clear" : "destroy";
 }
 
-struct name {
-	char text[128];
-};
-
-static struct name what(const struct oi_called *c)
+struct oi_callback_name oi_callback_name(const struct oi_called *c)
 {
-	struct name n;
+	struct oi_callback_name n;
 	if (c->aside)
 		snprintf(n.text, sizeof n.text, "the %s", c->aside);
 	else if (c->type)
@@ -63,42 +52,6 @@ static struct name what(const struct oi_called *c)
 	else
 		snprintf(n.text, sizeof n.text, "the watch of a \"watched object\"");
 	return n;
-}
-
-/* Those found by collections, and an object with its watches; the dead that wait, too, if nothing is left that will come to them. */
-static void give_away(struct oi_thread *t, const struct oi_callback *to)
-{
-	while (t->hand_set != to->hand_set)
-		oi_set_put_back(t);
-	if (!to->dying) {
-		oi_gate_enter(t);
-		oi_pile_inherit(t);
-		oi_gate_leave(t);
-		oi_stray_leave(t);
-		oi_flush_leave(t);
-	}
-	oi_background_reap();
-}
-
-void oi_callback_abandon(struct oi_thread *t, const struct oi_callback *outer)
-{
-	oi_assert_outside(t);
-	static const struct oi_callback none;
-	const struct oi_callback *to = outer ? outer : &none;
-	if (t->traversed) /* the thread ends */
-		oi_callback_check(t);
-	if (oi_runtime_ends(t))
-		oi_abort("%s did not return to ouro_shutdown", what(&t->called).text);
-	if (!outer && oi_collect_locked_by_me() && !oi_lock_forking)
-		oi_abort("%s did not return to the collection that called an event function", what(&t->called).text);
-	give_away(t, to);
-	t->callback = outer;
-	t->in_finalizer = to->in_finalizer;
-	t->thorough = outer ? to->thorough : t->internal;
-	oi_store_release(&t->in_callback, to->in_callback);
-	oi_store_relaxed(&t->deaths.armed, false); /* owner: gone, or armed again at the next push */
-	oi_death_unwind(t, to->dying, to->serving);
-	oi_collect_hold_off_only(to->holding_off);
 }
 
 /* ---- longjmp ---- */
@@ -124,7 +77,7 @@ void oi_callback_check(const struct oi_thread *t)
 		oi_abort("the traverse of a \"%s\" called the library, or was left by longjmp", t->traversed->name);
 	uintptr_t here = (uintptr_t)__builtin_frame_address(0), there = t->callback_frame;
 	if (here > there && on_own_stack(here) && on_own_stack(there))
-		oi_abort("%s was left by longjmp, past what the library was at", what(&t->called).text);
+		oi_abort("%s was left by longjmp, past what the library was at", oi_callback_name(&t->called).text);
 }
 
 /* ---- calling ---- */
@@ -170,7 +123,7 @@ static void end_pins(const struct call *k)
 	if (likely(!t || t->pin_depth <= k->pins))
 		return;
 	if (OURO_CHECKED && k->returned)
-		oi_abort("%s returned inside a pinned region that it had begun", what(&k->called).text);
+		oi_abort("%s returned inside a pinned region that it had begun", oi_callback_name(&k->called).text);
 	oi_store_relaxed(&t->pin_depth, k->pins); /* owner */
 	oi_gate_leave(t);
 }
@@ -208,7 +161,7 @@ static void leave(struct call *k)
 {
 	struct oi_thread *t = k->t;
 	if (unlikely(!k->returned)) {
-		oi_callback_abandon(t, k->c.outer);
+		oi_left(t, k->c.outer);
 		note_end(k);
 		return;
 	}
@@ -233,8 +186,6 @@ void oi_callback(struct oi_thread *t, void (*fn)(void *), void *arg, const ouro_
 	note(&k);
 	fn(arg);
 	k.returned = true;
-	if (t->internal)
-		oi_backlog_progress();
 }
 
 /* ---- what belongs to no object ---- */
@@ -243,7 +194,7 @@ static void leave_aside(struct call *k)
 {
 	oi_inside_program--;
 	if (!k->returned && k->must_return)
-		oi_abort("%s did not return: an exception or pthread_exit left it", what(&k->called).text);
+		oi_abort("%s did not return: an exception or pthread_exit left it", oi_callback_name(&k->called).text);
 	end_pins(k);
 	if (k->t)
 		leave(k);

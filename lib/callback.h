@@ -20,6 +20,12 @@ struct oi_callback {
 	bool thorough;
 };
 
+/* What is called, for messages. */
+struct oi_callback_name {
+	char text[128];
+};
+struct oi_callback_name oi_callback_name(const struct oi_called *c);
+
 /* What a thread is in while it traverses: type.c. */
 extern const struct oi_callback oi_in_traverse OI_HIDDEN;
 
@@ -38,11 +44,6 @@ void oi_callback_event(struct oi_thread *t, void (*fn)(void *), void *arg);
  * must not wait for them.
  */
 bool oi_callback_keeps_others(void);
-/*
- * The callbacks inside @outer, or all, will not return: what was in hand below them goes to others, and the record says what it said
- * when @outer was called. Outside the gate, by the thread itself.
- */
-void oi_callback_abandon(struct oi_thread *t, const struct oi_callback *outer);
 /* Aborts if the innermost callback was left by longjmp, as far as can be told: callback.c. */
 void oi_callback_check(const struct oi_thread *t);
 

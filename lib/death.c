@@ -16,6 +16,7 @@
  */
 #include "death.h"
 
+#include "backlog.h"
 #include "callback.h"
 #include "cascade.h"
 #include "check.h"
@@ -59,6 +60,8 @@ void oi_death_later(struct oi_thread *t, struct oi_header *h)
 void oi_call(struct oi_thread *t, void (*fn)(void *obj), struct oi_header *h)
 {
 	oi_callback(t, fn, oi_object_of(h), oi_type_of(h));
+	if (t->internal)
+		oi_backlog_progress();
 }
 
 static void end_weak_references(struct oi_thread *t, struct oi_header *h, struct oi_watch **watches)

@@ -9,6 +9,7 @@
 
 #include "compiler.h"
 
+struct oi_callback;
 struct oi_thread;
 
 /*
@@ -33,5 +34,11 @@ void oi_thread_reattach(struct oi_thread *t);
  */
 void oi_collect_for_memory(struct oi_thread *t);
 bool oi_collect_await_memory(struct oi_thread *t);
+
+/*
+ * Implemented by left.c. The callbacks inside @outer, or all, will not return: what was in hand below them goes to others, and the record
+ * says what it said when @outer was called. Outside the gate, by the thread itself.
+ */
+void oi_left(struct oi_thread *t, const struct oi_callback *outer);
 
 #endif

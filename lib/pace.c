@@ -80,8 +80,10 @@ void oi_pace_unflushed(int64_t n[2])
 {
 	oi_assert_stopped();
 	struct oi_thread *t;
-	n[0] = n[1] = 0;
-	oi_for_each_active(t) { /* the others' are added: oi_park, oi_thread_detach */
+	const struct oi_park_left *l = &oi_park_left;
+	n[0] = l->tracked_delta + l->died[0] + l->died[1];
+	n[1] = -l->died[0];
+	oi_for_each_active(t) { /* the others' are there, or added: oi_park, oi_thread_detach */
 		n[0] += t->tracked_delta + t->died[0] + t->died[1];
 		n[1] -= t->died[0];
 	}
@@ -138,16 +140,34 @@ static bool anything_due(int64_t young)
 	return oi_pace_young_pages_due() || oi_pace_pages_due();
 }
 
-void oi_pace_flush(struct oi_thread *t)
+/* Returns what is young then. */
+static int64_t count(int64_t delta, int64_t middle, int64_t old)
 {
-	oi_assert_at_rest(t);
-	int64_t delta = t->tracked_delta, middle = t->died[0], old = t->died[1];
 	int64_t n = oi_add_relaxed(&oi_pace.young, delta) + delta; /* count */
 	oi_add_relaxed(&oi_pace.aged[0], delta + middle + old);
 	if (middle)
 		oi_add_relaxed(&oi_pace.aged[1], -middle);
 	if (old)
 		oi_add_relaxed(&oi_pace.old_gone, old);
+	return n;
+}
+
+/* Of two threads that take it each gets a part. */
+static OI_COLD void flush_left(void)
+{
+	struct oi_park_left *l = &oi_park_left;
+	oi_store_relaxed(&l->any, false); /* elsewhere: before the exchanges, after which whoever leaves something sets it again */
+	int64_t delta = oi_exchange(&l->tracked_delta, INT64_C(0));
+	int64_t middle = oi_exchange(&l->died[0], INT64_C(0)), old = oi_exchange(&l->died[1], INT64_C(0));
+	count(delta, middle, old);
+}
+
+void oi_pace_flush(struct oi_thread *t)
+{
+	oi_assert_at_rest(t);
+	if (unlikely(oi_load_relaxed(&oi_park_left.any))) /* recheck: the tick comes by, too */
+		flush_left();
+	int64_t n = count(t->tracked_delta, t->died[0], t->died[1]);
 	oi_store_relaxed(&t->tracked_delta, 0);
 	oi_store_relaxed(&t->died[0], 0);
 	oi_store_relaxed(&t->died[1], 0);

@@ -26,6 +26,7 @@
  * Who does the parking: a stop, as it ends, of those that were outside and did not wait for it; and, so that thousands that
  * have just attached and sleep cost no stop anything, the collector's tick, some at a time.
  *
+ * What it has counted to itself, of the objects it made and freed, is left for whoever adds such counts next (oi_park_left, pace.c).
  * A parked thread keeps little: what it has free is taken from it TIDY_TICKS after (tidy.c). What stays is its
  * record and the pages in which its objects lie. Up to OI_PARK_ABOVE threads keep what they have.
  */
@@ -35,7 +36,6 @@
 #include "context.h"
 #include "gate.h"
 #include "lock.h"
-#include "pace.h"
 
 #define PARK_AT_A_TIME 256 /* about 30 us, for which they are kept out */
 #define TIDY_TICKS 16 /* 64 ms */
@@ -46,6 +46,8 @@ static struct __cds_lfs_stack arrivals;
 static uint32_t n_active;   /* under the registry lock */
 static uint32_t n_arrivals; /* about: since they were taken in */
 static uint32_t ticks;      /* under the registry lock */
+
+struct oi_park_left oi_park_left;
 
 static void activate(struct oi_thread *t)
 {
@@ -96,10 +98,29 @@ void oi_park_take_arrivals(void)
 	}
 }
 
+static void take_from(int64_t *to, int64_t *from)
+{
+	if (*from)
+		oi_add_acq_rel(to, *from); /* elsewhere: as the hint */
+	oi_store_relaxed(from, INT64_C(0));
+}
+
+/* What it has counted to itself, which may be long. The tick sees to it if no other thread comes by. */
+static void take_counts(struct oi_thread *t)
+{
+	if (!t->tracked_delta && !t->died[0] && !t->died[1])
+		return;
+	take_from(&oi_park_left.tracked_delta, &t->tracked_delta);
+	take_from(&oi_park_left.died[0], &t->died[0]);
+	take_from(&oi_park_left.died[1], &t->died[1]);
+	oi_store_release(&oi_park_left.any, true); /* elsewhere: after the counts */
+	oi_background_trim();
+}
+
 void oi_park(struct oi_thread *t, uint32_t flag)
 {
 	oi_assert_locked(OI_LOCK_REGISTRY);
-	oi_pace_flush(t);
+	take_counts(t);
 	deactivate(t);
 	cds_list_add_tail(&t->active, &untidy);
 	t->parked = true;

@@ -12,6 +12,16 @@ extern struct cds_list_head oi_active OI_HIDDEN;
 	for (struct cds_list_head *n_ = oi_active.next, *next_; \
 	     n_ != &oi_active && (next_ = n_->next, (t) = caa_container_of(n_, struct oi_thread, active), true); n_ = next_)
 
+/*
+ * What those that were parked had counted to themselves, as in their records. Added to in a stop or under the registry lock; taken by
+ * who is inside its gate or holds that lock, so that in a stop it is whole.
+ */
+struct oi_park_left {
+	int64_t tracked_delta, died[2];
+	bool any; /* a hint */
+};
+extern struct oi_park_left oi_park_left OI_HIDDEN;
+
 /* Under the registry lock: attached, and so active; gone. */
 void oi_park_admit(struct oi_thread *t);
 void oi_park_dismiss(struct oi_thread *t);

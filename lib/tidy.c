@@ -1,9 +1,11 @@
 /* tidy.c - what parked threads hold and do not use is taken from them. Which those are: Note [PARK]. */
 #include "tidy.h"
 
+#include "gate.h"
 #include "heap.h"
 #include "limbo.h"
 #include "merge.h"
+#include "pace.h"
 #include "park.h"
 #include "pile.h"
 #include "world.h"
@@ -30,9 +32,20 @@ static void tidy_some(void)
 	}
 }
 
+/* And what they had counted, should no thread of the program's come by for it. */
+static void flush_counts(struct oi_thread *t)
+{
+	if (!oi_load_relaxed(&oi_park_left.any)) /* recheck: under the registry lock, by this thread or before the tick was asked for */
+		return;
+	oi_gate_enter(t);
+	oi_pace_flush(t);
+	oi_gate_leave(t);
+}
+
 bool oi_tidy_tick(void)
 {
 	oi_park_tick();
 	tidy_some();
+	flush_counts(oi_self);
 	return oi_park_more();
 }

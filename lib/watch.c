@@ -15,6 +15,7 @@
 
 #include <errno.h>
 
+#include "backlog.h"
 #include "callback.h"
 #include "check.h"
 #include "context.h"
@@ -196,6 +197,8 @@ bool oi_watch_run_one(struct oi_thread *t, struct oi_watch **list)
 	if (!fn)
 		return false;
 	oi_callback(t, fn, arg, NULL);
+	if (t->internal)
+		oi_backlog_progress();
 	return true;
 }
 
