@@ -1,11 +1,12 @@
 /*
  * attach.c - how threads come and go
  *
- * Leaving is the destructor of a thread-specific key. Other destructors may still use the heap afterwards: the thread then
- * attaches anew, and is detached in the next round of destructors, of which there are four. A call in the last round leaves
- * a record attached to a thread that is gone: outside its gate, so it delays nobody; the collector's tick looks for such
- * late ones (oi_threads_reap_gone). So it does for a thread that has no destructor, because there was no key or no room for its
- * value when its first call was one that cannot fail.
+ * Leaving is the destructor of a thread-specific key. Other destructors may still use the heap
+ * afterwards: the thread then attaches anew, and is detached in the next round of destructors, of
+ * which there are four. A call in the last round leaves a record attached to a thread that is
+ * gone: outside its gate, so it delays nobody; the collector's tick looks for such late ones
+ * (oi_threads_reap_gone). So it does for a thread that has no destructor, because there was no
+ * key or no room for its value when its first call was one that cannot fail.
  */
 #include "attach.h"
 
@@ -39,7 +40,10 @@ static uint32_t n_late;        /* attached records of which nobody tells when th
 static pthread_key_t exit_key; /* made when first needed, under the lock */
 static bool exit_key_made;
 
-/* Under the lock: what a new user of a record must not find there. The foreign-free stack may hold pages: they are passed on. */
+/*
+ * Under the lock: what a new user of a record must not find there. The foreign-free stack may
+ * hold pages: they are passed on.
+ */
 static void reset(struct oi_thread *t)
 {
 	oi_assert_locked(OI_LOCK_REGISTRY);
@@ -100,26 +104,38 @@ static bool have_exit_key(void)
 	return exit_key_made;
 }
 
-/* From now on @t detaches when this thread exits. False: there is no key, or no room for its value. */
+/*
+ * From now on @t detaches when this thread exits. False: there is no key, or no room for its
+ * value.
+ */
 static bool set_exit(void *t)
 {
 	return have_exit_key() && !oi_fail(OI_FAIL_SETSPECIFIC) && !pthread_setspecific(exit_key, t);
 }
 
-/* So that later calls find room; what it is set to is no thread's record, which the destructor sees. */
+/*
+ * So that later calls find room; what it is set to is no thread's record, which the destructor
+ * sees.
+ */
 static bool reserve_exit(void)
 {
 	return set_exit(&exit_key);
 }
 
-/* If it could not be done, the destructor would see that the thread has detached. The first thread's exit is to be heard of. */
+/*
+ * If it could not be done, the destructor would see that the thread has detached. The first
+ * thread's exit is to be heard of.
+ */
 static void unset_exit(void)
 {
 	if (oi_load_acquire(&exit_key_made)) /* [T1] */
 		pthread_setspecific(exit_key, is_first() && !exiting ? &exit_key : NULL);
 }
 
-/* When the library is loaded, and in the child of a fork. Without it, alone.c never comes to its question. */
+/*
+ * When the library is loaded, and in the child of a fork. Without it, alone.c never comes to its
+ * question.
+ */
 __attribute__((constructor(101))) static void hear_of_first(void)
 {
 	if (is_first() && !oi_self)
@@ -312,7 +328,10 @@ void oi_threads_fork_child(struct oi_thread *self)
 	hear_of_first();
 }
 
-/* Records left attached by a call in the last destructor round of their threads. True: some late ones still run. */
+/*
+ * Records left attached by a call in the last destructor round of their threads. True: some late
+ * ones still run.
+ */
 bool oi_threads_reap_gone(void)
 {
 	while (oi_load_relaxed(&n_late)) { /* recheck */

@@ -1,4 +1,7 @@
-/* attach.h - how threads come and go. Their first call, and the first after a shutdown, are doors: doors.h. */
+/*
+ * attach.h - how threads come and go. Their first call, and the first after a shutdown, are
+ * doors: doors.h.
+ */
 #ifndef OI_ATTACH_H
 #define OI_ATTACH_H
 
@@ -7,8 +10,9 @@
 /* 0 or ENOMEM: for its record, or for what has it leave when it exits. */
 int oi_thread_attach(const char *name, bool internal);
 /*
- * The same for calls that cannot fail: out of a store of records that needs no memory, and without a destructor if there is no room
- * for it: then the tick sees that the thread is gone. False: everything is used up, too.
+ * The same for calls that cannot fail: out of a store of records that needs no memory, and
+ * without a destructor if there is no room for it: then the tick sees that the thread is gone.
+ * False: everything is used up, too.
  */
 bool oi_thread_attach_anyhow(const char *name, bool internal);
 void oi_thread_detach(struct oi_thread *t);

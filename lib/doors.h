@@ -1,8 +1,9 @@
 /*
  * doors.h - the calls that go up
  *
- * A file includes only what lies in its own layer or below, and asks for what is above it by what it returns. These are the
- * exceptions: calls that lead from below to who stands above, because nothing may be done before they are.
+ * A file includes only what lies in its own layer or below, and asks for what is above it by what
+ * it returns. These are the exceptions: calls that lead from below to who stands above, because
+ * nothing may be done before they are.
  */
 #ifndef OI_DOORS_H
 #define OI_DOORS_H
@@ -13,31 +14,37 @@ struct oi_callback;
 struct oi_thread;
 
 /*
- * Implemented by serve.c. Something is asked of @t, which has entered its gate: does it, or waits until it is done, and returns inside
- * the gate. May leave the gate meanwhile, stop the world, and run the program's code.
+ * Implemented by serve.c. Something is asked of @t, which has entered its gate: does it, or waits
+ * until it is done, and returns inside the gate. May leave the gate meanwhile, stop the world,
+ * and run the program's code.
  */
 OI_COLD void oi_gate_slow(struct oi_thread *t);
 
 /*
- * Implemented by attach.c. Attaches the calling thread, and starts the heap if nothing has. NULL, only if @may_fail: no memory; else it
- * waits if there is none at all.
+ * Implemented by attach.c. Attaches the calling thread, and starts the heap if nothing has. NULL,
+ * only if @may_fail: no memory; else it waits if there is none at all.
  */
 struct oi_thread *oi_thread_first_call(bool may_fail);
-/* Likewise. The heap that @t, the caller's, belonged to was shut down: it joins, or starts, the next one. Outside the gate. */
+/*
+ * Likewise. The heap that @t, the caller's, belonged to was shut down: it joins, or starts, the
+ * next one. Outside the gate.
+ */
 void oi_thread_reattach(struct oi_thread *t);
 
 /*
- * Implemented by collect.c. Memory please: an allocation has found none. Outside the gate, by a thread that is neither pinned nor in a
- * death; the caller may hold any lock of the program's. The first makes a full collection on this thread, which runs no code of
- * the program's: that is the reaper's. The second, afterwards, waits a little if other threads are freeing something; false: there is
- * nothing to wait for.
+ * Implemented by collect.c. Memory please: an allocation has found none. Outside the gate, by a
+ * thread that is neither pinned nor in a death; the caller may hold any lock of the program's.
+ * The first makes a full collection on this thread, which runs no code of the program's: that is
+ * the reaper's. The second, afterwards, waits a little if other threads are freeing something;
+ * false: there is nothing to wait for.
  */
 void oi_collect_for_memory(struct oi_thread *t);
 bool oi_collect_await_memory(struct oi_thread *t);
 
 /*
- * Implemented by left.c. The callbacks inside @outer, or all, will not return: what was in hand below them goes to others, and the record
- * says what it said when @outer was called. Outside the gate, by the thread itself.
+ * Implemented by left.c. The callbacks inside @outer, or all, will not return: what was in hand
+ * below them goes to others, and the record says what it said when @outer was called. Outside the
+ * gate, by the thread itself.
  */
 void oi_left(struct oi_thread *t, const struct oi_callback *outer);
 

@@ -1,9 +1,10 @@
 /*
  * left.c - callbacks that do not return
  *
- * callback.c says how the program's code can be left, and notices. What the thread had in hand below it goes to others: sets to the
- * queue of the reaper, dead objects to its pile; and what the record tells others, and what this thread holds off, is as it was
- * when the program, or a callback further out, made the call that is left.
+ * callback.c says how the program's code can be left, and notices. What the thread had in hand
+ * below it goes to others: sets to the queue of the reaper, dead objects to its pile; and what
+ * the record tells others, and what this thread holds off, is as it was when the program, or a
+ * callback further out, made the call that is left.
  */
 #include "background.h"
 #include "callback.h"
@@ -20,7 +21,10 @@
 #include "stray.h"
 #include "thread.h"
 
-/* Those found by collections, and an object with its watches; the dead that wait, too, if nothing is left that will come to them. */
+/*
+ * Those found by collections, and an object with its watches; the dead that wait, too, if nothing
+ * is left that will come to them.
+ */
 static void give_away(struct oi_thread *t, const struct oi_callback *to)
 {
 	while (t->hand_set != to->hand_set)

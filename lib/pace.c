@@ -141,7 +141,7 @@ static bool anything_due(int64_t young)
 }
 
 /* Returns what is young then. */
-static int64_t count(int64_t delta, int64_t middle, int64_t old)
+static int64_t take_in(int64_t delta, int64_t middle, int64_t old)
 {
 	int64_t n = oi_add_relaxed(&oi_pace.young, delta) + delta; /* count */
 	oi_add_relaxed(&oi_pace.aged[0], delta + middle + old);
@@ -156,10 +156,11 @@ static int64_t count(int64_t delta, int64_t middle, int64_t old)
 static OI_COLD void flush_left(void)
 {
 	struct oi_park_left *l = &oi_park_left;
-	oi_store_relaxed(&l->any, false); /* elsewhere: before the exchanges, after which whoever leaves something sets it again */
-	int64_t delta = oi_exchange(&l->tracked_delta, INT64_C(0));
-	int64_t middle = oi_exchange(&l->died[0], INT64_C(0)), old = oi_exchange(&l->died[1], INT64_C(0));
-	count(delta, middle, old);
+	oi_store_relaxed(&l->any, false); /* elsewhere: before the exchanges; who comes after sets it */
+	int64_t delta = oi_exchange(&l->tracked_delta, INT64_C(0)); /* elsewhere: as the hint */
+	int64_t middle = oi_exchange(&l->died[0], INT64_C(0)); /* elsewhere: likewise */
+	int64_t old = oi_exchange(&l->died[1], INT64_C(0)); /* elsewhere: likewise */
+	take_in(delta, middle, old);
 }
 
 void oi_pace_flush(struct oi_thread *t)
@@ -167,7 +168,7 @@ void oi_pace_flush(struct oi_thread *t)
 	oi_assert_at_rest(t);
 	if (unlikely(oi_load_relaxed(&oi_park_left.any))) /* recheck: the tick comes by, too */
 		flush_left();
-	int64_t n = count(t->tracked_delta, t->died[0], t->died[1]);
+	int64_t n = take_in(t->tracked_delta, t->died[0], t->died[1]);
 	oi_store_relaxed(&t->tracked_delta, 0);
 	oi_store_relaxed(&t->died[0], 0);
 	oi_store_relaxed(&t->died[1], 0);

@@ -26,7 +26,8 @@
  * Who does the parking: a stop, as it ends, of those that were outside and did not wait for it; and, so that thousands that
  * have just attached and sleep cost no stop anything, the collector's tick, some at a time.
  *
- * What it has counted to itself, of the objects it made and freed, is left for whoever adds such counts next (oi_park_left, pace.c).
+ * What it has counted to itself, of the objects it made and freed, is left for whoever adds such
+ * counts next (oi_park_left, pace.c).
  * A parked thread keeps little: what it has free is taken from it TIDY_TICKS after (tidy.c). What stays is its
  * record and the pages in which its objects lie. Up to OI_PARK_ABOVE threads keep what they have.
  */
@@ -102,10 +103,10 @@ static void take_from(int64_t *to, int64_t *from)
 {
 	if (*from)
 		oi_add_acq_rel(to, *from); /* elsewhere: as the hint */
-	oi_store_relaxed(from, INT64_C(0));
+	oi_store_relaxed(from, INT64_C(0)); /* elsewhere: its owner is kept out */
 }
 
-/* What it has counted to itself, which may be long. The tick sees to it if no other thread comes by. */
+/* What it has counted to itself: it may be gone for long. The tick takes it if nobody else does. */
 static void take_counts(struct oi_thread *t)
 {
 	if (!t->tracked_delta && !t->died[0] && !t->died[1])

@@ -1,4 +1,7 @@
-/* park.h - threads that do nothing: not asked at a stop, and kept from holding what they do not use. */
+/*
+ * park.h - threads that do nothing: not asked at a stop, and kept from holding what they do not
+ * use.
+ */
 #ifndef OI_PARK_H
 #define OI_PARK_H
 
@@ -13,8 +16,9 @@ extern struct cds_list_head oi_active OI_HIDDEN;
 	     n_ != &oi_active && (next_ = n_->next, (t) = caa_container_of(n_, struct oi_thread, active), true); n_ = next_)
 
 /*
- * What those that were parked had counted to themselves, as in their records. Added to in a stop or under the registry lock; taken by
- * who is inside its gate or holds that lock, so that in a stop it is whole.
+ * What those that were parked had counted to themselves, as in their records. Added to in a stop
+ * or under the registry lock; taken by who is inside its gate or holds that lock, so that in a
+ * stop it is whole.
  */
 struct oi_park_left {
 	int64_t tracked_delta, died[2];
@@ -29,7 +33,10 @@ void oi_park_dismiss(struct oi_thread *t);
 void oi_park_take_arrivals(void);
 /* Under the registry lock: are there so many active ones that parking is worth while? */
 bool oi_park_worth(void);
-/* Under the registry lock, active, kept out by @flag, which is taken from its request word in the same moment. */
+/*
+ * Under the registry lock, active, kept out by @flag, which is taken from its request word in the
+ * same moment.
+ */
 void oi_park(struct oi_thread *t, uint32_t flag);
 /* Under the registry lock: if it is active, the others come first. */
 void oi_park_requeue(struct oi_thread *t);
@@ -39,7 +46,10 @@ void oi_park_arrive(struct oi_thread *t);
 
 /* Parks some of those that do nothing. */
 void oi_park_tick(void);
-/* One that has been parked for a while, and is to give up what it does not use; off the list of such. NULL: there is none. */
+/*
+ * One that has been parked for a while, and is to give up what it does not use; off the list of
+ * such. NULL: there is none.
+ */
 struct oi_thread *oi_park_next_untidy(void);
 /* Under the registry lock, parked: it still has something. */
 void oi_park_untidy_again(struct oi_thread *t);

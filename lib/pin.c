@@ -1,4 +1,7 @@
-/* pin.c - the program keeps its thread inside the gate: pinned regions, and the safepoints in them. */
+/*
+ * pin.c - the program keeps its thread inside the gate: pinned regions, and the safepoints in
+ * them.
+ */
 #include "gate.h"
 #include "log.h"
 #include "ouro.h"

@@ -1,7 +1,8 @@
 /*
  * record.h - what the record of a thread has for the layers above: structs without functions
  *
- * The record (thread.h) is made and kept without knowing what is done with these: each is its own module's, named beside it.
+ * The record (thread.h) is made and kept without knowing what is done with these: each is its own
+ * module's, named beside it.
  */
 #ifndef OI_RECORD_H
 #define OI_RECORD_H

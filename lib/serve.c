@@ -1,9 +1,10 @@
 /*
  * serve.c - what is asked of a thread that enters its gate
  *
- * The bits of its request word (thread.h), and who sets them: world.c has it wait for a stop or a seizure, park.c has it come back,
- * merge.c and pile.c ask for what is its own, fork.c for the library's threads, attach.c has it join another heap. What can
- * wait for others is done outside the gate, then all is looked at anew: Notes [STOP], [PARK], [GATE].
+ * The bits of its request word (thread.h), and who sets them: world.c has it wait for a stop or a
+ * seizure, park.c has it come back, merge.c and pile.c ask for what is its own, fork.c for the
+ * library's threads, attach.c has it join another heap. What can wait for others is done outside
+ * the gate, then all is looked at anew: Notes [STOP], [PARK], [GATE].
  */
 #include "background.h"
 #include "context.h"
@@ -21,7 +22,10 @@
 static void wait_outside(struct oi_thread *t, bool arrived)
 {
 	for (;;) {
-		/* Before the request: Note [STOP]. After n_waiting, both sequentially consistent, as in wake_waiters. */
+		/*
+		 * Before the request: Note [STOP]. After n_waiting, both sequentially consistent, as in
+		 * wake_waiters.
+		 */
 		uint32_t generation = __atomic_load_n(&oi_world.generation, __ATOMIC_SEQ_CST);
 		bool stop = arrived && oi_load_acquire(&oi_world.stopping); /* [Q1] [G2] */
 		if (!stop && !(oi_load_acquire(&t->request) & (OI_REQUEST_STOP | OI_REQUEST_SEIZE)))
@@ -31,8 +35,9 @@ static void wait_outside(struct oi_thread *t, bool arrived)
 }
 
 /*
- * What others ask of this thread's own: once in an operation, as a slice of it, and in the middle of a death not at all; what is left
- * is the next operation's. Inside the gate; may leave it and come back. True: there was something.
+ * What others ask of this thread's own: once in an operation, as a slice of it, and in the middle
+ * of a death not at all; what is left is the next operation's. Inside the gate; may leave it and
+ * come back. True: there was something.
  */
 static bool serve_own(struct oi_thread *t)
 {

@@ -1,6 +1,6 @@
 /*
- * tally.h - how many objects a thread has made, and freed: by bin, which is one counter an object, and says the bytes too.
- * Counts with one writer, read by statistics.
+ * tally.h - how many objects a thread has made, and freed: by bin, which is one counter an
+ * object, and says the bytes too. Counts with one writer, read by statistics.
  */
 #ifndef OI_TALLY_H
 #define OI_TALLY_H
@@ -36,7 +36,10 @@ OI_INLINE void oi_tally_sum(const struct oi_tally *t, uint64_t *n, uint64_t *byt
 	*bytes += oi_load_relaxed(&t->large_bytes);
 }
 
-/* Of all threads there are and were since the start, with how long the pacing of collections has delayed them. */
+/*
+ * Of all threads there are and were since the start, with how long the pacing of collections has
+ * delayed them.
+ */
 struct oi_totals {
 	uint64_t n_allocated, n_tracked, n_freed, bytes_allocated, bytes_freed;
 	uint64_t n_delays, delay_ns, delay_max_ns;

@@ -1,10 +1,11 @@
 /*
  * thread.c - the registry: records, keys, names
  *
- * A record is type-stable: made once, never given back, used again by later threads, so that a pointer got from a key is
- * always good to look at. The registry lock guards the list of attached ones and is held throughout a stop, so a thread
- * that attaches or leaves during a stop simply waits for it to end; it is outside its gate then, and keeps nobody waiting.
- * How a thread comes and goes is in attach.c.
+ * A record is type-stable: made once, never given back, used again by later threads, so that a
+ * pointer got from a key is always good to look at. The registry lock guards the list of attached
+ * ones and is held throughout a stop, so a thread that attaches or leaves during a stop simply
+ * waits for it to end; it is outside its gate then, and keeps nobody waiting. How a thread comes
+ * and goes is in attach.c.
  */
 #include "thread.h"
 
@@ -28,7 +29,10 @@ static struct oi_thread *record[KEYS]; /* by key; only grows */
 static uint32_t n_records = 1;         /* release after the record is in place [T1] */
 static size_t n_attached;              /* the library's own not counted */
 
-/* For threads whose first call cannot fail, while there is no memory for a record: untouched until then. Under the lock. */
+/*
+ * For threads whose first call cannot fail, while there is no memory for a record: untouched
+ * until then. Under the lock.
+ */
 #define STORE 64
 static struct oi_thread store[STORE];
 static uint32_t n_stored_used;
@@ -69,8 +73,8 @@ static struct oi_thread *from_store(void)
 }
 
 /*
- * Under the lock. Records are a page and a bit, and some are mapped together: alone each would take two pages. All zero, which is
- * what an empty heap, limbo and queue are.
+ * Under the lock. Records are a page and a bit, and some are mapped together: alone each would
+ * take two pages. All zero, which is what an empty heap, limbo and queue are.
  */
 static struct oi_thread *map_record(void)
 {

@@ -1,4 +1,7 @@
-/* tidy.c - what parked threads hold and do not use is taken from them. Which those are: Note [PARK]. */
+/*
+ * tidy.c - what parked threads hold and do not use is taken from them. Which those are: Note
+ * [PARK].
+ */
 #include "tidy.h"
 
 #include "gate.h"
@@ -35,7 +38,7 @@ static void tidy_some(void)
 /* And what they had counted, should no thread of the program's come by for it. */
 static void flush_counts(struct oi_thread *t)
 {
-	if (!oi_load_relaxed(&oi_park_left.any)) /* recheck: under the registry lock, by this thread or before the tick was asked for */
+	if (!oi_load_relaxed(&oi_park_left.any)) /* recheck: set before the tick was asked for */
 		return;
 	oi_gate_enter(t);
 	oi_pace_flush(t);

@@ -5,8 +5,8 @@
 #include "compiler.h"
 
 /*
- * From time to time, by the collector thread, outside the gate: parks who does nothing, and takes from who has been parked for a
- * while what it does not use. True: there is more to do.
+ * From time to time, by the collector thread, outside the gate: parks who does nothing, and takes
+ * from who has been parked for a while what it does not use. True: there is more to do.
  */
 bool oi_tidy_tick(void);
 
