@@ -5,7 +5,7 @@
  * exits, with status 0. The library's threads must not keep it from that: with all signals blocked, which are the program's to
  * receive, such a process could not even be terminated. Nobody says when a thread that never used the library ends; so once the
  * first thread is gone, and not before, the collector's looks at how many threads there are, and when it and the reaper are all,
- * both end (background.c).
+ * both end (servants.c).
  */
 #include "alone.h"
 
@@ -13,14 +13,14 @@
 #include <signal.h>
 #include <sys/stat.h>
 
-#include "background.h"
+#include "wake.h"
 
 static uint32_t first_gone;
 
 void oi_alone_first_exits(void)
 {
 	oi_store_relaxed(&first_gone, 1u); /* recheck: it is looked at every so often from then on */
-	oi_background_tick();
+	oi_wake_tick();
 }
 
 bool oi_alone_may_be(void)

@@ -16,7 +16,8 @@
 #include <unistd.h>
 
 #include "alone.h"
-#include "background.h"
+#include "servants.h"
+#include "wake.h"
 #include "context.h"
 #include "doors.h"
 #include "entry.h"
@@ -177,8 +178,8 @@ static void detach_at_exit(struct oi_thread *t)
 	if (!t->internal && !set_exit(t))
 		be_late(t);
 	if (t->late)
-		oi_background_tick();
-	oi_background_need();
+		oi_wake_tick();
+	oi_servants_need();
 }
 
 int oi_thread_attach(const char *name, bool internal)

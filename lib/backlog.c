@@ -13,7 +13,7 @@
  */
 #include "backlog.h"
 
-#include "background.h"
+#include "wake.h"
 #include "context.h"
 #include "gate.h"
 #include "heap.h"
@@ -204,7 +204,7 @@ void oi_backlog_delay(struct oi_thread *t, size_t pages)
 	oi_assert_inside(t);
 	uint64_t units = lag();
 	set_batch(units);
-	oi_background_collect();
+	oi_wake_collect();
 	if (units <= UNIT || t->pin_depth || t->dying || t->in_callback || t->internal)
 		return;
 	oi_gate_leave(t);
@@ -229,5 +229,5 @@ void oi_backlog_allocated_large(struct oi_thread *t)
 	oi_store_relaxed(&t->tracked_delta, t->tracked_delta + 1); /* owner, here and below */
 	oi_store_relaxed(&t->died[1], t->died[1] - 1); /* it is born old */
 	if (oi_pace_large_due() && oi_load_relaxed(&oi_pace.threshold) && oi_load_relaxed(&oi_pace.enabled)) /* recheck */
-		oi_background_collect();
+		oi_wake_collect();
 }

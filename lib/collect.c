@@ -19,7 +19,7 @@
 
 #include <errno.h>
 
-#include "background.h"
+#include "wake.h"
 #include "context.h"
 #include "death.h"
 #include "debug.h"
@@ -372,7 +372,7 @@ static void dispose(struct oi_thread *t, struct oi_set *s, void (*between)(void)
 	oi_debug_report(s, oi_collect_locked_by_me() ? oi_log : oi_say); /* between the slices of another one, or not */
 	if (s && s->has_callbacks) {
 		oi_set_queue(t, s);
-		oi_background_reap();
+		oi_wake_reap();
 	} else if (s) {
 		work_in_quanta(t, s, between);
 	}
@@ -446,7 +446,7 @@ static ssize_t collect_now(struct oi_thread *t, int generation)
 	t->thorough = thorough;
 	if (generation == 2) {
 		oi_policy_full_freed();
-		oi_background_trim(); /* the collector thread reckons anew how long to sleep: idle.h */
+		oi_wake_trim(); /* the collector thread reckons anew how long to sleep: idle.h */
 	}
 	oi_flush_patiently(t); /* what else died with it, and what others are at */
 	if (generation == 2)
@@ -481,7 +481,7 @@ void oi_collect_for_memory(struct oi_thread *t)
 	oi_debug_report(s, oi_log);
 	if (s && s->has_callbacks) {
 		oi_set_queue(t, s);
-		oi_background_reap();
+		oi_wake_reap();
 	} else if (s) {
 		work_in_quanta(t, s, NULL);
 	}

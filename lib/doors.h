@@ -14,9 +14,16 @@ struct oi_callback;
 struct oi_thread;
 
 /*
+ * Implemented by servants.c. The library's threads are missing, since a fork or since they were
+ * refused, and something is asked of them: starts them, unless another thread is at it or the last
+ * refusal is too recent. Callable anywhere; never waits.
+ */
+OI_COLD void oi_servants_start_missing(void);
+
+/*
  * Implemented by serve.c. Something is asked of @t, which has entered its gate: does it, or waits
- * until it is done, and returns inside the gate. May leave the gate meanwhile, stop the world,
- * and run the program's code.
+ * until it is done, and returns inside the gate. May leave the gate meanwhile; runs none of the
+ * program's code.
  */
 OI_COLD void oi_gate_slow(struct oi_thread *t);
 

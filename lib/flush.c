@@ -29,7 +29,7 @@
 
 #include <errno.h>
 
-#include "background.h"
+#include "wake.h"
 #include "context.h"
 #include "death.h"
 #include "gate.h"
@@ -187,9 +187,9 @@ static void end(struct oi_thread *t)
 	oi_store_release(&oi_ticket.since, UINT64_C(0));
 	oi_store_release(&n_over, n_begun);
 	if (oi_pile_any_old())
-		oi_background_reap();
+		oi_wake_reap();
 	if (oi_merge_any_old())
-		oi_background_tick();
+		oi_wake_tick();
 	if (oi_load_relaxed(&leader) == t)
 		oi_store_release(&leader, (struct oi_thread *)NULL);
 }

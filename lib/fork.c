@@ -11,7 +11,7 @@
  * are merged one by one when found, because walking the heap would make the child copy it; their pages are orphaned.
  *
  * All that a thread which is gone may have left, and what becomes of it:
- *   background.c  collector, reaper, missing   as if a thread had been refused: started at the first need, not by the fork
+ *   servants.c  collector, reaper, missing   as if a thread had been refused: started at the first need, not by the fork
  *                 starting, quit, want_*       nobody starts or ends threads; what was asked for is found again by looking
  *   alone.c       first_gone                   the thread that forked is the first now
  *   keyset.h      keys taken out for a walk    all are put back, into every set
@@ -61,7 +61,8 @@
 #include <pthread.h>
 
 #include "attach.h"
-#include "background.h"
+#include "servants.h"
+#include "wake.h"
 #include "entry.h"
 #include "events.h"
 #include "flush.h"
@@ -146,8 +147,8 @@ static void inherit(void)
 static void ask_for_threads(void)
 {
 	if (oi_flush_any_waiting())
-		oi_background_reap();
-	if (oi_background_forked() && oi_self)
+		oi_wake_reap();
+	if (oi_servants_forked() && oi_self)
 		oi_or_acq_rel(&oi_self->request, OI_REQUEST_START);
 }
 
@@ -162,7 +163,7 @@ static void in_child(void)
 		oi_lock_renew(OI_LOCK_RUNTIME);
 	oi_collect_fork_child();
 	oi_world.n_waiting = 0;
-	oi_background_fork_child();
+	oi_servants_fork_child();
 	oi_threads_fork_child(oi_self);
 	oi_policy_fork_child();
 	oi_world_fork_child();

@@ -8,7 +8,7 @@
  */
 #include "gclock.h"
 
-#include "background.h"
+#include "wake.h"
 #include "lock.h"
 
 static __thread unsigned locked_by_me; /* times: it nests */
@@ -90,7 +90,7 @@ void oi_collect_hold_off_no_more(void)
 {
 	holding_off--;
 	if (oi_add_relaxed(&n_holding_off, -1u) == 1)
-		oi_background_collect();
+		oi_wake_collect();
 }
 
 void oi_collect_insist(void)

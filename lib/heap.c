@@ -21,7 +21,7 @@
 #include <limits.h>
 #include <string.h>
 
-#include "background.h"
+#include "wake.h"
 #include "context.h"
 #include "gate.h"
 #include "lock.h"
@@ -188,7 +188,7 @@ static void unlock_freed(void)
 	bool excess = oi_pages_excess();
 	oi_heap_unlock();
 	if (unlikely(excess))
-		oi_background_trim();
+		oi_wake_trim();
 }
 
 /* Under the heap lock. On the list of young pages of its heap it stays. */

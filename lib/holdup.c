@@ -7,7 +7,7 @@
  */
 #include "holdup.h"
 
-#include "background.h"
+#include "wake.h"
 #include "events.h"
 #include "runtime.h"
 #include "thread.h"
@@ -48,7 +48,7 @@ void oi_holdup(const struct oi_thread *t, ouro_holdup cause, uint64_t ns)
 	raise_to(&h->untold_max_ns, ns);
 	oi_add_acq_rel(&h->n, UINT64_C(1)); /* elsewhere: [B1] */
 	if (oi_events_any())
-		oi_background_trim();
+		oi_wake_trim();
 }
 
 /* Of two notes made at once the first event may have the longer one's time already. */

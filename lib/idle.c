@@ -24,7 +24,7 @@
  *
  * Nobody is asked to wake the collector thread, and it does not look every so often: it knows of
  * changes when it has collected, or from the ten seconds after which it wakes up in any case
- * (background.c), and sleeps until the time has come.
+ * (servants.c), and sleeps until the time has come.
  *
  * The state is changed under the full collection lock and read by the collector thread, to which it
  * is a matter of time only. In the child of a fork what was there before counts as looked at: to

@@ -6,7 +6,7 @@
  * the record tells others, and what this thread holds off, is as it was when the program, or a
  * callback further out, made the call that is left.
  */
-#include "background.h"
+#include "wake.h"
 #include "callback.h"
 #include "context.h"
 #include "death.h"
@@ -36,7 +36,7 @@ static void give_away(struct oi_thread *t, const struct oi_callback *to)
 		oi_stray_leave(t);
 		oi_flush_leave(t);
 	}
-	oi_background_reap();
+	oi_wake_reap();
 }
 
 void oi_left(struct oi_thread *t, const struct oi_callback *outer)

@@ -18,7 +18,7 @@
 
 #include <sched.h>
 
-#include "background.h"
+#include "wake.h"
 #include "context.h"
 #include "entry.h"
 #include "gate.h"
@@ -179,7 +179,7 @@ static void free_oldest(struct oi_thread *t)
 static void await_tick(const struct oi_limbo *l)
 {
 	if (l->oldest)
-		oi_background_trim();
+		oi_wake_trim();
 }
 
 void oi_limbo_reclaim(struct oi_thread *t, bool force)
@@ -283,7 +283,7 @@ void oi_limbo_abandon(struct oi_thread *t)
 		oi_store_relaxed(&abandoned, l->oldest);
 		oi_unlock(OI_LOCK_LIMBO);
 		l->oldest = NULL;
-		oi_background_trim();
+		oi_wake_trim();
 	}
 	oi_limbo_drop(t);
 }

@@ -19,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "background.h"
+#include "wake.h"
 #include "callback.h"
 #include "context.h"
 #include "lock.h"
@@ -113,7 +113,7 @@ static void leave_call(void *unused)
 {
 	end_call(unused);
 	if (any_waiting())
-		oi_background_reap();
+		oi_wake_reap();
 }
 
 static void write_to_stderr(const char *message)
@@ -181,7 +181,7 @@ void oi_log(const char *format, ...)
 	va_start(ap, format);
 	note_formatted(format, ap);
 	va_end(ap);
-	oi_background_reap();
+	oi_wake_reap();
 }
 
 void oi_say(const char *format, ...)

@@ -32,7 +32,7 @@
 #include <sched.h>
 #include <string.h>
 
-#include "background.h"
+#include "wake.h"
 #include "candidate.h"
 #include "check.h"
 #include "context.h"
@@ -183,7 +183,7 @@ bool oi_merge_queue(struct oi_thread *t, struct oi_header *h)
 		oi_or_acq_rel(&owner->request, OI_REQUEST_DRAIN);
 	if (n == 1) {
 		oi_keyset_add(OI_KEYS_QUEUED, owner->key); /* [B2] */
-		oi_background_tick();
+		oi_wake_tick();
 	}
 	return false;
 }

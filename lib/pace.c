@@ -18,7 +18,7 @@
  */
 #include "pace.h"
 
-#include "background.h"
+#include "wake.h"
 #include "context.h"
 #include "gate.h"
 #include "gclock.h"
@@ -173,7 +173,7 @@ void oi_pace_flush(struct oi_thread *t)
 	oi_store_relaxed(&t->died[0], 0);
 	oi_store_relaxed(&t->died[1], 0);
 	if (anything_due(n) || oi_perturb_collect())
-		oi_background_collect();
+		oi_wake_collect();
 }
 
 bool oi_pace_may(void)

@@ -33,7 +33,7 @@
  */
 #include "park.h"
 
-#include "background.h"
+#include "wake.h"
 #include "context.h"
 #include "gate.h"
 #include "lock.h"
@@ -70,7 +70,7 @@ void oi_park_admit(struct oi_thread *t)
 	oi_assert_locked(OI_LOCK_REGISTRY);
 	activate(t);
 	if (oi_park_worth())
-		oi_background_trim();
+		oi_wake_trim();
 }
 
 void oi_park_dismiss(struct oi_thread *t)
@@ -115,7 +115,7 @@ static void take_counts(struct oi_thread *t)
 	take_from(&oi_park_left.died[0], &t->died[0]);
 	take_from(&oi_park_left.died[1], &t->died[1]);
 	oi_store_release(&oi_park_left.any, true); /* elsewhere: after the counts */
-	oi_background_trim();
+	oi_wake_trim();
 }
 
 void oi_park(struct oi_thread *t, uint32_t flag)
@@ -145,7 +145,7 @@ void oi_park_arrive(struct oi_thread *t)
 	oi_perturb();
 	oi_stack_push(&arrivals, &t->arrival); /* [Q1] */
 	if (oi_add_relaxed(&n_arrivals, 1u) == OI_PARK_ABOVE) /* count */
-		oi_background_trim();
+		oi_wake_trim();
 }
 
 /* ---- the tick ---- */

@@ -20,7 +20,7 @@
 
 #include <string.h>
 
-#include "background.h"
+#include "wake.h"
 #include "context.h"
 #include "death.h"
 #include "gate.h"
@@ -140,7 +140,7 @@ static void hand_over_frame(struct oi_header *h, size_t cursor, uint64_t stamp)
 void oi_pile_hand_over(struct oi_header *h, uint64_t stamp)
 {
 	hand_over_frame(h, 0, stamp);
-	oi_background_reap();
+	oi_wake_reap();
 }
 
 /* Not if some of its references are released already: what those referred to may be anything by now. */
@@ -155,7 +155,7 @@ void oi_pile_pass_on(struct oi_thread *t, struct oi_header *h, size_t cursor)
 	oi_assert_inside(t);
 	merge_ahead_of(t, h, cursor);
 	hand_over_frame(h, cursor, t->stamp);
-	oi_background_reap();
+	oi_wake_reap();
 }
 
 /* The stamp of all that is on the thread's stack. */
@@ -200,7 +200,7 @@ static bool hand_over_some(struct oi_thread *t)
 	struct oi_header *h = top(t, &cursor);
 	merge_ahead_of(t, h, cursor);
 	bool more = hand_over_frames(t);
-	oi_background_reap();
+	oi_wake_reap();
 	return more;
 }
 
@@ -214,7 +214,7 @@ void oi_pile_keep(struct oi_thread *t)
 		oi_store_relaxed(&t->deaths.stamp, oldest(t)); /* [D1] */
 		oi_store_release(&t->deaths.waiting, t->deaths.frames.n); /* [D1] */
 		oi_keyset_add(OI_KEYS_WAITING, t->key);                 /* [B2] */
-		oi_background_tick();
+		oi_wake_tick();
 	} else {
 		hand_over_some(t); /* the rest in the next gate: death.c */
 	}
@@ -245,7 +245,7 @@ void oi_pile_arm(struct oi_thread *t)
 		return;
 	oi_store_relaxed(&t->deaths.armed, true); /* owner */
 	oi_keyset_add(OI_KEYS_ARMED, t->key);   /* [B2] */
-	oi_background_tick();
+	oi_wake_tick();
 }
 
 static void leave_for(struct oi_thread *t, void *more)
@@ -411,7 +411,7 @@ bool oi_pile_serve(struct oi_thread *t, bool only_old)
 	oi_unlock(OI_LOCK_PILE);
 	oi_gate_leave(t);
 	if (more)
-		oi_background_tick(); /* should it be long with what it took */
+		oi_wake_tick(); /* should it be long with what it took */
 	if (any)
 		oi_serve_end(t);
 	return n != 0;

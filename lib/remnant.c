@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-#include "background.h"
+#include "wake.h"
 #include "os.h"
 
 #define FEW 16 /* looked at for one request */
@@ -57,7 +57,7 @@ void oi_remnant_add(void *p, size_t bytes, int64_t charge)
 	struct remnant *r = p;
 	*r = (struct remnant){ .bytes = bytes, .charge = charge };
 	put_back(r);
-	oi_background_trim();
+	oi_wake_trim();
 }
 
 bool oi_remnant_any(void)

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "attach.h"
-#include "background.h"
+#include "servants.h"
 #include "collect.h"
 #include "count.h"
 #include "death.h"
@@ -69,13 +69,13 @@ enum manner { ASKED, LAZY, ANYHOW };
 /* The library's threads, and the caller's record: what needs memory shows here. */
 static int start_threads(enum manner manner)
 {
-	int error = oi_background_start();
+	int error = oi_servants_start();
 	if (!error && !oi_self && manner != ANYHOW && oi_thread_attach(NULL, false)) {
-		oi_background_stop();
+		oi_servants_stop();
 		error = ENOMEM;
 	}
 	if (error && manner == ANYHOW) {
-		oi_background_start_later();
+		oi_servants_start_later();
 		error = 0;
 	}
 	return error;
@@ -306,7 +306,7 @@ static void shut_down(struct oi_thread *t, ouro_report *report)
 	while (oi_set_serve(t, &budget, OI_STAMP_NEW)) /* manual mode */
 		;
 	oi_collect_everything(t);
-	oi_background_stop();
+	oi_servants_stop();
 	oi_flush(t);
 	oi_report_held(report);
 	finalize_the_held(t);

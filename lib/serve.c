@@ -6,7 +6,7 @@
  * library's threads, attach.c has it join another heap. What can wait for others is done outside
  * the gate, then all is looked at anew: Notes [STOP], [PARK], [GATE].
  */
-#include "background.h"
+#include "servants.h"
 #include "context.h"
 #include "doors.h"
 #include "gate.h"
@@ -59,7 +59,7 @@ static bool serve_own(struct oi_thread *t)
 static void serve_start(struct oi_thread *t)
 {
 	oi_and_acq_rel(&t->request, ~(uint32_t)OI_REQUEST_START);
-	oi_background_need();
+	oi_servants_need();
 }
 
 /* How a call was kept outside. */

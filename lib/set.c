@@ -17,7 +17,7 @@
  */
 #include "set.h"
 
-#include "background.h"
+#include "wake.h"
 #include "context.h"
 #include "count.h"
 #include "death.h"
@@ -533,7 +533,7 @@ bool oi_set_serve(struct oi_thread *t, size_t *budget, uint64_t before)
 	if (!s)
 		return false;
 	if (oi_set_any_queued())
-		oi_background_tick(); /* should it be long with this one */
+		oi_wake_tick(); /* should it be long with this one */
 	size_t n_dead;
 	if (!oi_set_work(t, s, budget, &n_dead))
 		queue_first(t, s);

@@ -12,7 +12,7 @@
  */
 #include "stray.h"
 
-#include "background.h"
+#include "wake.h"
 #include "context.h"
 #include "death.h"
 #include "gate.h"
@@ -48,7 +48,7 @@ static void flag(struct oi_header *h)
 {
 	oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_STRAY); /* [Y1] release: local; pairs with look_at */
 	oi_add_relaxed(&n_strays, 1);
-	oi_background_reap();
+	oi_wake_reap();
 }
 
 /* In a gate or a stop, as is what is done with it: no fork between the two. */

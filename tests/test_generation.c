@@ -6,7 +6,7 @@
 #define TEST_COUNTS_COLLECTIONS 1
 #include "fixture.h"
 
-#include "background.h"
+#include "wake.h"
 
 /* ---- ages ---- */
 
@@ -290,7 +290,7 @@ static void make_garbage(int n)
 /* Has the collector's thread been asked, and gone back to sleep with nothing to do? */
 static void let_it_look(void)
 {
-	oi_background_collect();
+	oi_wake_collect();
 	assert_true(EVENTUALLY(library_asleep_for("ouro-gc", 20)));
 }
 

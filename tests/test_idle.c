@@ -10,7 +10,7 @@
 #define TEST_COUNTS_COLLECTIONS
 #include "fixture.h"
 
-#include "background.h"
+#include "wake.h"
 #include "idle.h"
 
 /* With sanitizers a program that asks all the time is not quiet. */
@@ -74,7 +74,7 @@ static void make_old_rings(void)
 static void go_on(void)
 {
 	ouro_gc_enable();
-	oi_background_tick();
+	oi_wake_tick();
 }
 
 /* ---- what goes ---- */
@@ -175,7 +175,7 @@ static void idle_deaths_of_old_objects_count(void **state)
 	look();
 	ouro_release(list);
 	assert_int_equal(ouro_flush(), 0);
-	assert_true(QUIETLY((oi_background_tick(), stats().objects_live == NODES)));
+	assert_true(QUIETLY((oi_wake_tick(), stats().objects_live == NODES)));
 	drop_rings();
 	ouro_gc_collect(2);
 }
@@ -281,7 +281,7 @@ static void check_nothing_comes(void)
 	assert_false(oi_idle_to_come());
 	assert_false(oi_idle_due());
 	assert_int_equal(oi_idle_wait_ns(UINT64_MAX), UINT64_MAX);
-	oi_background_tick(); /* it has looked once more when it is asleep */
+	oi_wake_tick(); /* it has looked once more when it is asleep */
 	assert_true(QUIETLY(asleep_for(100)));
 	assert_int_equal(full_collections(), before);
 }

@@ -8,7 +8,7 @@
 #define TEST_COUNTS_COLLECTIONS 1
 #include "fixture.h"
 
-#include "background.h"
+#include "servants.h"
 
 static size_t resident_bytes(void)
 {
@@ -212,8 +212,8 @@ static int starts_and_stops(void *arg)
 
 		while (now_ns() < until)
 			;
-		oi_background_stop();
-		REQUIRE(oi_background_start() == 0);
+		oi_servants_stop();
+		REQUIRE(oi_servants_start() == 0);
 	}
 	return ouro_shutdown(NULL);
 }

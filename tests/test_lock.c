@@ -7,7 +7,7 @@
  */
 #include "fixture.h"
 
-#include "background.h"
+#include "servants.h"
 #include "backlog.h"
 #include "context.h"
 #include "count.h"
@@ -285,7 +285,7 @@ BREACH(type_learn, oi_type_learn(t, &node_type))
 BREACH(add_weak, oi_limbo_add_weak(t, 1))
 BREACH(expire, oi_weak_expire(h))
 /* Inside it. */
-BREACH(need, oi_enter(); oi_background_need())
+BREACH(need, oi_enter(); oi_servants_need())
 BREACH(sever, struct oi_watch *w = NULL; oi_enter(); oi_weak_sever(t, h, &w))
 BREACH(end_weak, struct oi_watch *w = NULL; oi_enter(); oi_death_end_weak(t, h, &w))
 BREACH(run_watch, struct oi_watch *w = NULL; oi_enter(); oi_watch_run_one(t, &w))
@@ -327,7 +327,7 @@ static const struct breach breaches[] = {
 	ROW(pile_keep, "oi_pile_keep", "outside the gate"), ROW(traverse_opaque, "oi_pass_traverse_opaque", "outside the gate"),
 	ROW(linger_doubt, "oi_linger_doubt", "outside the gate"), ROW(type_learn, "oi_type_learn", "outside the gate"),
 	ROW(add_weak, "oi_limbo_add_weak", "outside the gate"), ROW(expire, "oi_weak_expire", "neither"),
-	ROW(need, "oi_background_need", "inside the gate"), ROW(sever, "oi_weak_sever", "inside the gate"),
+	ROW(need, "oi_servants_need", "inside the gate"), ROW(sever, "oi_weak_sever", "inside the gate"),
 	ROW(end_weak, "oi_death_end_weak", "inside the gate"), ROW(run_watch, "oi_watch_run_one", "inside the gate"),
 	ROW(pile_serve, "oi_pile_serve", "inside the gate"), ROW(set_serve, "oi_set_serve", "inside the gate"),
 	ROW(end_walk, "oi_heap_end_walk", "inside the gate"), ROW(await_traverse, "oi_await_traverse", "inside the gate"),

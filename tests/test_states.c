@@ -8,7 +8,7 @@
 
 #include <sys/mman.h>
 
-#include "background.h"
+#include "wake.h"
 #include "gate.h"
 #include "holdup.h"
 
@@ -1023,7 +1023,7 @@ static void finalizer_takes_listener_off(void *obj)
 {
 	(void)obj;
 	oi_holdup(oi_self, OURO_HOLDUP_LOCK, 1000000000);
-	oi_background_tick();
+	oi_wake_tick();
 	await(&heard);
 	REQUIRE(ouro_gc_off_event(listener_flushes, NULL) == 0);
 	n_answers++;

@@ -1,5 +1,5 @@
 /*
- * background.c - the collector thread and the reaper thread
+ * servants.c - the collector thread and the reaper threads
  *
  * The collector runs automatic collections and, while merge queues are not empty, memory waits for a grace period, or much that
  * is free is cached, a tick every 4 ms that merges and reclaims on behalf of owners that do not come by, and gives memory back.
@@ -17,23 +17,21 @@
  * takes the request down; whoever hands something over looks at n_idle after having requested. Both are sequentially
  * consistent: either the reaper sees the request, or the request sees no reaper at leisure and asks for a tick.
  *
- * Each sleeps on a futex word that counts requests; a flag per kind of work keeps the requests cheap. [B1] The flag is set
- * by a sequentially consistent exchange after the work was made visible, and cleared before the work is looked for. The
- * word is read before any of that, and before quit: what is asked for after the look at it ends the sleep at once.
+ * How they are asked for something, from anywhere, and [B1], by which nothing that is asked is slept through: wake.c.
  *
  * Note [START]. Who starts and ends the two threads:
- *   stopped -> running   oi_background_start, for ouro_init: both threads, or none and an error
+ *   stopped -> running   oi_servants_start, for ouro_init: both threads, or none and an error
  *   running -> missing   the child of a fork; or a need that was refused a thread
- *   missing -> running   a need (a request, or work that a fork left: oi_background_need), whichever thread has it: it takes
+ *   missing -> running   a need (a request, or work that a fork left: oi_servants_need), whichever thread has it: it takes
  *                        the turn (starting), creates what is not there, and gives the turn back. Refused: at the next need, but
  *                        not at each within RETRY_NS
- *   any     -> stopped   oi_background_stop: no need starts a thread any more; waits for who has the turn; joins
+ *   any     -> stopped   oi_servants_stop: no need starts a thread any more; waits for who has the turn; joins
  * [B2] missing and starting are written and read in one order by both sides (sequentially consistent): a need looks at missing
  * after it has taken the turn, a stop at the turn after it has taken missing down. Nobody waits for the turn but a stop, and
  * that no longer than a pthread_create lasts, so a need may come inside a gate and under the registry lock. A fork does not wait
  * for it either: the child forgets all of it.
  */
-#include "background.h"
+#include "servants.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -44,6 +42,7 @@
 #include "collect.h"
 #include "context.h"
 #include "death.h"
+#include "doors.h"
 #include "gate.h"
 #include "heap.h"
 #include "holdup.h"
@@ -61,6 +60,7 @@
 #include "stray.h"
 #include "ticket.h"
 #include "tidy.h"
+#include "wake.h"
 
 #define TICK_NS 4000000
 #define IDLE_NS 10000000000u /* then they look again, though nobody asked: os.h, oi_futex_wait */
@@ -75,92 +75,52 @@ struct worker {
 	bool started;
 	bool running;  /* its main has begun */
 	bool ended;    /* and is over: to be joined */
-	uint32_t word; /* futex: counts requests */
 };
 
 static void *collector_main(void *arg);
 static void *reaper_main(void *arg);
 static struct worker collector = { .main = collector_main, .stack = COLLECTOR_STACK };
-static struct worker reaper[REAPERS]; /* all sleep on the word of the first */
-static uint32_t n_idle;               /* reapers at leisure [B3] */
+static struct worker reaper[REAPERS]; /* all sleep on the same word */
 static uint64_t taken_ns;             /* when one has taken something last */
-static uint32_t quit, want_collect, want_tick, want_reap;
-static uint32_t missing, starting; /* Note [START] */
-static uint64_t not_before;        /* ns: after a refusal, when to try again */
-
-static void wake(struct worker *w)
-{
-	__atomic_fetch_add(&w->word, 1, __ATOMIC_SEQ_CST);
-	oi_futex_wake(&w->word);
-}
+static uint32_t quit;
+static uint32_t starting;   /* Note [START] */
+static uint64_t not_before; /* ns: after a refusal, when to try again */
 
 static int start_one(struct worker *w);
 
 static int start_both(void)
 {
-	oi_store_relaxed(&want_tick, 1u); /* after a fork there may be something to merge */
+	oi_store_relaxed(&oi_wanted.tick, 1u); /* after a fork there may be something to merge */
 	int error = start_one(&collector);
 	return error ? error : start_one(&reaper[0]);
 }
 
-static void start_missing(void)
+void oi_servants_start_missing(void)
 {
 	uint64_t now = oi_now_ns();
 	if (now < oi_load_relaxed(&not_before)) /* recheck */
 		return;
 	if (oi_exchange_seq_cst(&starting, 1u)) /* [B2] */
 		return;
-	if (oi_load_seq_cst(&missing)) { /* [B2] */
+	if (oi_load_seq_cst(&oi_wanted.missing)) { /* [B2] */
 		oi_store_relaxed(&not_before, now + RETRY_NS);
 		if (!start_both())
-			oi_exchange_seq_cst(&missing, 0u); /* [B2] */
+			oi_exchange_seq_cst(&oi_wanted.missing, 0u); /* [B2] */
 	}
 	oi_exchange_seq_cst(&starting, 0u); /* [B2] */
-}
-
-static void request(uint32_t *flag, struct worker *w)
-{
-	bool asked = oi_exchange_seq_cst(flag, 1u); /* [B1] */
-	if (unlikely(oi_load_relaxed(&missing))) /* recheck */
-		start_missing();
-	if (!asked)
-		wake(w);
 }
 
 /* recheck: whoever sets one looks at missing afterwards */
 static bool any_wanted(void)
 {
-	return oi_load_relaxed(&want_collect) || oi_load_relaxed(&want_tick) || oi_load_relaxed(&want_reap);
+	return oi_load_relaxed(&oi_wanted.collect) || oi_load_relaxed(&oi_wanted.tick) || oi_load_relaxed(&oi_wanted.reap);
 }
 
-void oi_background_need(void)
+void oi_servants_need(void)
 {
 	oi_assert_outside(oi_self);
-	if (unlikely(oi_load_relaxed(&missing)) && any_wanted()) /* recheck */
-		start_missing();
-}
-
-void oi_background_collect(void)
-{
-	request(&want_collect, &collector);
-}
-
-void oi_background_tick(void)
-{
-	request(&want_tick, &collector);
-}
-
-void oi_background_trim(void)
-{
-	if (!oi_load_relaxed(&missing)) /* recheck */
-		oi_background_tick();
-}
-
-void oi_background_reap(void)
-{
-	request(&want_reap, &reaper[0]);
-	if (!oi_load_seq_cst(&n_idle)) /* [B3] */
-		oi_background_tick();
+	if (unlikely(oi_load_relaxed(&oi_wanted.missing)) && any_wanted()) /* recheck */
+		oi_servants_start_missing();
 }
 
 /* Waits if there is no record left; false: asked to end first. */
@@ -176,10 +136,10 @@ static bool attach(const char *name)
 }
 
 /* False: asked to end. *word is what to sleep on. */
-static bool go_on(struct worker *w, uint32_t *word)
+static bool go_on(const uint32_t *requests, uint32_t *word)
 {
-	*word = oi_load_acquire(&w->word); /* [B1] before quit: else the wake of a stop between the two is slept through */
-	oi_background_need(); /* the other one */
+	*word = oi_load_acquire(requests); /* [B1] before quit: else the wake of a stop between the two is slept through */
+	oi_servants_need(); /* the other one */
 	oi_perturb();
 	return !oi_load_acquire(&quit);
 }
@@ -219,8 +179,8 @@ static bool see_to_reapers(void)
 	join_ended();
 	if (!any_to_reap())
 		return false;
-	if (oi_load_seq_cst(&n_idle)) {
-		wake(&reaper[0]);
+	if (oi_load_seq_cst(&oi_wanted.n_idle)) {
+		oi_wake(&oi_wanted.reaper_word);
 	} else if (oi_now_ns() - oi_load_relaxed(&taken_ns) >= TICK_NS) { /* recheck */
 		while (oi_pile_serve_quietly(oi_self))
 			;
@@ -231,13 +191,13 @@ static bool see_to_reapers(void)
 
 static void tick(void)
 {
-	oi_exchange_seq_cst(&want_tick, 0u); /* [B1] */
+	oi_exchange_seq_cst(&oi_wanted.tick, 0u); /* [B1] */
 	bool merges = oi_merge_drain_all(), piles = oi_pile_collect(false), limbo = oi_limbo_tick(), cached = oi_heap_trim();
 	bool remnants = oi_remnant_retry(OI_REMNANT_SLICE);
 	bool parking = oi_tidy_tick();
 	bool to_reap = see_to_reapers();
 	if (remnants || oi_threads_reap_gone() || to_reap || parking || merges || piles || limbo || cached)
-		oi_exchange_seq_cst(&want_tick, 1u); /* some owners were busy, or there is more: again */
+		oi_exchange_seq_cst(&oi_wanted.tick, 1u); /* some owners were busy, or there is more: again */
 }
 
 /*
@@ -248,7 +208,7 @@ static void between(void)
 {
 	static uint64_t next_tick, next_young;
 	uint64_t now = oi_now_ns();
-	if (now >= next_tick && oi_load_relaxed(&want_tick)) {
+	if (now >= next_tick && oi_load_relaxed(&oi_wanted.tick)) {
 		tick();
 		next_tick = oi_now_ns() + TICK_NS;
 	}
@@ -263,13 +223,13 @@ static void between(void)
 static void collect_due(void)
 {
 	int generation;
-	if (!oi_exchange_seq_cst(&want_collect, 0u)) /* [B1] */
+	if (!oi_exchange_seq_cst(&oi_wanted.collect, 0u)) /* [B1] */
 		return;
 	if (OURO_CHECKED && oi_perturb_collect())
 		oi_collect_automatic(0, NULL);
 	while ((generation = oi_policy_due(2)) >= 0 && !oi_load_acquire(&quit)) {
 		oi_collect_automatic(generation, between);
-		if (oi_load_relaxed(&want_tick))
+		if (oi_load_relaxed(&oi_wanted.tick))
 			tick();
 	}
 }
@@ -315,12 +275,12 @@ static void *collector_main(void *arg)
 	if (!attach("ouro-gc"))
 		return NULL;
 	uint32_t word;
-	while (go_on(&collector, &word)) {
+	while (go_on(&oi_wanted.collector_word, &word)) {
 		collect_due();
 		if (unlikely(oi_idle_due()))
 			oi_collect_idle(between);
-		bool ticking = oi_load_relaxed(&want_tick); /* recheck */
-		oi_futex_wait(&collector.word, word, sleep_ns(ticking));
+		bool ticking = oi_load_relaxed(&oi_wanted.tick); /* recheck */
+		oi_futex_wait(&oi_wanted.collector_word, word, sleep_ns(ticking));
 		if (ticking)
 			tick();
 		oi_holdup_tell();
@@ -363,11 +323,11 @@ static void tidy(struct oi_thread *t)
 /* False: another one is at leisure, and this one is to end. */
 static bool rest(struct worker *w, uint32_t word)
 {
-	uint32_t others = oi_add_seq_cst(&n_idle, 1u); /* [B3] */
+	uint32_t others = oi_add_seq_cst(&oi_wanted.n_idle, 1u); /* [B3] */
 	bool needed = !others || w == &reaper[0];
 	if (needed)
-		oi_futex_wait(&reaper[0].word, word, IDLE_NS);
-	oi_add_seq_cst(&n_idle, -1u); /* [B3] */
+		oi_futex_wait(&oi_wanted.reaper_word, word, IDLE_NS);
+	oi_add_seq_cst(&oi_wanted.n_idle, -1u); /* [B3] */
 	return needed;
 }
 
@@ -378,7 +338,7 @@ static void reaper_over(struct worker **w)
 		oi_thread_detach(oi_self);
 	oi_store_release(&(*w)->ended, true);
 	if (!oi_load_acquire(&quit))
-		oi_background_tick();
+		oi_wake_tick();
 }
 
 static void *reaper_main(void *arg)
@@ -391,8 +351,8 @@ static void *reaper_main(void *arg)
 		return NULL;
 	oi_self->thorough = true; /* nobody waits for it, and what a set's death entails is over when the set is */
 	uint32_t word;
-	while (go_on(&reaper[0], &word)) {
-		oi_exchange_seq_cst(&want_reap, 0u); /* [B1] */
+	while (go_on(&oi_wanted.reaper_word, &word)) {
+		oi_exchange_seq_cst(&oi_wanted.reap, 0u); /* [B1] */
 		oi_log_deliver(); /* first: what follows may wait for a stop, and that for whom the message is about */
 		while (serve(oi_self) && !oi_load_acquire(&quit))
 			;
@@ -419,27 +379,27 @@ static int start_one(struct worker *w)
 	return error;
 }
 
-void oi_background_start_later(void)
+void oi_servants_start_later(void)
 {
 	oi_store_release(&quit, 0u);
 	oi_store_relaxed(&not_before, oi_now_ns() + RETRY_NS);
-	oi_exchange_seq_cst(&missing, 1u); /* [B2] */
+	oi_exchange_seq_cst(&oi_wanted.missing, 1u); /* [B2] */
 }
 
-int oi_background_start(void)
+int oi_servants_start(void)
 {
 	oi_store_release(&quit, 0u);
 	int error = start_both();
 	if (error)
-		oi_background_stop();
+		oi_servants_stop();
 	return error;
 }
 
-static void stop_one(struct worker *w)
+static void stop_one(struct worker *w, uint32_t *word)
 {
 	if (!w->started)
 		return;
-	wake(w);
+	oi_wake(word);
 	/* pthread_join is a cancellation point, and aborts where a filter refuses futex. */
 	for (uint64_t nap = 20000; pthread_tryjoin_np(w->thread, NULL) == EBUSY; nap += nap < 1000000 ? nap : 0)
 		oi_sleep_ns(nap);
@@ -448,38 +408,38 @@ static void stop_one(struct worker *w)
 
 static void stop_reapers(void)
 {
-	wake(&reaper[0]);
+	oi_wake(&oi_wanted.reaper_word);
 	for (size_t i = 0; i < REAPERS; i++)
-		stop_one(&reaper[i]);
+		stop_one(&reaper[i], &oi_wanted.reaper_word);
 }
 
-void oi_background_stop(void)
+void oi_servants_stop(void)
 {
-	oi_exchange_seq_cst(&missing, 0u); /* [B2] */
+	oi_exchange_seq_cst(&oi_wanted.missing, 0u); /* [B2] */
 	while (oi_load_seq_cst(&starting)) /* [B2] */
 		oi_sleep_ns(20000);
 	oi_store_release(&quit, 1u);
-	stop_one(&collector);
+	stop_one(&collector, &oi_wanted.collector_word);
 	stop_reapers();
-	want_collect = want_tick = want_reap = 0;
+	oi_wanted.collect = oi_wanted.tick = oi_wanted.reap = 0;
 	not_before = 0;
 }
 
-void oi_background_fork_child(void)
+void oi_servants_fork_child(void)
 {
-	missing = oi_runtime.running; /* though another thread was ending it, which the child undoes */
+	oi_wanted.missing = oi_runtime.running; /* though another thread was ending it, which the child undoes */
 	collector.started = false;
 	for (size_t i = 0; i < REAPERS; i++)
 		reaper[i].started = false;
-	n_idle = 0;
-	want_collect = want_tick = want_reap = quit = 0;
+	oi_wanted.n_idle = 0;
+	oi_wanted.collect = oi_wanted.tick = oi_wanted.reap = quit = 0;
 	not_before = 0;
 	oi_alone_fork_child();
 	starting = 1; /* the turn is the fork's: what it hands over is noted, and no thread is started before a need */
 }
 
-bool oi_background_forked(void)
+bool oi_servants_forked(void)
 {
 	oi_exchange_seq_cst(&starting, 0u); /* [B2] */
-	return missing && any_wanted();
+	return oi_wanted.missing && any_wanted();
 }
