@@ -220,7 +220,7 @@ struct oi_thread *oi_thread_first_call(bool may_fail)
 		oi_sleep_ns(1000000); /* for a record: one that another thread leaves will do */
 	}
 	if (began)
-		oi_holdup(oi_self, OURO_HOLDUP_MEMORY, oi_now_ns() - began);
+		oi_holdup(OURO_HOLDUP_MEMORY, oi_now_ns() - began);
 	return oi_self;
 }
 

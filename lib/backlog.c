@@ -182,7 +182,7 @@ static void account(struct oi_thread *t, uint64_t ns)
 	oi_own_add(&t->delay_ns, ns);
 	if (ns > oi_load_relaxed(&t->delay_max_ns)) /* count */
 		oi_store_relaxed(&t->delay_max_ns, ns);
-	oi_holdup(t, OURO_HOLDUP_PACE, ns);
+	oi_holdup(OURO_HOLDUP_PACE, ns);
 }
 
 /* Outside the gate. Each of its waits ends no later than DELAY_NS after the first began. */

@@ -488,7 +488,7 @@ void oi_collect_for_memory(struct oi_thread *t)
 	oi_serve_end(t);
 	oi_policy_full_freed();
 	give_back(t);
-	oi_holdup(t, OURO_HOLDUP_LIMIT, oi_now_ns() - began);
+	oi_holdup(OURO_HOLDUP_LIMIT, oi_now_ns() - began);
 }
 
 #define MEMORY_NAP_NS 2000000
@@ -501,7 +501,7 @@ bool oi_collect_await_memory(struct oi_thread *t)
 		return false;
 	oi_sleep_ns(MEMORY_NAP_NS);
 	give_back(t);
-	oi_holdup(t, OURO_HOLDUP_LIMIT, oi_now_ns() - began);
+	oi_holdup(OURO_HOLDUP_LIMIT, oi_now_ns() - began);
 	return true;
 }
 

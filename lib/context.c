@@ -5,6 +5,7 @@ __thread unsigned oi_inside_program;
 
 #if OURO_CHECKED
 
+#include "doors.h"
 #include "log.h"
 #include "thread.h"
 #include "world.h"
@@ -14,6 +15,12 @@ static __thread bool in_pause; /* the program's code runs in a stop */
 static bool is_stopper(void)
 {
 	return oi_lock_held(OI_LOCK_REGISTRY) && oi_world.stopped;
+}
+
+bool oi_context_waited_for(void)
+{
+	const struct oi_thread *t = oi_self;
+	return t && oi_load_relaxed(&t->gate) && !oi_load_relaxed(&t->forking); /* owner */
 }
 
 void oi_context_inside(const struct oi_thread *t, const char *where)

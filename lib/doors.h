@@ -55,4 +55,12 @@ bool oi_collect_await_memory(struct oi_thread *t);
  */
 void oi_left(struct oi_thread *t, const struct oi_callback *outer);
 
+#if OURO_CHECKED
+/*
+ * Implemented by context.c, for lock.c. Does a stop wait for the calling thread: is it inside its
+ * gate, and not about to fork?
+ */
+bool oi_context_waited_for(void);
+#endif
+
 #endif

@@ -16,6 +16,7 @@
 #include "callback.h"
 #include "context.h"
 #include "gate.h"
+#include "holdup.h"
 #include "lock.h"
 #include "os.h"
 #include "perturb.h"
@@ -89,15 +90,21 @@ void oi_event(ouro_gc_phase phase, int generation, uint64_t candidates, uint64_t
 	tell(&e);
 }
 
-void oi_event_holdup(ouro_holdup cause, uint64_t n, uint64_t longest_ns)
+void oi_events_holdups(void)
 {
-	ouro_gc_event e = { .phase = OURO_HOLDUP, .generation = -1, .duration_ns = longest_ns, .cause = cause, .holdups = n };
-	tell(&e);
+	for (int i = 0; i < OURO_HOLDUPS; i++) {
+		ouro_gc_event e = { .phase = OURO_HOLDUP, .generation = -1 };
+		e.cause = (ouro_holdup)i;
+		if (oi_holdup_take(e.cause, &e.holdups, &e.duration_ns))
+			tell(&e);
+	}
 }
 
-bool oi_events_any(void)
+/* Under the lock. */
+static void set_n_listeners(uint32_t n)
 {
-	return oi_load_relaxed(&n_listeners) != 0; /* recheck */
+	oi_store_relaxed(&n_listeners, n); /* recheck */
+	oi_holdup_listened(n != 0);
 }
 
 int ouro_gc_on_event(ouro_gc_listener fn, void *arg)
@@ -113,7 +120,7 @@ int ouro_gc_on_event(ouro_gc_listener fn, void *arg)
 		listener[i].fn = fn;
 		listener[i].arg = arg;
 		if (i == n_listeners)
-			oi_store_relaxed(&n_listeners, i + 1);
+			set_n_listeners(i + 1);
 	}
 	oi_unlock(OI_LOCK_LISTENERS);
 	return i < LISTENERS ? 0 : ENOMEM;
@@ -153,7 +160,7 @@ void oi_events_shutdown(void)
 	oi_lock(OI_LOCK_LISTENERS);
 	for (uint32_t i = 0; i < n_listeners; i++)
 		listener[i].fn = NULL;
-	oi_store_relaxed(&n_listeners, 0);
+	set_n_listeners(0);
 	oi_unlock(OI_LOCK_LISTENERS);
 }
 

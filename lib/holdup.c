@@ -1,16 +1,16 @@
 /*
  * holdup.c - what holds threads up for longer than the pause budget
  *
- * Whoever notes something may be inside a gate, hold locks, or have the world stopped, so nothing is locked here, and no listener
- * is called: counters are added to, and the collector thread, woken, tells what has come together for each cause: how many
- * and the longest. All of them are counts: nothing rests on their order, but that a note is there before the wake. [B1]
+ * Whoever notes something may be inside a gate, hold locks, or have the world stopped. So nothing
+ * is locked here, and no listener is called: counters are added to, and the collector thread is
+ * woken. It takes what has come together for each cause, how many and the longest, and tells it
+ * (events.c). All of them are counts: nothing rests on their order, but that a note is there before
+ * the wake. [B1]
  */
 #include "holdup.h"
 
-#include "wake.h"
-#include "events.h"
 #include "runtime.h"
-#include "thread.h"
+#include "wake.h"
 
 struct held {
 	uint64_t n, sum_ns, max_ns;
@@ -18,6 +18,8 @@ struct held {
 	uint64_t n_told, told_ns; /* the collector thread's: so many, and how long the longest of the last event took */
 };
 static struct held held[OURO_HOLDUPS];
+static uint32_t listened;
+__thread bool oi_holdup_ours;
 _Static_assert(OURO_HOLDUPS <= OURO_HOLDUPS_ROOM, "the arrays of ouro_stats have room");
 
 static const char *const names[OURO_HOLDUPS] = {
@@ -38,36 +40,37 @@ static void raise_to(uint64_t *max, uint64_t ns)
 		;
 }
 
-void oi_holdup(const struct oi_thread *t, ouro_holdup cause, uint64_t ns)
+void oi_holdup_listened(bool any)
 {
-	if (likely(ns <= oi_runtime.config.pause_budget_ns) || (t && t->internal))
+	oi_store_relaxed(&listened, (uint32_t)any); /* recheck */
+}
+
+void oi_holdup(ouro_holdup cause, uint64_t ns)
+{
+	if (likely(ns <= oi_runtime.config.pause_budget_ns) || oi_holdup_ours)
 		return;
 	struct held *h = &held[cause];
 	oi_add_relaxed(&h->sum_ns, ns); /* count */
 	raise_to(&h->max_ns, ns);
 	raise_to(&h->untold_max_ns, ns);
 	oi_add_acq_rel(&h->n, UINT64_C(1)); /* elsewhere: [B1] */
-	if (oi_events_any())
+	if (oi_load_relaxed(&listened)) /* recheck: who comes just now is told after the next wake */
 		oi_wake_trim();
 }
 
-/* Of two notes made at once the first event may have the longer one's time already. */
-static void tell(ouro_holdup cause)
+/* Of two notes made at once the first may be told with the longer one's time already. */
+bool oi_holdup_take(ouro_holdup cause, uint64_t *n, uint64_t *longest_ns)
 {
 	struct held *h = &held[cause];
-	uint64_t n = oi_load_acquire(&h->n); /* elsewhere: [B1] */
-	if (likely(n == h->n_told))
-		return;
+	uint64_t noted = oi_load_acquire(&h->n); /* elsewhere: [B1] */
+	if (likely(noted == h->n_told))
+		return false;
 	uint64_t longest = oi_exchange(&h->untold_max_ns, UINT64_C(0));
 	h->told_ns = longest ? longest : h->told_ns;
-	oi_event_holdup(cause, n - h->n_told, h->told_ns);
-	h->n_told = n;
-}
-
-void oi_holdup_tell(void)
-{
-	for (int i = 0; i < OURO_HOLDUPS; i++)
-		tell((ouro_holdup)i);
+	*longest_ns = h->told_ns;
+	*n = noted - h->n_told;
+	h->n_told = noted;
+	return true;
 }
 
 void oi_holdup_statistics(ouro_stats *out)

@@ -5,15 +5,19 @@
 #include "compiler.h"
 #include "ouro.h"
 
-struct oi_thread;
+/* This thread is one of the library's own, whom nobody waits for: what keeps it is not noted. */
+extern __thread bool oi_holdup_ours OI_HIDDEN;
 
 /*
- * @t, or NULL for a thread without a record, was kept for @ns. Notes it if that is more than pause_budget_ns and the thread is the
- * program's. Callable anywhere: in a gate, with locks held, in a stop; the listeners are told later, by the collector thread.
+ * The calling thread was kept for @ns. Notes it if that is more than pause_budget_ns and the thread
+ * is the program's. Callable anywhere: in a gate, with locks held, in a stop; the listeners are
+ * told later, by the collector thread: oi_events_holdups.
  */
-void oi_holdup(const struct oi_thread *t, ouro_holdup cause, uint64_t ns);
-/* By the collector thread, outside its gate and with no lock held: tells the listeners what was noted since the last time. */
-void oi_holdup_tell(void);
+void oi_holdup(ouro_holdup cause, uint64_t ns);
+/* By whoever knows the listeners: are there any? Else the collector thread is not woken for them. */
+void oi_holdup_listened(bool any);
+/* For the collector thread: what was noted since the last time, the longest. False: nothing. */
+bool oi_holdup_take(ouro_holdup cause, uint64_t *n, uint64_t *longest_ns);
 const char *oi_holdup_name(ouro_holdup cause);
 void oi_holdup_statistics(ouro_stats *out);
 void oi_holdup_reset(void);

@@ -1,10 +1,10 @@
 /* lock.c - the table of locks, and in checked builds who holds what. See lock.h. */
 #include "lock.h"
 
+#include "doors.h"
 #include "holdup.h"
 #include "log.h"
 #include "os.h"
-#include "thread.h"
 
 struct oi_lock oi_locks[OI_LOCKS] = { [0 ... OI_LOCKS - 1] = { PTHREAD_MUTEX_INITIALIZER } };
 
@@ -37,7 +37,7 @@ void oi_lock_wait(enum oi_rank rank)
 {
 	uint64_t began = oi_now_ns();
 	pthread_mutex_lock(&oi_locks[rank].mutex);
-	oi_holdup(oi_self, OURO_HOLDUP_LOCK, oi_now_ns() - began);
+	oi_holdup(OURO_HOLDUP_LOCK, oi_now_ns() - began);
 }
 
 void oi_lock_renew(enum oi_rank rank)
@@ -89,8 +89,7 @@ void oi_lock_check(enum oi_rank rank)
 {
 	if (held >> rank)
 		oi_abort("lock order: \"%s\" is to be taken while \"%s\" is held", about[rank].name, name_of(held));
-	const struct oi_thread *t = oi_self;
-	if (t && waits_for_gates(rank) && oi_load_relaxed(&t->gate) && !oi_load_relaxed(&t->forking)) /* owner */
+	if (waits_for_gates(rank) && oi_context_waited_for())
 		oi_abort("lock \"%s\" is to be waited for inside the gate", about[rank].name);
 }
 

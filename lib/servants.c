@@ -43,9 +43,9 @@
 #include "context.h"
 #include "death.h"
 #include "doors.h"
+#include "events.h"
 #include "gate.h"
 #include "heap.h"
-#include "holdup.h"
 #include "idle.h"
 #include "limbo.h"
 #include "log.h"
@@ -283,7 +283,7 @@ static void *collector_main(void *arg)
 		oi_futex_wait(&oi_wanted.collector_word, word, sleep_ns(ticking));
 		if (ticking)
 			tick();
-		oi_holdup_tell();
+		oi_events_holdups();
 		if (unlikely(oi_alone_may_be()) && end_alone())
 			return NULL;
 	}

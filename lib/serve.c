@@ -48,7 +48,7 @@ static bool serve_own(struct oi_thread *t)
 	if (own & OI_REQUEST_DRAIN) {
 		uint64_t began = oi_now_ns();
 		oi_merge_drain_own(t);
-		oi_holdup(t, OURO_HOLDUP_MERGE, oi_now_ns() - began);
+		oi_holdup(OURO_HOLDUP_MERGE, oi_now_ns() - began);
 	}
 	if ((own & OI_REQUEST_PILE) && oi_pile_leave(t))
 		oi_or_acq_rel(&t->request, OI_REQUEST_PILE);
@@ -100,7 +100,7 @@ static void end_wait(struct oi_thread *t, const struct wait *w)
 		return;
 	__atomic_fetch_sub(&oi_world.n_waiting, 1, __ATOMIC_SEQ_CST);
 	oi_store_relaxed(&t->waiting, false);
-	oi_holdup(t, w->cause, oi_now_ns() - w->began);
+	oi_holdup(w->cause, oi_now_ns() - w->began);
 }
 
 /* What cannot be done inside the gate. */

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "holdup.h"
 #include "lock.h"
 #include "object.h"
 #include "os.h"
@@ -141,6 +142,7 @@ void oi_thread_link(struct oi_thread *t, bool internal)
 	oi_assert_locked(OI_LOCK_REGISTRY);
 	t->attached = true;
 	oi_store_relaxed(&t->internal, internal); /* recheck: flush looks at it without the lock */
+	oi_holdup_ours = internal;
 	t->tid = oi_gettid();
 	cds_list_add(&t->link, &oi_threads);
 	oi_park_admit(t);

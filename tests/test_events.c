@@ -579,7 +579,7 @@ static void events_fork_inside_two_listeners_leaves_no_call_behind(void **state)
 	assert_int_equal(ouro_gc_on_event(outer_listener, NULL), 0);
 	assert_int_equal(ouro_gc_on_event(inner_listener, NULL), 0);
 	ouro_release(make(1));
-	oi_holdup(oi_self, OURO_HOLDUP_LOCK, 1000000000);
+	oi_holdup(OURO_HOLDUP_LOCK, 1000000000);
 	assert_true(EVENTUALLY(atomic_load(&outer_is_over)));
 	assert_int_equal(nested_status, 0);
 	assert_true(EVENTUALLY(can_fill_all())); /* the call that has said so is to return, too */

@@ -244,16 +244,17 @@ static void holdup_by_a_lock(void **state)
 static void holdup_counts_what_is_longer_than_the_budget(void **state)
 {
 	ouro_config cfg = test_config();
-	struct oi_thread one_of_ours = { .internal = true };
 
 	(void)state;
 	cfg.pause_budget_ns = 20000;
 	heap_start(&cfg);
-	oi_holdup(NULL, OURO_HOLDUP_MEMORY, 20000);
-	oi_holdup(&one_of_ours, OURO_HOLDUP_MEMORY, 1000000);
+	oi_holdup(OURO_HOLDUP_MEMORY, 20000);
+	oi_holdup_ours = true;
+	oi_holdup(OURO_HOLDUP_MEMORY, 1000000);
+	oi_holdup_ours = false;
 	assert_int_equal(holdups(OURO_HOLDUP_MEMORY), 0);
-	oi_holdup(NULL, OURO_HOLDUP_MEMORY, 20001);
-	oi_holdup(NULL, OURO_HOLDUP_MEMORY, 90001);
+	oi_holdup(OURO_HOLDUP_MEMORY, 20001);
+	oi_holdup(OURO_HOLDUP_MEMORY, 90001);
 	assert_int_equal(holdups(OURO_HOLDUP_MEMORY), 2);
 	assert_int_equal(longest(OURO_HOLDUP_MEMORY), 90001);
 	heap_stop();

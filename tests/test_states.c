@@ -651,7 +651,7 @@ static void holdup_listener(void)
 	started();
 	REQUIRE(ouro_gc_on_event(call_at, &at) == 0);
 	call_new();
-	oi_holdup(oi_self, OURO_HOLDUP_LOCK, 1000000000);
+	oi_holdup(OURO_HOLDUP_LOCK, 1000000000);
 	REQUIRE(EVENTUALLY(all_made()));
 }
 
@@ -1005,7 +1005,7 @@ static void off_in_a_nested_listener(void)
 	started();
 	REQUIRE(ouro_gc_on_event(listener_leaves, NULL) == 0);
 	call_new();
-	oi_holdup(oi_self, OURO_HOLDUP_LOCK, 1000000000);
+	oi_holdup(OURO_HOLDUP_LOCK, 1000000000);
 	REQUIRE(EVENTUALLY(n_answers));
 }
 
@@ -1022,7 +1022,7 @@ static void listener_flushes(const ouro_gc_event *event, void *arg)
 static void finalizer_takes_listener_off(void *obj)
 {
 	(void)obj;
-	oi_holdup(oi_self, OURO_HOLDUP_LOCK, 1000000000);
+	oi_holdup(OURO_HOLDUP_LOCK, 1000000000);
 	oi_wake_tick();
 	await(&heard);
 	REQUIRE(ouro_gc_off_event(listener_flushes, NULL) == 0);
