@@ -25,6 +25,7 @@
 #include "gate.h"
 #include "heap.h"
 #include "holdup.h"
+#include "lifecycle.h"
 #include "limbo.h"
 #include "lock.h"
 #include "log.h"
@@ -205,7 +206,7 @@ bool oi_thread_attach_anyhow(const char *name, bool internal)
 
 static struct oi_thread *first_call(void)
 {
-	if (oi_runtime_ensure() && (oi_self || !oi_thread_attach(NULL, false)))
+	if (oi_lifecycle_ensure() && (oi_self || !oi_thread_attach(NULL, false)))
 		return oi_self;
 	return NULL;
 }
@@ -215,7 +216,7 @@ struct oi_thread *oi_thread_first_call(bool may_fail)
 	uint64_t began = 0;
 	if (may_fail)
 		return first_call();
-	while (!oi_runtime_ensure_anyhow() || !(oi_self || oi_thread_attach_anyhow(NULL, false))) {
+	while (!oi_lifecycle_ensure_anyhow() || !(oi_self || oi_thread_attach_anyhow(NULL, false))) {
 		began = began ? began : oi_now_ns();
 		oi_sleep_ns(1000000); /* for a record: one that another thread leaves will do */
 	}
@@ -226,7 +227,7 @@ struct oi_thread *oi_thread_first_call(bool may_fail)
 
 void oi_thread_reattach(struct oi_thread *t)
 {
-	while (!oi_runtime_ensure_anyhow())
+	while (!oi_lifecycle_ensure_anyhow())
 		oi_sleep_ns(1000000);
 	oi_registry_lock();
 	if (oi_load_relaxed(&t->request) & OI_REQUEST_ATTACH) {
@@ -361,7 +362,7 @@ bool oi_threads_reap_gone(void)
 
 int ouro_thread_attach(const char *name)
 {
-	if (!oi_runtime_ensure())
+	if (!oi_lifecycle_ensure())
 		return ENOMEM;
 	struct oi_thread *t = oi_self;
 	if (!t)

@@ -505,7 +505,7 @@ bool oi_collect_await_memory(struct oi_thread *t)
 	return true;
 }
 
-#define LAST_ROUNDS 100 /* callbacks may make garbage without end: what is left is seen to otherwise, runtime.c */
+#define LAST_ROUNDS 100 /* callbacks may make garbage without end: lifecycle.c sees to the rest */
 
 void oi_collect_everything(struct oi_thread *t)
 {

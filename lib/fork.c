@@ -27,8 +27,8 @@
  *   pass.c        traversed                    NULL: a traverse is inside a gate or a stop
  *   policy.c      full, old_begun              no full collection is under way, or this thread's
  *                 young, a thread's delta      added
- *   runtime.c     its lock, ending             nobody else starts or drops the heap: the fork waited for that (pinned: there is
- *                                              one, and nobody may drop it); what was ending: oi_runtime_fork_child
+ *   lifecycle.c   its lock, ending             nobody else starts or drops the heap: the fork waited for that (pinned: there is
+ *                                              one, and nobody may drop it); what was ending: oi_lifecycle_fork_child
  *   world.c       n_waiting, STOP bits         nobody waits
  *                 epoch                        stays; threads that are gone keep no grace period waiting: they are off the list
  *   thread.c      its lock                     held by this thread
@@ -71,6 +71,7 @@
 #include "gclock.h"
 #include "heap.h"
 #include "keyset.h"
+#include "lifecycle.h"
 #include "limbo.h"
 #include "lock.h"
 #include "log.h"
@@ -79,7 +80,6 @@
 #include "pile.h"
 #include "policy.h"
 #include "remnant.h"
-#include "runtime.h"
 #include "set.h"
 #include "stray.h"
 #include "thread.h"
@@ -176,7 +176,7 @@ static void in_child(void)
 	oi_world_start(&stop);
 	if (!pinned)
 		oi_collect_fork_done();
-	oi_runtime_fork_child();
+	oi_lifecycle_fork_child();
 	if (outermost)
 		oi_unlock(OI_LOCK_RUNTIME);
 }

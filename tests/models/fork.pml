@@ -1,8 +1,8 @@
 /*
  * fork.pml - the child of a fork, and the library's threads there
  *
- * Models lib/fork.c (in_child), lib/servants.c (request, start_missing, oi_servants_need, oi_servants_stop,
- * oi_servants_fork_child), and of lib/collect.c that a thread keeps automatic collections away (hold_off).
+ * Models lib/fork.c (in_child), lib/wake.c (request), lib/servants.c
+ * (oi_servants_start_missing, oi_servants_need, oi_servants_stop, oi_servants_fork_child), and of lib/collect.c that a thread keeps automatic collections away (hold_off).
  *
  * Processes: in the parent a thread that keeps collections away and gives that up, and one that needs a thread of the library's;
  * one that forks at any moment between their steps, from which on they are gone; in the child, which it goes on as, two threads

@@ -1,10 +1,10 @@
 /*
- * runtime.c - starting and shutting down the heap
+ * lifecycle.c - starting and shutting down the heap
  *
  * stopped -> running (ouro_init, or any call) -> shutting down (one thread, ouro_shutdown) -> stopped. Threads that were
  * attached stay known: OI_REQUEST_ATTACH in their request word makes their next operation start, or join, the next heap.
  */
-#include "runtime.h"
+#include "lifecycle.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -37,6 +37,7 @@
 #include "policy.h"
 #include "remnant.h"
 #include "report.h"
+#include "runtime.h"
 #include "set.h"
 #include "sized.h"
 #include "threads.h"
@@ -57,7 +58,6 @@ struct oi_runtime oi_runtime;
  * middle of it leaves to a child where that thread is gone, the child tells by this.
  */
 static enum { NOT_ENDING, FINALIZING, DESTROYING } ending;
-static const struct oi_thread *ending_thread;
 
 const char *ouro_version(void)
 {
@@ -136,12 +136,12 @@ static bool ensure(enum manner manner)
 	return !error || error == EALREADY;
 }
 
-bool oi_runtime_ensure(void)
+bool oi_lifecycle_ensure(void)
 {
 	return ensure(LAZY);
 }
 
-bool oi_runtime_ensure_anyhow(void)
+bool oi_lifecycle_ensure_anyhow(void)
 {
 	return ensure(ANYHOW);
 }
@@ -279,12 +279,7 @@ static void report_late(void)
 static void set_ending_locked(unsigned how_far, const struct oi_thread *t)
 {
 	ending = how_far;
-	oi_store_relaxed(&ending_thread, t); /* recheck: only the thread itself finds itself there */
-}
-
-bool oi_runtime_ends(const struct oi_thread *t)
-{
-	return oi_load_relaxed(&ending_thread) == t; /* owner */
+	oi_store_relaxed(&oi_runtime.ender, t); /* recheck: a thread finds itself there, or not */
 }
 
 static void set_ending(unsigned how_far, const struct oi_thread *t)
@@ -351,9 +346,9 @@ static void end_end(void)
  * What another thread was ending is the child's to end, unless it had come to the point of no return: then the heap is gone, with
  * those callbacks that had not run.
  */
-void oi_runtime_fork_child(void)
+void oi_lifecycle_fork_child(void)
 {
-	if (ending == NOT_ENDING || ending_thread == oi_self)
+	if (ending == NOT_ENDING || oi_runtime.ender == oi_self)
 		return;
 	bool gone = ending == DESTROYING;
 	oi_runtime.shutting_down = false;
