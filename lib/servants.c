@@ -26,7 +26,7 @@
  *                        the turn (starting), creates what is not there, and gives the turn back. Refused: at the next need, but
  *                        not at each within RETRY_NS
  *   any     -> stopped   oi_servants_stop: no need starts a thread any more; waits for who has the turn; joins
- * [B2] missing and starting are written and read in one order by both sides (sequentially consistent): a need looks at missing
+ * [B4] missing and starting are written and read in one order by both sides (sequentially consistent): a need looks at missing
  * after it has taken the turn, a stop at the turn after it has taken missing down. Nobody waits for the turn but a stop, and
  * that no longer than a pthread_create lasts, so a need may come inside a gate and under the registry lock. A fork does not wait
  * for it either: the child forgets all of it.
@@ -100,14 +100,14 @@ void oi_servants_start_missing(void)
 	uint64_t now = oi_now_ns();
 	if (now < oi_load_relaxed(&not_before)) /* recheck */
 		return;
-	if (oi_exchange_seq_cst(&starting, 1u)) /* [B2] */
+	if (oi_exchange_seq_cst(&starting, 1u)) /* [B4] */
 		return;
-	if (oi_load_seq_cst(&oi_wanted.missing)) { /* [B2] */
+	if (oi_load_seq_cst(&oi_wanted.missing)) { /* [B4] */
 		oi_store_relaxed(&not_before, now + RETRY_NS);
 		if (!start_both())
-			oi_exchange_seq_cst(&oi_wanted.missing, 0u); /* [B2] */
+			oi_exchange_seq_cst(&oi_wanted.missing, 0u); /* [B4] */
 	}
-	oi_exchange_seq_cst(&starting, 0u); /* [B2] */
+	oi_exchange_seq_cst(&starting, 0u); /* [B4] */
 }
 
 /* recheck: whoever sets one looks at missing afterwards */
@@ -167,10 +167,10 @@ static void start_a_reaper(void)
 	size_t i = 0;
 	while (i < REAPERS && oi_load_acquire(&reaper[i].started))
 		i++;
-	if (i == REAPERS || oi_exchange_seq_cst(&starting, 1u)) /* [B2] */
+	if (i == REAPERS || oi_exchange_seq_cst(&starting, 1u)) /* [B4] */
 		return;
 	start_one(&reaper[i]);
-	oi_exchange_seq_cst(&starting, 0u); /* [B2] */
+	oi_exchange_seq_cst(&starting, 0u); /* [B4] */
 }
 
 /* Note [TEAM]. True: something waits. */
@@ -383,7 +383,7 @@ void oi_servants_start_later(void)
 {
 	oi_store_release(&quit, 0u);
 	oi_store_relaxed(&not_before, oi_now_ns() + RETRY_NS);
-	oi_exchange_seq_cst(&oi_wanted.missing, 1u); /* [B2] */
+	oi_exchange_seq_cst(&oi_wanted.missing, 1u); /* [B4] */
 }
 
 int oi_servants_start(void)
@@ -415,8 +415,8 @@ static void stop_reapers(void)
 
 void oi_servants_stop(void)
 {
-	oi_exchange_seq_cst(&oi_wanted.missing, 0u); /* [B2] */
-	while (oi_load_seq_cst(&starting)) /* [B2] */
+	oi_exchange_seq_cst(&oi_wanted.missing, 0u); /* [B4] */
+	while (oi_load_seq_cst(&starting)) /* [B4] */
 		oi_sleep_ns(20000);
 	oi_store_release(&quit, 1u);
 	stop_one(&collector, &oi_wanted.collector_word);
@@ -440,6 +440,6 @@ void oi_servants_fork_child(void)
 
 bool oi_servants_forked(void)
 {
-	oi_exchange_seq_cst(&starting, 0u); /* [B2] */
+	oi_exchange_seq_cst(&starting, 0u); /* [B4] */
 	return oi_wanted.missing && any_wanted();
 }

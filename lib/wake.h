@@ -9,7 +9,7 @@ struct oi_wanted {
 	uint32_t collector_word, reaper_word; /* futexes: count requests */
 	uint32_t collect, tick, reap;         /* [B1] */
 	uint32_t n_idle;                      /* reapers at leisure [B3] */
-	uint32_t missing;                     /* the threads are, and are started at the next need [B2] */
+	uint32_t missing;                     /* the threads are, and are started at the next need [B4] */
 };
 extern struct oi_wanted oi_wanted OI_HIDDEN;
 
