@@ -13,7 +13,7 @@
  *   starting  0/1: the turn. Taken by a need, by an exchange, and by the fork in the child; given back by who has it
  *   thread[]  the collector and the reaper are there: created by who has the turn, ended by a stop
  *   want      work waits for them; holding: threads that keep collections away
- * One step is one access to these, as all are sequentially consistent [B2]; pthread_create, which may fail REFUSALS times in the
+ * One step is one access to these, as all are sequentially consistent [B4]; pthread_create, which may fail REFUSALS times in the
  * child, is one. What the parent goes on to do is not modelled: nothing of it reaches the child.
  * Asserted: the fork itself creates no thread; none is created twice, or once a stop is over; when all is done, two more needs have
  * both threads there, unless the heap was ended, and nothing keeps collections away. A need that never returns, or a stop, is an
