@@ -28,7 +28,7 @@
 #include "lifecycle.h"
 #include "limbo.h"
 #include "lock.h"
-#include "log.h"
+#include "deliver.h"
 #include "merge.h"
 #include "os.h"
 #include "pace.h"

@@ -35,6 +35,7 @@
 #include "idle.h"
 #include "limbo.h"
 #include "lock.h"
+#include "deliver.h"
 #include "log.h"
 #include "merge.h"
 #include "os.h"

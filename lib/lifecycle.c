@@ -28,6 +28,7 @@
 #include "limbo.h"
 #include "loader.h"
 #include "lock.h"
+#include "deliver.h"
 #include "log.h"
 #include "merge.h"
 #include "new.h"
@@ -49,20 +50,11 @@
 #include "weak.h"
 #include "context.h"
 
-#define TEXT_(x) #x
-#define TEXT(x) TEXT_(x)
-
-struct oi_runtime oi_runtime;
 /*
  * Under the lock: how far the thread that ends the heap is. It runs the program's code, so not under the lock: what a fork in the
  * middle of it leaves to a child where that thread is gone, the child tells by this.
  */
 static enum { NOT_ENDING, FINALIZING, DESTROYING } ending;
-
-const char *ouro_version(void)
-{
-	return TEXT(OURO_VERSION_MAJOR) "." TEXT(OURO_VERSION_MINOR) "." TEXT(OURO_VERSION_PATCH);
-}
 
 enum manner { ASKED, LAZY, ANYHOW };
 

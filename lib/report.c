@@ -10,7 +10,7 @@
 #include "count.h"
 #include "gclock.h"
 #include "generation.h"
-#include "log.h"
+#include "deliver.h"
 #include "merge.h"
 #include "os.h"
 #include "trial.h"

@@ -48,7 +48,7 @@
 #include "heap.h"
 #include "idle.h"
 #include "limbo.h"
-#include "log.h"
+#include "deliver.h"
 #include "merge.h"
 #include "os.h"
 #include "pile.h"

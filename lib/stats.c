@@ -152,7 +152,7 @@ int ouro_stats_write(FILE *f, ouro_stats_format format)
 	if (!f || (unsigned)format > OURO_STATS_OPENMETRICS)
 		return EINVAL;
 	ouro_stats s;
-	ouro_stats_get(&s);
+	ouro_stats_get_sized(&s, sizeof s);
 	int cancel = oi_cancel_off(), error;
 	if (format == OURO_STATS_TEXT)
 		write_text(f, &s);

@@ -21,7 +21,7 @@
 #include "limbo.h"
 #include "linger.h"
 #include "lock.h"
-#include "log.h"
+#include "deliver.h"
 #include "merge.h"
 #include "pace.h"
 #include "policy.h"

@@ -8,6 +8,7 @@
 #define TEST_COUNTS_COLLECTIONS 1
 #include "fixture.h"
 
+#include "deliver.h"
 #include "log.h"
 #include "object.h"
 

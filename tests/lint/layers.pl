@@ -76,6 +76,7 @@ for my $file (@files) {
 	my ($code, %seen) = code($file);
 	while ($code =~ /\b((?:oi|ouro)_\w+)\b/g) {
 		my ($name, $at) = ($1, $-[1]);
+		next if $name eq 'ouro_type' || substr($code, 0, $at) =~ /\bstruct \z/; # types
 		next if !$defined{$name} || $door{$name} || $seen{$name}
 			|| !above(module_of($file), $defined{$name});
 		# only declared there
