@@ -51,11 +51,11 @@ OUR_CFLAGS   := -std=c11 -pthread $(CWARNINGS) $(SANITIZE)
 OUR_CXXFLAGS := -std=c++17 -pthread $(WARNINGS) $(SANITIZE)
 # A program that is linked without -flto takes the archive, too.
 FAT_LTO      := $(if $(findstring clang,$(CC)),,$(if $(findstring -flto,$(CFLAGS)),-ffat-lto-objects))
-LIB_CFLAGS   := $(FAT_LTO) -fPIC -fexceptions -fvisibility=hidden -ftls-model=initial-exec -DOURO_INTERNAL=1 -D_LGPL_SOURCE
+LIB_CFLAGS   := -Ilib $(FAT_LTO) -fPIC -fexceptions -fvisibility=hidden -ftls-model=initial-exec -DOURO_INTERNAL=1 -D_LGPL_SOURCE
 # The Debian package liburcu-dev; urcu-bp is the flavour that needs no registration by the application's threads.
 URCU_LIBS    := -lurcu-cds -lurcu-bp -lurcu-common
 
-LIB_SRCS  := $(sort $(wildcard lib/*.c))
+LIB_SRCS  := $(sort $(wildcard lib/*/*.c))
 LIB_OBJS  := $(LIB_SRCS:%.c=$(BUILD)/%.o)
 STATIC    := $(BUILD)/libouro.a
 SHARED    := $(BUILD)/libouro.so.$(VERSION)

@@ -218,7 +218,7 @@ static void look(struct node *own)
 int main(void)
 {
 	if (syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0)
-		return NO_FAST_PATH; /* every entry goes the slow way: lib/gate.h */
+		return NO_FAST_PATH; /* every entry goes the slow way: lib/world/gate.h */
 	ouro_config config = OURO_CONFIG_DEFAULT;
 	config.enabled = false;
 	if (ouro_init(&config) != 0)

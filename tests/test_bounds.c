@@ -9,13 +9,13 @@
 #define TEST_COUNTS_COLLECTIONS 1
 #include "fixture.h"
 
-#include "gate.h"
-#include "heap.h"
-#include "object.h"
-#include "pace.h"
-#include "thread.h"
-#include "verify.h"
-#include "weak.h"
+#include "collect/verify.h"
+#include "count/weak.h"
+#include "heap/heap.h"
+#include "heap/pace.h"
+#include "world/gate.h"
+#include "world/object.h"
+#include "world/thread.h"
 
 /* ---- block sizes ---- */
 

@@ -5,7 +5,7 @@
  */
 #include "fixture.h"
 
-#include "object.h"
+#include "world/object.h"
 
 static void count_new_is_one(void **state)
 {

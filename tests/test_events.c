@@ -6,9 +6,9 @@
 #define TEST_COUNTS_COLLECTIONS 1
 #include "fixture.h"
 
-#include "gate.h"
-#include "holdup.h"
-#include "perturb.h"
+#include "base/holdup.h"
+#include "base/perturb.h"
+#include "world/gate.h"
 
 struct record {
 	ouro_gc_event event[256];

@@ -7,7 +7,7 @@
 
 #include <link.h>
 
-#include "runtime.h"
+#include "base/runtime.h"
 
 /* What any child must be able to do. */
 static void child_works(void)

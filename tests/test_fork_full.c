@@ -6,9 +6,9 @@
 #define TEST_COUNTS_COLLECTIONS 1
 #include "mutators.h"
 
-#include "candidate.h"
-#include "region.h"
-#include "verify.h"
+#include "collect/verify.h"
+#include "heap/candidate.h"
+#include "heap/region.h"
 
 enum { LIVE = 8000, FORKS = LOAD(20) + 4 };
 

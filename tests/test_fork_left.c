@@ -9,9 +9,9 @@
 
 #include <dlfcn.h>
 
-#include "pace.h"
-#include "perturb.h"
-#include "attach.h"
+#include "base/perturb.h"
+#include "heap/pace.h"
+#include "process/attach.h"
 
 /* ---- pthread_create can be refused, or held ---- */
 

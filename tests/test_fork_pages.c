@@ -6,7 +6,7 @@
 #define TEST_COUNTS_COLLECTIONS 1
 #include "fixture.h"
 
-#include "region.h"
+#include "heap/region.h"
 
 enum { HEAP_KB = CHECKED_BUILD && !SANITIZED ? 256 << 10 : LOAD(1 << 20), ITEM = 1024, PER_CENT = 5 };
 

@@ -6,8 +6,8 @@
 #define TEST_COUNTS_COLLECTIONS 1
 #include "mutators.h"
 
-#include "heap.h"
-#include "region.h"
+#include "heap/heap.h"
+#include "heap/region.h"
 
 /* ---- stops ---- */
 

@@ -6,7 +6,7 @@
 #define TEST_COUNTS_COLLECTIONS 1
 #include "fixture.h"
 
-#include "wake.h"
+#include "base/wake.h"
 
 /* ---- ages ---- */
 

@@ -6,7 +6,7 @@
 #define TEST_COUNTS_COLLECTIONS 1
 #include "fixture.h"
 
-#include "region.h"
+#include "heap/region.h"
 
 enum { MB = 1 << 20 };
 

@@ -5,7 +5,7 @@
  */
 #include "fixture.h"
 
-#include "histogram.h"
+#include "base/histogram.h"
 
 static struct oi_histogram h;
 

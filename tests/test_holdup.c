@@ -4,10 +4,10 @@
  * A failure would mean: a server whose requests take long, and figures that say everything is fine.
  */
 #include "fixture.h"
-#include "holdup.h"
-#include "lock.h"
-#include "thread.h"
-#include "world.h"
+#include "base/holdup.h"
+#include "base/lock.h"
+#include "world/thread.h"
+#include "world/world.h"
 
 enum { HELD_MS = 3 };
 

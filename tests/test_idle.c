@@ -10,8 +10,8 @@
 #define TEST_COUNTS_COLLECTIONS
 #include "fixture.h"
 
-#include "wake.h"
-#include "idle.h"
+#include "base/wake.h"
+#include "collect/idle.h"
 
 /* With sanitizers a program that asks all the time is not quiet. */
 #define QUIETLY(condition) EVENTUALLY_EVERY(50, condition)

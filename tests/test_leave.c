@@ -8,11 +8,11 @@
  */
 #include "fixture.h"
 
-#include "heap.h"
-#include "perturb.h"
-#include "thread.h"
-#include "verify.h"
-#include "world.h"
+#include "base/perturb.h"
+#include "collect/verify.h"
+#include "heap/heap.h"
+#include "world/thread.h"
+#include "world/world.h"
 
 struct block {
 	char bytes[1008];

@@ -8,7 +8,7 @@
 #define TEST_COUNTS_COLLECTIONS 1
 #include "fixture.h"
 
-#include "servants.h"
+#include "process/servants.h"
 
 static size_t resident_bytes(void)
 {

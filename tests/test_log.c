@@ -8,9 +8,9 @@
 #define TEST_COUNTS_COLLECTIONS 1
 #include "fixture.h"
 
-#include "deliver.h"
-#include "log.h"
-#include "object.h"
+#include "base/log.h"
+#include "world/deliver.h"
+#include "world/object.h"
 
 /* ---- a log function that waits for a mutex ---- */
 

@@ -5,13 +5,13 @@
  * A failure would mean: a server whose pauses grow with its connections, or an object freed under a thread that came back.
  */
 #include "fixture.h"
-#include "candidate.h"
-#include "heap.h"
-#include "lock.h"
-#include "os.h"
-#include "park.h"
-#include "thread.h"
-#include "world.h"
+#include "base/lock.h"
+#include "base/os.h"
+#include "heap/candidate.h"
+#include "heap/heap.h"
+#include "world/park.h"
+#include "world/thread.h"
+#include "world/world.h"
 
 enum { MANY = SANITIZED ? 100 : 1500, FEW = 40 }; /* more than may stay active */
 

@@ -5,7 +5,7 @@
  */
 #include "fixture.h"
 
-#include "perturb.h"
+#include "base/perturb.h"
 
 enum { NO_FAILURE = 77, HARD_END = 5000, STRIDE = SANITIZED ? 11 : 1 };
 

@@ -8,8 +8,8 @@
  */
 #include "fixture.h"
 
-#include "perturb.h"
-#include "thread.h"
+#include "base/perturb.h"
+#include "world/thread.h"
 
 enum { OWNED = LOAD(40000), SLICE = 64, SEIZED = 1024, ROUNDS = 25 };
 

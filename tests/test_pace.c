@@ -7,9 +7,9 @@
 
 #include <limits.h>
 
-#include "backlog.h"
-#include "collect.h"
-#include "pace.h"
+#include "collect/collect.h"
+#include "count/backlog.h"
+#include "heap/pace.h"
 
 enum { LIVE = 4000, THREADS = 3, MB = 1 << 20 };
 

@@ -9,8 +9,8 @@
  */
 #include "fixture.h"
 
-#include "perturb.h"
-#include "thread.h"
+#include "base/perturb.h"
+#include "world/thread.h"
 
 #define LENGTH LOAD(20000)
 

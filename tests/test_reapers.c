@@ -9,8 +9,8 @@
 
 #include <ucontext.h>
 
-#include "log.h"
-#include "thread.h"
+#include "base/log.h"
+#include "world/thread.h"
 
 enum { TEAM = 8 }; /* reapers there can be */
 

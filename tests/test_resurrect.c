@@ -6,8 +6,8 @@
 #define TEST_COUNTS_COLLECTIONS 1
 #include "mutators.h"
 
-#include "pace.h"
-#include "policy.h"
+#include "collect/policy.h"
+#include "heap/pace.h"
 
 enum { MANY = LOAD(300000) };
 

@@ -9,11 +9,11 @@
 #define TEST_COUNTS_COLLECTIONS 1
 #include "mutators.h"
 
-#include "gate.h"
-#include "heap.h"
-#include "limbo.h"
-#include "object.h"
-#include "perturb.h"
+#include "base/perturb.h"
+#include "heap/heap.h"
+#include "heap/limbo.h"
+#include "world/gate.h"
+#include "world/object.h"
 
 #if !OURO_CHECKED
 static void (*oi_point_hook)(const char *point);

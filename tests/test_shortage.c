@@ -7,10 +7,10 @@
  */
 #include "fixture.h"
 
-#include "os.h"
-#include "perturb.h"
-#include "remnant.h"
-#include "verify.h"
+#include "base/os.h"
+#include "base/perturb.h"
+#include "base/remnant.h"
+#include "collect/verify.h"
 
 #if OURO_CHECKED
 

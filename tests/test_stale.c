@@ -6,14 +6,14 @@
  */
 #include "fixture.h"
 
-#include "gate.h"
-#include "heap.h"
-#include "limbo.h"
-#include "merge.h"
-#include "perturb.h"
-#include "pile.h"
-#include "thread.h"
-#include "world.h"
+#include "base/perturb.h"
+#include "count/merge.h"
+#include "count/pile.h"
+#include "heap/heap.h"
+#include "heap/limbo.h"
+#include "world/gate.h"
+#include "world/thread.h"
+#include "world/world.h"
 
 /* A page holds 64 of them, and is given back when the last of them is dead. */
 struct filler {

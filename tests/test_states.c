@@ -8,9 +8,9 @@
 
 #include <sys/mman.h>
 
-#include "wake.h"
-#include "gate.h"
-#include "holdup.h"
+#include "base/holdup.h"
+#include "base/wake.h"
+#include "world/gate.h"
 
 enum { CALL_LIMIT_S = SANITIZED ? 150 : 75 }; /* longer than anything is waited for */
 

@@ -8,7 +8,7 @@
 #define TEST_COUNTS_COLLECTIONS
 #include "fixture.h"
 
-#include "verify.h"
+#include "collect/verify.h"
 
 enum { SHARED = 250, MB = 1 << 20 };
 

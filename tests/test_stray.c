@@ -7,8 +7,8 @@
  */
 #include "fixture.h"
 
-#include "perturb.h"
-#include "stray.h"
+#include "base/perturb.h"
+#include "count/stray.h"
 
 #if OURO_CHECKED
 

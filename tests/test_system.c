@@ -15,8 +15,8 @@
 #include <sys/syscall.h>
 
 #include "mutators.h"
-#include "verify.h"
-#include "world.h"
+#include "collect/verify.h"
+#include "world/world.h"
 
 enum { SKIPPED = 78 };
 

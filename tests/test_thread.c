@@ -6,8 +6,8 @@
 #define TEST_COUNTS_COLLECTIONS 1
 #include "fixture.h"
 
-#include "compiler.h"
-#include "world.h"
+#include "base/compiler.h"
+#include "world/world.h"
 
 static uint64_t threads_attached(void)
 {

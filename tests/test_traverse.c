@@ -6,10 +6,10 @@
 #define TEST_COUNTS_COLLECTIONS 1
 #include "mutators.h"
 
-#include "object.h"
-#include "pace.h"
-#include "policy.h"
-#include "region.h"
+#include "collect/policy.h"
+#include "heap/pace.h"
+#include "heap/region.h"
+#include "world/object.h"
 
 /* ---- boxes: references that only traverse knows, and a slot ---- */
 

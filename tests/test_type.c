@@ -7,7 +7,7 @@
 
 #include <sys/mman.h>
 
-#include "object.h"
+#include "world/object.h"
 
 struct pair {
 	int number;

@@ -9,11 +9,11 @@
 #define TEST_COUNTS_COLLECTIONS
 #include "fixture.h"
 
-#include "candidate.h"
-#include "heap.h"
-#include "region.h"
-#include "thread.h"
-#include "usage.h"
+#include "heap/candidate.h"
+#include "heap/heap.h"
+#include "heap/region.h"
+#include "heap/usage.h"
+#include "world/thread.h"
 
 struct block {
 	struct block *slot;

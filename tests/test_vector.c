@@ -6,8 +6,8 @@
  */
 #include "fixture.h"
 
-#include "perturb.h"
-#include "vector.h"
+#include "base/perturb.h"
+#include "base/vector.h"
 
 enum { FIRST = 4096 / sizeof(void *), MANY = 100 * FIRST + 1 };
 

@@ -5,12 +5,12 @@
  */
 #include "fixture.h"
 
-#include "heap.h"
-#include "object.h"
-#include "pace.h"
-#include "region.h"
-#include "thread.h"
-#include "verify.h"
+#include "collect/verify.h"
+#include "heap/heap.h"
+#include "heap/pace.h"
+#include "heap/region.h"
+#include "world/object.h"
+#include "world/thread.h"
 
 struct heap {
 	struct node *a, *b, *weak; /* a refers to b; the last has a weak reference, as has its cell */

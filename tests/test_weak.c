@@ -6,10 +6,10 @@
 #define TEST_COUNTS_COLLECTIONS 1
 #include "fixture.h"
 
-#include "thread.h"
-#include "gate.h"
-#include "verify.h"
-#include "weak.h"
+#include "collect/verify.h"
+#include "count/weak.h"
+#include "world/gate.h"
+#include "world/thread.h"
 
 static ouro_weak global_cell;
 

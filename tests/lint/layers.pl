@@ -3,7 +3,7 @@
 #
 # - Every module stands in the map just once, and in that folder, if lib/ has folders.
 # - No file includes a header of a folder further down in the map.
-# - No function of a folder further down is called, but those that lib/doors.h declares; and those
+# - No function of a folder further down is called, but those that lib/base/doors.h declares; and those
 #   are true doors: defined further down than the header.
 # - Modules that include each other in a circle are few.
 use strict;

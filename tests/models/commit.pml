@@ -1,50 +1,54 @@
 /*
  * commit.pml - a collection beside the mutators: from candidates to the dead
  *
- * Models lib/commit.c and lib/candidate.c from the handshake after the flags on, and what lib/full.c does with the dead
- * (bury). The events are in lib/count.c, slot.c, weak.c and inspect.c; what the death of an object releases, and when, is in
- * lib/death.c; the release that is none, of a reference that waited in a merge queue, in lib/merge.c.
+ * Models lib/collect/commit.c and lib/heap/candidate.c from the handshake after the flags on, and
+ * what lib/collect/full.c does with the dead (bury). The events are in lib/count/count.c, slot.c,
+ * weak.c and inspect.c; what the death of an object releases, and when, is in lib/count/death.c;
+ * the release that is none, of a reference that waited in a merge queue, in lib/count/merge.c.
  *
- * Two or three objects with one slot each, a global slot, a weak reference to object 1; threads with handles (counted
- * references), which they may pass on to each other outside any operation; a reaper; the collector. By object:
+ * Two or three objects with one slot each, a global slot, a weak reference to object 1; threads
+ * with handles (counted references), which they may pass on to each other outside any operation; a
+ * reaper; the collector. By object:
  *   flag   it is a candidate: OI_OWN_CANDIDATE in the header
  *   open   a candidate that has not been dropped: the collector's own maps
  *   dead   its count reached 0, in the operation that took the last reference. What it refers to is released by the
  *          reaper, in a later operation, however late, after which it is gone. (Or by the same thread at once: that is
  *          nothing but a fast reaper.) Its slot keeps the pointer, which a pinned thread may still peek at.
- * The commit word: IDLE, OPEN, DIRTY, DEAD; see Note [CANDIDATE]. The log of rescues: an entry is reserved, by adding to
- * n_rescued, and written in a later step; what does not fit (-DLOG) is found by looking at all candidates.
- * What a collection does:
+ * The commit word: IDLE, OPEN, DIRTY, DEAD; see Note [CANDIDATE]. The log of rescues: an entry is
+ * reserved, by adding to n_rescued, and written in a later step; what does not fit (-DLOG) is found
+ * by looking at all candidates. What a collection does:
  *   candidates  here any objects: nothing rests on how they were found
  *   handshake; COUNT, CHECK, and what they drop with what it reaches
  *   commit      OPEN; handshake; what was rescued is dropped with what it reaches, and then OPEN again; else the
  *               compare-and-swap OPEN -> DEAD, or OPEN again
  *   bury        weak references expire; handshake; the dead are condemned and lose their flags; IDLE
- * Asserted: at the commit, and when they are condemned, no handle, no global slot and no slot of an object outside that is
- * not gone refers to one of the dead, and none of them has died by count; nothing but an upgrade ever finds a flag and DEAD,
- * and no upgrade gets one of the condemned; no count falls below 0; a ring that was garbage from the start and that no
- * upgrade brought back is found. The collector does not wait for ever: that would be an invalid end state.
+ * Asserted: at the commit, and when they are condemned, no handle, no global slot and no slot of an
+ * object outside that is not gone refers to one of the dead, and none of them has died by count;
+ * nothing but an upgrade ever finds a flag and DEAD, and no upgrade gets one of the condemned; no
+ * count falls below 0; a ring that was garbage from the start and that no upgrade brought back is
+ * found. The collector does not wait for ever: that would be an invalid end state.
  *
- * A step is one load, one store or one read-modify-write; the flag is looked at in one step, the count changed in a later
- * one, as the owner's path does (compare the header word, then a plain add). An operation is inside the gate from its first
- * step to its last, and a handshake sees each thread outside once: that it does so without stopping anybody rests on
- * membarrier, or fences, which are stop.pml's and limbo.pml's part. So are orders: what a thread did before it left its gate
- * is seen by whoever saw it outside. What a stop does for its stopper (inspect.c) is an operation here: no handshake ends
- * within a stop, as both take the registry lock.
- * Atomic blocks: one read-modify-write; a count and the handle that it is for, or whether that made it dead, which is one
- * exchange in the end; what is the collector's own.
- * Abstracted: biased counts, whose halves the collector reads without an event when they are merged (halves.pml); types
- * with traverse, and opaque ones; the memory of what died by count, which waits for a grace period (limbo.pml), and what else
- * is in the block after that; finalizers; the hold of a set that is looked through for the resurrected, which is one
- * reference more on both sides of the exact check.
+ * A step is one load, one store or one read-modify-write; the flag is looked at in one step, the
+ * count changed in a later one, as the owner's path does (compare the header word, then a plain
+ * add). An operation is inside the gate from its first step to its last, and a handshake sees each
+ * thread outside once: that it does so without stopping anybody rests on membarrier, or fences,
+ * which are stop.pml's and limbo.pml's part. So are orders: what a thread did before it left its
+ * gate is seen by whoever saw it outside. What a stop does for its stopper (inspect.c) is an
+ * operation here: no handshake ends within a stop, as both take the registry lock. Atomic blocks:
+ * one read-modify-write; a count and the handle that it is for, or whether that made it dead, which
+ * is one exchange in the end; what is the collector's own. Abstracted: biased counts, whose halves
+ * the collector reads without an event when they are merged (halves.pml); types with traverse, and
+ * opaque ones; the memory of what died by count, which waits for a grace period (limbo.pml), and
+ * what else is in the block after that; finalizers; the hold of a set that is looked through for
+ * the resurrected, which is one reference more on both sides of the exact check.
  *
- * -DOBJECTS, -DTHREADS, -DHANDLES each, -DOPS operations each, -DLOG entries.
- * -DQUEUE: object 1 waits in a merge queue, which holds a reference; whoever drains it drops that, which is no event.
- * -DRELEASE_NO_EVENT: a program's own release is no event, which is sound as long as counting up is one, and what the death of
- * an object releases. -DRETAIN_NO_EVENT: counting up is none, of what one has a reference to or reads in a slot, which is
- * sound as long as counting down is one (dot.c counts up so).
- * -DCOUNTS_FIRST: the exact check reads the counts before the slots, which is as good: between its handshakes neither changes
- * for what stays flagged.
+ * -DOBJECTS, -DTHREADS, -DHANDLES each, -DOPS operations each, -DLOG entries. -DQUEUE: object 1
+ * waits in a merge queue, which holds a reference; whoever drains it drops that, which is no event.
+ * -DRELEASE_NO_EVENT: a program's own release is no event, which is sound as long as counting up is
+ * one, and what the death of an object releases. -DRETAIN_NO_EVENT: counting up is none, of what
+ * one has a reference to or reads in a slot, which is sound as long as counting down is one (dot.c
+ * counts up so). -DCOUNTS_FIRST: the exact check reads the counts before the slots, which is as
+ * good: between its handshakes neither changes for what stays flagged.
  *
  * RUN: -DOPS=5
  * RUN: -DTHREADS=2 -DHANDLES=1 -DOPS=2

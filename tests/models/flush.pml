@@ -1,18 +1,22 @@
 /*
- * flush.pml - a flush returns when what was dead at its call is gone, and what dies of it, beside threads that go on for ever
+ * flush.pml - a flush returns when what was dead at its call is gone, and what dies of it, beside
+ * threads that go on for ever
  *
- * Models lib/flush.c (begin, work_off, is_settled), lib/ticket.h, and what lib/death.c, pile.c, merge.c and set.c do with stamps. The
- * queues are one here, with its place for what is old: to which something goes is decided under its lock.
+ * Models lib/collect/flush.c (begin, work_off, is_settled), lib/count/ticket.h, and what
+ * lib/count/death.c, pile.c, merge.c and set.c do with stamps. The queues are one here, with its
+ * place for what is old: to which something goes is decided under its lock.
  *
- * Two threads begin deaths for ever, of roots of their own and of what they take out of the queue; a loop may end with something
- * left, which goes to the queue. An object leaves one child, or none. One thread flushes once.
- * Of a hand: dying, stamp. now, since, n_ended: Note [TICKET].
- * Asserted: when the flush is over, nothing is left, in a queue or in a hand, of what was dead at the call and what died of
- * it (due: a note of the model's; a release that is not as far as a stamp is not earlier than the call); and what others began since goes to the old place only from loops that began before the flush
- * had counted up, so that there is an end to it. That the flush goes on until then: no invalid end state; the threads may stop for
- * good at any time outside a death.
- * A step is one load, store or read-modify-write; what is done under the lock is one, and so is what the notes say of a step.
- * Abstracted: the fence between two looks, as memory is that of one processor here; patience; the limit; who leads.
+ * Two threads begin deaths for ever, of roots of their own and of what they take out of the queue;
+ * a loop may end with something left, which goes to the queue. An object leaves one child, or none.
+ * One thread flushes once. Of a hand: dying, stamp. now, since, n_ended: Note [TICKET]. Asserted:
+ * when the flush is over, nothing is left, in a queue or in a hand, of what was dead at the call
+ * and what died of it (due: a note of the model's; a release that is not as far as a stamp is not
+ * earlier than the call); and what others began since goes to the old place only from loops that
+ * began before the flush had counted up, so that there is an end to it. That the flush goes on
+ * until then: no invalid end state; the threads may stop for good at any time outside a death. A
+ * step is one load, store or read-modify-write; what is done under the lock is one, and so is what
+ * the notes say of a step. Abstracted: the fence between two looks, as memory is that of one
+ * processor here; patience; the limit; who leads.
  *
  * RUN:
  * MUT_FLIP_LEAVES: what the queue has is not made old when the flush begins

@@ -1,24 +1,26 @@
 /*
  * fork.pml - the child of a fork, and the library's threads there
  *
- * Models lib/fork.c (in_child), lib/wake.c (request), lib/servants.c
- * (oi_servants_start_missing, oi_servants_need, oi_servants_stop, oi_servants_fork_child), and of lib/collect.c that a thread keeps automatic collections away (hold_off).
+ * Models lib/process/fork.c (in_child), lib/base/wake.c (request), lib/process/servants.c
+ * (oi_servants_start_missing, oi_servants_need, oi_servants_stop, oi_servants_fork_child), and of
+ * lib/collect/collect.c that a thread keeps automatic collections away (hold_off).
  *
- * Processes: in the parent a thread that keeps collections away and gives that up, and one that needs a thread of the library's;
- * one that forks at any moment between their steps, from which on they are gone; in the child, which it goes on as, two threads
- * that need the library's threads, and one that may end the heap.
- * States, and who moves them:
+ * Processes: in the parent a thread that keeps collections away and gives that up, and one that
+ * needs a thread of the library's; one that forks at any moment between their steps, from which on
+ * they are gone; in the child, which it goes on as, two threads that need the library's threads,
+ * and one that may end the heap. States, and who moves them:
  *   missing   0/1: a thread of the library's is to be created at the next need. Set by the fork; taken down by who has created
  *             both, and by a stop
  *   starting  0/1: the turn. Taken by a need, by an exchange, and by the fork in the child; given back by who has it
  *   thread[]  the collector and the reaper are there: created by who has the turn, ended by a stop
  *   want      work waits for them; holding: threads that keep collections away
- * One step is one access to these, as all are sequentially consistent [B4]; pthread_create, which may fail REFUSALS times in the
- * child, is one. What the parent goes on to do is not modelled: nothing of it reaches the child.
- * Asserted: the fork itself creates no thread; none is created twice, or once a stop is over; when all is done, two more needs have
- * both threads there, unless the heap was ended, and nothing keeps collections away. A need that never returns, or a stop, is an
- * invalid end state.
- * Abstracted: RETRY_NS, which only puts a need off; locks, which the fork holds.
+ * One step is one access to these, as all are sequentially consistent [B4]; pthread_create, which
+ * may fail REFUSALS times in the child, is one. What the parent goes on to do is not modelled:
+ * nothing of it reaches the child. Asserted: the fork itself creates no thread; none is created
+ * twice, or once a stop is over; when all is done, two more needs have both threads there, unless
+ * the heap was ended, and nothing keeps collections away. A need that never returns, or a stop, is
+ * an invalid end state. Abstracted: RETRY_NS, which only puts a need off; locks, which the fork
+ * holds.
  *
  * RUN:
  * RUN: -DREFUSALS=0

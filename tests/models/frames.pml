@@ -1,15 +1,18 @@
 /*
  * frames.pml - a wide object that is taken apart in slices, against the reuse of what it has released
  *
- * Models lib/death.c (release_children and its frames of object and cursor), lib/pile.c (merge_ahead_of, before what waits
- * is handed over), lib/merge.c (merge_child: a look at own, then a compare-and-swap into the block) and the grace period of
- * limbo.c as far as it matters: a block that was freed is used again only when nobody is in the gate that was inside then.
+ * Models lib/count/death.c (release_children and its frames of object and cursor), lib/count/pile.c
+ * (merge_ahead_of, before what waits is handed over), lib/count/merge.c (merge_child: a look at
+ * own, then a compare-and-swap into the block) and the grace period of limbo.c as far as it
+ * matters: a block that was freed is used again only when nobody is in the gate that was inside
+ * then.
  *
- * One dead object with a fixed slot and items, whose thread takes it apart: the slot with the first slice, then items. What
- * the slot names has one more holder, another thread, which lets go of it at any time. Whoever drops the last reference frees
- * the block, which somebody uses again for something else. The batch may run out between any two slices: then what waits is
- * merged ahead, and handed over.
- * Asserted: merging ahead looks at a block only while what the slot named lives there; the block is freed once.
+ * One dead object with a fixed slot and items, whose thread takes it apart: the slot with the first
+ * slice, then items. What the slot names has one more holder, another thread, which lets go of it
+ * at any time. Whoever drops the last reference frees the block, which somebody uses again for
+ * something else. The batch may run out between any two slices: then what waits is merged ahead,
+ * and handed over. Asserted: merging ahead looks at a block only while what the slot named lives
+ * there; the block is freed once.
  *
  * A step is one load, one store or one read-modify-write, in program order.
  *

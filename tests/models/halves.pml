@@ -1,34 +1,38 @@
 /*
  * halves.pml - the two halves of a count beside a collection, which reads, flags and condemns while others merge
  *
- * Models lib/count.c (oi_references), lib/merge.c (merge, oi_merge_disown, oi_merge_leave, drain_for), lib/set.h
- * (oi_set_condemn), and the writers of own: oi_commit_flag, take_flag, oi_merge_disown and oi_set_condemn. commit.pml rests
- * on this: there a count is one number, and merging is nothing.
+ * Models lib/count/count.c (oi_references), lib/count/merge.c (merge, oi_merge_disown,
+ * oi_merge_leave, drain_for), lib/collect/set.h (oi_set_condemn), and the writers of own:
+ * oi_commit_flag, take_flag, oi_merge_disown and oi_set_condemn. commit.pml rests on this: there a
+ * count is one number, and merging is nothing.
  *
- * One object, biased to a thread, to which IN_SLOTS references are, in slots of objects that nobody touches: no event, so
- * their number stays. The owner's merge queue may hold one more, which whoever drains it drops. The owner, inside its gate,
- * drains its queue, leaves, and merges its objects as it does; a drainer does it on the owner's behalf while it keeps it out.
- * Somebody may rescue the object. The collector, at any time:
+ * One object, biased to a thread, to which IN_SLOTS references are, in slots of objects that nobody
+ * touches: no event, so their number stays. The owner's merge queue may hold one more, which
+ * whoever drains it drops. The owner, inside its gate, drains its queue, leaves, and merges its
+ * objects as it does; a drainer does it on the owner's behalf while it keeps it out. Somebody may
+ * rescue the object. The collector, at any time:
  *   flags it; reads the halves; if there are as many references as slots: commits, unless there was a rescue; condemns it,
  *   which merges it and adds the hold; else takes its flag away
  *   own     MERGED, KEY (the owner's), with CANDIDATE or not
  *   local   here own_count; plain loads and stores: see merge.pml
- *   shared  count * ONE + MERGED, QUEUED as in lib/object.h
- * With -DONLY_READS it only reads.
- * Asserted: the sum that the collector reads is the number of references at an instant while it read; nobody but a rescue,
- * and the collector, takes the flag away; when the owner has left, own is not its key, with which the next thread to bear it
- * would count in local; in the end the halves are together what there is, in shared alone if it was condemned, the hold
- * among them, and own is MERGED then.
+ *   shared  count * ONE + MERGED, QUEUED as in lib/world/object.h
+ * With -DONLY_READS it only reads. Asserted: the sum that the collector reads is the number of
+ * references at an instant while it read; nobody but a rescue, and the collector, takes the flag
+ * away; when the owner has left, own is not its key, with which the next thread to bear it would
+ * count in local; in the end the halves are together what there is, in shared alone if it was
+ * condemned, the hold among them, and own is MERGED then.
  *
- * A step is one load, one store or one read-modify-write, in program order. Assumed: local's last store before the owner left
- * its gate is seen by whoever saw it outside, or its merge [G1] [C1]. The gate is a lock here: merge.pml has it whole.
- * The commit is one step with the end of the rescues: commit.pml.
+ * A step is one load, one store or one read-modify-write, in program order. Assumed: local's last
+ * store before the owner left its gate is seen by whoever saw it outside, or its merge [G1] [C1].
+ * The gate is a lock here: merge.pml has it whole. The commit is one step with the end of the
+ * rescues: commit.pml.
  *
- * What condemns loads shared and stores it: of a committed object nothing but the owner's merge is left, which it overwrites
- * with the same sum, and which is not done again, as it finds MERGED. As local stays when the halves are merged, one look at
- * shared and then one at local will do, for an object without events.
- * A merge that clears local afterwards, -DCLEARED_LATE, would need a reader that reads shared again, -DREAD_AGAIN, and an
- * exchange to condemn, -DCONDEMN_EXCHANGES; with one that clears it before, nothing helps.
+ * What condemns loads shared and stores it: of a committed object nothing but the owner's merge is
+ * left, which it overwrites with the same sum, and which is not done again, as it finds MERGED. As
+ * local stays when the halves are merged, one look at shared and then one at local will do, for an
+ * object without events. A merge that clears local afterwards, -DCLEARED_LATE, would need a reader
+ * that reads shared again, -DREAD_AGAIN, and an exchange to condemn, -DCONDEMN_EXCHANGES; with one
+ * that clears it before, nothing helps.
  *
  * RUN:
  * RUN: -DREAD_AGAIN -DCONDEMN_EXCHANGES

@@ -1,13 +1,15 @@
 /*
  * leave.pml - a thread that leaves walks its pages, which change under the walk
  *
- * Models lib/merge.c (oi_merge_leave: a page, then out of the gate and in again, then the next page), lib/heap.c (page_empty,
- * which spares the pages of a heap that is leaving, oi_heap_abandon, which gives the empty ones back) and who takes a free page.
+ * Models lib/count/merge.c (oi_merge_leave: a page, then out of the gate and in again, then the
+ * next page), lib/heap/heap.c (page_empty, which spares the pages of a heap that is leaving,
+ * oi_heap_abandon, which gives the empty ones back) and who takes a free page.
  *
- * The leaver has two pages, one object in each that bears its key. Between two pages its objects may die, and a page that has none
- * becomes empty: it goes back, and another thread, which has a page already, takes it for an object of its own. The walk follows
- * the links of the list. Afterwards the leaver's key is given out again.
- * Asserted: the walk is never in a page of another thread, and when the key is given out no object bears it.
+ * The leaver has two pages, one object in each that bears its key. Between two pages its objects
+ * may die, and a page that has none becomes empty: it goes back, and another thread, which has a
+ * page already, takes it for an object of its own. The walk follows the links of the list.
+ * Afterwards the leaver's key is given out again. Asserted: the walk is never in a page of another
+ * thread, and when the key is given out no object bears it.
  *
  * A step is what happens within one stay inside a gate, or under the heap lock.
  *

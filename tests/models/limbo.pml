@@ -1,25 +1,26 @@
 /*
  * limbo.pml - a block is used again only when nobody can hold its address any more
  *
- * Models lib/limbo.c (seal, ripe, oi_limbo_reclaim), lib/world.c (try_finish_epoch, oi_grace_try, the epoch of
- * oi_world_start), lib/gate.h (the epoch in the gate).
+ * Models lib/heap/limbo.c (seal, ripe, oi_limbo_reclaim), lib/world/world.c (try_finish_epoch,
+ * oi_grace_try, the epoch of oi_world_start), lib/world/gate.h (the epoch in the gate).
  *
- * One slot names one of two blocks. The freer takes the block out and puts the other one in, seals a batch of that one
- * block, and frees it when its grace period is over; a freed block may go into the slot again, as another object. A
- * reader enters, reads the slot, looks at the block, leaves. A helper moves epochs on, by grace periods or by stopping
- * the world.
- * States of a block: shown (in the slot) -> unlinked -> sealed at x -> freed, epoch_done > x -> shown: the freer.
- * States of a gate: 0, or the epoch at entry: its thread, through a store buffer.
- * Asserted: a block that a reader has found in the slot is not free, and is the same object for as long as the reader
- * looks.
+ * One slot names one of two blocks. The freer takes the block out and puts the other one in, seals
+ * a batch of that one block, and frees it when its grace period is over; a freed block may go into
+ * the slot again, as another object. A reader enters, reads the slot, looks at the block, leaves. A
+ * helper moves epochs on, by grace periods or by stopping the world. States of a block: shown (in
+ * the slot) -> unlinked -> sealed at x -> freed, epoch_done > x -> shown: the freer. States of a
+ * gate: 0, or the epoch at entry: its thread, through a store buffer. Asserted: a block that a
+ * reader has found in the slot is not free, and is the same object for as long as the reader looks.
  *
- * Store buffers, of one entry (TSO): a thread's gate; the freer's store to the slot, which in the library is a release
- * store or an exchange, and here the weaker of the two. A thread's read-modify-writes empty its slot buffer (they are
- * releases), but not its gate buffer: that is what membarrier is for. Other loads and stores are one step each, in
- * program order; acquire on epoch [G3], epoch_done [G4] and slot [S1] is what that assumes of weaker machines.
- * Atomic blocks: one read-modify-write; or a step of the memory; or a store or load and what the assertions note of it.
- * Abstracted: batches of many; the abandoned list, which has the same test; several freers (the helper moves the epochs
- * as they would) and readers (each gate is looked at for itself); a reader that attaches or leaves (its gate is 0).
+ * Store buffers, of one entry (TSO): a thread's gate; the freer's store to the slot, which in the
+ * library is a release store or an exchange, and here the weaker of the two. A thread's
+ * read-modify-writes empty its slot buffer (they are releases), but not its gate buffer: that is
+ * what membarrier is for. Other loads and stores are one step each, in program order; acquire on
+ * epoch [G3], epoch_done [G4] and slot [S1] is what that assumes of weaker machines. Atomic blocks:
+ * one read-modify-write; or a step of the memory; or a store or load and what the assertions note
+ * of it. Abstracted: batches of many; the abandoned list, which has the same test; several freers
+ * (the helper moves the epochs as they would) and readers (each gate is looked at for itself); a
+ * reader that attaches or leaves (its gate is 0).
  *
  * RUN:
  * RUN: -DFENCE

@@ -1,44 +1,46 @@
 /*
  * merge.pml - the two halves of a biased count, and who merges them
  *
- * Models lib/merge.c (merge, oi_merge_queue, the draining of a queue by its owner or for it, oi_merge_leave,
- * oi_merge_open), lib/count.c and count.h (retain, release, oi_merge_zero, release_merged, win_death,
- * oi_try_retain_foreign), and of lib/world.c the seizing of one thread.
+ * Models lib/count/merge.c (merge, oi_merge_queue, the draining of a queue by its owner or for it, oi_merge_leave,
+ * oi_merge_open), lib/count/count.c and count.h (retain, release, oi_merge_zero, release_merged, win_death,
+ * oi_try_retain_foreign), and of lib/world/world.c the seizing of one thread.
  *
- * One object, made by the owner, who may leave at the end, or sleep for ever; a successor may get its record and key.
- * Two foreign threads. The collector's tick seizes the owner's gate when something waits in its queue.
+ * One object, made by the owner, who may leave at the end, or sleep for ever; a successor may get
+ * its record and key. Two foreign threads. The collector's tick seizes the owner's gate when
+ * something waits in its queue.
  *   own     MERGED, KEY (the owner's), or another thread's key when the block is used again
  *   local   here own_count; plain loads and stores: the owner inside its gate, or who keeps it out. It stays when the two are
  *           merged, and says nothing from then on
- *   shared  count * ONE + MERGED, QUEUED, DEAD as in lib/object.h
+ *   shared  count * ONE + MERGED, QUEUED, DEAD as in lib/world/object.h
  *   queued  the queue, of one object; closed, q_lock likewise
- * held[t] is how many references thread t has, for the assertions and for what it may do. A thread that has none may
- * try to retain a published object, whose address it got without counting, from a slot or a weak cell.
- * Asserted: an object dies once, and when nobody holds a reference; in the end it is dead if nobody does (no merge is
- * forgotten), and if somebody does its counts, added unless they are merged, are as many. A queue nobody can drain is an
- * invalid end state.
+ * held[t] is how many references thread t has, for the assertions and for what it may do. A thread
+ * that has none may try to retain a published object, whose address it got without counting, from a
+ * slot or a weak cell. Asserted: an object dies once, and when nobody holds a reference; in the end
+ * it is dead if nobody does (no merge is forgotten), and if somebody does its counts, added unless
+ * they are merged, are as many. A queue nobody can drain is an invalid end state.
  *
- * A step is one load, one store, or one read-modify-write (compare-and-swap with its reload on failure, fetch_add,
- * exchange). The store to the owner's gate goes through a store buffer of one entry (see stop.pml); local does not:
- * that it may be seen before an older store to the gate only lets more happen. [C1] acquire-release on shared and the
- * release on the gate [G1] are what keeps local's stores before the merge on weaker machines; [M1] is the lock's.
- * Abstracted: spilling and saturation of counts; merging ahead (the same merge with no reference dropped, as in
- * leaving); several objects in a queue; finalizers and resurrection (slot.pml); the memory of a published object, which
- * waits for a grace period (limbo.pml); a collection that reads the halves, flags the object or condemns it (halves.pml).
+ * A step is one load, one store, or one read-modify-write (compare-and-swap with its reload on
+ * failure, fetch_add, exchange). The store to the owner's gate goes through a store buffer of one
+ * entry (see stop.pml); local does not: that it may be seen before an older store to the gate only
+ * lets more happen. [C1] acquire-release on shared and the release on the gate [G1] are what keeps
+ * local's stores before the merge on weaker machines; [M1] is the lock's. Abstracted: spilling and
+ * saturation of counts; merging ahead (the same merge with no reference dropped, as in leaving);
+ * several objects in a queue; finalizers and resurrection (slot.pml); the memory of a published
+ * object, which waits for a grace period (limbo.pml); a collection that reads the halves, flags the
+ * object or condemns it (halves.pml).
  *
- * -DVANISHED: the owner vanished in a fork, its key stays taken, its queue is closed: whoever queues merges. Its page
- * may be adopted, and then a block that was never published be used again at once.
- * -DALONE: one foreign thread only.
+ * -DVANISHED: the owner vanished in a fork, its key stays taken, its queue is closed: whoever
+ * queues merges. Its page may be adopted, and then a block that was never published be used again
+ * at once. -DALONE: one foreign thread only.
  *
- * RUN:
- * RUN: -DALONE -DOPS=2
- * RUN: -DVANISHED -DOPS=2
- * MUT_NO_SEIZURE: the collector drains the queue of an owner without seizing its gate
- * MUT_NO_MEMBARRIER: it looks at the gate without a membarrier
- * MUT_NO_STICKY_ZERO -DVANISHED -DOPS=2: whoever takes the count to 0 takes the object for dead, without the exchange 0
+ * RUN: RUN: -DALONE -DOPS=2 RUN: -DVANISHED -DOPS=2 MUT_NO_SEIZURE: the collector drains the queue
+ * of an owner without seizing its gate MUT_NO_MEMBARRIER: it looks at the gate without a membarrier
+ * MUT_NO_STICKY_ZERO -DVANISHED -DOPS=2: whoever takes the count to 0 takes the object for dead,
+ * without the exchange 0
  *     -> DEAD
  * MUT_TRY_BLIND -DVANISHED -DOPS=2: an attempt to retain does not look whether the count was DEAD
- * MUT_PLAIN_PUBLISHED -DVANISHED -DOPS=2: the plain store that ends an unpublished object is used for published ones
+ * MUT_PLAIN_PUBLISHED -DVANISHED -DOPS=2: the plain store that ends an unpublished object is used
+ * for published ones
  *     too
  * MUT_NO_DROP: whoever drains a queue merges, but does not drop the queue's reference
  * MUT_QUEUED_TWICE: a foreign release hands its reference over although the object is queued already

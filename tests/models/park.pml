@@ -1,22 +1,25 @@
 /*
  * park.pml - threads that do nothing are not asked: parking, coming back, stops, seizures, grace periods
  *
- * Models lib/park.c (oi_park, oi_park_arrive, oi_park_take_arrivals, oi_park_dismiss), and of lib/world.c and lib/serve.c what has to do with it:
- * requests, step_outside, wait_outside, try_stop, let_go_or_park, oi_world_seize, oi_world_park, try_finish_epoch.
+ * Models lib/world/park.c (oi_park, oi_park_arrive, oi_park_take_arrivals, oi_park_dismiss), and of
+ * lib/world/world.c and lib/process/serve.c what has to do with it: requests, step_outside,
+ * wait_outside, try_stop, let_go_or_park, oi_world_seize, oi_world_park, try_finish_epoch.
  *
- * Processes: threads that enter, hold a pointer for a while, and leave; a stopper that stops, seizes, parks and asks for grace
- * periods; the memory, which empties store buffers.
- * States of a record, and who moves them:
+ * Processes: threads that enter, hold a pointer for a while, and leave; a stopper that stops,
+ * seizes, parks and asks for grace periods; the memory, which empties store buffers. States of a
+ * record, and who moves them:
  *   asked[t], parked[t]  under the registry lock, which the stopper holds throughout
  *   request[t]            STOP, SEIZE, PARKED: read-modify-writes
  *   arrived[t]            on the stack of arrivals: pushed by its thread, taken by the stopper
  *   gate[t]               0 outside, else the epoch at entry: through a store buffer of one entry (TSO)
- * Asserted: in a stop, or while a thread is seized, it runs no operation. A grace period is over only when nobody is inside who
- * entered before it was asked for. A thread is on the stack of arrivals once at most. Deadlock is an invalid end state.
+ * Asserted: in a stop, or while a thread is seized, it runs no operation. A grace period is over
+ * only when nobody is inside who entered before it was asked for. A thread is on the stack of
+ * arrivals once at most. Deadlock is an invalid end state.
  *
- * One step is a load, a store into the buffer, a read-modify-write, a membarrier for one thread. Abstracted: the fence mode and
- * giving way (stop.pml); sleeping, which waits here until the condition is gone (stop.pml has the generation word); the
- * choice whom to park, which is any active one that is outside.
+ * One step is a load, a store into the buffer, a read-modify-write, a membarrier for one thread.
+ * Abstracted: the fence mode and giving way (stop.pml); sleeping, which waits here until the
+ * condition is gone (stop.pml has the generation word); the choice whom to park, which is any
+ * active one that is outside.
  *
  * RUN:
  * MUT_PUSH_FIRST: a thread that comes back pushes itself before it clears PARKED

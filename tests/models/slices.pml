@@ -1,12 +1,14 @@
 /*
  * slices.pml - a merge queue that is drained in slices, by its owner and on the owner's behalf
  *
- * Models lib/merge.c (oi_merge_queue, oi_merge_drain_own, drain_for, oi_merge_drain_all) with slices of one object, the request
- * DRAIN, and of lib/servants.c the tick and its flag, which is cleared before the tick looks [B1].
+ * Models lib/count/merge.c (oi_merge_queue, oi_merge_drain_own, drain_for, oi_merge_drain_all) with
+ * slices of one object, the request DRAIN, and of lib/process/servants.c the tick and its flag,
+ * which is cleared before the tick looks [B1].
  *
- * Two threads queue objects. Their owner does operations for as long as it likes, each of which may drain a slice, then sleeps
- * outside its gate for ever. The collector ticks while its flag is set; it seizes the owner, if that is outside, for one slice.
- * Asserted: an object is merged once; when nobody can do anything any more, all have been.
+ * Two threads queue objects. Their owner does operations for as long as it likes, each of which may
+ * drain a slice, then sleeps outside its gate for ever. The collector ticks while its flag is set;
+ * it seizes the owner, if that is outside, for one slice. Asserted: an object is merged once; when
+ * nobody can do anything any more, all have been.
  *
  * A step is one load, one store, one read-modify-write, or what happens under the queue's lock.
  *

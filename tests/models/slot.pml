@@ -1,33 +1,35 @@
 /*
  * slot.pml - reading a slot against the death, finalization and resurrection of what it holds
  *
- * Models lib/slot.c (ouro_slot_load, load_again, retain_finalizing), lib/death.c (finalize, decide_resurrection,
- * free_block), and of lib/count.c release_merged, win_death and oi_try_retain_foreign. (No part of a collection: sets
- * have their own check, in a stop.)
+ * Models lib/count/slot.c (ouro_slot_load, load_again, retain_finalizing), lib/count/death.c
+ * (finalize, decide_resurrection, free_block), and of lib/count/count.c release_merged, win_death
+ * and oi_try_retain_foreign. (No part of a collection: sets have their own check, in a stop.)
  *
- * One merged, published object with a finalizer, its only reference in a slot. A writer takes that reference away: it
- * empties the slot and releases; or, with -DDYING_HOLDER, the slot lies in an object that dies itself, whose slots keep
- * their pointers while what they hold is released, and which the reader only peeks at. The death runs the finalizer
- * once, which may store the object into a second slot: resurrection, after which that slot is emptied in turn. A
- * reader, inside its gate throughout, loads the first slot; or, with -DSECOND, the second, once there is something in it.
+ * One merged, published object with a finalizer, its only reference in a slot. A writer takes that
+ * reference away: it empties the slot and releases; or, with -DDYING_HOLDER, the slot lies in an
+ * object that dies itself, whose slots keep their pointers while what they hold is released, and
+ * which the reader only peeks at. The death runs the finalizer once, which may store the object
+ * into a second slot: resurrection, after which that slot is emptied in turn. A reader, inside its
+ * gate throughout, loads the first slot; or, with -DSECOND, the second, once there is something in
+ * it.
  *   shared  count * ONE + DEAD, MERGED throughout; FINALIZING, the flag: whoever carries out the death
- * Asserted: one death at a time; nobody carries on with a death, or frees, while the reader holds a reference it was
- * given, nor is one given of a freed object; in the end the object is freed if nobody holds it. A reader that got nothing
- * began when the slot held no reference any more, or that was taken out meanwhile.
+ * Asserted: one death at a time; nobody carries on with a death, or frees, while the reader holds a
+ * reference it was given, nor is one given of a freed object; in the end the object is freed if
+ * nobody holds it. A reader that got nothing began when the slot held no reference any more, or
+ * that was taken out meanwhile.
  *
  * A step is one load, one store or one read-modify-write, in program order: [C1] on shared, acquire-release on the
  * flags, [S1] on the slots. The memory stays, as the reader is inside its gate (limbo.pml).
  *
- * RUN:
- * RUN: -DDYING_HOLDER
- * RUN: -DSECOND
- * MUT_GIVE_UP -DSECOND: a load that found it dying takes it for dead still, when it finds no finalizer running
- * MUT_PENDING -DSECOND: likewise, if it is dead still: the decision may be pending
- * MUT_RETAIN_STALE -DDYING_HOLDER: whoever counted on a finalizing object does not look whether that came before the
+ * RUN: RUN: -DDYING_HOLDER RUN: -DSECOND MUT_GIVE_UP -DSECOND: a load that found it dying takes it
+ * for dead still, when it finds no finalizer running MUT_PENDING -DSECOND: likewise, if it is dead
+ * still: the decision may be pending MUT_RETAIN_STALE -DDYING_HOLDER: whoever counted on a
+ * finalizing object does not look whether that came before the
  *     decision
- * MUT_RELEASE_DEAD: taking such a count back may set DEAD a second time
- * MUT_NO_WIN: taking an attempt back does not look whether it was the last reference of an object resurrected meanwhile
- * MUT_DECIDE_BLIND: resurrection is decided by a load of the count before the exchange that takes the hold away
+ * MUT_RELEASE_DEAD: taking such a count back may set DEAD a second time MUT_NO_WIN: taking an
+ * attempt back does not look whether it was the last reference of an object resurrected meanwhile
+ * MUT_DECIDE_BLIND: resurrection is decided by a load of the count before the exchange that takes
+ * the hold away
  */
 #define DEAD 1
 #define ONE 2

@@ -1,8 +1,9 @@
 /*
  * stop.pml - stopping the world, seizing one thread, attaching, leaving, forking
  *
- * Models lib/gate.h (enter, leave), lib/serve.c (oi_gate_slow, wait_outside), lib/world.c (try_stop, let_go, wake_waiters,
- * oi_world_stop, oi_world_start, oi_world_seize), lib/attach.c (attach, detach), lib/fork.c (before, in_parent).
+ * Models lib/world/gate.h (enter, leave), lib/process/serve.c (oi_gate_slow, wait_outside),
+ * lib/world/world.c (try_stop, let_go, wake_waiters, oi_world_stop, oi_world_start,
+ * oi_world_seize), lib/process/attach.c (attach, detach), lib/process/fork.c (before, in_parent).
  *
  * Processes: two threads, each with a record; a collector that stops or seizes; the memory, which empties store
  * buffers.
@@ -17,41 +18,38 @@
  * Asserted: who believes the world stopped, or a thread seized, is alone: nobody else runs an operation, and the
  * registry lock is the stopper's. Deadlock, a sleeper that nobody wakes included, is an invalid end state.
  *
- * What one step is: a load, a store into the buffer, one read-modify-write, one system call (futex_wait compares and
- * sleeps in one; membarrier is one step for each thread). Code between such steps is thread-local.
- * Abstracted: the epoch in the gate word (limbo.pml); DRAIN (merge.pml); let_waiters_in, which is fairness and bounded;
- * naps; what the child of a fork does, alone. Orders: release and acquire on gate and request [G1] [G2] come for free
- * under TSO; on weaker machines they are what keeps an operation between its two stores to gate. Read-modify-writes of
- * a thread do not empty its buffer here, so that nothing rests on their being full fences, as they are on x86.
- * A pinned fork waits here until no other thread is in one; the library's takes that thread for stopped, and counts no grace
- * period then.
+ * What one step is: a load, a store into the buffer, one read-modify-write, one system call
+ * (futex_wait compares and sleeps in one; membarrier is one step for each thread). Code between
+ * such steps is thread-local. Abstracted: the epoch in the gate word (limbo.pml); DRAIN
+ * (merge.pml); let_waiters_in, which is fairness and bounded; naps; what the child of a fork does,
+ * alone. Orders: release and acquire on gate and request [G1] [G2] come for free under TSO; on
+ * weaker machines they are what keeps an operation between its two stores to gate.
+ * Read-modify-writes of a thread do not empty its buffer here, so that nothing rests on their being
+ * full fences, as they are on x86. A pinned fork waits here until no other thread is in one; the
+ * library's takes that thread for stopped, and counts no grace period then.
  *
- * With REFUSED the system refuses membarrier from some stop or seizure on (Note [CHANGEOVER] in gate.h): FENCE into all request
- * words, then each thread has passed the fence of its slow way (fenced[t]), or its buffer has been seen empty, which stands for what
- * the time that is waited gives: a store does not stay in a buffer for ever.
+ * With REFUSED the system refuses membarrier from some stop or seizure on (Note [CHANGEOVER] in
+ * gate.h): FENCE into all request words, then each thread has passed the fence of its slow way
+ * (fenced[t]), or its buffer has been seen empty, which stands for what the time that is waited
+ * gives: a store does not stay in a buffer for ever.
  *
- * RUN:
- * RUN: -DFENCE
- * RUN: -DREFUSED
- * MUT_NO_CHANGEOVER -DREFUSED: the answer of membarrier is ignored
- * MUT_NO_SETTLING -DREFUSED: once all have FENCE the gates are looked at, without waiting for who entered before that
- * MUT_SETTLE_FIRST -DREFUSED: it is waited first, then all get FENCE
- * MUT_NOT_ITSELF -DREFUSED -DOPS=2: who changes over forgets its own request word
- * MUT_NO_OWN_FENCE -DREFUSED: who changes over inside its gate does so without a fence of its own
- * MUT_ATTACH_STALE -DREFUSED: who attaches after the changeover gets no FENCE
- * MUT_NO_MEMBARRIER: the stopper looks at the gates without a membarrier
- * MUT_SEIZE_NO_MEMBARRIER: so does the seizer
- * MUT_NO_ENTRY_FENCE -DFENCE: without membarrier in the kernel, a thread enters without a fence
- * MUT_NO_RECHECK -DFENCE: the request is looked at before the fence only
- * MUT_NO_STEP_BACK: a thread that finds a request sleeps inside its gate
- * MUT_NO_SECOND_LOOK: a thread that was woken enters without looking for the next request
- * MUT_GENERATION_LATE: the generation is read after the request
- * MUT_WAKE_FIRST: waiters are woken before the request is cleared
- * MUT_COUNT_LATE: waiters are woken before the generation counts up
- * MUT_ATTACH_UNLOCKED: attaching does not take the registry lock
+ * RUN: RUN: -DFENCE RUN: -DREFUSED MUT_NO_CHANGEOVER -DREFUSED: the answer of membarrier is ignored
+ * MUT_NO_SETTLING -DREFUSED: once all have FENCE the gates are looked at, without waiting for who
+ * entered before that MUT_SETTLE_FIRST -DREFUSED: it is waited first, then all get FENCE
+ * MUT_NOT_ITSELF -DREFUSED -DOPS=2: who changes over forgets its own request word MUT_NO_OWN_FENCE
+ * -DREFUSED: who changes over inside its gate does so without a fence of its own MUT_ATTACH_STALE
+ * -DREFUSED: who attaches after the changeover gets no FENCE MUT_NO_MEMBARRIER: the stopper looks
+ * at the gates without a membarrier MUT_SEIZE_NO_MEMBARRIER: so does the seizer MUT_NO_ENTRY_FENCE
+ * -DFENCE: without membarrier in the kernel, a thread enters without a fence MUT_NO_RECHECK
+ * -DFENCE: the request is looked at before the fence only MUT_NO_STEP_BACK: a thread that finds a
+ * request sleeps inside its gate MUT_NO_SECOND_LOOK: a thread that was woken enters without looking
+ * for the next request MUT_GENERATION_LATE: the generation is read after the request
+ * MUT_WAKE_FIRST: waiters are woken before the request is cleared MUT_COUNT_LATE: waiters are woken
+ * before the generation counts up MUT_ATTACH_UNLOCKED: attaching does not take the registry lock
  * MUT_UNLOCK_EARLY: the registry lock is given back once the world is stopped, not when it starts
  * MUT_NO_GIVING_WAY: a stop does not give way to a thread that forks inside a pin
- * MUT_TWO_PINNED_FORKS: two threads fork inside pins at the same time, and give way to each other for ever
+ * MUT_TWO_PINNED_FORKS: two threads fork inside pins at the same time, and give way to each other
+ * for ever
  */
 #define NT 2
 #define COLLECTOR NT

@@ -1,30 +1,33 @@
 /*
  * weak.pml - weak references against death, and the reuse of side table entries
  *
- * Models lib/weak.c (oi_weak_entry_of, ouro_weak_store, ouro_weak_load, oi_weak_sever) and lib/entry.c (oi_entry_recycle), and of
- * lib/count.c the attempt to retain and the last release of a merged object.
+ * Models lib/count/weak.c (oi_weak_entry_of, ouro_weak_store, ouro_weak_load, oi_weak_sever) and
+ * lib/heap/entry.c (oi_entry_recycle), and of lib/count/count.c the attempt to retain and the last
+ * release of a merged object.
  *
- * Objects are born one after the other into blocks that are used again, and weakly referenced through entries that are.
- * Two makers hold an object each at first, the same one, and store a weak reference to it into a cell each; the last
- * one to release it carries out its death, and makes the next object, whose weak reference goes into a third cell. A
- * reader upgrades the first and the third.
+ * Objects are born one after the other into blocks that are used again, and weakly referenced
+ * through entries that are. Two makers hold an object each at first, the same one, and store a weak
+ * reference to it into a cell each; the last one to release it carries out its death, and makes the
+ * next object, whose weak reference goes into a third cell. A reader upgrades the first and the
+ * third.
  *   entry: free -> object set, index installed by compare-and-swap (the loser gives its entry back) -> expired: object
  *          0, index taken away -> a grace period -> generation + 1 -> free. A generation about to wrap retires the
  *          entry.
- *   count: ONE for each reference, DEAD as in lib/object.h, MERGED throughout.
- * Asserted: what an upgrade of a cell returns is the object the cell was made for, alive, and was not dead when it was
- * retained; two weak references to one object name the same entry.
+ *   count: ONE for each reference, DEAD as in lib/world/object.h, MERGED throughout.
+ * Asserted: what an upgrade of a cell returns is the object the cell was made for, alive, and was
+ * not dead when it was retained; two weak references to one object name the same entry.
  *
- * The grace period is what limbo.pml shows of it: whoever was inside its gate when the block or entry was sealed has
- * left. A reader that enters later does not hold it up, even if an old cell leads it to the entry: that is the point of
- * the generation, and why ouro_weak_load must read it after the object. (Read first, as in MUT_GENERATION_FIRST, it may
- * still be the old one, and the object already that of the entry's next life.) In that order an upgrade does not even
- * need the entry's own grace period, only the block's: -DNO_GRACE_ENTRY does without.
- * A step is one load, store or read-modify-write, in program order: assumed are acquire and release on object [W1],
- * index [W3], cell [W4], and on the generation. Atomic blocks are one read-modify-write, or add what the assertions
- * note.
- * Abstracted: biased counts (merge.pml); caches of entries (one list here); chunks, which never move; watches; expiry
- * of a whole set in a stop, where no reader is inside.
+ * The grace period is what limbo.pml shows of it: whoever was inside its gate when the block or
+ * entry was sealed has left. A reader that enters later does not hold it up, even if an old cell
+ * leads it to the entry: that is the point of the generation, and why ouro_weak_load must read it
+ * after the object. (Read first, as in MUT_GENERATION_FIRST, it may still be the old one, and the
+ * object already that of the entry's next life.) In that order an upgrade does not even need the
+ * entry's own grace period, only the block's: -DNO_GRACE_ENTRY does without. A step is one load,
+ * store or read-modify-write, in program order: assumed are acquire and release on object [W1],
+ * index [W3], cell [W4], and on the generation. Atomic blocks are one read-modify-write, or add
+ * what the assertions note. Abstracted: biased counts (merge.pml); caches of entries (one list
+ * here); chunks, which never move; watches; expiry of a whole set in a stop, where no reader is
+ * inside.
  *
  * RUN:
  * RUN: -DNO_GRACE_ENTRY

@@ -22,7 +22,7 @@ only=" $* "
 mkdir -p "$tree" "$log" || exit 1
 
 # What changed since the last run is copied; the rest keeps its objects. A run that was cut off may have left a mutant.
-for f in "$tree"/lib/*.orig; do
+for f in "$tree"/lib/*/*.orig; do
 	[ -e "$f" ] && mv "$f" "${f%.orig}"
 done
 for d in lib include tests stress examples Makefile; do

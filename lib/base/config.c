@@ -1,0 +1,95 @@
+/* config.c - defaults, environment, ranges. */
+#include "base/config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+int oi_config_check(const ouro_config *c)
+{
+	if (c->threshold[0] < -1 || c->threshold[1] < 0 || c->threshold[2] < 0)
+		return EINVAL;
+	if (c->finalizers != OURO_FINALIZERS_THREAD && c->finalizers != OURO_FINALIZERS_MANUAL)
+		return EINVAL;
+	if (c->release_batch < 1 || c->pause_budget_ns < 10000)
+		return EINVAL;
+	return 0;
+}
+
+static bool parse_number(const char *s, uint64_t *out)
+{
+	char *end;
+	if (*s < '0' || *s > '9')
+		return false;
+	errno = 0;
+	uint64_t n = strtoull(s, &end, 10);
+	unsigned shift = *end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : 0;
+	if (shift)
+		end++;
+	if (errno || *end || n > UINT64_MAX >> shift)
+		return false;
+	*out = n << shift;
+	return true;
+}
+
+static bool parse_bool(const char *s, bool *out)
+{
+	*out = !strcmp(s, "1");
+	return *out || !strcmp(s, "0");
+}
+
+static bool parse_threshold(const char *s, int out[3])
+{
+	for (int i = 0; i < 3; i++) {
+		char *end;
+		errno = 0;
+		long n = strtol(s, &end, 10);
+		if (end == s || errno || n < -1 || n > INT_MAX || *end != (i < 2 ? ',' : 0))
+			return false;
+		out[i] = (int)n;
+		s = end + 1;
+	}
+	return true;
+}
+
+static bool parse_mode(const char *s, ouro_finalizer_mode *out)
+{
+	*out = !strcmp(s, "manual") ? OURO_FINALIZERS_MANUAL : OURO_FINALIZERS_THREAD;
+	return !strcmp(s, "manual") || !strcmp(s, "thread");
+}
+
+int oi_config_from_environment(ouro_config *c)
+{
+	uint64_t n;
+	const char *s, *bad = NULL;
+	if ((s = getenv("OURO_THRESHOLD")) && !parse_threshold(s, c->threshold))
+		bad = "OURO_THRESHOLD";
+	if ((s = getenv("OURO_GC")) && !parse_bool(s, &c->enabled))
+		bad = "OURO_GC";
+	if ((s = getenv("OURO_FINALIZERS")) && !parse_mode(s, &c->finalizers))
+		bad = "OURO_FINALIZERS";
+	static const char *const names[] = { "OURO_RELEASE_BATCH", "OURO_HEAP_LIMIT", "OURO_PAUSE_BUDGET_NS", "OURO_PIN_WARN_NS" };
+	for (int i = 0; i < 4; i++) {
+		if (!(s = getenv(names[i])))
+			continue;
+		if (!parse_number(s, &n))
+			bad = names[i];
+		else if (i == 0)
+			c->release_batch = n;
+		else if (i == 1)
+			c->heap_limit = n;
+		else if (i == 2)
+			c->pause_budget_ns = n;
+		else
+			c->pin_warn_ns = n;
+	}
+	bool out_of_range = !bad && oi_config_check(c);
+	if (bad)
+		oi_log("environment: %s=%s is not understood", bad, getenv(bad));
+	if (out_of_range)
+		oi_log("environment: one of the OURO_ variables is out of range");
+	return bad || out_of_range ? EINVAL : 0;
+}

@@ -1,0 +1,25 @@
+/* holdup.h - what holds threads up for longer than the pause budget is counted, and told. */
+#ifndef OI_HOLDUP_H
+#define OI_HOLDUP_H
+
+#include "base/compiler.h"
+#include "ouro.h"
+
+/* This thread is one of the library's own, whom nobody waits for: what keeps it is not noted. */
+extern __thread bool oi_holdup_ours OI_HIDDEN;
+
+/*
+ * The calling thread was kept for @ns. Notes it if that is more than pause_budget_ns and the thread
+ * is the program's. Callable anywhere: in a gate, with locks held, in a stop; the listeners are
+ * told later, by the collector thread: oi_events_holdups.
+ */
+void oi_holdup(ouro_holdup cause, uint64_t ns);
+/* By whoever knows the listeners: are there any? Else the collector thread is not woken for them. */
+void oi_holdup_listened(bool any);
+/* For the collector thread: what was noted since the last time, the longest. False: nothing. */
+bool oi_holdup_take(ouro_holdup cause, uint64_t *n, uint64_t *longest_ns);
+const char *oi_holdup_name(ouro_holdup cause);
+void oi_holdup_statistics(ouro_stats *out);
+void oi_holdup_reset(void);
+
+#endif

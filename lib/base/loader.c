@@ -1,0 +1,185 @@
+/*
+ * loader.c - what the library asks of the dynamic loader
+ *
+ * Staying. The library has threads, handlers and destructors of threads: its code must not go away. The shared library is linked
+ * with -z nodelete; where a plugin has a copy of the static one inside, that copy has the loader keep the plugin.
+ *
+ * Going. Types and their callbacks lie in objects of the program that may go away, and others may come to lie at their addresses.
+ * What stays is known: the program, and what was there when it started, if this library was among it.
+ *
+ * Others. A process may hold several copies of this library: a program with the static one, a plugin with a copy of its own.
+ * Their symbols are hidden from each other, their heaps know nothing of each other, and an object of one that is given to the other
+ * is read as what it is not. Each copy carries an ELF note that leads to its word oi_copy_runs, so that each finds all others. Who
+ * starts sets its own word, then looks at theirs (sequentially consistent): of two, one at least sees the other.
+ */
+#include "base/loader.h"
+
+#include <dlfcn.h>
+#include <elf.h>
+#include <link.h>
+#include <string.h>
+
+#include "base/lock.h"
+#include "ouro.h"
+
+/* The note: name "ouro", type 1, and how far it is from there to the word. */
+extern uint32_t oi_copy_runs OI_HIDDEN;
+__attribute__((used)) uint32_t oi_copy_runs;
+__asm__(".pushsection .note.ouro, \"a\", %note\n"
+	"	.balign 4\n"
+	"	.long 5, 4, 1\n"
+	"	.asciz \"ouro\"\n"
+	"	.balign 4\n"
+	"	.long oi_copy_runs - .\n"
+	"	.popsection\n");
+
+struct note {
+	uint32_t n_name, n_bytes, type;
+	char name[8];
+	int32_t distance;
+};
+
+/* Static programs have no loader. */
+#pragma weak dlopen
+#pragma weak dlsym
+
+static size_t n_at_start; /* objects that were there when the program started; 0: not known */
+
+static bool lies_in(const struct dl_phdr_info *o, uintptr_t address)
+{
+	for (unsigned i = 0; i < o->dlpi_phnum; i++) {
+		const ElfW(Phdr) *h = &o->dlpi_phdr[i];
+		if (h->p_type == PT_LOAD && address - (o->dlpi_addr + h->p_vaddr) < h->p_memsz)
+			return true;
+	}
+	return false;
+}
+
+/* ---- staying and going ---- */
+
+struct search {
+	uintptr_t address;
+	size_t n;         /* objects before it */
+	const char *name; /* "": the program; NULL: none */
+	unsigned long long n_gone;
+};
+
+static int look(struct dl_phdr_info *o, size_t size, void *arg)
+{
+	struct search *s = arg;
+	(void)size;
+	s->n_gone = o->dlpi_subs;
+	if (lies_in(o, s->address))
+		s->name = s->n ? o->dlpi_name : "";
+	else
+		s->n++;
+	return s->name != NULL;
+}
+
+static struct search find(const void *address)
+{
+	struct search s = { .address = (uintptr_t)address };
+	dl_iterate_phdr(look, &s);
+	return s;
+}
+
+static int count(struct dl_phdr_info *o, size_t size, void *arg)
+{
+	(void)o;
+	(void)size;
+	++*(size_t *)arg;
+	return 0;
+}
+
+bool oi_loader_keeps(const void *address)
+{
+	struct search s = find(address), own = find(&oi_copy_runs);
+	return s.name && (s.n == 0 || s.n < n_at_start || s.n == own.n);
+}
+
+/* Part of the program, or in the scope it looks for names in while nothing has gone away yet. */
+static bool loaded_with_program(const struct search *own)
+{
+	if (own->n == 0)
+		return true;
+	void *program = dlopen && dlsym && !own->n_gone ? dlopen(NULL, RTLD_LAZY) : NULL;
+	return program && dlsym(program, "ouro_version") == (void *)ouro_version;
+}
+
+__attribute__((constructor(101))) static void settle(void)
+{
+	struct search own = find(&oi_copy_runs);
+	if (loaded_with_program(&own))
+		dl_iterate_phdr(count, &n_at_start);
+	else if (own.name && dlopen)
+		(void)dlopen(own.name, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+}
+
+/* ---- other copies ---- */
+
+struct others {
+	const char *name;
+	size_t n; /* objects looked at */
+};
+
+static void look_at_note(const struct note *n, struct others *others, const char *name)
+{
+	if (n->n_name != sizeof "ouro" || n->n_bytes != sizeof n->distance || n->type != 1)
+		return;
+	if (memcmp(n->name, "ouro", sizeof "ouro") != 0)
+		return;
+	const uint32_t *runs = (const uint32_t *)((const char *)&n->distance + n->distance);
+	if (runs != &oi_copy_runs && oi_load_seq_cst(runs))
+		others->name = name;
+}
+
+static size_t padded(size_t n, size_t alignment)
+{
+	return (n + alignment - 1) & ~(alignment - 1);
+}
+
+static void look_at_notes(const char *at, size_t bytes, size_t alignment, struct others *others, const char *name)
+{
+	const char *end = at + bytes;
+	alignment = alignment == 8 ? 8 : 4;
+	while ((size_t)(end - at) >= sizeof(ElfW(Nhdr))) {
+		const struct note *n = (const struct note *)at;
+		size_t size = padded(sizeof(ElfW(Nhdr)) + n->n_name, alignment) + padded(n->n_bytes, alignment);
+		if (size > (size_t)(end - at))
+			return;
+		if (size >= sizeof *n)
+			look_at_note(n, others, name);
+		at += size;
+	}
+}
+
+static int look_for_others(struct dl_phdr_info *o, size_t size, void *arg)
+{
+	struct others *others = arg;
+	const char *name = others->n++ ? o->dlpi_name : "the program";
+	(void)size;
+	for (unsigned i = 0; i < o->dlpi_phnum && !others->name; i++) {
+		const ElfW(Phdr) *h = &o->dlpi_phdr[i];
+		if (h->p_type == PT_NOTE)
+			look_at_notes((const char *)(o->dlpi_addr + h->p_vaddr), h->p_memsz, h->p_align, others, name);
+	}
+	return others->name != NULL;
+}
+
+void oi_loader_started(void)
+{
+	oi_assert_locked(OI_LOCK_RUNTIME);
+	(void)oi_exchange_seq_cst(&oi_copy_runs, 1u);
+}
+
+const char *oi_loader_other(void)
+{
+	struct others others = { 0 };
+	dl_iterate_phdr(look_for_others, &others);
+	return others.name;
+}
+
+void oi_loader_ended(void)
+{
+	(void)oi_exchange_seq_cst(&oi_copy_runs, 0u);
+}

@@ -1,0 +1,140 @@
+/* perturb.c - random yields, forced collections and injected failures. See perturb.h. */
+#include "base/perturb.h"
+
+#if OURO_CHECKED
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+
+#include "base/os.h"
+
+void (*oi_point_hook)(const char *point);
+bool oi_recycle;
+static unsigned long yield_one_in, stall_us, collect_every;
+static __thread uint64_t seed;
+static __thread unsigned long n_news;
+
+static unsigned long number(const char *name)
+{
+	const char *s = getenv(name);
+	return s ? strtoul(s, NULL, 10) : 0;
+}
+
+/* ---- failures ---- */
+
+#define FOREVER (1ul << 63)
+
+/* All words are counters or chosen once: relaxed, count. */
+static struct failure {
+	const char *variable;
+	int error;
+	unsigned long at; /* 0: never; with FOREVER: and all later ones */
+	unsigned long n_calls, n_failed;
+	unsigned long chosen; /* by the variable, at the last look */
+} failures[OI_FAIL_KINDS] = {
+	[OI_FAIL_ALLOC] = { .variable = "OURO_FAIL_ALLOC", .error = ENOMEM },
+	[OI_FAIL_MMAP] = { .variable = "OURO_FAIL_MMAP", .error = ENOMEM },
+	[OI_FAIL_MUNMAP] = { .variable = "OURO_FAIL_MUNMAP", .error = ENOMEM },
+	[OI_FAIL_MREMAP] = { .variable = "OURO_FAIL_MREMAP", .error = ENOMEM },
+	[OI_FAIL_MADVISE] = { .variable = "OURO_FAIL_MADVISE", .error = EPERM },
+	[OI_FAIL_MEMBARRIER] = { .variable = "OURO_FAIL_MEMBARRIER", .error = EPERM },
+	[OI_FAIL_FUTEX] = { .variable = "OURO_FAIL_FUTEX", .error = ENOSYS },
+	[OI_FAIL_PTHREAD_CREATE] = { .variable = "OURO_FAIL_PTHREAD_CREATE", .error = EAGAIN },
+	[OI_FAIL_SETSPECIFIC] = { .variable = "OURO_FAIL_SETSPECIFIC", .error = ENOMEM },
+	[OI_FAIL_TIMER] = { .variable = "OURO_FAIL_TIMER", .error = EPERM },
+};
+
+void oi_fail_arm(enum oi_fail kind, unsigned long n, bool forever)
+{
+	struct failure *f = &failures[kind];
+	oi_store_relaxed(&f->at, 0ul);
+	oi_store_relaxed(&f->n_calls, 0ul);
+	oi_store_relaxed(&f->n_failed, 0ul);
+	oi_store_relaxed(&f->at, n && forever ? n | FOREVER : n);
+}
+
+unsigned long oi_fail_calls(enum oi_fail kind)
+{
+	return oi_load_relaxed(&failures[kind].n_calls);
+}
+
+unsigned long oi_fail_failed(enum oi_fail kind)
+{
+	return oi_load_relaxed(&failures[kind].n_failed);
+}
+
+bool oi_fail(enum oi_fail kind)
+{
+	struct failure *f = &failures[kind];
+	unsigned long n = oi_add_relaxed(&f->n_calls, 1ul) + 1, at = oi_load_relaxed(&f->at);
+	if (likely(!at) || n < (at & ~FOREVER) || (n > at && !(at & FOREVER)))
+		return false;
+	oi_add_relaxed(&f->n_failed, 1ul);
+	errno = f->error;
+	return true;
+}
+
+/* A second start goes on with what the first one chose. */
+static void choose_failure(enum oi_fail kind)
+{
+	const char *s = getenv(failures[kind].variable);
+	char *end = NULL;
+	unsigned long n = s ? strtoul(s, &end, 10) : 0;
+	unsigned long chosen = n && *end == '+' ? n | FOREVER : n;
+	if (chosen != failures[kind].chosen)
+		oi_fail_arm(kind, n, chosen != n);
+	failures[kind].chosen = chosen;
+}
+
+/* ---- schedules ---- */
+
+void oi_perturb_init(void)
+{
+	yield_one_in = number("OURO_PERTURB");
+	stall_us = number("OURO_STALL");
+	collect_every = number("OURO_COLLECT_EVERY");
+	oi_store_relaxed(&oi_recycle, number("OURO_RECYCLE") != 0); /* elsewhere */
+	for (int kind = 0; kind < OI_FAIL_KINDS; kind++)
+		choose_failure((enum oi_fail)kind);
+}
+
+static uint64_t next_random(void)
+{
+	if (!seed)
+		seed = (uint64_t)(uintptr_t)&seed * 0x9E3779B97F4A7C15u;
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return seed;
+}
+
+void oi_perturb(void)
+{
+	if (likely(!yield_one_in))
+		return;
+	uint64_t r = next_random();
+	if (r % yield_one_in)
+		return;
+	if (stall_us && (r >> 60 & 7) == 1)
+		oi_sleep_ns(stall_us * 1000);
+	else if (r >> 63)
+		sched_yield();
+	else
+		for (unsigned i = 0; i < ((r >> 32) & 1023); i++)
+			oi_pause();
+}
+
+void oi_point(const char *point)
+{
+	void (*hook)(const char *point) = oi_load_acquire(&oi_point_hook); /* pairs with the test's store */
+	if (unlikely(hook != NULL))
+		hook(point);
+}
+
+bool oi_perturb_collect(void)
+{
+	return unlikely(collect_every) && ++n_news % collect_every == 0;
+}
+
+#endif

@@ -1,0 +1,88 @@
+/*
+ * perturb.h - making rare schedules and failures common, in checked builds only
+ *
+ * OURO_PERTURB=n       yield or spin at one in n of the marked places inside the library
+ * OURO_STALL=us        at every eighth of these the thread stands still for that long instead
+ * OURO_COLLECT_EVERY=n ask for a young collection at every n-th allocation of a thread, whatever the thresholds
+ * OURO_RECYCLE=1       use a block again at once where the shipped library does: else it waits, so that misuse is found
+ * OURO_FAIL_*=n        the n-th call of a kind that the library makes fails, once
+ * OURO_FAIL_*=n+       it and all later ones: shortages last
+ *
+ * Kinds: ALLOC (any request for memory: mmap, mremap, malloc, a thread), MMAP, MUNMAP, MREMAP, MADVISE, MEMBARRIER, FUTEX,
+ * PTHREAD_CREATE, SETSPECIFIC, TIMER (nanosleep, clock_gettime). A refused call is not made. Tests arm and disarm them with
+ * oi_fail_arm, from any thread, while others are at them.
+ */
+#ifndef OI_PERTURB_H
+#define OI_PERTURB_H
+
+#include "base/compiler.h"
+
+enum oi_fail {
+	OI_FAIL_ALLOC,
+	OI_FAIL_MMAP,
+	OI_FAIL_MUNMAP,
+	OI_FAIL_MREMAP,
+	OI_FAIL_MADVISE,
+	OI_FAIL_MEMBARRIER,
+	OI_FAIL_FUTEX,
+	OI_FAIL_PTHREAD_CREATE,
+	OI_FAIL_SETSPECIFIC,
+	OI_FAIL_TIMER,
+	OI_FAIL_KINDS
+};
+
+#if OURO_CHECKED
+void oi_perturb_init(void);
+void oi_perturb(void);
+/*
+ * A place with a name, for tests that need a thread to stand still just there: they set the hook, which is called with the name
+ * by every thread that passes. It may wait for other threads; what the place is inside of (a gate, a lock) still holds.
+ */
+extern void (*oi_point_hook)(const char *point);
+void oi_point(const char *point);
+/* Before a call of that kind: must it fail? Then errno says why. */
+bool oi_fail(enum oi_fail kind);
+/* From now on the @n-th call, @forever: and all later ones; 0: none. Counting begins anew. */
+void oi_fail_arm(enum oi_fail kind, unsigned long n, bool forever);
+/* Since then: calls that were to be made, and those of them that failed. */
+unsigned long oi_fail_calls(enum oi_fail kind);
+unsigned long oi_fail_failed(enum oi_fail kind);
+bool oi_perturb_collect(void);
+extern bool oi_recycle OI_HIDDEN;
+OI_INLINE bool oi_recycles(void)
+{
+	return unlikely(oi_load_relaxed(&oi_recycle)); /* elsewhere: set before any object */
+}
+#else
+OI_INLINE bool oi_recycles(void)
+{
+	return true;
+}
+OI_INLINE void oi_perturb_init(void)
+{
+}
+OI_INLINE void oi_perturb(void)
+{
+}
+OI_INLINE void oi_point(const char *point)
+{
+	(void)point;
+}
+OI_INLINE void oi_fail_arm(enum oi_fail kind, unsigned long n, bool forever)
+{
+	(void)kind;
+	(void)n;
+	(void)forever;
+}
+OI_INLINE bool oi_fail(enum oi_fail kind)
+{
+	(void)kind;
+	return false;
+}
+OI_INLINE bool oi_perturb_collect(void)
+{
+	return false;
+}
+#endif
+
+#endif

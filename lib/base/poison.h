@@ -1,0 +1,32 @@
+/*
+ * poison.h - telling AddressSanitizer and valgrind which memory nobody may touch
+ *
+ * AddressSanitizer: in every build with it. valgrind: in checked builds, where its header is there at compile time; a few
+ * instructions each if the program does not run in it.
+ */
+#ifndef OI_POISON_H
+#define OI_POISON_H
+
+#include "base/compiler.h"
+
+#if OI_ASAN
+#include <sanitizer/asan_interface.h>
+#define oi_poison(p, n) __asan_poison_memory_region((p), (n))
+#define oi_unpoison(p, n) __asan_unpoison_memory_region((p), (n))
+#elif OI_VALGRIND
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpragmas"
+#pragma GCC diagnostic ignored "-Wundef"
+#pragma GCC diagnostic ignored "-Wshadow"
+#include <valgrind/memcheck.h>
+#pragma GCC diagnostic pop
+#define oi_poison(p, n) ((void)VALGRIND_MAKE_MEM_NOACCESS((p), (n)))
+#define oi_unpoison(p, n) ((void)VALGRIND_MAKE_MEM_DEFINED((p), (n)))
+#else
+#define oi_poison(p, n) ((void)(p))
+#define oi_unpoison(p, n) ((void)(p))
+#endif
+
+#define OI_SPOILS (OURO_CHECKED || OI_ASAN) /* what is freed is made unusable */
+
+#endif

@@ -1,0 +1,160 @@
+/* beside.c - the maps of a collection beside the mutators. See beside.h. */
+#include "collect/beside.h"
+
+#include "base/os.h"
+#include "base/vector.h"
+#include "heap/heap.h"
+#include "world/context.h"
+#include "world/gate.h"
+
+struct oi_beside_ring oi_beside_ring;
+static struct oi_page_beside *page_maps;
+
+struct oi_page_beside *oi_beside_of_page(struct oi_page *p)
+{
+	if (!p->beside && (p->beside = oi_os_map_list(sizeof *p->beside))) {
+		p->beside->page = p;
+		p->beside->next = page_maps;
+		page_maps = p->beside;
+	}
+	return p->beside;
+}
+
+#define FORGET 16 /* maps, in one gate */
+
+static void forget_some(void)
+{
+	for (size_t i = 0; i < FORGET && page_maps; i++) {
+		struct oi_page_beside *old = page_maps;
+		page_maps = old->next;
+		old->page->beside = NULL;
+		oi_os_unmap_list(old, sizeof *old);
+	}
+}
+
+void oi_beside_forget_exact(struct oi_thread *t)
+{
+	oi_assert_outside(t);
+	while (page_maps) {
+		if (t)
+			oi_gate_enter(t); /* as oi_beside_drop */
+		forget_some();
+		if (t)
+			oi_gate_leave(t);
+	}
+}
+
+void oi_beside_count_exactly(const struct oi_header *h)
+{
+	struct oi_place at;
+	if (!oi_place_of(h, &at))
+		return;
+	*oi_beside_count(&at) = OI_BESIDE_EXACT;
+	struct oi_page_beside *map = oi_beside_of_page(at.page);
+	if (!map)
+		return; /* it counts as held from outside, which is conservative */
+	uint32_t *d = &map->count[at.block];
+	*d = *d ? *d + 1 : OI_BESIDE_EXACT;
+}
+
+void oi_beside_count_rest(void)
+{
+	for (unsigned i = 0; i < OI_BESIDE_RING; i++) {
+		if (oi_beside_ring.entry[i].count)
+			oi_beside_count_one(oi_beside_ring.entry[i].count, oi_beside_ring.entry[i].h);
+		oi_beside_ring.entry[i].count = NULL;
+	}
+}
+
+int64_t oi_beside_exactly(const struct oi_place *at)
+{
+	return at->page->beside ? (int64_t)at->page->beside->count[at->block] : -1;
+}
+
+/* One bit for each 32 MiB: which have maps. Huge regions: only the first, where the object begins. */
+static uint64_t covered[OI_REGIONS_MAX / 64];
+
+bool oi_beside_covers(const void *word)
+{
+	uintptr_t i = (uintptr_t)word >> OI_REGION_SHIFT;
+	return i < OI_REGIONS_MAX && covered[i / 64] >> (i % 64) & 1 && oi_page_number(word) >= OI_FIRST_PAGE;
+}
+
+static void cover(const struct oi_region *r, bool mine)
+{
+	uintptr_t i = (uintptr_t)r >> OI_REGION_SHIFT;
+	uint64_t bit = UINT64_C(1) << (i % 64);
+	covered[i / 64] = mine ? covered[i / 64] | bit : covered[i / 64] & ~bit;
+}
+
+/* Regions of one huge object that cannot be traversed may vanish at any time, and nothing in them is looked at. */
+static bool list_regions(struct oi_vector *regions)
+{
+	bool ok = true;
+	oi_heap_lock();
+	for (struct oi_region *r = oi_regions; r && ok; r = r->next)
+		if (r->bytes == OI_REGION || r->page[OI_FIRST_PAGE].tracked)
+			ok = oi_vector_push(regions, r);
+	oi_heap_unlock();
+	return ok;
+}
+
+/* The pages of one region whose objects can be traversed. */
+static bool list_pages(struct oi_region *r, struct oi_vector *pages)
+{
+	bool ok = true;
+	oi_heap_lock();
+	for (size_t i = OI_FIRST_PAGE; i < OI_PAGES && ok; i += r->page[i].n_pages ? r->page[i].n_pages : 1) {
+		if (oi_load_acquire(&r->page[i].state) == OI_PAGE_FREE || !r->page[i].tracked) /* [H2] */
+			continue;
+		r->beside->reciprocal[i] = r->page[i].reciprocal;
+		ok = oi_vector_push(pages, &r->page[i]);
+	}
+	oi_heap_unlock();
+	return ok;
+}
+
+/* What will be written, at once: else a fault that reads, and one that writes and interrupts all threads, for each 4 KiB. */
+static void populate(struct oi_beside *map)
+{
+	for (size_t i = OI_FIRST_PAGE, n; i < OI_PAGES; i += n + 1) {
+		for (n = 0; i + n < OI_PAGES && map->reciprocal[i + n]; n++)
+			;
+		if (n < 4)
+			continue;
+		oi_os_populate(map->bits[i], n * sizeof *map->bits);
+		oi_os_populate(map->count[i], n * sizeof *map->count);
+	}
+}
+
+bool oi_beside_make(struct oi_vector *regions, struct oi_vector *pages)
+{
+	bool ok = list_regions(regions);
+	for (size_t i = 0; i < regions->n && ok; i++) {
+		struct oi_region *r = regions->data[i];
+		ok = (r->beside = oi_os_map_list(sizeof *r->beside)) != NULL;
+		cover(r, true);
+		ok = ok && list_pages(r, pages);
+		if (ok)
+			populate(r->beside);
+	}
+	return ok;
+}
+
+void oi_beside_drop(struct oi_thread *t, struct oi_vector *regions)
+{
+	oi_assert_outside(t);
+	for (unsigned i = 0; i < OI_BESIDE_RING; i++)
+		oi_beside_ring.entry[i].count = NULL;
+	for (size_t i = 0; i < regions->n; i++) {
+		struct oi_region *r = regions->data[i];
+		if (t)
+			oi_gate_enter(t); /* the child of a fork finds it there, or gone */
+		if (r->beside)
+			oi_os_unmap_list(r->beside, sizeof *r->beside);
+		r->beside = NULL;
+		cover(r, false);
+		if (t)
+			oi_gate_leave(t);
+	}
+}

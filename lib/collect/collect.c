@@ -1,0 +1,551 @@
+/*
+ * collect.c - one collection
+ *
+ * Young: stop the world; select the objects of the generations asked for (generation.c); trial deletion (trial.c); condemn what
+ * is dead, let the rest grow older; start the world. Full, and young ones that were asked for and do not fit a stop: beside the
+ * mutators (full.c).
+ * What follows for the condemned (set.c) is outside any pause: on the caller for ouro_gc_collect; for automatic collections on
+ * the collector thread if no user code must run, else on the reaper; or when the program says so in manual mode. The
+ * collector thread goes on with young collections between the slices of a full one.
+ *
+ * Completeness. Let G be what is unreachable at the call of a full collection. All references to G are in G, or in what is dead and
+ * not yet gone: dead objects whose children are not released, condemned sets, merges that wait. What is dead then a flush waits for
+ * (flush.c). What dies later was reachable at the call, and so was all it refers to: it has no reference to G. Only a collection
+ * that condemns a part of G before this one has begun could keep the rest, by what that part refers to, so automatic ones are kept
+ * from beginning, and if others that were asked for found anything, the flush is repeated. When a collection has begun everything
+ * is old, and none of the young ones beside it looks at G. So nobody has to wait for an instant at which nothing dies.
+ */
+#include "collect/collect.h"
+
+#include <errno.h>
+
+#include "base/doors.h"
+#include "base/holdup.h"
+#include "base/lock.h"
+#include "base/log.h"
+#include "base/os.h"
+#include "base/perturb.h"
+#include "base/runtime.h"
+#include "base/sized.h"
+#include "base/wake.h"
+#include "collect/debug.h"
+#include "collect/flush.h"
+#include "collect/full.h"
+#include "collect/generation.h"
+#include "collect/idle.h"
+#include "collect/policy.h"
+#include "collect/set.h"
+#include "collect/trial.h"
+#include "collect/verify.h"
+#include "count/death.h"
+#include "count/merge.h"
+#include "count/pile.h"
+#include "count/ticket.h"
+#include "count/weak.h"
+#include "heap/heap.h"
+#include "heap/limbo.h"
+#include "heap/pace.h"
+#include "world/context.h"
+#include "world/deliver.h"
+#include "world/events.h"
+#include "world/gate.h"
+#include "world/gclock.h"
+#include "world/thread.h"
+
+static uint64_t n_found;        /* collections that condemned something; changes under one of the locks */
+static struct oi_trial trial; /* under the lock; keeps its memory between young collections */
+static uint64_t n_collections[3], duration_ns[3];
+
+void oi_collect_statistics(uint64_t collections[3], uint64_t collected[3], uint64_t ns[3])
+{
+	for (int g = 0; g < 3; g++) {
+		collections[g] = oi_load_relaxed(&n_collections[g]); /* count */
+		collected[g] = oi_set_dead(g);
+		ns[g] = oi_load_relaxed(&duration_ns[g]);
+	}
+}
+
+void oi_collect_reset_statistics(void)
+{
+	for (int g = 0; g < 3; g++)
+		n_collections[g] = duration_ns[g] = 0;
+	oi_set_reset_statistics();
+	oi_trial_free(&trial);
+}
+
+struct collection {
+	int generation;
+	size_t cap;        /* objects */
+	bool whole;        /* all, or nothing */
+	bool more;         /* objects were left: there are too many, or they have too many references */
+	size_t candidates; /* examined */
+	size_t references; /* that these have */
+	size_t promoted;   /* became old */
+	size_t survivors;
+};
+
+/* Its weak references expire, and it goes onto the list, which has room. */
+static void condemn(struct oi_set *s, struct oi_header *h)
+{
+	if (oi_flags(h) & OI_FLAG_WEAK)
+		oi_weak_expire(h);
+	oi_set_condemn(s, h);
+	s->objects.data[s->objects.n++] = h;
+}
+
+/* Each member's fate: condemned, or older. All live if there is no memory to list the dead. */
+static void judge(struct collection *c, struct oi_set *s, bool room)
+{
+	bool straight = c->generation == 0 && oi_policy_middle_full();
+	struct oi_spot at = { 0 };
+	int64_t left[2] = { 0, 0 };
+	for (size_t i = 0; i < trial.set.n; i++) {
+		struct oi_header *h = trial.set.data[i];
+		size_t block = oi_spot_block(&at, h);
+		unsigned age = oi_generation_age_at(at.young, block);
+		left[age]++;
+		if (!oi_trial_result_at(&at.side[block]) && room) {
+			oi_generation_make_old_at(at.young, block);
+			condemn(s, h);
+		} else {
+			bool old = oi_generation_grow_older(at.young, block, straight);
+			c->promoted += old;
+			left[1] -= !old;
+		}
+	}
+	for (unsigned age = 0; age < 2; age++)
+		oi_pace_grown(age, left[age]);
+	oi_trial_end(&trial);
+}
+
+/* World stopped. Without memory nothing is found; the log says so. */
+static void examine(struct collection *c, struct oi_set *s)
+{
+	oi_assert_stopped();
+	bool room = oi_generation_select(&trial, c->generation, c->cap, &c->more);
+	if (room && !(c->whole && c->more))
+		c->more |= !oi_trial_run(&trial, oi_policy_references());
+	if (c->whole && c->more) {
+		oi_trial_give_up(&trial);
+	} else if (room) {
+		c->candidates = trial.set.n;
+		c->references = trial.n_references;
+		room = oi_set_reserve(s, trial.set.n - trial.n_reached);
+		judge(c, s, room);
+		c->survivors = c->candidates - s->objects.n;
+	}
+	if (!room)
+		oi_log("collection of generation %d given up: no memory for its lists", c->generation);
+}
+
+static uint64_t stop_and_examine(struct collection *c, struct oi_set *s)
+{
+	struct oi_stop stop;
+	oi_world_stop(&stop);
+	oi_event(OURO_PAUSE_START, c->generation, 0, 0, 0);
+	oi_verify_stopped();
+	uint64_t begin = oi_now_ns(); /* listeners' and the verifier's time is not an object's cost to the pacing */
+	examine(c, s);
+	oi_set_take_in_hand(oi_self, s); /* in the stop: a fork, pinned ones too, comes before it or after */
+	uint64_t worked = oi_now_ns() - begin;
+	uint64_t paused = oi_world_start(&stop);
+	oi_event(OURO_PAUSE_STOP, c->generation, 0, 0, paused);
+	return worked;
+}
+
+static void account(struct collection *c, uint64_t ns)
+{
+	oi_add_relaxed(&n_collections[c->generation], 1); /* count */
+	oi_add_relaxed(&duration_ns[c->generation], ns);
+}
+
+static void report(struct collection *c, struct oi_set *s, uint64_t ns)
+{
+	if (s->objects.n)
+		oi_add_acq_rel(&n_found, UINT64_C(1));
+	account(c, ns);
+	s->n_examined = c->candidates;
+	s->found_ns = ns;
+	oi_event(OURO_GC_STOP, c->generation, c->candidates, s->objects.n, ns);
+}
+
+/*
+ * Of up to @cap objects; with @whole, by a call, of none if there are more. The set of what was found, empty perhaps, in this
+ * thread's hand; NULL: no memory to begin, or not now. In any case the thread counts as serving from when its members are in no queue.
+ */
+static struct oi_set *collect_young(struct oi_thread *t, int generation, size_t cap, bool *whole)
+{
+	struct collection c = { .generation = generation, .cap = cap, .whole = whole != NULL };
+	bool automatic = !whole;
+	oi_collect_lock();
+	oi_serve_begin(t);
+	struct oi_set *s = automatic && oi_collect_held_off() ? NULL : oi_set_new(generation);
+	if (s) {
+		uint64_t began = oi_now_ns();
+		oi_event(OURO_GC_START, generation, 0, 0, 0);
+		uint64_t worked = stop_and_examine(&c, s);
+		if (c.whole && c.more) {
+			oi_event(OURO_GC_STOP, generation, 0, 0, oi_now_ns() - began);
+		} else {
+			oi_policy_young_done(&(struct oi_policy_young){ .generation = generation, .n = c.candidates,
+				.references = c.references, .survivors = c.survivors, .promoted = c.promoted, .ns = worked, .more = c.more });
+			report(&c, s, oi_now_ns() - began);
+		}
+	}
+	oi_collect_unlock();
+	if (whole)
+		*whole = !c.more;
+	return s;
+}
+
+#define ROUNDS 20 /* of a finalizer's, for which others do not wait; and which does not flush */
+
+/* Takes both locks when nothing dead refers to what was garbage at the call: see above. */
+static void lock_both_settled(struct oi_thread *t)
+{
+	unsigned n = 0;
+	for (;; n++) {
+		uint64_t found = oi_load_acquire(&n_found);
+		oi_flush_patiently(t);
+		oi_collect_lock_both();
+		if (oi_load_acquire(&n_found) == found || n == ROUNDS)
+			break;
+		oi_collect_unlock_both();
+		if (!n)
+			oi_collect_insist();
+	}
+	if (n)
+		oi_collect_insist_no_more();
+}
+
+static void let_the_insisting_begin(const struct oi_thread *t)
+{
+	while (!t->dying && oi_collect_any_insisting())
+		oi_sleep_ns(100000);
+}
+
+static void pace_done(enum oi_scope scope, size_t survivors, size_t dead)
+{
+	oi_collect_lock();
+	if (scope == OI_SCOPE_YOUNG)
+		oi_policy_young_done(&(struct oi_policy_young){ .generation = 1 }); /* what became old was counted when it did */
+	else
+		oi_policy_full_done(survivors, dead);
+	oi_collect_unlock();
+}
+
+/* No memory. */
+static void begin_nothing(struct oi_thread *t)
+{
+	oi_serve_begin(t);
+	oi_policy_full_freed();
+}
+
+/* Under both locks, of which it lets the second go. The set, or NULL: no memory. */
+static struct oi_set *find_beside(struct oi_thread *t, int generation, enum oi_scope scope, void (*between)(void))
+{
+	struct collection c = { .generation = generation };
+	uint64_t began = oi_now_ns();
+	oi_event(OURO_GC_START, c.generation, 0, 0, 0);
+	if (scope != OI_SCOPE_YOUNG)
+		oi_policy_full_begins(scope == OI_SCOPE_ALL);
+	struct oi_set *s = oi_full_begin(t, generation, scope, between);
+	if (scope != OI_SCOPE_YOUNG)
+		oi_policy_full_begun();
+	oi_collect_unlock();
+	if (scope == OI_SCOPE_ALL)
+		oi_collect_hold_off_no_more();
+	if (s)
+		c.candidates = oi_full_finish(t);
+	if (s && c.candidates < s->objects.n)
+		c.candidates = s->objects.n; /* those that lingered need not have been looked at: linger.c */
+	c.survivors = s ? c.candidates - s->objects.n : 0;
+	pace_done(scope, c.survivors, c.candidates - c.survivors);
+	if (s)
+		report(&c, s, oi_now_ns() - began);
+	else
+		begin_nothing(t);
+	return s;
+}
+
+/* Beside the mutators, of what is old; @idle: as oi_idle_due says. The result as of collect_young. */
+static struct oi_set *collect_old(struct oi_thread *t, bool idle, void (*between)(void))
+{
+	struct oi_set *s = NULL;
+	oi_collect_lock_both();
+	if (oi_collect_held_off()) {
+		oi_serve_begin(t);
+		oi_collect_unlock();
+	} else {
+		s = find_beside(t, 2, OI_SCOPE_OLD, between);
+		if (idle)
+			oi_idle_looked();
+	}
+	oi_full_unlock();
+	return s;
+}
+
+/* Of all there is, by a call. @flush: and all that was garbage at the call is found. */
+static struct oi_set *collect_all(struct oi_thread *t, bool flush)
+{
+	oi_collect_hold_off();
+	if (flush)
+		lock_both_settled(t);
+	else
+		oi_collect_lock_both();
+	struct oi_set *s = find_beside(t, 2, OI_SCOPE_ALL, NULL);
+	oi_full_unlock();
+	return s;
+}
+
+/* Both ages if the one asked for is too much for a stop. */
+static struct oi_set *collect_all_young(struct oi_thread *t, int generation)
+{
+	bool whole = true;
+	struct oi_set *s = collect_young(t, generation, oi_policy_cap(), &whole);
+	if (whole || !s)
+		return s;
+	oi_set_put_away(t, s);
+	oi_serve_end(t);
+	oi_collect_lock_both();
+	s = find_beside(t, generation, OI_SCOPE_YOUNG, NULL);
+	oi_full_unlock();
+	return s;
+}
+
+#define QUANTUM 2048 /* objects of a large set, between two looks at what else is due */
+
+/* A set without user code, in pieces. What dies of it and has callbacks is the reaper's. */
+static void work_in_quanta(struct oi_thread *t, struct oi_set *s, void (*between)(void))
+{
+	size_t budget = SIZE_MAX, n_dead;
+	bool over = false;
+	s->quantum = QUANTUM;
+	while (!over) {
+		over = oi_set_work(t, s, &budget, &n_dead);
+		oi_death_settle_quietly(t);
+		if (!over && between)
+			between();
+	}
+}
+
+/* Unseen: of a burst of allocation nearly all lives. False: a collection that was asked for is at the young objects. */
+static bool promote_all(int generation)
+{
+	if (!oi_full_promote())
+		return false;
+	oi_collect_lock();
+	oi_policy_burst_done(generation);
+	oi_collect_unlock();
+	oi_policy_turn();
+	return true;
+}
+
+/* What died with it of other threads' objects, as far as it calls nobody: on a busy machine their owners sleep, and the reaper, too. */
+static void settle_quietly(struct oi_thread *t)
+{
+	oi_merge_drain_all();
+	oi_pile_collect(false);
+	for (size_t n = oi_pile_waiting(); n && oi_pile_serve_quietly(t); n--)
+		;
+}
+
+/* What this thread has freed; with @force all of it, for which somebody has waited. */
+static void reclaim(struct oi_thread *t, bool force)
+{
+	oi_gate_enter(t);
+	oi_limbo_reclaim(t, force);
+	oi_gate_leave(t);
+}
+
+/* The same, and what lies in others' pages, as far as no other thread's gate keeps it. */
+static void reclaim_all(struct oi_thread *t)
+{
+	oi_grace_wait();
+	reclaim(t, true);
+	oi_limbo_reclaim_idle();
+	oi_heap_harvest_idle(t);
+}
+
+/* Sets without user code die here, while they are in the cache: so what collections find cannot pile up. */
+static void dispose(struct oi_thread *t, struct oi_set *s, void (*between)(void))
+{
+	oi_debug_report(s, oi_collect_locked_by_me() ? oi_log : oi_say); /* between the slices of another one, or not */
+	if (s && s->has_callbacks) {
+		oi_set_queue(t, s);
+		oi_wake_reap();
+	} else if (s) {
+		work_in_quanta(t, s, between);
+	}
+	oi_serve_end(t);
+}
+
+/* @all: what is young becomes old first. */
+static void automatic_full(bool all, bool idle, void (*between)(void))
+{
+	struct oi_thread *t = oi_self;
+	if (all && oi_full_promote())
+		oi_policy_promoted();
+	struct oi_set *s = collect_old(t, idle, between);
+	dispose(t, s, between);
+	settle_quietly(t);
+	reclaim_all(t); /* what is held then is the measure of what may be: policy.c */
+	if (s)
+		oi_policy_full_freed();
+	oi_policy_turn();
+}
+
+void oi_collect_idle(void (*between)(void))
+{
+	automatic_full(true, true, between);
+}
+
+/* The collector thread. */
+void oi_collect_automatic(int generation, void (*between)(void))
+{
+	if (generation == 2) {
+		automatic_full(oi_pace_pages_due(), false, between);
+		return;
+	}
+	if (oi_policy_burst() && promote_all(generation))
+		return;
+	struct oi_thread *t = oi_self;
+	dispose(t, collect_young(t, generation, oi_policy_cap(), NULL), between);
+	reclaim(t, false); /* the stop was a grace period for it */
+	oi_policy_turn();
+}
+
+/* Sets without user code to run never wait. */
+static ssize_t work_or_queue(struct oi_thread *t, struct oi_set *s)
+{
+	size_t n = s->objects.n, budget = SIZE_MAX, n_dead = n;
+	if (oi_runtime.config.finalizers == OURO_FINALIZERS_MANUAL && s->has_callbacks && !oi_runtime.shutting_down)
+		oi_set_queue(t, s);
+	else
+		oi_set_work(t, s, &budget, &n_dead);
+	return (ssize_t)n_dead;
+}
+
+static void give_back(struct oi_thread *t)
+{
+	reclaim_all(t);
+	oi_heap_purge();
+}
+
+static ssize_t collect_now(struct oi_thread *t, int generation)
+{
+	bool thorough = t->thorough;
+	let_the_insisting_begin(t);
+	if (generation < 2)
+		oi_flush_patiently(t);
+	oi_point("collect: flushed");
+	struct oi_set *s = generation == 2 ? collect_all(t, true) : collect_all_young(t, generation);
+	oi_debug_report(s, oi_say);
+	t->thorough = true; /* what dies with it dies here */
+	ssize_t n = s ? work_or_queue(t, s) : 0;
+	oi_serve_end(t);
+	t->thorough = thorough;
+	if (generation == 2) {
+		oi_policy_full_freed();
+		oi_wake_trim(); /* the collector thread reckons anew how long to sleep: idle.h */
+	}
+	oi_flush_patiently(t); /* what else died with it, and what others are at */
+	if (generation == 2)
+		give_back(t);
+	oi_log_deliver();
+	return n;
+}
+
+/* ---- at the heap limit ---- */
+
+/* What is dead, as far as it calls no code of the program's. The rest is the reaper's. */
+static void free_quietly(struct oi_thread *t)
+{
+	oi_merge_drain_all();
+	oi_pile_collect(false); /* notes how far they are */
+	oi_pile_collect(false);
+	oi_gate_enter(t);
+	if (t->deaths.waiting)
+		oi_death_catch_up(t, SIZE_MAX);
+	oi_gate_leave(t);
+}
+
+/* Inside an allocation: the caller may hold any lock of the program's. */
+void oi_collect_for_memory(struct oi_thread *t)
+{
+	oi_assert_unpinned(t);
+	uint64_t began = oi_now_ns();
+	if (oi_collect_locked_by_me())
+		return;
+	free_quietly(t);
+	struct oi_set *s = collect_all(t, false);
+	oi_debug_report(s, oi_log);
+	if (s && s->has_callbacks) {
+		oi_set_queue(t, s);
+		oi_wake_reap();
+	} else if (s) {
+		work_in_quanta(t, s, NULL);
+	}
+	oi_serve_end(t);
+	oi_policy_full_freed();
+	give_back(t);
+	oi_holdup(OURO_HOLDUP_LIMIT, oi_now_ns() - began);
+}
+
+#define MEMORY_NAP_NS 2000000
+
+bool oi_collect_await_memory(struct oi_thread *t)
+{
+	uint64_t began = oi_now_ns();
+	bool more = oi_flush_any_waiting() || oi_flush_any_serving(t);
+	if (!more || oi_collect_locked_by_me())
+		return false;
+	oi_sleep_ns(MEMORY_NAP_NS);
+	give_back(t);
+	oi_holdup(OURO_HOLDUP_LIMIT, oi_now_ns() - began);
+	return true;
+}
+
+#define LAST_ROUNDS 100 /* callbacks may make garbage without end: lifecycle.c sees to the rest */
+
+void oi_collect_everything(struct oi_thread *t)
+{
+	for (unsigned n = 0; n < LAST_ROUNDS && collect_now(t, 2); n++)
+		;
+}
+
+/* ---- public ---- */
+
+ssize_t ouro_gc_collect(int generation)
+{
+	struct oi_thread *t = oi_current();
+	int error = generation < 0 || generation > 2 ? EINVAL : t->pin_depth || oi_collect_locked_by_me() ? EDEADLK : 0;
+	if (error) {
+		errno = error;
+		return -1;
+	}
+	return collect_now(t, generation);
+}
+
+size_t ouro_run_finalizers(size_t max)
+{
+	struct oi_thread *t = oi_current();
+	if (oi_runtime.config.finalizers != OURO_FINALIZERS_MANUAL || t->in_finalizer || t->pin_depth)
+		return 0;
+	size_t budget = max;
+	/* What is left meanwhile waits for the next call: these finalizers may make it, without end. */
+	for (uint32_t n = oi_set_queued(); n && budget && oi_set_serve(t, &budget, OI_STAMP_NEW); n--)
+		;
+	return max - budget;
+}
+
+void ouro_gc_get_stats_sized(ouro_gc_stats *out, size_t size)
+{
+	uint64_t collections[3], collected[3], ns[3];
+	oi_current();
+	oi_collect_statistics(collections, collected, ns);
+	for (int g = 0; g < 3; g++) {
+		ouro_gc_stats full = { collections[g], collected[g], oi_debug_kept(g), ns[g] };
+		oi_sized_out((char *)out + (size_t)g * size, size, &full, sizeof full);
+	}
+}

@@ -1,0 +1,275 @@
+/*
+ * commit.c - which candidates are dead, and their death in one instant, beside the mutators
+ *
+ * Note [COMMIT]. On entry the candidates, found by any means (full.c), bear the flag. See Note [CANDIDATE] for the mutators'
+ * side. (After Bacon and Rajan 2001, whose tests of a fixed set of candidates these are, without their buffers of counts.)
+ *   1 handshake: from now on every event on a candidate takes its flag away, and is logged
+ *   2 COUNT   the references from candidates to candidates; what only traverse tells of, in one stop
+ *   3 CHECK   a candidate with more references than that, or without its flag, lives: it is dropped (its flag is taken away),
+ *             with all candidates it reaches
+ *   4 commit word OPEN; handshake; what was rescued is dropped likewise; if there was anything, 4 again; else OPEN -> DEAD, which
+ *             fails if there was a rescue since, then 4 again. That is the instant at which all that still bear the flag are dead
+ * Why it is sound. Let o bear the flag at the commit. No event on o happened between 1 and the last handshake: else it was logged
+ * before that handshake was over, and dropped. So the references that 2 counted are where they were, in candidates, and their
+ * number is still what 3 read: nothing else refers to o. A candidate s that was dropped had its references dropped while
+ * they were still there, as their leaving s would have been an event on o, and a handshake came after. So all references to o
+ * are in what bears the flag. Uncounted pointers ended at the handshakes; weak upgrades go through the commit word.
+ * Two traps. Dropping and committing at once, without the handshake between, is wrong. And a candidate that dies by count
+ * after it was counted holds its references until it is dismantled, perhaps much later: it must be followed although it is dead.
+ * It ends: each failed commit is one rescue more, of an object that is on the list no longer.
+ *
+ * What only traverse tells of is written down when it is counted, and when its object is dropped, it is that which is dropped: of
+ * a dying object traverse may not be called any more. Opaque objects (pass.h): references may leave them without an event, and
+ * could be counted in two of them; hence one stop for all that are candidates.
+ * Models: tests/models/commit.pml; halves.pml for reading the two halves of a count.
+ */
+#include "collect/commit.h"
+
+#include "collect/oracle.h"
+#include "count/count.h"
+#include "world/context.h"
+
+bool oi_commit_flag(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
+{
+	oi_assert_inside(p->t);
+	uint16_t own = oi_load_relaxed(&h->own); /* recheck */
+	while (own <= OI_OWN_KEY_MAX && !oi_cas(&h->own, &own, (uint16_t)(own | OI_OWN_CANDIDATE))) /* [K2] */
+		;
+	if (own > OI_OWN_KEY_MAX)
+		return false;
+	*oi_beside_count(at) = 0;
+	p->n_open++;
+	return true;
+}
+
+/* fn(p, h, at) for each candidate not dropped yet. Inside the gate. */
+OI_INLINE void each_candidate(struct oi_pass *p, oi_member_fn fn)
+{
+	for (size_t i = 0; i < p->pages.n && !p->failed; i++)
+		oi_pass_each_open(p, p->pages.data[i], fn);
+}
+
+/* As oi_pass_look; the members of a set that is looked through for the resurrected are condemned all of them. */
+OI_INLINE const struct oi_type *look(const struct oi_pass *p, const struct oi_header *h)
+{
+	return oi_pass_look(h, oi_pass_others(p));
+}
+
+/* ---- 2: counting ---- */
+
+/* What traverse tells of: counted, and written down. */
+static void note_edge(void *child, void *arg)
+{
+	struct oi_pass *p = arg;
+	struct oi_place at;
+	if (!oi_place_of(oi_header_of(child), &at) || !oi_beside_open(&at) || oi_block_at(at.page, at.block) != oi_header_of(child))
+		return;
+	oi_beside_count_one(oi_beside_count(&at), oi_header_of(child));
+	oi_pass_push(p, &p->edges, oi_header_of(child));
+}
+
+/* A note, which the page's map leads to: how many references, the references. */
+static void note_edges(struct oi_pass *p, struct oi_header *h, const ouro_type *type)
+{
+	struct oi_place at;
+	struct oi_page_beside *map = oi_place_of(h, &at) ? oi_beside_of_page(at.page) : NULL;
+	if (!map || p->edges.n >= UINT32_MAX) {
+		p->failed = true;
+		return;
+	}
+	oi_pass_push(p, &p->edges, NULL);
+	size_t first = p->edges.n;
+	map->note[at.block] = (uint32_t)first;
+	oi_pass_call_traverse(h, type, note_edge, p);
+	if (!p->failed)
+		p->edges.data[first - 1] = (void *)(p->edges.n - first);
+}
+
+static void note_candidate(struct oi_pass *p, struct oi_header *h)
+{
+	const struct oi_type *d = oi_is_candidate(h) ? look(p, h) : NULL;
+	if (d)
+		note_edges(p, h, d->type);
+}
+
+/* There may have been safepoints since it was looked at. */
+static void count_rest(struct oi_pass *p, struct oi_header *h, const ouro_type *type)
+{
+	if (type->item_slots.n)
+		oi_pass_visit_items(p, h, type, oi_beside_count_child, NULL);
+	if (oi_type_opaque(type))
+		oi_pass_push(p, &p->opaque, h);
+	else if (type->traverse)
+		note_candidate(p, h);
+}
+
+static void count_among_candidates(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
+{
+	const struct oi_type *d = oi_is_candidate(h) ? look(p, h) : NULL;
+	(void)at;
+	if (!d)
+		return;
+	oi_visit_fixed(h, d, oi_beside_count_child, NULL);
+	if (unlikely(!d->flat))
+		count_rest(p, h, d->type);
+}
+
+static void note_opaque(struct oi_pass *p)
+{
+	struct oi_stop stop;
+	if (!p->opaque.n)
+		return;
+	oi_gate_leave(p->t);
+	oi_pass_stop(&stop);
+	while (p->opaque.n && !p->failed)
+		note_candidate(p, p->opaque.data[--p->opaque.n]);
+	p->opaque.n = 0;
+	oi_pass_start(&stop);
+	oi_gate_enter(p->t);
+}
+
+/* ---- 3: dropping ---- */
+
+static void drop(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
+{
+	oi_beside_bits(at)->mark |= oi_beside_bit(at);
+	oi_unflag(h);
+	p->n_open--;
+	oi_pass_push(p, &p->stack, h);
+}
+
+static void drop_if_rescued(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
+{
+	if (!oi_is_candidate(h))
+		drop(p, h, at);
+}
+
+/* Any pointer will do: see drop_children. */
+static void drop_child(void *child, void *arg)
+{
+	struct oi_place at;
+	if (oi_beside_covers(child) && oi_place_of(oi_header_of(child), &at) && oi_beside_open(&at) &&
+	    oi_block_at(at.page, at.block) == oi_header_of(child))
+		drop(arg, oi_header_of(child), &at);
+}
+
+/* What was written down of it. */
+static void drop_noted(struct oi_pass *p, struct oi_header *h)
+{
+	struct oi_place at;
+	size_t first = oi_place_of(h, &at) && at.page->beside ? at.page->beside->note[at.block] : 0;
+	size_t n = first ? (size_t)p->edges.data[first - 1] : 0;
+	for (size_t i = first; i < first + n; i++)
+		drop_child(oi_object_of(p->edges.data[i]), p);
+	oi_pass_step(p, (unsigned)n);
+}
+
+/*
+ * Of a dying one too, until all its references are released. Those that have been, each an event, are still in its slots,
+ * though what they referred to may be gone: so they are looked at as if they were any words.
+ */
+static void drop_children(struct oi_pass *p, struct oi_header *h)
+{
+	uint64_t word = oi_load_acquire(&h->word); /* [A1] */
+	uint16_t own = (uint16_t)(word >> 48);
+	if (own != OI_OWN_FREE && own != OI_OWN_GONE) {
+		const struct oi_type *d = &oi_types[(uint32_t)word];
+		oi_visit_fixed(h, d, drop_child, p);
+		if (unlikely(d->type->item_slots.n))
+			oi_pass_visit_items(p, h, d->type, drop_child, p);
+	}
+	drop_noted(p, h);
+	oi_pass_step(p, 16);
+}
+
+/* All that the dropped reach. */
+static void drop_reached(struct oi_pass *p)
+{
+	while (p->stack.n && !p->failed)
+		drop_children(p, p->stack.data[--p->stack.n]);
+}
+
+/* Do only candidates refer to it? */
+static bool is_closed(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
+{
+	if (!oi_is_candidate(h) || !look(p, h))
+		return false;
+	int64_t references = oi_references(h) - p->hold, internal = oi_beside_internal(at);
+	return references == internal && (references || p->hold);
+}
+
+static void check(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
+{
+	if (!is_closed(p, h, at))
+		drop(p, h, at);
+}
+
+/* ---- 4: the commit ---- */
+
+/*
+ * What was rescued since the last call, which is in the log up to @n, or anywhere if that ran over. True: something was dropped,
+ * and a handshake must follow before a commit. An entry that is not written yet is of a rescue that is under way: then the commit
+ * word is DIRTY.
+ */
+static bool drop_rescued(struct oi_pass *p, uint64_t *n)
+{
+	uint64_t end = oi_load_acquire(&oi_candidates.n_rescued);
+	size_t before = p->stack.n;
+	struct oi_header *h;
+	if (end > OI_RESCUE_LOG) {
+		each_candidate(p, drop_if_rescued);
+	} else {
+		for (; *n < end && (h = oi_load_acquire(&oi_candidates.rescued[*n])); ++*n) { /* [K1] */
+			struct oi_place at;
+			if (oi_place_of(h, &at) && oi_beside_open(&at))
+				drop(p, h, &at);
+		}
+	}
+	if (p->stack.n == before)
+		return false;
+	drop_reached(p);
+	return true;
+}
+
+static bool try_commit(void)
+{
+	uint32_t open = OI_COMMIT_OPEN;
+	oi_perturb();
+	oi_point("commit: try");
+	return oi_cas(&oi_candidates.commit, &open, (uint32_t)OI_COMMIT_DEAD); /* [K1] */
+}
+
+static bool commit(struct oi_pass *p)
+{
+	uint64_t n = 0;
+	while (!p->failed) {
+		oi_store_release(&oi_candidates.commit, (uint32_t)OI_COMMIT_OPEN); /* [K1] */
+		oi_grace_wait();
+		oi_gate_enter(p->t);
+		bool dropped = drop_rescued(p, &n), dead = !dropped && !p->failed && (!p->n_open || try_commit());
+		oi_gate_leave(p->t);
+		if (dead)
+			return p->n_open != 0;
+	}
+	return false;
+}
+
+bool oi_commit(struct oi_pass *p)
+{
+	oi_assert_unpinned(p->t);
+	p->any_word = drop_child;
+	oi_grace_wait();
+	oi_gate_enter(p->t);
+	each_candidate(p, count_among_candidates);
+	note_opaque(p);
+	oi_beside_count_rest();
+	oi_point("commit: counted");
+	each_candidate(p, check);
+	drop_reached(p);
+	oi_gate_leave(p->t);
+	oi_point("commit: checked");
+	bool dead = commit(p);
+	if (dead)
+		oi_oracle_judge(p);
+	return dead;
+}

@@ -1,0 +1,14 @@
+/* debug.h - the collector's debug flags, and the garbage that SAVEALL keeps. */
+#ifndef OI_DEBUG_H
+#define OI_DEBUG_H
+
+#include "collect/set.h"
+
+/* After a collection, outside its locks: log lines, if asked for. @s: what it found; NULL: it found nothing. */
+void oi_debug_report(const struct oi_set *s, void (*say)(const char *format, ...) OI_PRINTF(1, 2));
+/* With SAVEALL: keeps what is left of the set instead of clearing it; true if it did. */
+bool oi_debug_save(struct oi_set *s);
+uint64_t oi_debug_kept(int generation);
+void oi_debug_shutdown(void);
+
+#endif

@@ -1,0 +1,290 @@
+/*
+ * flush.c - waiting until what is dead is gone
+ *
+ * What is dead and not yet destroyed can be
+ *   in the merge queue of its owner                         merge.c
+ *   in a pile: its thread's own, or the reaper's            pile.c
+ *   in a set that waits                                     set.c
+ *   in the hand of a thread, whose dying counter is then not zero, raised before the thing left its queue [D1]
+ * What is waited for is old (Note [TICKET]): what was dead at the call, and what dies of it. One thread at a time leads a flush:
+ *   idle    -> leading   a thread that finds no leader. It counts now up and sets since, then makes old what the queues have
+ *   leading -> leading   it works off what is old in queues; what threads have in hand it leaves to them, and looks again
+ *   leading -> idle      nothing is old any more
+ * Others that come meanwhile wait for that one to be over, and then for the next, which may be anybody's: two at most.
+ * It ends: there is a fixed number of old things, and of their objects. A loop of another thread ends after a batch (death.c), and
+ * its rest is in an old queue. The one exception are objects that callbacks make, and that die in the same loop: they count as
+ * old, and could be so without end. Hence a limit, twice as many objects as there were, and some, which is looked up when so many
+ * are gone; queues are first in first out by then, so that what was there at the call had its turn.
+ *
+ * How it knows that nothing is old: it reads n_ended [D2], then looks at the queues, merges first, as these go to piles without
+ * passing a hand, then at the hands, then at n_ended again. Something old was, at the first reading, in a queue: then it was
+ * seen there, or had left with a thread that was seen dying, or has ended a loop since; or in a hand, likewise. Between two such looks
+ * there is a fence in the middle of what every thread does (Note [GATE]), as a loop that ended reads now without one.
+ *
+ * A collection cannot wait for a callback that does not return; it may be waiting for what the caller has. One that another thread
+ * has been in for PATIENCE is left out: what it belongs to keeps what it refers to until it returns.
+ * Model: tests/models/flush.pml.
+ */
+#include "collect/flush.h"
+
+#include <errno.h>
+
+#include "base/log.h"
+#include "base/os.h"
+#include "base/runtime.h"
+#include "base/wake.h"
+#include "collect/set.h"
+#include "count/death.h"
+#include "count/merge.h"
+#include "count/pile.h"
+#include "count/stray.h"
+#include "count/ticket.h"
+#include "heap/tally.h"
+#include "world/context.h"
+#include "world/gate.h"
+#include "world/gclock.h"
+
+#define PATIENCE_NS UINT64_C(100000000)
+#define LIMIT_FLOOR 100000 /* objects */
+
+static struct oi_thread *leader;
+static uint64_t n_begun, n_over; /* flushes; by the leader */
+static bool waits_only;          /* the leader found nothing to do for a while */
+
+struct flush {
+	struct oi_thread *t;
+	bool patient;   /* waits for callbacks for ever */
+	uint64_t limit; /* of oi_ticket.n_objects; 0: not known yet */
+	uint64_t idle_since;
+};
+
+/* ---- hands ---- */
+
+/* Has it been in one callback for long? Notes are the leader's, and of those that wait for it: time first. */
+static bool is_stuck(struct oi_thread *t)
+{
+	uint64_t now = oi_now_ns();
+	uint32_t n = oi_load_acquire(&t->n_callbacks);
+	if (oi_load_acquire(&t->in_callback) && oi_load_acquire(&t->seen_callback) == n) /* recheck */
+		return now - oi_load_relaxed(&t->seen_ns) > PATIENCE_NS;
+	oi_store_relaxed(&t->seen_ns, now);
+	oi_store_release(&t->seen_callback, n);
+	return false;
+}
+
+static bool is_old_hand(const struct oi_thread *t)
+{
+	bool dying = oi_load_acquire(&t->dying) && !oi_load_relaxed(&t->dead); /* [D1] */
+	return dying && oi_is_old(oi_load_relaxed(&t->stamp));                 /* the stamp of an earlier loop is older: no harm */
+}
+
+static bool any_old_hand(const struct flush *f)
+{
+	struct oi_thread *t;
+	for (size_t i = 0; (t = oi_thread_record(i)); i++)
+		if (t != f->t && is_old_hand(t) && (f->patient || !is_stuck(t)))
+			return true;
+	return false;
+}
+
+/* ---- queues ---- */
+
+static bool sets_count(void)
+{
+	return oi_runtime.config.finalizers == OURO_FINALIZERS_THREAD;
+}
+
+static bool is_settled(const struct flush *f)
+{
+	uint64_t n = oi_load_acquire(&oi_ticket.n_ended); /* [D2] */
+	if (oi_merge_any_old() || oi_pile_any_old() || (sets_count() && oi_set_any_before(oi_ticket.since)) || any_old_hand(f))
+		return false;
+	return oi_load_acquire(&oi_ticket.n_ended) == n; /* [D2] */
+}
+
+static bool is_over(const struct flush *f)
+{
+	if (!is_settled(f))
+		return false;
+	oi_world_fence();
+	return is_settled(f);
+}
+
+/* There is one only from so many on: to look through the counters of 10 000 threads takes 40 ms. */
+static bool is_too_much(struct flush *f)
+{
+	uint64_t n = oi_load_relaxed(&oi_ticket.n_objects); /* count */
+	struct oi_totals all;
+	if (likely(n <= LIMIT_FLOOR))
+		return false;
+	if (!f->limit) {
+		oi_tally_totals(&all);
+		f->limit = 3 * LIMIT_FLOOR + 2 * (all.n_allocated - all.n_freed);
+	}
+	return n > f->limit;
+}
+
+/* One round. False: there was nothing to do here. */
+static bool work_off(struct flush *f)
+{
+	bool any = false;
+	size_t budget = SIZE_MAX;
+	if (oi_merge_any_old())
+		oi_merge_drain_all();
+	oi_pile_collect(true);
+	while (!is_too_much(f) && oi_pile_serve(f->t, true))
+		any = true;
+	while (sets_count() && oi_set_serve(f->t, &budget, oi_ticket.since))
+		any = true;
+	return any;
+}
+
+/* Growing naps: what is waited for may need this very core. */
+static void nap(struct flush *f)
+{
+	uint64_t now = oi_now_ns();
+	if (!f->idle_since)
+		f->idle_since = now;
+	oi_store_relaxed(&waits_only, now - f->idle_since > PATIENCE_NS); /* recheck */
+	oi_sleep_ns(now - f->idle_since > 2000000 ? 500000 : 20000);
+}
+
+static void work_until_over(struct flush *f)
+{
+	while (!is_too_much(f)) {
+		if (work_off(f))
+			f->idle_since = 0;
+		else if (is_over(f))
+			return;
+		else
+			nap(f);
+	}
+	oi_log("a flush gives up after %llu objects: callbacks make more of them without end",
+	       (unsigned long long)oi_load_relaxed(&oi_ticket.n_objects)); /* count */
+}
+
+/* ---- leading ---- */
+
+static bool try_to_lead(struct oi_thread *t)
+{
+	struct oi_thread *none = NULL;
+	return oi_cas(&leader, &none, t);
+}
+
+static void begin(void)
+{
+	oi_store_relaxed(&waits_only, false);
+	oi_store_release(&n_begun, n_begun + 1);
+	oi_store_relaxed(&oi_ticket.n_objects, UINT64_C(0)); /* count */
+	oi_store_release(&oi_ticket.since, oi_add_acq_rel(&oi_ticket.now, UINT64_C(1)) + 1);
+	oi_merge_make_old();
+	oi_pile_make_old();
+}
+
+/* What is left, if anything, is the reaper's and the tick's. */
+static void end(struct oi_thread *t)
+{
+	oi_store_release(&oi_ticket.since, UINT64_C(0));
+	oi_store_release(&n_over, n_begun);
+	if (oi_pile_any_old())
+		oi_wake_reap();
+	if (oi_merge_any_old())
+		oi_wake_tick();
+	if (oi_load_relaxed(&leader) == t)
+		oi_store_release(&leader, (struct oi_thread *)NULL);
+}
+
+static void lead(struct oi_thread *t, bool patient)
+{
+	struct flush f = { .t = t, .patient = patient };
+	bool thorough = t->thorough;
+	t->thorough = true;
+	begin();
+	oi_stray_serve();
+	work_until_over(&f);
+	end(t);
+	t->thorough = thorough;
+}
+
+/* A callback keeps the leader: what is in queues can be seen to all the same. */
+static void do_without(struct oi_thread *t)
+{
+	oi_merge_drain_all();
+	oi_pile_collect(true);
+	for (unsigned n = 0; n < 100 && oi_pile_serve(t, false); n++)
+		;
+}
+
+static bool is_leader_stuck(void)
+{
+	struct oi_thread *t = oi_load_acquire(&leader);
+	return t && (is_stuck(t) || oi_load_relaxed(&waits_only)); /* recheck */
+}
+
+/* A flush that begins from now on has to be over. */
+static void flush(struct oi_thread *t, bool patient)
+{
+	oi_assert_unpinned(t);
+	uint64_t wanted = oi_load_acquire(&n_begun) + 1;
+	while (oi_load_acquire(&n_over) < wanted) {
+		if (try_to_lead(t)) {
+			lead(t, patient);
+		} else if (!patient && is_leader_stuck()) {
+			do_without(t);
+			return;
+		} else {
+			oi_sleep_ns(50000);
+		}
+	}
+}
+
+void oi_flush(struct oi_thread *t)
+{
+	oi_assert_not_dying(t);
+	oi_assert_unpinned(t);
+	flush(t, true);
+}
+
+void oi_flush_patiently(struct oi_thread *t)
+{
+	if (!t->dying)
+		flush(t, false);
+}
+
+bool oi_flush_any_waiting(void)
+{
+	return (sets_count() && oi_set_any_queued()) || oi_merge_any() || oi_stray_any() || oi_pile_any();
+}
+
+bool oi_flush_any_serving(const struct oi_thread *self)
+{
+	struct oi_thread *t;
+	for (size_t i = 0; (t = oi_thread_record(i)); i++)
+		if (t != self && oi_load_acquire(&t->serving) && !oi_load_relaxed(&t->dead)) /* [D1] */
+			return true;
+	return false;
+}
+
+void oi_flush_leave(struct oi_thread *t)
+{
+	if (oi_load_relaxed(&leader) == t) /* recheck: only it makes it itself */
+		end(t);
+}
+
+void oi_flush_fork_child(struct oi_thread *self)
+{
+	if (!leader || leader == self)
+		return;
+	oi_ticket.since = 0;
+	n_over = n_begun;
+	leader = NULL;
+}
+
+int ouro_flush(void)
+{
+	struct oi_thread *t = oi_current();
+	if (t->pin_depth || t->in_callback || t->dying || oi_collect_locked_by_me())
+		return EDEADLK;
+	oi_flush(t);
+	return 0;
+}

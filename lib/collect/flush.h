@@ -1,0 +1,24 @@
+/* flush.h - waiting until what is dead is gone. */
+#ifndef OI_FLUSH_H
+#define OI_FLUSH_H
+
+#include "base/compiler.h"
+
+struct oi_thread;
+
+/* Outside the gate and outside any death: returns when all that was dead at the call, and what died of it, is gone. */
+void oi_flush(struct oi_thread *t);
+/* The same for a collection: what a callback on another thread keeps from being gone is not waited for for ever. */
+void oi_flush_patiently(struct oi_thread *t);
+
+/* Does something dead wait in a queue? In manual mode the sets there do so for good. */
+bool oi_flush_any_waiting(void);
+/* Is another thread at something that was in one? */
+bool oi_flush_any_serving(const struct oi_thread *self);
+
+/* The thread leaves, in the middle of a flush perhaps. */
+void oi_flush_leave(struct oi_thread *t);
+/* In the child of a fork: the thread that was at a flush may be gone. */
+void oi_flush_fork_child(struct oi_thread *self);
+
+#endif

@@ -1,0 +1,278 @@
+/*
+ * full.c - collections beside the mutators: full ones, and young ones too large for a stop
+ *
+ * Nobody is stopped, whatever the heap and the garbage look like; see Note [PASS] for how it can look at objects that are in use.
+ *   1 walking is set; handshake; maps and lists; what is young becomes old in short stops, if it is in the scope
+ *   2 candidates: suspect.c
+ *   3 the exact check and the commit: commit.c; a few short stops for what only upgrades keep: linger.c
+ *   4 weak references expire; handshake; the dead are condemned (set.c); the commit word is IDLE
+ * Nothing is written into live objects but the flag of a candidate that turns out to live: the maps lie elsewhere.
+ *
+ * The same check and commit tell, when finalizers of a large set have run, what they brought back: oi_full_resurrect.
+ */
+#include "collect/full.h"
+
+#include "base/lock.h"
+#include "base/log.h"
+#include "collect/commit.h"
+#include "collect/generation.h"
+#include "collect/linger.h"
+#include "collect/suspect.h"
+#include "count/count.h"
+#include "count/death.h"
+#include "count/weak.h"
+#include "heap/heap.h"
+#include "world/context.h"
+#include "world/gclock.h"
+
+static struct oi_pass pass; /* under the lock */
+
+/* ---- 4: the dead ---- */
+
+static void expire_weak_references(struct oi_pass *p)
+{
+	struct oi_vector *list = &p->set->objects;
+	for (size_t i = p->n_seen; i < list->n; i++) {
+		struct oi_header *h = list->data[i];
+		oi_vector_prefetch(list, i);
+		if (oi_is_candidate(h) && (oi_flags(h) & OI_FLAG_WEAK))
+			oi_weak_expire(h);
+		if (p->t)
+			oi_pass_step(p, 16);
+	}
+}
+
+/* fn(p, h) for each on the list, once, with safepoints unless in the child of a fork; true: it stays on the list. */
+static void sift(struct oi_pass *p, bool (*fn)(struct oi_pass *p, struct oi_header *h))
+{
+	struct oi_vector *list = &p->set->objects;
+	while (p->n_seen < list->n) {
+		oi_vector_prefetch(list, p->n_seen);
+		struct oi_header *h = list->data[p->n_seen++];
+		if (fn(p, h))
+			list->data[p->n_kept++] = h;
+		if (p->t)
+			oi_pass_step(p, 32);
+	}
+	list->n = p->n_kept;
+}
+
+static bool condemn(struct oi_pass *p, struct oi_header *h)
+{
+	if (!oi_is_candidate(h))
+		return false;
+	oi_set_condemn(p->set, h);
+	return true;
+}
+
+/* It lives, or whoever inherits its set looks at it again. */
+static bool keep(struct oi_pass *p, struct oi_header *h)
+{
+	(void)p;
+	oi_unflag(h);
+	return true;
+}
+
+static bool forget(struct oi_pass *p, struct oi_header *h)
+{
+	return !keep(p, h);
+}
+
+static void sift_all(struct oi_pass *p, bool (*fn)(struct oi_pass *p, struct oi_header *h))
+{
+	oi_gate_enter(p->t);
+	sift(p, fn);
+	oi_gate_leave(p->t);
+}
+
+/* ---- one collection ---- */
+
+static void begin(struct oi_thread *t, struct oi_set *s, void (*between)(void), int64_t hold)
+{
+	pass.t = t;
+	pass.between = between;
+	pass.hold = hold;
+	pass.any_word = NULL;
+	pass.odd = pass.failed = pass.stopped = false;
+	pass.work = 0;
+	pass.n_members = pass.n_open = pass.n_suspected = pass.n_seen = pass.n_kept = 0;
+	pass.doubts.n = pass.rescued.n = 0;
+	pass.set = s;
+	oi_store_relaxed(&oi_candidates.walking, 1u); /* [G3] */
+	oi_grace_wait();
+	for (uint64_t i = 0; i < oi_candidates.n_rescued && i < OI_RESCUE_LOG; i++)
+		oi_candidates.rescued[i] = NULL;
+	oi_store_relaxed(&oi_candidates.n_rescued, UINT64_C(0)); /* recheck: no flag is anywhere */
+	if (!oi_beside_make(&pass.regions, &pass.pages))
+		pass.failed = true;
+}
+
+/* Large ones are given back, outside the gate: that takes a while. @t: NULL in the child of a fork. */
+static void empty(struct oi_thread *t, struct oi_vector *v)
+{
+	struct oi_vector old = { 0 };
+	if (t)
+		oi_gate_enter(t);
+	v->n = 0;
+	if (v->capacity > 512) {
+		old = *v;
+		*v = (struct oi_vector){ 0 };
+	}
+	if (t)
+		oi_gate_leave(t);
+	oi_vector_free(&old);
+}
+
+/* Once the set is the pass's no more. */
+static void end(struct oi_thread *t)
+{
+	oi_beside_forget_exact(t);
+	oi_beside_drop(t, &pass.regions);
+	struct oi_vector *lists[] = { &pass.regions, &pass.pages, &pass.stack, &pass.opaque, &pass.edges };
+	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+		empty(t, lists[i]);
+	oi_heap_end_walk(t);
+}
+
+void oi_full_shutdown(void)
+{
+	struct oi_vector *lists[] = { &pass.regions, &pass.pages, &pass.stack, &pass.opaque, &pass.edges, &pass.young, &pass.doubts, &pass.rescued };
+	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+		oi_vector_free(lists[i]);
+}
+
+/* In one gate: from here on the set is only in its thread's hand. */
+static void let_go_of_set(struct oi_pass *p)
+{
+	oi_gate_enter(p->t);
+	p->set = NULL;
+	oi_store_release(&oi_candidates.commit, (uint32_t)OI_COMMIT_IDLE); /* [K1] */
+	oi_gate_leave(p->t);
+}
+
+static void bury(struct oi_pass *p)
+{
+	oi_gate_enter(p->t);
+	expire_weak_references(p);
+	oi_gate_leave(p->t);
+	oi_grace_wait();
+	sift_all(p, condemn);
+}
+
+struct oi_set *oi_full_begin(struct oi_thread *t, int generation, enum oi_scope scope, void (*between)(void))
+{
+	oi_assert_locked(OI_LOCK_FULL);
+	oi_assert_unpinned(t);
+	struct oi_set *s = oi_set_new(generation);
+	if (!s)
+		return NULL;
+	oi_set_take_in_hand(t, s);
+	begin(t, s, between, 0);
+	pass.young_only = scope == OI_SCOPE_YOUNG;
+	if (scope != OI_SCOPE_OLD)
+		oi_generation_make_all_old(&pass.young, pass.young_only);
+	return s;
+}
+
+size_t oi_full_finish(struct oi_thread *t)
+{
+	oi_assert_locked(OI_LOCK_FULL);
+	oi_assert_unpinned(t);
+	struct oi_set *s = pass.set;
+	oi_suspect_find(&pass);
+	oi_serve_begin(t); /* what dies is in no queue */
+	bool dead = s->objects.n && !pass.failed && oi_commit(&pass);
+	oi_linger_note(&pass);
+	if (dead)
+		bury(&pass);
+	else
+		sift_all(&pass, forget);
+	oi_store_release(&oi_candidates.commit, (uint32_t)OI_COMMIT_IDLE); /* [K1] nothing bears the flag */
+	oi_linger_decide(&pass);
+	let_go_of_set(&pass);
+	if (pass.failed)
+		oi_log("collection of generation %d given up: no memory for its lists", s->generation);
+	end(t);
+	return pass.n_members;
+}
+
+bool oi_full_promote(void)
+{
+	bool mine = oi_full_locked_by_me(); /* a collection of the old objects: what was young is none of its members */
+	if (!mine && !oi_trylock(OI_LOCK_FULL))
+		return false;
+	oi_generation_make_all_old(&pass.young, false);
+	if (!mine)
+		oi_unlock(OI_LOCK_FULL);
+	return true;
+}
+
+/* ---- resurrection ---- */
+
+static void flag_set(struct oi_pass *p)
+{
+	oi_gate_enter(p->t);
+	for (size_t i = 0; i < p->set->objects.n && !p->failed; i++) {
+		struct oi_header *h = p->set->objects.data[i];
+		struct oi_place at;
+		if (oi_place_of(h, &at) && oi_commit_flag(p, h, &at)) /* else it is immortal, and what it reaches is not closed */
+			oi_beside_bits(&at)->member |= oi_beside_bit(&at);
+		oi_pass_step(p, 16);
+	}
+	oi_gate_leave(p->t);
+}
+
+/*
+ * One of a set, after the check: sealed, or given back, with the reference that was the set's. Inside a death of this
+ * thread's.
+ */
+static bool decide(struct oi_pass *p, struct oi_header *h)
+{
+	if (oi_is_candidate(h)) {
+		oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_SEALED);
+		oi_unflag(h);
+		return true;
+	}
+	oi_and_acq_rel(&h->flags, (uint8_t)~OI_FLAG_GARBAGE);
+	if (oi_release(p->t, h))
+		oi_death_later(p->t, h);
+	return false;
+}
+
+bool oi_full_resurrect(struct oi_thread *t, struct oi_set *s)
+{
+	oi_assert_unpinned(t);
+	oi_full_lock();
+	begin(t, s, NULL, 1);
+	flag_set(&pass);
+	bool ok = !pass.failed && (oi_commit(&pass) || !pass.failed);
+	sift_all(&pass, ok ? decide : keep);
+	let_go_of_set(&pass);
+	end(t);
+	oi_full_unlock();
+	return ok;
+}
+
+/* ---- fork ---- */
+
+void oi_full_inherit(void)
+{
+	oi_assert_stopped();
+	if (oi_full_locked_by_me())
+		return; /* a listener forked: this thread goes on with its collection, in the child as in the parent */
+	pass.t = NULL;
+	oi_lock_renew(OI_LOCK_FULL);
+	oi_generation_inherit(&pass.young);
+	if (pass.set && pass.hold) {
+		sift(&pass, keep); /* whoever inherits the set checks it again */
+	} else if (pass.set && oi_load_relaxed(&oi_candidates.commit) == OI_COMMIT_DEAD) { /* stopped */
+		expire_weak_references(&pass);
+		sift(&pass, condemn);
+	} else if (pass.set) {
+		sift(&pass, forget);
+	}
+	oi_linger_inherit(&pass);
+	pass.set = NULL;
+	oi_store_relaxed(&oi_candidates.commit, (uint32_t)OI_COMMIT_IDLE); /* stopped */
+	end(NULL);
+}

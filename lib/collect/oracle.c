@@ -1,0 +1,59 @@
+/*
+ * oracle.c - the judgement on a commit, in checked builds
+ *
+ * Right after each commit the world is stopped, and the collector of stopped worlds (trial.c) walks the whole heap: whoever has
+ * more references than the heap holds is held from outside, and what these reach is alive. None of the dead may be among that. It
+ * shares nothing with the collection it judges but the headers: neither maps nor lists nor flags. Of a set that is looked through
+ * for the resurrected the walk is over the set alone, as its members are not in the heap's graph any more.
+ * A collection that finds more references to an object than it has asks for a judgement too: a traverse that reports too much is
+ * found by the walk, and named.
+ */
+#include "collect/oracle.h"
+
+#if OURO_CHECKED
+
+#include "base/log.h"
+#include "collect/generation.h"
+#include "collect/trial.h"
+#include "world/context.h"
+#include "world/gclock.h"
+
+static bool gather(struct oi_trial *tr, const struct oi_pass *p)
+{
+	bool ok = true;
+	if (!p->hold)
+		return oi_generation_select_all(tr);
+	for (size_t i = 0; i < p->set->objects.n && ok; i++)
+		ok = oi_trial_add(tr, p->set->objects.data[i]);
+	return ok;
+}
+
+static void judge_all(struct oi_trial *tr)
+{
+	for (size_t i = 0; i < tr->set.n; i++) {
+		struct oi_header *h = tr->set.data[i];
+		if (oi_trial_result(h) && oi_is_committed(h) && !tr->guessed)
+			oi_abort("collection: the \"%s\" at %p is declared dead, and reachable", oi_type_of(h)->name, oi_object_of(h));
+	}
+	oi_trial_end(tr);
+}
+
+void oi_oracle_judge(struct oi_pass *p)
+{
+	oi_assert_unpinned(p->t);
+	struct oi_trial tr = { .hold = p->hold };
+	struct oi_stop stop;
+	oi_collect_lock(); /* the side bytes */
+	oi_world_stop(&stop);
+	if (gather(&tr, p)) {
+		oi_trial_run(&tr, SIZE_MAX);
+		judge_all(&tr);
+	} else {
+		oi_trial_give_up(&tr);
+	}
+	oi_world_start(&stop);
+	oi_collect_unlock();
+	oi_trial_free(&tr);
+}
+
+#endif

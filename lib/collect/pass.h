@@ -1,0 +1,145 @@
+/*
+ * pass.h - one pass of a collection beside the mutators: its lists, its safepoints, how it looks at objects others use
+ *
+ * Note [PASS]. The collection is inside its gate while it looks at objects and leaves it every few dozen microseconds, so that
+ * stops, grace periods and young collections hardly wait for it. Between two such slices anything may die; what it keeps are
+ * addresses, and they still are blocks' addresses: while oi_candidates.walking is set, pages of objects that can be traversed are
+ * not given back, large ones neither, and blocks wait for a grace period before they are used again, published or not. So
+ * within a slice what was alive stays readable, and afterwards it is looked at anew (oi_pass_look).
+ * State outside a slice is whole: the child of a fork, where the collecting thread is gone, undoes it from there (full.c).
+ */
+#ifndef OI_PASS_H
+#define OI_PASS_H
+
+#include "collect/beside.h"
+#include "collect/set.h"
+#include "heap/candidate.h"
+#include "heap/type.h"
+#include "world/gate.h"
+
+#define OI_SLICE 4096 /* units of work between two safepoints: an object is 16, a reference 1 */
+
+struct oi_pass {
+	struct oi_thread *t;
+	struct oi_set *set;       /* its objects: the candidates; after the commit, the dead */
+	struct oi_vector regions; /* that have maps */
+	struct oi_vector pages;
+	struct oi_vector stack;   /* objects to visit */
+	struct oi_vector opaque;  /* objects whose traverse waits for a stop */
+	struct oi_vector edges;   /* of opaque candidates: commit.c */
+	struct oi_vector doubts;  /* pairs: an object that seems to be held, its references then: linger.c */
+	struct oi_vector rescued; /* what is to be decided in a stop: linger.c */
+	struct oi_vector young;   /* lists of young pages that are being made old: generation.c */
+	void (*between)(void);    /* at each safepoint, outside the gate; or NULL */
+	oi_child_fn any_word;     /* a visitor that can be given slots of the dying */
+	int64_t hold;             /* references on each candidate that are the collector's own */
+	unsigned work;            /* units since the last safepoint */
+	bool young_only;          /* the scope: what was young when it began; those are the first members */
+	bool stopped;             /* the world is, for this collection: no safepoints */
+	bool odd;                 /* an object seems to have fewer references than members have to it: checked builds */
+	bool failed;              /* no memory for a list: nothing is found */
+	size_t n_members;         /* the result: objects looked at */
+	size_t n_open;            /* candidates not dropped */
+	size_t n_suspected;       /* pages that have candidates: the first of the list */
+	size_t n_seen, n_kept;    /* candidates dealt with, and still on the list, after the commit */
+};
+
+void oi_pass_breathe(struct oi_pass *p);
+
+OI_INLINE void oi_pass_step(struct oi_pass *p, unsigned units)
+{
+	if (unlikely((p->work += units) >= OI_SLICE))
+		oi_pass_breathe(p); /* unless stopped */
+}
+
+OI_INLINE void oi_pass_push(struct oi_pass *p, struct oi_vector *v, void *item)
+{
+	if (unlikely(!oi_vector_push(v, item)))
+		p->failed = true;
+}
+
+/*
+ * The type of the object in a block; NULL if none lives there, or it has one of the flags. (Condemned ones are another
+ * collection's, and their slots are no guide.) [A1]: who sees the word sees the rest of the header; the block of an object that
+ * was not gone when this thread entered its gate is not used again while it is inside.
+ */
+OI_INLINE const struct oi_type *oi_pass_look(const struct oi_header *h, uint8_t not_with)
+{
+	uint64_t word = oi_load_acquire(&h->word); /* [A1] */
+	uint16_t own = (uint16_t)(word >> 48);
+	uint8_t flags = (uint8_t)(word >> 32);
+	if (unlikely(own == OI_OWN_FREE) || unlikely(own == OI_OWN_GONE) ||
+	    unlikely(flags & not_with) || unlikely(oi_load_acquire(&h->shared) & OI_DEAD)) /* [C1] */
+		return NULL;
+	return &oi_types[(uint32_t)word];
+}
+
+/* The flags of what is nobody's to look at: but of a set that is looked through for the resurrected, all is condemned. */
+OI_INLINE uint8_t oi_pass_others(const struct oi_pass *p)
+{
+	return p->hold ? 0 : OI_FLAG_GARBAGE;
+}
+
+/* May its traverse run beside mutators? */
+OI_INLINE bool oi_type_opaque(const ouro_type *type)
+{
+	return type->traverse && !(type->flags & OURO_TRAVERSE_CONCURRENT);
+}
+
+/* Slots in items, and what traverse tells of, if it may run now; else the object goes to p->opaque. */
+void oi_pass_visit_items(struct oi_pass *p, struct oi_header *h, const ouro_type *type, oi_child_fn fn, void *arg);
+void oi_pass_visit_rest(struct oi_pass *p, struct oi_header *h, const ouro_type *type, oi_child_fn fn, void *arg);
+
+/* Inside the gate, with safepoints in large objects. */
+OI_INLINE void oi_pass_visit(struct oi_pass *p, struct oi_header *h, const struct oi_type *d, oi_child_fn fn, void *arg)
+{
+	oi_visit_fixed(h, d, fn, arg);
+	if (unlikely(!d->flat))
+		oi_pass_visit_rest(p, h, d->type, fn, arg);
+}
+
+/*
+ * fn(p, h, at) for each member of the page that is not marked, with safepoints between, after which what is marked by then is
+ * left out. Inside the gate.
+ */
+typedef void (*oi_member_fn)(struct oi_pass *p, struct oi_header *h, const struct oi_place *at);
+OI_INLINE void oi_pass_each_open(struct oi_pass *p, struct oi_page *page, oi_member_fn fn)
+{
+	struct oi_place at = { .map = oi_region_of(page)->beside, .page = page, .page_index = (uint32_t)oi_page_index(page) };
+	char *start = oi_page_start(page);
+	size_t size = page->block_size;
+	uint32_t n_words = (oi_load_acquire(&page->bump) + 63) / 64;
+	for (uint32_t w = 0; w < n_words; w++) {
+		struct oi_bits *bits = &at.map->bits[at.page_index][w];
+		uint64_t todo = bits->member;
+		unsigned n = 1;
+		for (; (todo &= ~bits->mark) && !p->failed; n += 16) {
+			at.block = w * 64 + (uint32_t)__builtin_ctzll(todo);
+			todo &= todo - 1;
+			char *h = start + at.block * size;
+			__builtin_prefetch(h + 8 * size);
+			fn(p, (struct oi_header *)h, &at);
+		}
+		oi_pass_step(p, n);
+	}
+}
+
+/*
+ * Calls a traverse, in a stop or of a type that allows it beside mutators
+ * (oi_call_traverse_of_living). What it reports is looked at as if it were any words: references
+ * that traverse tells of leave their objects published to nobody, and what they referred to is gone
+ * at once.
+ */
+void oi_pass_call_traverse(struct oi_header *h, const ouro_type *type, oi_child_fn fn, void *arg);
+
+/*
+ * Runs what traverse tells of the objects in p->opaque, in stops of their own within the pause budget; inside the gate, which it
+ * leaves. @follow, or NULL: takes a little from p->stack, which may put more into p->opaque; called in the stop.
+ */
+void oi_pass_traverse_opaque(struct oi_pass *p, oi_child_fn fn, void *arg, void (*follow)(struct oi_pass *p));
+
+/* A stop of this collection's, with its events. Outside the gate. */
+void oi_pass_stop(struct oi_stop *stop);
+void oi_pass_start(struct oi_stop *stop);
+
+#endif

@@ -1,0 +1,63 @@
+/* policy.h - when automatic collections start, and of how many objects. */
+#ifndef OI_POLICY_H
+#define OI_POLICY_H
+
+#include "base/compiler.h"
+
+void oi_policy_init(void);
+void oi_policy_set_threshold(const int t[3]);
+
+/* The generation that is due now, at most @max, or -1. */
+int oi_policy_due(int max);
+/*
+ * How many objects a young stop may examine; and about how many references of theirs it may follow.
+ */
+size_t oi_policy_cap(void);
+size_t oi_policy_references(void);
+/*
+ * More objects of age 1 than a stop may examine: survivors become old at once, for their turn would
+ * never come.
+ */
+bool oi_policy_middle_full(void);
+
+/*
+ * What is young will live, and a young collection would find nothing: it may as well become old
+ * unseen.
+ */
+bool oi_policy_burst(void);
+void oi_policy_burst_done(int generation);
+/* What was young has become old, for a full collection. */
+void oi_policy_promoted(void);
+/* World stopped: everything was frozen, and nothing is young. */
+void oi_policy_frozen(void);
+
+/* What a young collection did. */
+struct oi_policy_young {
+	int generation;
+	size_t n, references, survivors, promoted; /* examined; of those; live; became old */
+	uint64_t ns;
+	bool more; /* objects were left for the next stop */
+};
+/* Under the collection lock. */
+void oi_policy_young_done(const struct oi_policy_young *y);
+
+/* A full collection; @all: what is young becomes old. It found @old to live, @dead not. */
+void oi_policy_full_begins(bool all);
+/* What it looks at is settled: what becomes old from now on is the next one's. */
+void oi_policy_full_begun(void);
+void oi_policy_full_done(size_t old, size_t dead);
+/* What it found is freed, or the reaper's. */
+void oi_policy_full_freed(void);
+
+/*
+ * An automatic collection is over, and what it found dead is reclaimed: threads that were delayed
+ * go on.
+ */
+void oi_policy_turn(void);
+/*
+ * In the child of a fork: a full collection that another thread ran is given up. One's own, in
+ * whose listener it forked, goes on.
+ */
+void oi_policy_fork_child(void);
+
+#endif

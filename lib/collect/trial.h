@@ -1,0 +1,52 @@
+/* trial.h - trial deletion over a set of objects; world stopped, under the collection lock. */
+#ifndef OI_TRIAL_H
+#define OI_TRIAL_H
+
+#include "base/vector.h"
+#include "world/object.h"
+
+struct oi_trial {
+	struct oi_vector set;   /* headers */
+	struct oi_vector stack; /* to visit while marking */
+	struct oi_vector edges; /* what traverse told of: for each object how many references, the references */
+	struct oi_page_trial *maps; /* of the pages that have one */
+	bool guessed;           /* no memory to count exactly: some members are taken for held */
+	bool overflowed;        /* the stack could not grow: some children of marked objects are unvisited */
+	int64_t hold;           /* references on each object that are the collector's own */
+	size_t n_reached;       /* the result: members of the set that something outside it holds */
+	size_t n_references;    /* that its members have */
+};
+
+/* Puts an object, whose side byte is @side, into the set, once; false: no memory. */
+OI_INLINE bool oi_trial_add_at(struct oi_trial *tr, struct oi_header *h, uint8_t *side)
+{
+	if (*side)
+		return true;
+	if (unlikely(!oi_vector_push(&tr->set, h)))
+		return false;
+	*side = 1;
+	return true;
+}
+bool oi_trial_add(struct oi_trial *tr, struct oi_header *h);
+/*
+ * Counts, marks; afterwards oi_trial_result tells the set's members apart. False: they have more than @most references, and those
+ * past the object with which that was reached are members no more.
+ */
+bool oi_trial_run(struct oi_trial *tr, size_t most);
+#define OI_TRIAL_MARK 0x80
+#define OI_TRIAL_EXACT 127 /* the count is in page->trial */
+/* Was it reached? Clears its side byte, which must be done for each member, once. */
+OI_INLINE bool oi_trial_result_at(uint8_t *side)
+{
+	uint8_t v = *side;
+	*side = 0;
+	return v & OI_TRIAL_MARK;
+}
+bool oi_trial_result(struct oi_header *h);
+/* Forgets the set, whose side bytes are cleared. */
+void oi_trial_end(struct oi_trial *tr);
+/* Clears the side bytes and forgets the set, whatever the results. */
+void oi_trial_give_up(struct oi_trial *tr);
+void oi_trial_free(struct oi_trial *tr);
+
+#endif

@@ -1,0 +1,233 @@
+/*
+ * backlog.c - threads that outrun the collector are held up
+ *
+ * A backlog is what the collector has not got round to: young objects beyond LAG thresholds or a share of the old generation;
+ * what became old, and is garbage as far as the last full collection is a guide, while one runs; bytes of large objects; pages
+ * in use. Each has a measure that is tolerated, and the lag is the worst of them in such measures. While it is above 1, a thread
+ * that makes objects waits, in the middle of an allocation but outside its gate, for the end of the collection, at most DELAY_NS,
+ * once in each batch of its allocations. The batch is halved whenever the lag doubles; when it is down to one object, a thread
+ * waits twice for it, and so on, up to DELAYS times. So what is made in a millisecond falls as the backlog grows, however many threads
+ * there are, until the collector, which then has the processors, keeps up.
+ * Nobody waits for something that does not come: a stop that a pinned thread holds up, a collector in the child of a fork that
+ * has not started. A thread that holds others up never waits: pinned ones, those in callbacks, the library's own.
+ */
+#include "count/backlog.h"
+
+#include "base/holdup.h"
+#include "base/os.h"
+#include "base/runtime.h"
+#include "base/wake.h"
+#include "count/pile.h"
+#include "heap/heap.h"
+#include "heap/pace.h"
+#include "heap/usage.h"
+#include "world/context.h"
+#include "world/gate.h"
+
+#define DELAY_NS UINT64_C(1000000)
+#define SURVIVAL_SURE 240
+#define STUCK_NS UINT64_C(1000000000)
+#define DELAYS 16    /* in one allocation, or for one page of it */
+#define PAGES_MOST 8 /* that a large object counts for: the system makes memory that is zero faster than a collection looks at it */
+#define BATCH 64
+#define UNIT 16   /* of lag: so much is tolerated */
+#define LAG_MOST ((uint64_t)1 << 20)
+#define LARGE_PAGES ((uint64_t)(24 << 20) / OI_PAGE) /* beside a quarter */
+#define FULL_SHARE 16 /* of the old generation, for what becomes old during a full collection and is garbage */
+#define FULL_FLOOR 300000
+#define PAGES_DEAD ((size_t)(20 << 20) / OI_PAGE) /* beside a quarter, of pages that are garbage as far as one knows */
+#define PAGES_ANY ((size_t)(32 << 20) / OI_PAGE)  /* beside a half, of any */
+#define REAPER_PAGES ((uint64_t)(8 << 20) / OI_PAGE)
+#define PAGES_STEP ((size_t)(4 << 20) / OI_PAGE)
+
+static uint64_t lag_of(uint64_t n, uint64_t tolerated)
+{
+	return n / tolerated >= LAG_MOST ? LAG_MOST : n * UNIT / tolerated;
+}
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+static uint64_t young_lag(void)
+{
+	int64_t n = oi_load_relaxed(&oi_pace.aged[0]); /* recheck */
+	return n > 0 && oi_pace_young_due() ? lag_of((uint64_t)n, (uint64_t)oi_pace_young_limit()) : 0;
+}
+
+/*
+ * While a full collection runs, what becomes old may be garbage already; as much of it as was garbage the last time. A share of
+ * the old generation is tolerated, and in a small heap what fits in its room (policy.c): its share would have threads wait most of the
+ * time. When a heap has been filled and begins to change, the last time is no guide: hence half of the old generation at most.
+ */
+static uint64_t full_lag(void)
+{
+	if (!oi_load_relaxed(&oi_pace.full)) /* recheck, here and below */
+		return 0;
+	uint64_t old = oi_load_relaxed(&oi_pace.old_then), room = oi_load_relaxed(&oi_pace.room);
+	uint64_t n = oi_load_relaxed(&oi_pace.old_new) - oi_load_relaxed(&oi_pace.old_begun);
+	uint64_t dead = n * oi_load_relaxed(&oi_pace.yield) / 256;
+	return larger(lag_of(dead, larger(old / FULL_SHARE, room)), lag_of(n, larger(old / 2, FULL_FLOOR)));
+}
+
+/* Steep, since what is left of the room is the same in a heap of any size: each PAGES_STEP beyond is as bad as twice as much. */
+static uint64_t lag_of_pages(uint64_t n, uint64_t tolerated)
+{
+	uint64_t steps = n > tolerated ? (n - tolerated) / PAGES_STEP + 1 : 0;
+	return !steps ? 0 : (uint64_t)UNIT << (steps < 16 ? steps : 16);
+}
+
+static uint64_t large_lag(void)
+{
+	int64_t then = oi_load_relaxed(&oi_pace.large_then), n = oi_heap_large_bytes() - then; /* recheck */
+	return n > 0 ? lag_of_pages((uint64_t)n / OI_PAGE, (uint64_t)then / OI_PAGE / 4 + LARGE_PAGES) : 0;
+}
+
+static uint64_t pages_lag(void)
+{
+	uint64_t then = oi_load_relaxed(&oi_pace.pages_then), n = oi_pace_growth(); /* recheck */
+	bool builds = oi_load_relaxed(&oi_pace.survival) >= SURVIVAL_SURE; /* hardly any of it is garbage */
+	uint64_t dead = builds ? 0 : n * oi_load_relaxed(&oi_pace.yield) / 256;
+	return larger(lag_of_pages(dead, then / 4 + PAGES_DEAD), lag_of_pages(n, then / 2 + PAGES_ANY));
+}
+
+static uint32_t progress; /* callbacks that the reaper has done with */
+
+void oi_backlog_progress(void)
+{
+	oi_add_relaxed(&progress, 1u); /* recheck */
+}
+
+/* Has the reaper been in one callback for long? Then nobody waits for it: that may be for ever. Looked at while there is a backlog. */
+static bool reaper_is_stuck(void)
+{
+	static uint32_t seen;
+	static uint64_t since;
+	uint32_t n = oi_load_relaxed(&progress); /* recheck, here and below: whoever is late begins anew */
+	uint64_t now = oi_now_ns();
+	if (n != oi_load_relaxed(&seen)) {
+		oi_store_relaxed(&seen, n);
+		oi_store_relaxed(&since, now);
+	}
+	return now - oi_load_relaxed(&since) > STUCK_NS;
+}
+
+size_t oi_backlog_pages_waiting(void)
+{
+	return (oi_pace_sets_waiting().bytes + oi_pile_waiting() * oi_load_relaxed(&oi_pace.average_any)) / OI_PAGE; /* recheck */
+}
+
+/* What waits for its callbacks; in manual mode the program may take its time. */
+static uint64_t reaper_lag(void)
+{
+	uint64_t n = lag_of(oi_pace_sets_waiting().n + oi_pile_waiting(), (uint64_t)oi_pace_young_limit());
+	uint64_t bytes = lag_of_pages(oi_backlog_pages_waiting(), oi_load_relaxed(&oi_pace.pages_then) / 8 + REAPER_PAGES); /* recheck */
+	if (oi_runtime.config.finalizers != OURO_FINALIZERS_THREAD || larger(n, bytes) <= UNIT || reaper_is_stuck())
+		return 0;
+	return larger(n, bytes);
+}
+
+/* In units. */
+static uint64_t lag(void)
+{
+	if (!oi_load_relaxed(&oi_pace.threshold) || !oi_load_relaxed(&oi_pace.enabled)) /* recheck */
+		return 0;
+	return larger(larger(larger(young_lag(), full_lag()), larger(large_lag(), pages_lag())), reaper_lag());
+}
+
+bool oi_backlog_lags(void)
+{
+	return lag() > UNIT;
+}
+
+/* How often the lag has doubled. */
+static unsigned doublings(uint64_t units)
+{
+	return units > UNIT ? 63 - (unsigned)__builtin_clzll(units / UNIT) : 0;
+}
+
+/* What a thread keeps to itself while nothing lags. */
+static int64_t full_batch(void)
+{
+	int64_t threshold = oi_load_relaxed(&oi_pace.threshold), batch = threshold / 16; /* recheck */
+	return !threshold || batch > BATCH ? BATCH : batch < 1 ? 1 : batch;
+}
+
+/* How often to wait for so much lag; @pages: for so many, or 0: a batch, which the lag halves until it is one. */
+static size_t delays_for(uint64_t units, size_t pages)
+{
+	unsigned n = doublings(units), halvings = pages ? 0 : 63 - (unsigned)__builtin_clzll((uint64_t)full_batch());
+	size_t times = !pages ? 1 : pages < PAGES_MOST ? pages : PAGES_MOST;
+	return times * (n <= halvings ? 1 : n - halvings >= 4 ? DELAYS : 1u << (n - halvings));
+}
+
+static void set_batch(uint64_t units)
+{
+	unsigned n = doublings(units);
+	int64_t batch = full_batch() >> (n < 8 ? n : 8);
+	batch = batch < 1 ? 1 : batch;
+	if (batch != oi_load_relaxed(&oi_pace.batch)) /* every allocation reads its line */
+		oi_store_relaxed(&oi_pace.batch, batch);
+}
+
+void oi_backlog_set_batch(void)
+{
+	set_batch(lag());
+}
+
+static void account(struct oi_thread *t, uint64_t ns)
+{
+	oi_own_add(&t->n_delays, 1);
+	oi_own_add(&t->delay_ns, ns);
+	if (ns > oi_load_relaxed(&t->delay_max_ns)) /* count */
+		oi_store_relaxed(&t->delay_max_ns, ns);
+	oi_holdup(OURO_HOLDUP_PACE, ns);
+}
+
+/* Outside the gate. Each of its waits ends no later than DELAY_NS after the first began. */
+static void await_collection(struct oi_thread *t)
+{
+	uint64_t began = oi_now_ns(), now = began;
+	do {
+		uint32_t turn = oi_load_acquire(&oi_pace.turn); /* before the look [P1] */
+		if (!oi_backlog_lags())
+			break;
+		oi_futex_wait(&oi_pace.turn, turn, began + DELAY_NS - now);
+		now = oi_now_ns();
+	} while (now - began < DELAY_NS);
+	account(t, now - began);
+}
+
+void oi_backlog_delay(struct oi_thread *t, size_t pages)
+{
+	oi_assert_inside(t);
+	uint64_t units = lag();
+	set_batch(units);
+	oi_wake_collect();
+	if (units <= UNIT || t->pin_depth || t->dying || t->in_callback || t->internal)
+		return;
+	oi_gate_leave(t);
+	for (size_t n = delays_for(units, pages); n && oi_backlog_lags(); n--)
+		await_collection(t);
+	oi_gate_enter(t);
+}
+
+void oi_backlog_allocated(struct oi_thread *t, size_t pages)
+{
+	oi_assert_inside(t);
+	oi_pace_flush(t);
+	if (pages)
+		oi_usage_note(t);
+	if (unlikely(oi_backlog_lags()))
+		oi_backlog_delay(t, pages);
+}
+
+void oi_backlog_allocated_large(struct oi_thread *t)
+{
+	oi_assert_inside(t);
+	oi_store_relaxed(&t->tracked_delta, t->tracked_delta + 1); /* owner, here and below */
+	oi_store_relaxed(&t->died[1], t->died[1] - 1); /* it is born old */
+	if (oi_pace_large_due() && oi_load_relaxed(&oi_pace.threshold) && oi_load_relaxed(&oi_pace.enabled)) /* recheck */
+		oi_wake_collect();
+}

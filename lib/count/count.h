@@ -1,0 +1,137 @@
+/* count.h - retain and release, the fast paths inline for the library's own use; all inside the gate. */
+#ifndef OI_COUNT_H
+#define OI_COUNT_H
+
+#include "count/merge.h"
+#include "world/gate.h"
+#include "world/object.h"
+
+OI_COLD void oi_local_spill(struct oi_header *h);
+void oi_retain_foreign(struct oi_header *h);
+/* True: that was the last reference, the object is DEAD and the caller must carry out its death (outside the gate). */
+bool oi_release_foreign(struct oi_thread *t, struct oi_header *h);
+bool oi_merge_zero(struct oi_thread *t, struct oi_header *h);
+OI_COLD void oi_saturate(struct oi_header *h);
+void oi_make_immortal(struct oi_header *h);
+
+/*
+ * All references, in both halves. Exact when nobody changes them; beside mutators, for an object on which there is no event
+ * meanwhile: a merge leaves local as it is, so what is read before it or after it is the sum (model halves).
+ */
+OI_INLINE int64_t oi_references(const struct oi_header *h)
+{
+	uint32_t s = oi_load_acquire(&h->shared); /* [C1] */
+	return oi_shared_count(s) + (s & OI_MERGED ? INT64_C(0) : (int64_t)oi_load_acquire(&h->local));
+}
+
+/* The owner adds to local; only it, and whoever keeps it outside its gate, writes there. */
+OI_INLINE void oi_retain_owned(struct oi_header *h)
+{
+	uint32_t local = oi_load_relaxed(&h->local) + 1u; /* owner */
+	oi_store_relaxed(&h->local, local);
+	if (unlikely(local == OI_LOCAL_MAX))
+		oi_local_spill(h);
+}
+
+OI_INLINE void oi_retain(struct oi_thread *t, struct oi_header *h)
+{
+	oi_gate_check(t);
+	if (likely(oi_load_relaxed(&h->own) == t->key)) /* owner: equal only if this thread wrote it */
+		oi_retain_owned(h);
+	else
+		oi_retain_foreign(h);
+}
+
+OI_INLINE bool oi_release(struct oi_thread *t, struct oi_header *h)
+{
+	oi_gate_check(t);
+	if (unlikely(oi_load_relaxed(&h->own) != t->key)) /* owner */
+		return oi_release_foreign(t, h);
+	uint32_t local = oi_load_relaxed(&h->local) - 1; /* owner */
+	oi_store_relaxed(&h->local, local);
+	if (likely(local && !(oi_load_relaxed(&h->shared) & OI_QUEUED))) /* recheck */
+		return false;
+	return local ? oi_merge_recover(t, h) : oi_merge_zero(t, h);
+}
+
+/*
+ * The same where it is a plain add and nothing else, for functions that do without a stack frame: what is rarer is a tail call
+ * out of them. False: nothing is done.
+ */
+OI_INLINE bool oi_retain_quickly(struct oi_thread *t, struct oi_header *h)
+{
+	uint32_t local = oi_load_relaxed(&h->local); /* owner */
+	if (unlikely(oi_load_acquire(&h->own) != t->key) || unlikely(local == OI_LOCAL_MAX - 1)) /* owner: hence not dead */
+		return false;
+	oi_point("retain: owned");
+	oi_store_relaxed(&h->local, local + 1); /* owner */
+	return true;
+}
+
+OI_INLINE bool oi_release_own(struct oi_thread *t, struct oi_header *h)
+{
+	uint32_t local = oi_load_relaxed(&h->local) - 1; /* owner */
+	if (unlikely(oi_load_relaxed(&h->own) != t->key) || unlikely(!local) || /* owner */
+	    unlikely(oi_load_relaxed(&h->shared) & OI_QUEUED)) /* recheck */
+		return false;
+	oi_store_relaxed(&h->local, local); /* owner */
+	return true;
+}
+
+/* Releases that leave the gate, and carry out the death if that was the last reference. */
+void oi_release_others(struct oi_thread *t, struct oi_header *h); /* not this thread's */
+void oi_release_last(struct oi_thread *t, struct oi_header *h); /* local is 1 */
+void oi_release_any(struct oi_thread *t, struct oi_header *h);
+
+/* True: as oi_release_own, and the gate is left to the caller. False: one of the above did it. */
+OI_INLINE bool oi_release_quickly(struct oi_thread *t, struct oi_header *h)
+{
+	uint32_t local = oi_load_relaxed(&h->local) - 1; /* owner */
+	if (unlikely(oi_load_relaxed(&h->own) != t->key)) /* owner */
+		return oi_release_others(t, h), false;
+	if (unlikely(!local))
+		return oi_release_last(t, h), false;
+	if (unlikely(oi_load_relaxed(&h->shared) & OI_QUEUED)) /* recheck */
+		return oi_release_any(t, h), false;
+	oi_store_relaxed(&h->local, local); /* owner */
+	return true;
+}
+
+/*
+ * Of an uncounted pointer. OI_TRIED_DYING: no reference was got, the object is dying. OI_TRIED_LAST: likewise, and in
+ * taking the attempt back this thread dropped the last reference: it must carry out the death.
+ */
+enum oi_tried { OI_TRIED_OK, OI_TRIED_DYING, OI_TRIED_LAST };
+/* What shared was when this thread added one: more is to be done. */
+OI_INLINE bool oi_is_odd(uint32_t old)
+{
+	return unlikely(old & OI_DEAD) || unlikely(oi_shared_count(old) > OI_COUNT_MAX);
+}
+/* Does it: it was DEAD, and that one is taken back; or the count saturates. */
+OI_COLD enum oi_tried oi_try_odd(struct oi_header *h, uint32_t old);
+
+/* Of an object that is neither merged nor a thread's: true if that settles the attempt, *tried says how. */
+OI_COLD bool oi_try_special(struct oi_header *h, enum oi_tried *tried);
+
+OI_INLINE enum oi_tried oi_try_retain_foreign(struct oi_header *h)
+{
+	enum oi_tried tried;
+	if (unlikely(oi_load_relaxed(&h->own) > OI_OWN_KEY_MAX) && oi_try_special(h, &tried)) /* count */
+		return tried;
+	uint32_t old = oi_add_acq_rel(&h->shared, OI_ONE);
+	return oi_is_odd(old) ? oi_try_odd(h, old) : OI_TRIED_OK;
+}
+
+/* Inside the gate, which it leaves: of an object that is hardly this thread's. NULL: it is dying. */
+void *oi_try_others(struct oi_thread *t, struct oi_header *h);
+
+OI_INLINE enum oi_tried oi_try_retain(struct oi_thread *t, struct oi_header *h)
+{
+	if (oi_load_acquire(&h->own) == t->key) { /* not merged, hence not dead: only its owner can change that, here */
+		oi_retain_owned(h);
+		return OI_TRIED_OK;
+	}
+	return oi_try_retain_foreign(h);
+}
+
+#endif

@@ -1,0 +1,578 @@
+/*
+ * death.c - carrying out deaths
+ *
+ * The order for one object: weak references and watches, finalizer (which may resurrect it), children released, clear,
+ * weak cells emptied, destroy, memory. Children that die on the way do not recurse: they are pushed onto the thread's
+ * stack of dead objects, which the outermost death works off, so that stack use does not depend on the structure. An object
+ * with many items is done in slices of 1024, its frame (object, next item) waiting below the children.
+ *
+ * Past release_batch objects the rest of the stack waits (pile.c), so that the delay of the caller is
+ * bounded. User code runs outside the gate, with no lock held; objects without callbacks are dismantled inside the gate,
+ * which is left every 64 objects to let a stop pass.
+ *
+ * A finalizer runs with DEAD set, so that weak references and attempts to retain fail, and one extra reference, the hold.
+ * What it stores or retains counts on top; afterwards the hold is the only one left (the death goes on) or not (DEAD is
+ * taken back: resurrected). FINALIZED keeps it from running again.
+ */
+#include "count/death.h"
+
+#include "base/runtime.h"
+#include "count/backlog.h"
+#include "count/cascade.h"
+#include "count/count.h"
+#include "count/merge.h"
+#include "count/pile.h"
+#include "count/stray.h"
+#include "count/ticket.h"
+#include "count/watch.h"
+#include "count/weak.h"
+#include "heap/check.h"
+#include "heap/limbo.h"
+#include "heap/pace.h"
+#include "heap/type.h"
+#include "world/callback.h"
+#include "world/context.h"
+#include "world/gate.h"
+
+#define QUIET_BATCH 512 /* objects */
+#define THOROUGH_BATCH 65536
+#define QUIET_SLICE 64  /* what a slice of items counts for there */
+#define ITEM_SLICE OI_CURSOR_UNIT
+
+/* ---- the stack of the thread: pairs of object and cursor ---- */
+
+static bool push(struct oi_thread *t, struct oi_header *h, size_t cursor)
+{
+	return oi_pile_push_own(t, h, cursor);
+}
+
+void oi_death_later(struct oi_thread *t, struct oi_header *h)
+{
+	oi_assert_inside(t);
+	if (unlikely(!push(t, h, 0)))
+		oi_stray_death(h, 0);
+	if (unlikely(t->in_callback))
+		oi_pile_arm(t);
+}
+
+/* ---- user code ---- */
+
+void oi_call(struct oi_thread *t, void (*fn)(void *obj), struct oi_header *h)
+{
+	oi_callback(t, fn, oi_object_of(h), oi_type_of(h));
+	if (t->internal)
+		oi_backlog_progress();
+}
+
+static void end_weak_references(struct oi_thread *t, struct oi_header *h, struct oi_watch **watches)
+{
+	if (oi_flags(h) & OI_FLAG_WEAK)
+		oi_weak_sever(t, h, watches);
+	while (*watches)
+		oi_watch_run_one(t, watches);
+}
+
+void oi_death_end_weak(struct oi_thread *t, struct oi_header *h, struct oi_watch **watches)
+{
+	oi_assert_outside(t);
+	const ouro_type *type = oi_type_of(h);
+	if (type->weaks.n || type->item_weaks.n)
+		oi_clear_weaks(h, type);
+	end_weak_references(t, h, watches);
+}
+
+/*
+ * The finalizer is over. True: resurrected, the object is no longer in hand: in one gate, so that the child of a fork finds
+ * either a death to go on with or a living object.
+ */
+static bool decide_resurrection(struct oi_thread *t, struct oi_header *h)
+{
+	oi_gate_enter(t);
+	oi_and_acq_rel(&h->flags, (uint8_t)~OI_FLAG_FINALIZING);
+	uint32_t s = oi_load_acquire(&h->shared), next;
+	do {
+		next = s - OI_ONE; /* the hold */
+		if (oi_shared_count(s) > 1)
+			next &= ~(uint32_t)OI_DEAD;
+	} while (!oi_cas(&h->shared, &s, next)); /* [C1] */
+	if (!(next & OI_DEAD))
+		t->hand = NULL;
+	oi_gate_leave(t);
+	return !(next & OI_DEAD);
+}
+
+static void finalize(struct oi_thread *t, struct oi_header *h, void (*fn)(void *obj))
+{
+	oi_gate_enter(t);
+	oi_or_acq_rel(&h->flags, (uint8_t)(OI_FLAG_FINALIZED | OI_FLAG_FINALIZING));
+	oi_add_acq_rel(&h->shared, OI_ONE); /* the hold */
+	oi_gate_leave(t);
+	t->in_finalizer++;
+	oi_call(t, fn, h);
+	t->in_finalizer--;
+}
+
+/* ---- children ---- */
+
+/*
+ * Inside the gate. Releases a slice of the object's references. True: done. False: a frame for the rest was pushed, below the
+ * children of this slice, so that they go first and the stack stays small.
+ */
+static bool release_children(struct oi_thread *t, struct oi_header *h, const ouro_type *type, size_t cursor)
+{
+	oi_assert_inside(t);
+	if (cursor == 0)
+		oi_visit_fixed(h, oi_described(h), oi_death_release, t);
+	if (likely(!type->item_slots.n))
+		return true;
+	size_t n = oi_items(h, type), end = n;
+	if (n - cursor > ITEM_SLICE && push(t, h, cursor + ITEM_SLICE))
+		end = cursor + ITEM_SLICE;
+	oi_visit_items((char *)oi_object_of(h) + type->size, cursor, end, type, oi_death_release, t);
+	return end == n;
+}
+
+/* ---- the end ---- */
+
+/* Inside the gate; @p: its page. */
+static void free_block(struct oi_thread *t, struct oi_header *h, const struct oi_page *p, bool recycle)
+{
+	oi_assert_inside(t);
+	oi_death_count(t, h, p);
+	oi_death_mark(h);
+	bool walked = oi_heap_walked() && p->tracked;
+	if (oi_recycles() && !walked && (recycle || !oi_load_relaxed(&h->published)))
+		oi_block_free(t, h);
+	else if (unlikely(!oi_limbo_put(&t->limbo, h, p->block_size)) && !oi_limbo_add(t, h))
+		oi_stray_block(h);
+}
+
+void oi_death_free(struct oi_thread *t, struct oi_header *h, const struct oi_page *p)
+{
+	free_block(t, h, p, false);
+}
+
+/* Outside the gate. False: resurrected. */
+static bool begin(struct oi_thread *t, struct oi_header *h, const ouro_type *type)
+{
+	oi_assert_outside(t);
+	end_weak_references(t, h, &t->hand_watches);
+	uint8_t flags = oi_flags(h);
+	if (!type->finalize || (flags & (OI_FLAG_FINALIZED | OI_FLAG_FINALIZING)) == OI_FLAG_FINALIZED)
+		return true;
+	if (!(flags & OI_FLAG_FINALIZING)) /* else it did not return */
+		finalize(t, h, type->finalize);
+	return !decide_resurrection(t, h);
+}
+
+/*
+ * The steps of an object that is dismantled outside the gate. What a thread has in hand, and how far it is, is kept in its
+ * record for the child of a fork, where the thread vanishes, and for callbacks that do not return: the reaper goes on; a callback
+ * that had begun counts as done. A cursor of AT_STEP or more names a step; the last one is OI_AT_WATCHES (pile.h).
+ */
+enum { STEP_CLEAR, STEP_DESTROY, STEP_FREE };
+#define AT_STEP (OI_AT_WATCHES - 1 - STEP_FREE)
+
+static void take_in_hand(struct oi_thread *t, struct oi_header *h, size_t cursor)
+{
+	t->hand_cursor = cursor;
+	t->hand = h;
+}
+
+static void dismantle_from(struct oi_thread *t, struct oi_header *h, const ouro_type *type, size_t step)
+{
+	take_in_hand(t, h, AT_STEP + STEP_DESTROY);
+	if (unlikely(type->flags & OURO_TRAVERSE_CONCURRENT))
+		oi_await_traverse(h);
+	if (step == STEP_CLEAR && type->clear)
+		oi_call(t, type->clear, h);
+	oi_death_end_weak(t, h, &t->hand_watches);
+	t->hand_cursor = AT_STEP + STEP_FREE;
+	if (step <= STEP_DESTROY && type->destroy)
+		oi_call(t, type->destroy, h);
+	oi_gate_enter(t);
+	oi_death_free_counted(t, h);
+	t->hand = NULL;
+	oi_gate_leave(t);
+}
+
+/* Inside the gate: callbacks of it come next, behind which what is on the stack waits. */
+static void arm_for(struct oi_thread *t, const ouro_type *type)
+{
+	if (oi_pile_any_frames(t) && oi_type_has_callbacks(type))
+		oi_pile_arm(t);
+}
+
+/* Objects with callbacks, weak references or cells, which are in hand: outside the gate, step by step. */
+static void dismantle(struct oi_thread *t, struct oi_header *h, const ouro_type *type, size_t cursor)
+{
+	if (unlikely(cursor >= AT_STEP)) {
+		dismantle_from(t, h, type, cursor - AT_STEP);
+		return;
+	}
+	if (cursor == 0 && !begin(t, h, type))
+		return;
+	oi_gate_enter(t);
+	bool done = release_children(t, h, type, cursor);
+	take_in_hand(t, done ? h : NULL, AT_STEP + STEP_CLEAR);
+	if (done)
+		arm_for(t, type);
+	oi_gate_leave(t);
+	if (done)
+		dismantle_from(t, h, type, STEP_CLEAR);
+}
+
+void oi_death_resume(struct oi_thread *t, struct oi_header *h, size_t cursor)
+{
+	oi_assert_inside(t);
+	oi_assert_dying(t);
+	bool pushed = push(t, h, cursor), at_once = !pushed && t->dying == 1 && !t->hand;
+	if (at_once)
+		take_in_hand(t, h, cursor);
+	else if (!pushed)
+		oi_stray_death(h, cursor);
+	oi_gate_leave(t);
+	if (at_once)
+		dismantle(t, h, oi_type_of(h), cursor);
+}
+
+void oi_death_destroy(struct oi_thread *t, struct oi_header *h, bool recycle, bool destroy, size_t *next)
+{
+	oi_assert_outside(t);
+	const ouro_type *type = oi_type_of(h);
+	if (destroy && type->destroy)
+		oi_call(t, type->destroy, h);
+	oi_gate_enter(t);
+	free_block(t, h, oi_page_of(h), recycle);
+	++*next;
+	oi_gate_leave(t);
+}
+
+/* How far to go: so many objects; and whether those whose death calls the program's code are done, or left to the reaper. */
+struct work {
+	size_t left;
+	bool callbacks;
+};
+
+/* Inside the gate. The next object that must be dismantled outside it, in the thread's hand; NULL: none, for the time being. */
+static struct oi_header *next_in_hand(struct oi_thread *t, struct work *w)
+{
+	size_t cursor;
+	struct oi_header *h = oi_cascade(t, &w->left, &cursor);
+	if (!h)
+		return NULL;
+	bool watches = unlikely(cursor == OI_AT_WATCHES);
+	size_t counts = !w->callbacks && !watches && oi_type_of(h)->item_slots.n ? QUIET_SLICE : 1;
+	w->left -= w->left < counts ? w->left : counts;
+	if (unlikely(!w->callbacks) && (watches || oi_has_callbacks(h))) {
+		oi_pile_pass_on(t, h, cursor);
+		return NULL;
+	}
+	if (watches) {
+		t->hand_watches = (struct oi_watch *)h;
+		h = oi_watch_resume(t->hand_watches, &cursor);
+	}
+	take_in_hand(t, h, cursor);
+	if (watches || (oi_flags(h) & OI_FLAG_WEAK))
+		oi_pile_arm(t);
+	else
+		arm_for(t, oi_type_of(h));
+	return h;
+}
+
+/* Works the stack off, into which it looks inside the gate only: pile.c. What is left in the end waits. */
+static void work(struct oi_thread *t, struct work w)
+{
+	oi_assert_outside(t);
+	oi_assert_dying(t);
+	size_t n = w.left;
+	do {
+		oi_gate_enter(t);
+		struct oi_header *h = w.left ? next_in_hand(t, &w) : NULL;
+		if (unlikely(!w.left) && !h && oi_pile_any_frames(t))
+			oi_pile_keep(t);
+		oi_gate_leave(t);
+		if (h)
+			dismantle(t, h, oi_type_of(h), t->hand_cursor);
+	} while (oi_pile_any_frames(t));
+	t->n_dismantled += n - w.left;
+}
+
+static struct work all_of_it(const struct oi_thread *t)
+{
+	return (struct work){ t->thorough ? THOROUGH_BATCH : oi_runtime.config.release_batch, true };
+}
+
+static struct work quietly(size_t n)
+{
+	return (struct work){ n, false };
+}
+
+void oi_death_begin(struct oi_thread *t)
+{
+	uint32_t dying = t->dying;
+	oi_store_release(&t->dying, dying + 1); /* [D1] pairs with flush.c */
+	if (!dying) {
+		t->n_dismantled = 0;
+		oi_store_relaxed(&t->stamp, oi_load_relaxed(&oi_ticket.now)); /* recheck: Note [TICKET] */
+	}
+}
+
+/* What the outermost loop leaves is in its queue. */
+static void note_end(struct oi_thread *t)
+{
+	oi_store_release(&t->n_deaths, t->n_deaths + 1);
+	if (likely(t->stamp == oi_load_relaxed(&oi_ticket.now))) /* recheck: a flush looks twice, with a fence between */
+		return;
+	oi_add_relaxed(&oi_ticket.n_objects, (uint64_t)t->n_dismantled); /* count */
+	oi_add_acq_rel(&oi_ticket.n_ended, UINT64_C(1));                 /* [D2] */
+}
+
+static void settle(struct oi_thread *t, struct work w)
+{
+	if (oi_pile_any_frames(t))
+		work(t, w);
+}
+
+void oi_death_settle_quietly(struct oi_thread *t)
+{
+	settle(t, quietly(QUIET_BATCH));
+}
+
+static void count_down(struct oi_thread *t)
+{
+	if (t->dying == 1) {
+		note_end(t);
+		oi_store_relaxed(&t->deaths.armed, false); /* owner: nothing of it is left */
+	}
+	oi_store_release(&t->dying, t->dying - 1); /* [D1] */
+}
+
+static void end(struct oi_thread *t, struct work w)
+{
+	if (t->dying == 1)
+		settle(t, w);
+	count_down(t);
+}
+
+void oi_death_end(struct oi_thread *t)
+{
+	end(t, all_of_it(t));
+}
+
+void oi_death_unwind(struct oi_thread *t, uint32_t dying, uint32_t serving)
+{
+	if (t->dying && !dying)
+		note_end(t);
+	oi_store_release(&t->dying, dying); /* [D1] */
+	oi_store_release(&t->n_served, t->n_served + t->serving - serving); /* [D1] */
+	oi_store_release(&t->serving, serving);
+}
+
+void oi_serve_begin(struct oi_thread *t)
+{
+	oi_store_release(&t->serving, t->serving + 1); /* [D1] */
+	oi_death_begin(t);
+}
+
+static void serve_end(struct oi_thread *t, struct work w)
+{
+	end(t, w);
+	oi_store_release(&t->n_served, t->n_served + 1); /* [D1] */
+	oi_store_release(&t->serving, t->serving - 1);
+}
+
+void oi_serve_end(struct oi_thread *t)
+{
+	serve_end(t, all_of_it(t));
+}
+
+void oi_serve_end_quietly(struct oi_thread *t)
+{
+	serve_end(t, quietly(QUIET_BATCH));
+}
+
+void oi_death_release_aside(struct oi_thread *t, struct oi_header *h)
+{
+	oi_gate_enter(t);
+	if (oi_release(t, h))
+		oi_pile_hand_over(h, OI_STAMP_NEW);
+	oi_gate_leave(t);
+}
+
+void oi_death_leaving(struct oi_thread *t, struct oi_header *h)
+{
+	oi_death_begin(t);
+	oi_death_later(t, h);
+	oi_gate_leave(t);
+	oi_point("death: on the stack");
+	if (unlikely(t->callback != NULL))
+		oi_callback_check(t);
+	oi_death_end(t);
+}
+
+/* ---- deaths that are over before their operation is ---- */
+
+/* Its memory is given back. Leaves the gate, and goes on with the children that died of it. */
+OI_INLINE void leave(struct oi_thread *t)
+{
+	if (likely(!oi_pile_any_frames(t))) {
+		oi_gate_leave(t);
+		return;
+	}
+	oi_death_begin(t);
+	oi_gate_leave(t);
+	oi_death_end(t);
+}
+
+/* Whether it refers to nothing: no slots, or all NULL. */
+OI_INLINE bool is_leaf(struct oi_header *h, const struct oi_type *d)
+{
+	void **obj = oi_object_of(h);
+	unsigned n = d->n_slots;
+	if (unlikely(n == OI_SLOTS_MANY))
+		return false;
+	for (unsigned i = 0; i < n; i++)
+		if (oi_load_acquire(&obj[d->slot[i]])) /* [S1] */
+			return false;
+	return true;
+}
+
+static OI_NOINLINE void flush_and_leave(struct oi_thread *t)
+{
+	oi_pace_flush(t);
+	oi_gate_leave(t);
+}
+
+/* An object that refers to nothing is gone: outside any death the stack has nothing but what waits. */
+OI_INLINE void leave_leaf(struct oi_thread *t, bool tracked)
+{
+	if (tracked && oi_pace_count_freed(t))
+		flush_and_leave(t);
+	else
+		oi_gate_leave(t);
+}
+
+/* The same, of one whose block nobody can have used again yet. */
+OI_INLINE void leave_noted(struct oi_thread *t, const struct oi_header *h, const struct oi_page *p)
+{
+	if (!p->tracked) {
+		oi_gate_leave(t);
+		return;
+	}
+	oi_death_note_age(t, h, p);
+	leave_leaf(t, true);
+}
+
+static OI_NOINLINE void inside_special(struct oi_thread *t, struct oi_header *h)
+{
+	oi_death_leaving(t, h);
+}
+
+static OI_NOINLINE void inside_any(struct oi_thread *t, struct oi_header *h)
+{
+	oi_visit_fixed(h, oi_described(h), oi_death_release, t);
+	oi_death_free_counted(t, h);
+	leave(t);
+}
+
+static OI_NOINLINE void inside_leaf(struct oi_thread *t, struct oi_header *h, const struct oi_page *p)
+{
+	bool tracked = p->tracked; /* before the page goes, perhaps */
+	if (tracked)
+		oi_death_note_age(t, h, p);
+	free_block(t, h, p, false);
+	leave_leaf(t, tracked);
+}
+
+/* What refers to nothing leaves nothing behind but its block: these have no stack frame for it, as in count.c. */
+void oi_death_inside(struct oi_thread *t, struct oi_header *h)
+{
+	oi_assert_inside(t);
+	const struct oi_type *d = oi_described(h);
+	uint8_t flags = oi_flags(h);
+	if (!oi_dies_inside(d, flags) || unlikely(t->dying)) {
+		inside_special(t, h);
+		return;
+	}
+	struct oi_page *p = oi_page_of(h);
+	oi_keep(p);
+	if (!is_leaf(h, d) || unlikely(flags & OI_FLAG_FROZEN)) {
+		inside_any(t, h);
+	} else if (!oi_death_put(t, h, p)) {
+		inside_leaf(t, h, p);
+	} else {
+		oi_tally_add(&t->freed, p);
+		leave_noted(t, h, p);
+	}
+}
+
+static OI_NOINLINE void private_special(struct oi_thread *t, struct oi_header *h)
+{
+	oi_store_relaxed(&h->local, 0u); /* owner */
+	oi_store_relaxed(&h->own, OI_OWN_MERGED);
+	oi_store_relaxed(&h->shared, OI_MERGED | OI_DEAD);
+	oi_death_leaving(t, h);
+}
+
+static OI_NOINLINE void private_any(struct oi_thread *t, struct oi_header *h)
+{
+	struct oi_page *p = oi_page_of(h);
+	oi_keep(p);
+	oi_visit_fixed(h, oi_described(h), oi_death_release, t);
+	if (p->tracked) {
+		oi_death_note_age(t, h, p);
+		oi_pace_freed(t);
+	}
+	if (likely(oi_block_put(p, h)))
+		oi_death_count(t, h, p);
+	else
+		free_block(t, h, p, false);
+	leave(t);
+}
+
+void oi_death_private(struct oi_thread *t, struct oi_header *h)
+{
+	oi_assert_inside(t);
+	const struct oi_type *d = oi_described(h);
+	uint8_t flags = oi_flags(h);
+	if (!oi_dies_inside(d, flags) || unlikely(t->dying)) {
+		private_special(t, h);
+		return;
+	}
+	struct oi_page *p = oi_page_of(h);
+	oi_keep(p);
+	if (!is_leaf(h, d) || unlikely(flags & OI_FLAG_FROZEN) || unlikely(!oi_block_put(p, h))) {
+		private_any(t, h);
+		return;
+	}
+	oi_own_add(&t->freed.n[p->bin], 1); /* not large: those are nobody's own */
+	leave_noted(t, h, p);
+}
+
+void oi_death_quietly(struct oi_thread *t, void **h, size_t n, uint64_t stamp)
+{
+	oi_assert_inside(t);
+	oi_death_begin(t);
+	oi_hand_takes(t, stamp);
+	for (size_t i = 0; i < n; i++)
+		oi_death_later(t, h[i]);
+	if (t->dying == 1) {
+		oi_gate_leave(t);
+		settle(t, quietly(QUIET_BATCH));
+		oi_point("drained");
+		oi_gate_enter(t); /* still in a death: nothing is drained on the way */
+	}
+	count_down(t);
+}
+
+void oi_death_catch_up(struct oi_thread *t, size_t n)
+{
+	oi_assert_not_dying(t);
+	oi_assert_inside(t);
+	oi_serve_begin(t);
+	oi_pile_take_back(t);
+	oi_gate_leave(t);
+	serve_end(t, quietly(n));
+	oi_gate_enter(t);
+}

@@ -1,0 +1,330 @@
+/*
+ * slot.c - strong references inside objects and globals
+ *
+ * [S1] Putting a reference into a slot is a release, reading it an acquire: what was written to the object before it was
+ * stored is seen by whoever loads it. A slot holds one counted reference; taking the pointer out moves that reference.
+ * Reading and counting are two steps: between them the slot's reference may go, and the object die. Its memory stays,
+ * since it was published and the reader is inside the gate; oi_try_retain then says no, and the slot is read again.
+ * Model: tests/models/slot.pml.
+ */
+#include "base/os.h"
+#include "count/count.h"
+#include "count/death.h"
+#include "heap/candidate.h"
+#include "heap/check.h"
+
+/*
+ * Each operation is written for a thread that is not pinned and for objects of its own, and then has no stack frame: whatever
+ * else it meets is a tail call (as in count.c), to functions that leave the gate.
+ */
+
+static void bury(struct oi_thread *t, struct oi_header *h)
+{
+	oi_death_leaving(t, h);
+	oi_gate_enter(t);
+}
+
+/*
+ * The object in the slot is dying. If its finalizer runs, storing it there is its resurrection, and the slot's reference is
+ * as good as any: a count taken now is covered by it if the slot still holds the object afterwards, and if it came before the
+ * decision (which ends FINALIZING first, then looks at the count), or the decision was for life.
+ */
+static bool retain_finalizing(struct oi_thread *t, void **slot, struct oi_header *h)
+{
+	oi_add_acq_rel(&h->shared, OI_ONE);
+	oi_perturb();
+	bool counted = (oi_load_acquire(&h->flags) & OI_FLAG_FINALIZING) || !(oi_load_acquire(&h->shared) & OI_DEAD); /* [C1] */
+	if (counted && oi_load_acquire(slot) == oi_object_of(h)) /* [S1] */
+		return true;
+	if (oi_release_foreign(t, h))
+		bury(t, h);
+	return false;
+}
+
+/* What is known of an object that an attempt found dying, before its slot is looked at once more. */
+struct dying {
+	uint8_t flags;
+	uint32_t shared;
+};
+
+static struct dying look_at(const struct oi_header *h)
+{
+	uint8_t flags = oi_load_acquire(&h->flags); /* [C1] before shared, as decide_resurrection moves them */
+	return (struct dying){ flags, oi_load_acquire(&h->shared) };
+}
+
+/*
+ * It is in the slot still. Was it dead for good, so that the slot lies in an object that is dying itself? Not if a finalizer has
+ * begun since, which may have stored it; and while the decision on one that is over may be pending, the hold is in its count. (A
+ * count may also be somebody else's attempt. Either is over soon.)
+ */
+static bool is_lost(const struct oi_header *h, struct dying d)
+{
+	if (!(d.shared & OI_DEAD) || (d.flags & OI_FLAG_FINALIZING))
+		return false;
+	if (d.flags & OI_FLAG_FINALIZED)
+		return oi_shared_count(d.shared) == 0;
+	return !(oi_load_acquire(&h->flags) & OI_FLAG_FINALIZED); /* [C1] */
+}
+
+static void back_off(unsigned *n)
+{
+	if (++*n % 64)
+		oi_pause();
+	else
+		oi_sleep_ns(20000); /* whoever is waited for may need this very core */
+}
+
+static void *load_again(struct oi_thread *t, void **slot, void *obj, enum oi_tried tried)
+{
+	for (unsigned n = 0;; back_off(&n)) {
+		struct oi_header *h = oi_header_of(obj);
+		oi_point("load: tried");
+		struct dying d = look_at(h);
+		if (tried == OI_TRIED_LAST)
+			bury(t, h);
+		else if ((d.flags & OI_FLAG_FINALIZING) && (oi_perturb(), retain_finalizing(t, slot, h)))
+			return obj;
+		void *now = oi_load_acquire(slot); /* [S1] */
+		if (!now || (now == obj && tried == OI_TRIED_DYING && is_lost(h, d)))
+			return NULL;
+		tried = oi_try_retain(t, oi_header_of(now));
+		if (tried == OI_TRIED_OK)
+			return now;
+		obj = now;
+	}
+}
+
+/* ---- loading ---- */
+
+static OI_NOINLINE void *load_tried(struct oi_thread *t, void **slot, void *obj, enum oi_tried tried)
+{
+	if (tried != OI_TRIED_OK)
+		obj = load_again(t, slot, obj, tried);
+	oi_gate_leave(t);
+	return obj;
+}
+
+static OI_NOINLINE void *load_any(struct oi_thread *t, void **slot, void *obj)
+{
+	return load_tried(t, slot, obj, oi_try_retain(t, oi_header_of(obj)));
+}
+
+static OI_NOINLINE void *load_odd(struct oi_thread *t, void **slot, void *obj, uint32_t old)
+{
+	return load_tried(t, slot, obj, oi_try_odd(oi_header_of(obj), old));
+}
+
+static OI_NOINLINE void *load_others(struct oi_thread *t, void **slot, void *obj)
+{
+	struct oi_header *h = oi_header_of(obj);
+	oi_point("load: another's");
+	uint16_t own = oi_load_relaxed(&h->own); /* count */
+	if (unlikely(own > OI_OWN_KEY_MAX) || unlikely(own == t->key))
+		return load_any(t, slot, obj);
+	uint32_t old = oi_add_acq_rel(&h->shared, OI_ONE);
+	if (oi_is_odd(old))
+		return load_odd(t, slot, obj, old);
+	oi_gate_leave(t);
+	return obj;
+}
+
+static OI_NOINLINE void *load_slow(void **slot)
+{
+	struct oi_thread *t = oi_enter();
+	oi_check_slot(slot, "ouro_load");
+	void *obj = oi_load_acquire(slot); /* [S1] */
+	return obj ? load_any(t, slot, obj) : load_tried(t, slot, NULL, OI_TRIED_OK);
+}
+
+void *ouro_slot_load(void *slot)
+{
+	struct oi_thread *t = oi_self;
+	if (unlikely(!oi_gate_try_enter(t)))
+		return load_slow(slot);
+	oi_check_slot(slot, "ouro_load");
+	void *obj = oi_load_acquire((void **)slot); /* [S1] */
+	if (likely(obj != NULL) && unlikely(!oi_retain_quickly(t, oi_header_of(obj))))
+		return load_others(t, slot, obj);
+	oi_gate_leave_again(t);
+	return obj;
+}
+
+/* ---- storing ---- */
+
+/* Before a reference goes into a slot. */
+OI_INLINE void show(void *obj, const char *operation)
+{
+	(void)operation;
+	oi_check_live(oi_header_of(obj), operation);
+	oi_publish(oi_header_of(obj));
+}
+
+/* Drops a reference, if it is one, and leaves the gate; @pinned: perhaps. */
+OI_INLINE void drop(struct oi_thread *t, void *obj, bool pinned)
+{
+	if (obj && !oi_release_quickly(t, oi_header_of(obj)))
+		return;
+	oi_gate_leave_either(t, pinned);
+}
+
+OI_INLINE void replace(struct oi_thread *t, void *slot, void *obj, bool pinned)
+{
+	drop(t, oi_exchange((void **)slot, obj), pinned); /* [S1] */
+}
+
+static OI_NOINLINE void store_retained(struct oi_thread *t, void *slot, void *obj)
+{
+	oi_retain(t, oi_header_of(obj));
+	replace(t, slot, obj, true);
+}
+
+static OI_NOINLINE void put_slow(void *slot, void *obj, bool retain)
+{
+	struct oi_thread *t = oi_enter();
+	const char *operation = retain ? "ouro_store" : "ouro_give";
+	oi_check_slot_write(slot, operation);
+	if (obj) {
+		show(obj, operation);
+		if (retain)
+			oi_retain(t, oi_header_of(obj));
+	}
+	replace(t, slot, obj, true);
+}
+
+void ouro_slot_store(void *slot, void *obj)
+{
+	struct oi_thread *t = oi_self;
+	if (unlikely(!oi_gate_try_enter(t))) {
+		put_slow(slot, obj, true);
+		return;
+	}
+	oi_check_slot_write(slot, "ouro_store");
+	if (obj) {
+		show(obj, "ouro_store");
+		if (unlikely(!oi_retain_quickly(t, oi_header_of(obj)))) {
+			store_retained(t, slot, obj);
+			return;
+		}
+	}
+	replace(t, slot, obj, false);
+}
+
+void ouro_slot_give(void *slot, void *obj)
+{
+	struct oi_thread *t = oi_self;
+	if (unlikely(!oi_gate_try_enter(t))) {
+		put_slow(slot, obj, false);
+		return;
+	}
+	oi_check_slot_write(slot, "ouro_give");
+	if (obj)
+		show(obj, "ouro_give");
+	replace(t, slot, obj, false);
+}
+
+/* ---- taking ---- */
+
+/* A reference has left a slot, uncounted: a collection that counted it there must hear of it. Leaves the gate. */
+static OI_NOINLINE void *taken_candidate(struct oi_thread *t, void *obj)
+{
+	oi_event_on(oi_header_of(obj));
+	oi_gate_leave(t);
+	return obj;
+}
+
+OI_INLINE void *taken(struct oi_thread *t, void *obj, bool pinned)
+{
+	if (obj && unlikely(oi_is_candidate(oi_header_of(obj))))
+		return taken_candidate(t, obj);
+	oi_gate_leave_either(t, pinned);
+	return obj;
+}
+
+static OI_NOINLINE void *exchange_slow(void *slot, void *obj, const char *operation)
+{
+	struct oi_thread *t = oi_enter();
+	oi_check_slot_write(slot, operation);
+	if (obj)
+		show(obj, operation);
+	return taken(t, oi_exchange((void **)slot, obj), true); /* [S1] */
+}
+
+void *ouro_slot_take(void *slot)
+{
+	struct oi_thread *t = oi_self;
+	if (unlikely(!oi_gate_try_enter(t)))
+		return exchange_slow(slot, NULL, "ouro_take");
+	oi_check_slot_write(slot, "ouro_take");
+	return taken(t, oi_exchange((void **)slot, NULL), false); /* [S1] */
+}
+
+void *ouro_slot_exchange(void *slot, void *obj)
+{
+	struct oi_thread *t = oi_self;
+	if (unlikely(!oi_gate_try_enter(t)))
+		return exchange_slow(slot, obj, "ouro_exchange");
+	oi_check_slot_write(slot, "ouro_exchange");
+	if (obj)
+		show(obj, "ouro_exchange");
+	return taken(t, oi_exchange((void **)slot, obj), false); /* [S1] */
+}
+
+/* ---- comparing ---- */
+
+/* @obj is counted for the slot. What is to be dropped then. */
+OI_INLINE void *put_if(void *slot, const void *expected, void *obj, bool *done)
+{
+	void *old = (void *)expected;
+	*done = oi_cas((void **)slot, &old, obj); /* [S1] */
+	return *done ? (void *)expected : obj;
+}
+
+static OI_NOINLINE bool compared(struct oi_thread *t, void *dropped, bool done)
+{
+	drop(t, dropped, true);
+	return done;
+}
+
+static OI_NOINLINE bool put_if_retained(struct oi_thread *t, void *slot, const void *expected, void *obj)
+{
+	bool done;
+	if (obj)
+		oi_retain(t, oi_header_of(obj));
+	void *dropped = put_if(slot, expected, obj, &done);
+	return compared(t, dropped, done);
+}
+
+static OI_NOINLINE bool compare_slow(void *slot, const void *expected, void *obj)
+{
+	struct oi_thread *t = oi_enter();
+	oi_check_slot_write(slot, "ouro_compare_exchange");
+	if (obj)
+		show(obj, "ouro_compare_exchange");
+	return put_if_retained(t, slot, expected, obj);
+}
+
+bool ouro_slot_compare_exchange(void *slot, const void *expected, void *obj)
+{
+	struct oi_thread *t = oi_self;
+	bool done;
+	if (unlikely(!oi_gate_try_enter(t)))
+		return compare_slow(slot, expected, obj);
+	oi_check_slot_write(slot, "ouro_compare_exchange");
+	if (obj) {
+		show(obj, "ouro_compare_exchange");
+		if (unlikely(!oi_retain_quickly(t, oi_header_of(obj))))
+			return put_if_retained(t, slot, expected, obj);
+	}
+	void *dropped = put_if(slot, expected, obj, &done);
+	if (dropped && unlikely(!oi_release_own(t, oi_header_of(dropped))))
+		return compared(t, dropped, done);
+	oi_gate_leave_again(t);
+	return done;
+}
+
+void *ouro_slot_peek(const void *slot)
+{
+	oi_check_pinned("ouro_peek");
+	return oi_load_acquire((void *const *)slot); /* [S1] */
+}

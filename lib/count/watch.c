@@ -1,0 +1,253 @@
+/*
+ * watch.c - functions to run once when an object dies
+ *
+ * Watches are cold: a lock guards the table of their ids and the lists of the entries. An object without watches never
+ * takes it. Exactly once: running and undoing both begin by taking the watch's id out of the table, under the lock; who
+ * finds it there has it. An id is {slot of the table, generation}, so an old id is told from a new one.
+ *
+ * There may be millions of one object, and they are taken, and the table grows, inside a gate: neither looks at each. A list that a
+ * death has taken is told from an entry's by its first watch, whose entry is NULL; unwatch takes others out of either.
+ *
+ * The table and the watches lie on mapped pages, and watches that are done with are kept for later ones: no malloc, for
+ * the reason in set.h.
+ */
+#include "count/watch.h"
+
+#include <errno.h>
+
+#include "base/lock.h"
+#include "base/os.h"
+#include "count/backlog.h"
+#include "count/weak.h"
+#include "heap/check.h"
+#include "heap/entry.h"
+#include "world/callback.h"
+#include "world/context.h"
+#include "world/gate.h"
+
+struct oi_watch {
+	struct oi_watch *next, *previous;
+	struct oi_weak_entry *entry; /* on whose list; of the first on one that a death has taken: NULL */
+	void (*fn)(void *arg);
+	void *arg;
+	struct oi_header *before; /* of the first on a list that was suspended: whose they are, */
+	size_t cursor;            /* how far its death is, */
+	struct oi_watch *chained; /* and the next such list */
+	uint32_t slot;
+};
+
+struct slot {
+	struct oi_watch *watch;
+	uint32_t generation;
+	uint32_t next_free;
+};
+
+static struct slot *slots;
+static uint32_t n_slots, first_free; /* index 0 is none */
+static uint32_t n_begun = 1;         /* those beyond have not been used yet, and are zero */
+static struct oi_watch *unused; /* through next */
+
+#define WATCHES_BYTES 4096
+
+/* Under the lock, as all that follows up to ouro_watch. */
+static bool grow(void)
+{
+	size_t bytes = n_slots * sizeof *slots, new_bytes = bytes ? bytes * 2 : 4096;
+	struct slot *s = bytes ? oi_os_remap_list(slots, bytes, new_bytes) : oi_os_map_list(new_bytes);
+	if (!s)
+		return false;
+	slots = s;
+	n_slots = (uint32_t)(new_bytes / sizeof *s);
+	return true;
+}
+
+static bool have_slot(void)
+{
+	return first_free || n_begun < n_slots || grow();
+}
+
+/* There is one. */
+static uint32_t take_slot(void)
+{
+	uint32_t i = first_free;
+	if (i)
+		first_free = slots[i].next_free;
+	else
+		slots[i = n_begun++].generation = 1;
+	return i;
+}
+
+static void put_back(struct oi_watch *w)
+{
+	oi_assert_locked(OI_LOCK_WATCHES);
+	w->next = unused;
+	unused = w;
+}
+
+static bool more_watches(void)
+{
+	struct oi_watch *w = oi_os_map_list(WATCHES_BYTES);
+	if (w)
+		oi_os_root(w, WATCHES_BYTES); /* what their functions are given; never unmapped */
+	for (size_t i = 0; w && i < WATCHES_BYTES / sizeof *w; i++)
+		put_back(&w[i]);
+	return w;
+}
+
+/* The watch's id is spent. */
+static void retire_id(struct oi_watch *w)
+{
+	oi_assert_locked(OI_LOCK_WATCHES);
+	struct slot *s = &slots[w->slot];
+	s->watch = NULL;
+	if (++s->generation == 0)
+		return;
+	s->next_free = first_free;
+	first_free = w->slot;
+}
+
+static void unlink_watch(struct oi_watch *w)
+{
+	oi_assert_locked(OI_LOCK_WATCHES);
+	if (w->previous)
+		w->previous->next = w->next;
+	else
+		w->entry->watches = w->next;
+	if (w->next)
+		w->next->previous = w->previous;
+}
+
+int ouro_watch(void *obj, void (*fn)(void *arg), void *arg, ouro_watch_id *id)
+{
+	if (!obj || !fn)
+		return EINVAL;
+	struct oi_thread *t = oi_enter();
+	struct oi_header *h = oi_header_of(obj);
+	oi_check_usable(h, "ouro_watch");
+	struct oi_weak_entry *e = oi_weak_entry_of(t, h);
+	oi_lock(OI_LOCK_WATCHES);
+	bool ok = e && have_slot() && (unused || more_watches());
+	if (ok) {
+		struct oi_watch *w = unused;
+		unused = w->next;
+		*w = (struct oi_watch){ .fn = fn, .arg = arg, .entry = e, .next = e->watches };
+		if (w->next)
+			w->next->previous = w;
+		e->watches = w;
+		w->slot = take_slot();
+		slots[w->slot].watch = w;
+		if (id)
+			*id = (uint64_t)slots[w->slot].generation << 32 | w->slot;
+	}
+	oi_unlock(OI_LOCK_WATCHES);
+	oi_gate_leave(t);
+	return ok ? 0 : ENOMEM;
+}
+
+bool ouro_unwatch(ouro_watch_id id)
+{
+	uint32_t i = (uint32_t)id;
+	oi_lock(OI_LOCK_WATCHES);
+	struct oi_watch *w = i < n_slots && slots[i].generation == id >> 32 ? slots[i].watch : NULL;
+	struct oi_watch *mine = w && (w->entry || w->previous) ? w : NULL;
+	if (w)
+		retire_id(w);
+	if (mine) {
+		unlink_watch(mine);
+		put_back(mine);
+	} else if (w) {
+		w->fn = NULL; /* a death has it first on its list, and will put it back */
+	}
+	oi_unlock(OI_LOCK_WATCHES);
+	return w != NULL;
+}
+
+/* On a list that a death has taken. */
+static void be_first(struct oi_watch *w)
+{
+	if (!w)
+		return;
+	w->entry = NULL;
+	w->previous = NULL;
+}
+
+struct oi_watch *oi_watch_take(struct oi_weak_entry *e)
+{
+	oi_lock(OI_LOCK_WATCHES);
+	struct oi_watch *list = e->watches;
+	e->watches = NULL;
+	be_first(list);
+	oi_unlock(OI_LOCK_WATCHES);
+	return list;
+}
+
+bool oi_watch_run_one(struct oi_thread *t, struct oi_watch **list)
+{
+	oi_assert_outside(t);
+	struct oi_watch *w = *list;
+	oi_lock(OI_LOCK_WATCHES);
+	*list = w->next;
+	be_first(w->next);
+	void (*fn)(void *arg) = w->fn;
+	void *arg = w->arg;
+	if (fn)
+		retire_id(w);
+	put_back(w);
+	oi_unlock(OI_LOCK_WATCHES);
+	if (!fn)
+		return false;
+	oi_callback(t, fn, arg, NULL);
+	if (t->internal)
+		oi_backlog_progress();
+	return true;
+}
+
+struct oi_header *oi_watch_suspend(struct oi_watch *list, struct oi_header *h, size_t cursor)
+{
+	list->before = h;
+	list->cursor = cursor;
+	return (struct oi_header *)list;
+}
+
+struct oi_header *oi_watch_resume(const struct oi_watch *list, size_t *cursor)
+{
+	*cursor = list->cursor;
+	return list->before;
+}
+
+size_t oi_watch_run(struct oi_thread *t, struct oi_watch *list)
+{
+	oi_assert_outside(t);
+	size_t n = 0;
+	while (list)
+		n += oi_watch_run_one(t, &list);
+	return n;
+}
+
+void oi_watch_chain(struct oi_watch *list, struct oi_watch **chain)
+{
+	list->chained = *chain;
+	*chain = list;
+}
+
+struct oi_watch *oi_watch_unchain(struct oi_watch **chain)
+{
+	struct oi_watch *first = *chain;
+	*chain = first->chained;
+	return first;
+}
+
+/* All have run by then. The table of ids stays, so that an id from before names nothing; so do the watches' pages. */
+void oi_watch_shutdown(void)
+{
+	oi_lock(OI_LOCK_WATCHES);
+	for (uint32_t i = 1; i < n_slots; i++)
+		if (slots[i].watch) {
+			put_back(slots[i].watch);
+			slots[i].watch = NULL;
+			slots[i].generation++;
+			slots[i].next_free = first_free;
+			first_free = i;
+		}
+	oi_unlock(OI_LOCK_WATCHES);
+}

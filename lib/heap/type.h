@@ -1,0 +1,135 @@
+/* type.h - checking types, and walking the references and weak cells that they declare. */
+#ifndef OI_TYPE_H
+#define OI_TYPE_H
+
+#include "world/object.h"
+#include "world/thread.h"
+
+/* The visitor of traverse: public type, private content. */
+struct ouro_visitor {
+	void (*fn)(void *child, void *arg);
+	void *arg;
+};
+
+/* 0 or EINVAL. */
+int oi_type_check(const ouro_type *type);
+/*
+ * Finds or makes the number of a type, and puts it into the thread's cache: typebook.c. Inside the
+ * gate, which it leaves for a while unless the thread is pinned. 0: errno is EINVAL or ENOMEM.
+ */
+OI_COLD uint32_t oi_type_learn(struct oi_thread *t, const ouro_type *type);
+
+OI_INLINE struct oi_type_cache *oi_type_cached(struct oi_thread *t, const ouro_type *type)
+{
+	return &t->types[((uintptr_t)type >> 4 ^ (uintptr_t)type >> 10) % OI_TYPE_CACHE];
+}
+
+/*
+ * What the cache holds for a type that may go away, and another come to lie there: the address of
+ * none.
+ */
+OI_INLINE const ouro_type *oi_type_marked(const ouro_type *type)
+{
+	return (const ouro_type *)((uintptr_t)type | 1);
+}
+
+/* Does the program's type say what it said when it got its number? */
+bool oi_type_unchanged(const struct oi_type_cache *c, const ouro_type *type);
+
+/* Is it such a type, and the one that the cache has? */
+OI_INLINE bool oi_type_is_unloadable(const struct oi_type_cache *c, const ouro_type *type)
+{
+	return type && c->type == oi_type_marked(type) && oi_type_unchanged(c, type);
+}
+
+/* What ouro_new needs; NULL as oi_type_learn. */
+OI_INLINE const struct oi_type *oi_type_find(struct oi_thread *t, const ouro_type *type)
+{
+	const struct oi_type_cache *c = oi_type_cached(t, type);
+	uint32_t number = c->number;
+	if (unlikely(c->type != type || !number) && !oi_type_is_unloadable(c, type))
+		number = oi_type_learn(t, type);
+	return likely(number) ? &oi_types[number] : NULL;
+}
+
+typedef void (*oi_child_fn)(void *child, void *arg);
+
+/* [S1] acquire: pairs with the release of the store that put the child there (slot.c). */
+OI_INLINE void oi_visit_fields(char *base, const ouro_fields *f, oi_child_fn fn, void *arg)
+{
+	for (uint32_t i = 0; i < f->n; i++) {
+		void **slot = (void **)(base + f->field[i].offset);
+		for (uint32_t k = 0; k < f->field[i].count; k++) {
+			void *child = oi_load_acquire(&slot[k]);
+			if (child)
+				fn(child, arg);
+		}
+	}
+}
+
+/* The fixed part's. */
+void oi_visit_many(char *obj, const ouro_fields *f, oi_child_fn fn, void *arg);
+OI_INLINE void oi_visit_fixed(struct oi_header *h, const struct oi_type *d, oi_child_fn fn, void *arg)
+{
+	void **obj = oi_object_of(h);
+	unsigned n = d->n_slots;
+	if (unlikely(n == OI_SLOTS_MANY)) {
+		oi_visit_many((char *)obj, &d->type->slots, fn, arg);
+		return;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		void *child = oi_load_acquire(&obj[d->slot[i]]); /* [S1] */
+		if (child)
+			fn(child, arg);
+	}
+}
+
+OI_INLINE void oi_visit_items(char *items, size_t from, size_t to, const ouro_type *t, oi_child_fn fn, void *arg)
+{
+	for (size_t i = from; i < to; i++)
+		oi_visit_fields(items + i * t->item_size, &t->item_slots, fn, arg);
+}
+
+/*
+ * Runs the type's traverse. It may neither be left otherwise than by returning, as its caller has
+ * stopped the world, or a walk in hand, nor call the library: the program is stopped with a
+ * message, at the next call that shows it.
+ */
+void oi_call_traverse(const ouro_type *type, struct oi_header *h, ouro_visitor *v);
+/*
+ * The same beside mutators, perhaps, by one collection at a time: it has begun before the object's
+ * clear or destroy, or does not begin. The second, of an object that is DEAD, outside the gate:
+ * returns when no such traverse of it is under way.
+ */
+void oi_call_traverse_of_living(const ouro_type *type, struct oi_header *h, ouro_visitor *v);
+void oi_await_traverse(const struct oi_header *h);
+
+/* What is not in the slots of the fixed part: the items' slots; and what traverse reports. */
+void oi_visit_items_of(struct oi_header *h, const ouro_type *t, oi_child_fn fn, void *arg);
+void oi_visit_rest(struct oi_header *h, const ouro_type *t, oi_child_fn fn, void *arg);
+
+/* All slots: the fixed part's, then the items'. */
+OI_INLINE void oi_visit_slots(struct oi_header *h, oi_child_fn fn, void *arg)
+{
+	const struct oi_type *d = oi_described(h);
+	oi_visit_fixed(h, d, fn, arg);
+	if (unlikely(!d->flat))
+		oi_visit_items_of(h, d->type, fn, arg);
+}
+
+/*
+ * Slots and what traverse reports; only while the world is stopped, or for an object nobody else
+ * can reach.
+ */
+OI_INLINE void oi_visit_all(struct oi_header *h, oi_child_fn fn, void *arg)
+{
+	const struct oi_type *d = oi_described(h);
+	oi_visit_fixed(h, d, fn, arg);
+	if (unlikely(!d->flat))
+		oi_visit_rest(h, d->type, fn, arg);
+}
+
+/* Empties the weak cells of a dying object. */
+void oi_clear_weaks(struct oi_header *h, const ouro_type *t);
+
+#endif

@@ -1,0 +1,213 @@
+/*
+ * inspect.c - listings of objects, and freezing them
+ *
+ * A listing stops the world once, as long as its walk takes, and takes a reference to each object it found; the visitor runs
+ * afterwards, outside the stop.
+ */
+#include <errno.h>
+
+#include "base/log.h"
+#include "collect/generation.h"
+#include "collect/policy.h"
+#include "count/count.h"
+#include "count/death.h"
+#include "count/merge.h"
+#include "heap/candidate.h"
+#include "heap/pace.h"
+#include "heap/type.h"
+#include "world/callback.h"
+#include "world/context.h"
+#include "world/gate.h"
+#include "world/gclock.h"
+
+/* World stopped: a reference that the caller gives back later. */
+static bool hold(struct oi_vector *v, struct oi_header *h)
+{
+	oi_assert_stopped();
+	if (!oi_event_on(h))
+		return true; /* dead */
+	if (!oi_vector_push(v, oi_object_of(h)))
+		return false;
+	oi_publish(h);
+	oi_store_relaxed(&h->shared, oi_load_relaxed(&h->shared) + OI_ONE); /* stopped */
+	return true;
+}
+
+struct held {
+	struct oi_vector *v;
+	size_t i; /* the first that is held */
+};
+
+/* None is left to release unless the visitor, or a callback of what died, was left. */
+static void let_go(struct held *held)
+{
+	for (; held->i < held->v->n; held->i++)
+		oi_death_release_aside(oi_self, oi_header_of(held->v->data[held->i]));
+	oi_vector_free(held->v);
+}
+
+/* Frees the list of held objects, visiting them first if all went well. */
+static ssize_t visit(struct oi_vector *v, bool ok, ouro_object_visitor fn, void *arg)
+{
+	__attribute__((cleanup(let_go))) struct held held = { .v = v };
+	ssize_t n = 0;
+	bool go_on = ok;
+	while (held.i < v->n) {
+		if (go_on) {
+			go_on = oi_callback_visit(oi_self, fn, v->data[held.i], arg);
+			n++;
+		}
+		ouro_release(v->data[held.i++]);
+	}
+	if (!ok)
+		errno = ENOMEM;
+	return ok ? n : -1;
+}
+
+/* -1 with errno set, or 0. */
+static ssize_t refuse(bool bad)
+{
+	struct oi_thread *t = oi_current();
+	errno = bad ? EINVAL : EDEADLK;
+	return bad || t->pin_depth || oi_collect_locked_by_me() ? -1 : 0;
+}
+
+ssize_t ouro_gc_objects(int generation, ouro_object_visitor fn, void *arg)
+{
+	struct oi_vector v = { 0 };
+	struct oi_stop stop;
+	bool ok = true;
+	if (refuse(!fn || generation < -1 || generation > 2))
+		return -1;
+	oi_world_stop(&stop);
+	oi_for_each_page(p)
+		for (uint32_t i = 0; p->tracked && i < p->bump && ok; i++) {
+			struct oi_header *h = oi_block_at(p, i);
+			if (oi_generation_member(h) && (generation == -1 || oi_generation_of(h) == generation))
+				ok = hold(&v, h);
+		}
+	oi_world_start(&stop);
+	return visit(&v, ok, fn, arg);
+}
+
+struct search {
+	struct oi_vector v;
+	void *wanted; /* NULL: every child is */
+	bool found, ok;
+};
+
+static void take_child(void *child, void *arg)
+{
+	struct search *s = arg;
+	if (oi_generation_member(oi_header_of(child)) && s->ok)
+		s->ok = hold(&s->v, oi_header_of(child));
+}
+
+static void look_for(void *child, void *arg)
+{
+	struct search *s = arg;
+	s->found |= child == s->wanted;
+}
+
+ssize_t ouro_gc_referents(void *obj, ouro_object_visitor fn, void *arg)
+{
+	struct search s = { .ok = true };
+	struct oi_stop stop;
+	if (refuse(!fn || !obj))
+		return -1;
+	oi_world_stop(&stop);
+	if (oi_is_whole(oi_header_of(obj)))
+		oi_visit_all(oi_header_of(obj), take_child, &s);
+	oi_world_start(&stop);
+	return visit(&s.v, s.ok, fn, arg);
+}
+
+ssize_t ouro_gc_referrers(void *obj, ouro_object_visitor fn, void *arg)
+{
+	struct search s = { .ok = true, .wanted = obj };
+	struct oi_stop stop;
+	if (refuse(!fn || !obj))
+		return -1;
+	oi_world_stop(&stop);
+	oi_for_each_page(p)
+		for (uint32_t i = 0; p->tracked && i < p->bump && s.ok; i++) {
+			struct oi_header *h = oi_block_at(p, i);
+			if (!oi_generation_member(h))
+				continue;
+			s.found = false;
+			oi_visit_all(h, look_for, &s);
+			if (s.found)
+				s.ok = hold(&s.v, h);
+		}
+	oi_world_start(&stop);
+	return visit(&s.v, s.ok, fn, arg);
+}
+
+/* ---- freezing ---- */
+
+static void freeze_all(void)
+{
+	oi_assert_stopped();
+	oi_for_each_page(p)
+		for (uint32_t i = 0; p->tracked && i < p->bump; i++) {
+			struct oi_header *h = oi_block_at(p, i);
+			oi_generation_make_old(h); /* dying ones too: nothing is young afterwards */
+			if (!oi_generation_member(h))
+				continue;
+			if (!oi_event_on(h))
+				continue;
+			oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_FROZEN);
+			oi_pace_n_frozen++;
+		}
+	oi_policy_frozen();
+}
+
+static void unfreeze_all(void)
+{
+	oi_assert_stopped();
+	oi_for_each_page(p)
+		for (uint32_t i = 0; p->tracked && i < p->bump; i++)
+			if (oi_flags(oi_block_at(p, i)) & OI_FLAG_FROZEN)
+				oi_and_acq_rel(&oi_block_at(p, i)->flags, (uint8_t)~OI_FLAG_FROZEN);
+	oi_pace_n_frozen = 0;
+}
+
+static void in_a_stop(void (*fn)(void), const char *operation)
+{
+	struct oi_stop stop;
+	if (refuse(false)) {
+		oi_log("%s: not inside a pinned region or an event function", operation);
+		return;
+	}
+	oi_collect_lock(); /* counts of young objects are a collection's */
+	oi_world_stop(&stop);
+	fn();
+	oi_world_start(&stop);
+	oi_collect_unlock();
+}
+
+void ouro_gc_freeze(void)
+{
+	in_a_stop(freeze_all, "ouro_gc_freeze");
+}
+
+void ouro_gc_unfreeze(void)
+{
+	in_a_stop(unfreeze_all, "ouro_gc_unfreeze");
+}
+
+size_t ouro_gc_freeze_count(void)
+{
+	int64_t n = oi_load_relaxed(&oi_pace_n_frozen); /* count */
+	return n > 0 ? (size_t)n : 0;
+}
+
+bool ouro_gc_is_tracked(const void *obj)
+{
+	return obj && oi_type_tracked(oi_type_of(oi_header_of(obj)));
+}
+
+bool ouro_gc_is_finalized(const void *obj)
+{
+	return obj && (oi_flags(oi_header_of(obj)) & OI_FLAG_FINALIZED);
+}

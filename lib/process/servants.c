@@ -1,0 +1,445 @@
+/*
+ * servants.c - the collector thread and the reaper threads
+ *
+ * The collector runs automatic collections and, while merge queues are not empty, memory waits for a grace period, or much that
+ * is free is cached, a tick every 4 ms that merges and reclaims on behalf of owners that do not come by, and gives memory back.
+ * What collections find without callbacks it frees itself. It runs no user code but event functions, so a finalizer that blocks
+ * cannot stop it.
+ * Reapers run finalizers and destroys: sets with callbacks found by automatic collections (in thread mode), dead objects
+ * handed over by releases past their batch or found by the tick, strays; and they deliver what others noted for the log. As a rule there is one.
+ *
+ * Note [TEAM]. What waits must not wait for a callback that blocks. While something is handed over and no reaper is at leisure, there
+ * are ticks; if none has taken anything for the length of one, the tick itself carries out the deaths that call nobody, and
+ * starts another reaper, up to REAPERS. If the system refuses it a thread, the next tick tries again. A reaper that finds nothing to
+ * do while another is at leisure ends. One whose callback calls pthread_exit, or is cancelled, ends too, and the next need
+ * of one starts it again. The collector alone starts the others and joins what has ended.
+ * [B3] A reaper counts itself at leisure (n_idle) before it looks at the word to sleep on for the last time, and not any more before it
+ * takes the request down; whoever hands something over looks at n_idle after having requested. Both are sequentially
+ * consistent: either the reaper sees the request, or the request sees no reaper at leisure and asks for a tick.
+ *
+ * How they are asked for something, from anywhere, and [B1], by which nothing that is asked is slept through: wake.c.
+ *
+ * Note [START]. Who starts and ends the two threads:
+ *   stopped -> running   oi_servants_start, for ouro_init: both threads, or none and an error
+ *   running -> missing   the child of a fork; or a need that was refused a thread
+ *   missing -> running   a need (a request, or work that a fork left: oi_servants_need), whichever thread has it: it takes
+ *                        the turn (starting), creates what is not there, and gives the turn back. Refused: at the next need, but
+ *                        not at each within RETRY_NS
+ *   any     -> stopped   oi_servants_stop: no need starts a thread any more; waits for who has the turn; joins
+ * [B4] missing and starting are written and read in one order by both sides (sequentially consistent): a need looks at missing
+ * after it has taken the turn, a stop at the turn after it has taken missing down. Nobody waits for the turn but a stop, and
+ * that no longer than a pthread_create lasts, so a need may come inside a gate and under the registry lock. A fork does not wait
+ * for it either: the child forgets all of it.
+ */
+#include "process/servants.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+
+#include "base/doors.h"
+#include "base/os.h"
+#include "base/remnant.h"
+#include "base/runtime.h"
+#include "base/wake.h"
+#include "collect/collect.h"
+#include "collect/idle.h"
+#include "collect/policy.h"
+#include "collect/set.h"
+#include "count/death.h"
+#include "count/merge.h"
+#include "count/pile.h"
+#include "count/stray.h"
+#include "count/ticket.h"
+#include "heap/heap.h"
+#include "heap/limbo.h"
+#include "process/alone.h"
+#include "process/attach.h"
+#include "process/spawn.h"
+#include "process/tidy.h"
+#include "world/context.h"
+#include "world/deliver.h"
+#include "world/events.h"
+#include "world/gate.h"
+
+#define TICK_NS 4000000
+#define IDLE_NS 10000000000u /* then they look again, though nobody asked: os.h, oi_futex_wait */
+#define RETRY_NS 10000000
+#define REAPERS 8
+#define COLLECTOR_STACK ((size_t)512 << 10) /* it calls listeners and traverse; the reaper, which finalizes, has the default */
+
+struct worker {
+	void *(*main)(void *arg);
+	size_t stack; /* bytes; 0: the program's default */
+	pthread_t thread;
+	bool started;
+	bool running;  /* its main has begun */
+	bool ended;    /* and is over: to be joined */
+};
+
+static void *collector_main(void *arg);
+static void *reaper_main(void *arg);
+static struct worker collector = { .main = collector_main, .stack = COLLECTOR_STACK };
+static struct worker reaper[REAPERS]; /* all sleep on the same word */
+static uint64_t taken_ns;             /* when one has taken something last */
+static uint32_t quit;
+static uint32_t starting;   /* Note [START] */
+static uint64_t not_before; /* ns: after a refusal, when to try again */
+
+static int start_one(struct worker *w);
+
+static int start_both(void)
+{
+	oi_store_relaxed(&oi_wanted.tick, 1u); /* after a fork there may be something to merge */
+	int error = start_one(&collector);
+	return error ? error : start_one(&reaper[0]);
+}
+
+void oi_servants_start_missing(void)
+{
+	uint64_t now = oi_now_ns();
+	if (now < oi_load_relaxed(&not_before)) /* recheck */
+		return;
+	if (oi_exchange_seq_cst(&starting, 1u)) /* [B4] */
+		return;
+	if (oi_load_seq_cst(&oi_wanted.missing)) { /* [B4] */
+		oi_store_relaxed(&not_before, now + RETRY_NS);
+		if (!start_both())
+			oi_exchange_seq_cst(&oi_wanted.missing, 0u); /* [B4] */
+	}
+	oi_exchange_seq_cst(&starting, 0u); /* [B4] */
+}
+
+/* recheck: whoever sets one looks at missing afterwards */
+static bool any_wanted(void)
+{
+	return oi_load_relaxed(&oi_wanted.collect) || oi_load_relaxed(&oi_wanted.tick) || oi_load_relaxed(&oi_wanted.reap);
+}
+
+void oi_servants_need(void)
+{
+	oi_assert_outside(oi_self);
+	if (unlikely(oi_load_relaxed(&oi_wanted.missing)) && any_wanted()) /* recheck */
+		oi_servants_start_missing();
+}
+
+/* Waits if there is no record left; false: asked to end first. */
+static bool attach(const char *name)
+{
+	pthread_setname_np(pthread_self(), name);
+	while (!oi_thread_attach_anyhow(name, true)) {
+		if (oi_load_acquire(&quit))
+			return false;
+		oi_sleep_ns(1000000);
+	}
+	return true;
+}
+
+/* False: asked to end. *word is what to sleep on. */
+static bool go_on(const uint32_t *requests, uint32_t *word)
+{
+	*word = oi_load_acquire(requests); /* [B1] before quit: else the wake of a stop between the two is slept through */
+	oi_servants_need(); /* the other one */
+	oi_perturb();
+	return !oi_load_acquire(&quit);
+}
+
+/* ---- the collector ---- */
+
+static bool any_to_reap(void)
+{
+	bool sets = oi_set_any_queued() && oi_runtime.config.finalizers == OURO_FINALIZERS_THREAD;
+	return sets || oi_stray_any() || oi_pile_any_handed_over() || oi_log_any();
+}
+
+/* What has ended may be in destructors of the program's keys, for as long as these like: nobody waits for it. */
+static void join_ended(void)
+{
+	for (size_t i = 0; i < REAPERS; i++)
+		if (oi_load_acquire(&reaper[i].started) && oi_load_acquire(&reaper[i].ended) &&
+		    !pthread_tryjoin_np(reaper[i].thread, NULL))
+			oi_store_relaxed(&reaper[i].started, false); /* owner: its end */
+}
+
+/* One that is missing, or one more. Refused, or not its turn: at the next tick. */
+static void start_a_reaper(void)
+{
+	size_t i = 0;
+	while (i < REAPERS && oi_load_acquire(&reaper[i].started))
+		i++;
+	if (i == REAPERS || oi_exchange_seq_cst(&starting, 1u)) /* [B4] */
+		return;
+	start_one(&reaper[i]);
+	oi_exchange_seq_cst(&starting, 0u); /* [B4] */
+}
+
+/* Note [TEAM]. True: something waits. */
+static bool see_to_reapers(void)
+{
+	join_ended();
+	if (!any_to_reap())
+		return false;
+	if (oi_load_seq_cst(&oi_wanted.n_idle)) {
+		oi_wake(&oi_wanted.reaper_word);
+	} else if (oi_now_ns() - oi_load_relaxed(&taken_ns) >= TICK_NS) { /* recheck */
+		while (oi_pile_serve_quietly(oi_self))
+			;
+		start_a_reaper();
+	}
+	return true;
+}
+
+static void tick(void)
+{
+	oi_exchange_seq_cst(&oi_wanted.tick, 0u); /* [B1] */
+	bool merges = oi_merge_drain_all(), piles = oi_pile_collect(false), limbo = oi_limbo_tick(), cached = oi_heap_trim();
+	bool remnants = oi_remnant_retry(OI_REMNANT_SLICE);
+	bool parking = oi_tidy_tick();
+	bool to_reap = see_to_reapers();
+	if (remnants || oi_threads_reap_gone() || to_reap || parking || merges || piles || limbo || cached)
+		oi_exchange_seq_cst(&oi_wanted.tick, 1u); /* some owners were busy, or there is more: again */
+}
+
+/*
+ * Between two slices of a full collection: the tick, and young collections that are due, after each of which the full one gets as
+ * much time as it took.
+ */
+static void between(void)
+{
+	static uint64_t next_tick, next_young;
+	uint64_t now = oi_now_ns();
+	if (now >= next_tick && oi_load_relaxed(&oi_wanted.tick)) {
+		tick();
+		next_tick = oi_now_ns() + TICK_NS;
+	}
+	int generation = now >= next_young ? oi_policy_due(1) : -1;
+	if (generation >= 0) {
+		oi_collect_automatic(generation, NULL);
+		uint64_t then = oi_now_ns();
+		next_young = then + (then - now);
+	}
+}
+
+static void collect_due(void)
+{
+	int generation;
+	if (!oi_exchange_seq_cst(&oi_wanted.collect, 0u)) /* [B1] */
+		return;
+	if (OURO_CHECKED && oi_perturb_collect())
+		oi_collect_automatic(0, NULL);
+	while ((generation = oi_policy_due(2)) >= 0 && !oi_load_acquire(&quit)) {
+		oi_collect_automatic(generation, between);
+		if (oi_load_relaxed(&oi_wanted.tick))
+			tick();
+	}
+}
+
+/* How long the collector may sleep, unless it is woken. */
+static uint64_t sleep_ns(bool ticking)
+{
+	return ticking ? TICK_NS : oi_idle_wait_ns(oi_alone_may_be() ? OI_ALONE_NS : IDLE_NS);
+}
+
+static void stop_reapers(void);
+
+static unsigned n_reapers(void)
+{
+	unsigned n = 0;
+	for (size_t i = 0; i < REAPERS; i++)
+		n += oi_load_acquire(&reaper[i].started);
+	return n;
+}
+
+/*
+ * The collector is all that is left of the process, with the reaper, which it lets come to its end: unless that meets with the
+ * program's code, and this starts a thread. True: it ends, and with it the process. What the program has run at its exit, on this very
+ * thread, may use the library; but it gets no thread again, as with the end of that one glibc would exit a second time.
+ */
+static bool end_alone(void)
+{
+	if (!oi_alone(1 + n_reapers()))
+		return false;
+	oi_alone_take_signals();
+	oi_store_release(&quit, 1u);
+	stop_reapers();
+	oi_thread_detach(oi_self);
+	collector.started = false;
+	pthread_detach(pthread_self());
+	return true;
+}
+
+static void *collector_main(void *arg)
+{
+	(void)arg;
+	oi_store_release(&collector.running, true);
+	if (!attach("ouro-gc"))
+		return NULL;
+	uint32_t word;
+	while (go_on(&oi_wanted.collector_word, &word)) {
+		collect_due();
+		if (unlikely(oi_idle_due()))
+			oi_collect_idle(between);
+		bool ticking = oi_load_relaxed(&oi_wanted.tick); /* recheck */
+		oi_futex_wait(&oi_wanted.collector_word, word, sleep_ns(ticking));
+		if (ticking)
+			tick();
+		oi_events_holdups();
+		if (unlikely(oi_alone_may_be()) && end_alone())
+			return NULL;
+	}
+	oi_thread_detach(oi_self);
+	return NULL;
+}
+
+/* ---- the reaper ---- */
+
+static bool serve(struct oi_thread *t)
+{
+	size_t budget = SIZE_MAX;
+	oi_store_relaxed(&taken_ns, oi_now_ns()); /* recheck */
+	bool any = oi_pile_serve(t, false);
+	if (oi_runtime.config.finalizers == OURO_FINALIZERS_THREAD) {
+		oi_store_relaxed(&taken_ns, oi_now_ns());
+		any |= oi_set_serve(t, &budget, OI_STAMP_NEW);
+	}
+	if (oi_stray_any())
+		oi_stray_serve();
+	if (t->queued_merges) {
+		t->queued_merges = false;
+		oi_merge_drain_all();
+	}
+	return any;
+}
+
+/* Before sleeping: what it freed goes back to its owners, and empty pages to the system. */
+static void tidy(struct oi_thread *t)
+{
+	oi_gate_enter(t);
+	oi_limbo_reclaim(t, true);
+	oi_gate_leave(t);
+	oi_heap_harvest_idle(t);
+}
+
+/* False: another one is at leisure, and this one is to end. */
+static bool rest(struct worker *w, uint32_t word)
+{
+	uint32_t others = oi_add_seq_cst(&oi_wanted.n_idle, 1u); /* [B3] */
+	bool needed = !others || w == &reaper[0];
+	if (needed)
+		oi_futex_wait(&oi_wanted.reaper_word, word, IDLE_NS);
+	oi_add_seq_cst(&oi_wanted.n_idle, -1u); /* [B3] */
+	return needed;
+}
+
+/* It returns, or a callback has ended it. The tick joins it, and starts another if there is something to do. */
+static void reaper_over(struct worker **w)
+{
+	if (oi_self)
+		oi_thread_detach(oi_self);
+	oi_store_release(&(*w)->ended, true);
+	if (!oi_load_acquire(&quit))
+		oi_wake_tick();
+}
+
+static void *reaper_main(void *arg)
+{
+	__attribute__((cleanup(reaper_over))) struct worker *w = arg;
+	oi_store_release(&w->running, true);
+	char name[16];
+	snprintf(name, sizeof name, w == &reaper[0] ? "ouro-reaper" : "ouro-reaper-%u", (unsigned)(w - reaper + 1) % 100);
+	if (!attach(name))
+		return NULL;
+	oi_self->thorough = true; /* nobody waits for it, and what a set's death entails is over when the set is */
+	uint32_t word;
+	while (go_on(&oi_wanted.reaper_word, &word)) {
+		oi_exchange_seq_cst(&oi_wanted.reap, 0u); /* [B1] */
+		oi_log_deliver(); /* first: what follows may wait for a stop, and that for whom the message is about */
+		while (serve(oi_self) && !oi_load_acquire(&quit))
+			;
+		tidy(oi_self);
+		if (!rest(w, word))
+			break;
+	}
+	return NULL;
+}
+
+/* ---- starting and stopping ---- */
+
+static int start_one(struct worker *w)
+{
+	if (w->started)
+		return 0;
+	oi_store_relaxed(&w->running, false); /* nobody looks yet */
+	oi_store_relaxed(&w->ended, false);
+	int error = oi_spawn(&w->thread, w->main ? w->main : reaper_main, w, w->stack);
+	oi_store_release(&w->started, !error); /* after its handle: join_ended */
+	/* ASan's part of a thread's start takes locks that a fork does not wait for (fork.c): over when this returns. */
+	while (OI_ASAN && !error && !oi_load_acquire(&w->running))
+		oi_sleep_ns(20000);
+	return error;
+}
+
+void oi_servants_start_later(void)
+{
+	oi_store_release(&quit, 0u);
+	oi_store_relaxed(&not_before, oi_now_ns() + RETRY_NS);
+	oi_exchange_seq_cst(&oi_wanted.missing, 1u); /* [B4] */
+}
+
+int oi_servants_start(void)
+{
+	oi_store_release(&quit, 0u);
+	int error = start_both();
+	if (error)
+		oi_servants_stop();
+	return error;
+}
+
+static void stop_one(struct worker *w, uint32_t *word)
+{
+	if (!w->started)
+		return;
+	oi_wake(word);
+	/* pthread_join is a cancellation point, and aborts where a filter refuses futex. */
+	for (uint64_t nap = 20000; pthread_tryjoin_np(w->thread, NULL) == EBUSY; nap += nap < 1000000 ? nap : 0)
+		oi_sleep_ns(nap);
+	w->started = false;
+}
+
+static void stop_reapers(void)
+{
+	oi_wake(&oi_wanted.reaper_word);
+	for (size_t i = 0; i < REAPERS; i++)
+		stop_one(&reaper[i], &oi_wanted.reaper_word);
+}
+
+void oi_servants_stop(void)
+{
+	oi_exchange_seq_cst(&oi_wanted.missing, 0u); /* [B4] */
+	while (oi_load_seq_cst(&starting)) /* [B4] */
+		oi_sleep_ns(20000);
+	oi_store_release(&quit, 1u);
+	stop_one(&collector, &oi_wanted.collector_word);
+	stop_reapers();
+	oi_wanted.collect = oi_wanted.tick = oi_wanted.reap = 0;
+	not_before = 0;
+}
+
+void oi_servants_fork_child(void)
+{
+	oi_wanted.missing = oi_runtime.running; /* though another thread was ending it, which the child undoes */
+	collector.started = false;
+	for (size_t i = 0; i < REAPERS; i++)
+		reaper[i].started = false;
+	oi_wanted.n_idle = 0;
+	oi_wanted.collect = oi_wanted.tick = oi_wanted.reap = quit = 0;
+	not_before = 0;
+	oi_alone_fork_child();
+	starting = 1; /* the turn is the fork's: what it hands over is noted, and no thread is started before a need */
+}
+
+bool oi_servants_forked(void)
+{
+	oi_exchange_seq_cst(&starting, 0u); /* [B4] */
+	return oi_wanted.missing && any_wanted();
+}

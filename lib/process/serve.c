@@ -1,0 +1,142 @@
+/*
+ * serve.c - what is asked of a thread that enters its gate
+ *
+ * The bits of its request word (thread.h), and who sets them: world.c has it wait for a stop or a
+ * seizure, park.c has it come back, merge.c and pile.c ask for what is its own, fork.c for the
+ * library's threads, attach.c has it join another heap. What can wait for others is done outside
+ * the gate, then all is looked at anew: Notes [STOP], [PARK], [GATE].
+ */
+#include "base/doors.h"
+#include "base/holdup.h"
+#include "base/os.h"
+#include "count/merge.h"
+#include "count/pile.h"
+#include "process/servants.h"
+#include "world/context.h"
+#include "world/gate.h"
+#include "world/park.h"
+#include "world/thread.h"
+#include "world/world.h"
+
+/* Asleep until the stop or the seizure that keeps @t out is over. */
+static void wait_outside(struct oi_thread *t, bool arrived)
+{
+	for (;;) {
+		/*
+		 * Before the request: Note [STOP]. After n_waiting, both sequentially consistent, as in
+		 * wake_waiters.
+		 */
+		uint32_t generation = __atomic_load_n(&oi_world.generation, __ATOMIC_SEQ_CST);
+		bool stop = arrived && oi_load_acquire(&oi_world.stopping); /* [Q1] [G2] */
+		if (!stop && !(oi_load_acquire(&t->request) & (OI_REQUEST_STOP | OI_REQUEST_SEIZE)))
+			return;
+		oi_futex_wait(&oi_world.generation, generation, 0);
+	}
+}
+
+/*
+ * What others ask of this thread's own: once in an operation, as a slice of it, and in the middle
+ * of a death not at all; what is left is the next operation's. Inside the gate; may leave it and
+ * come back. True: there was something.
+ */
+static bool serve_own(struct oi_thread *t)
+{
+	uint32_t own = oi_load_acquire(&t->request) & (OI_REQUEST_DRAIN | OI_REQUEST_PILE);
+	if (!own || (t->dying && !t->in_callback))
+		return false;
+	oi_and_acq_rel(&t->request, ~own);
+	if (own & OI_REQUEST_DRAIN) {
+		uint64_t began = oi_now_ns();
+		oi_merge_drain_own(t);
+		oi_holdup(OURO_HOLDUP_MERGE, oi_now_ns() - began);
+	}
+	if ((own & OI_REQUEST_PILE) && oi_pile_leave(t))
+		oi_or_acq_rel(&t->request, OI_REQUEST_PILE);
+	return true;
+}
+
+/* Outside the gate: creating a thread takes a while. */
+static void serve_start(struct oi_thread *t)
+{
+	oi_and_acq_rel(&t->request, ~(uint32_t)OI_REQUEST_START);
+	oi_servants_need();
+}
+
+/* How a call was kept outside. */
+struct wait {
+	uint64_t began; /* 0: not at all */
+	ouro_holdup cause;
+	bool arrived; /* it was parked: a stop that has not taken it in is no bit of its request word */
+};
+
+/* What is asked of @t, inside its gate; what a stop asks that it arrived in, too. */
+static uint32_t requests(struct oi_thread *t, bool arrived)
+{
+	uint32_t r = oi_load_acquire(&t->request); /* [G2] */
+	if (r & OI_REQUEST_FENCE) {
+		oi_gate_fence();
+		if (unlikely(!t->fenced))
+			oi_store_release(&t->fenced, true); /* [G5] */
+		r = oi_load_acquire(&t->request);
+	}
+	if (unlikely(arrived) && oi_load_acquire(&oi_world.stopping)) /* [Q1] */
+		r |= OI_REQUEST_STOP;
+	return r & ~(uint32_t)OI_REQUEST_FENCE;
+}
+
+static void begin_wait(struct oi_thread *t, struct wait *w, uint32_t r)
+{
+	if (w->began)
+		return;
+	__atomic_fetch_add(&oi_world.n_waiting, 1, __ATOMIC_SEQ_CST); /* before sleeping: oi_world_start */
+	oi_store_relaxed(&t->waiting, true);                          /* recheck: a hint */
+	w->began = oi_now_ns();
+	w->cause = r & OI_REQUEST_STOP ? OURO_HOLDUP_STOP : OURO_HOLDUP_SEIZE;
+}
+
+static void end_wait(struct oi_thread *t, const struct wait *w)
+{
+	if (!w->began)
+		return;
+	__atomic_fetch_sub(&oi_world.n_waiting, 1, __ATOMIC_SEQ_CST);
+	oi_store_relaxed(&t->waiting, false);
+	oi_holdup(w->cause, oi_now_ns() - w->began);
+}
+
+/* What cannot be done inside the gate. */
+static void step_outside(struct oi_thread *t, struct wait *w, uint32_t r)
+{
+	if (r & OI_REQUEST_START)
+		serve_start(t);
+	if (r & OI_REQUEST_PARKED) {
+		oi_park_arrive(t);
+		w->arrived = true;
+	} else if (r & OI_REQUEST_ATTACH) {
+		oi_thread_reattach(t);
+	} else if (r & (OI_REQUEST_STOP | OI_REQUEST_SEIZE)) {
+		begin_wait(t, w, r);
+		wait_outside(t, w->arrived);
+	}
+}
+
+void oi_gate_slow(struct oi_thread *t)
+{
+	uint32_t r;
+	bool served = false;
+	struct wait w = { .began = 0 };
+	const uint32_t outside = OI_REQUEST_STOP | OI_REQUEST_SEIZE | OI_REQUEST_ATTACH | OI_REQUEST_PARKED | OI_REQUEST_START;
+	for (;;) {
+		r = requests(t, w.arrived);
+		if (!(r & outside)) {
+			if (served || !serve_own(t))
+				break;
+			served = true;
+			continue;
+		}
+		oi_store_release(&t->gate, (uint64_t)0); /* [G1] */
+		step_outside(t, &w, r);
+		oi_store_release(&t->gate, oi_load_acquire(&oi_world.epoch)); /* [G1] */
+		oi_compiler_barrier();
+	}
+	end_wait(t, &w);
+}

@@ -1,0 +1,144 @@
+/*
+ * gclock.c - the two locks of collections, and keeping automatic ones away
+ *
+ * Young collections take the one, collections beside the mutators the other, and the first as well
+ * while they stop the world. A thread knows which it holds: what a listener may do depends on it.
+ * They belong to no folder of the collector's, as whoever waits for memory, for a weak reference or
+ * for a death must know whether a collection waits for him.
+ */
+#include "world/gclock.h"
+
+#include "base/lock.h"
+#include "base/wake.h"
+
+static __thread unsigned locked_by_me; /* times: it nests */
+static __thread bool full_locked_by_me;
+/* Full ones that had to flush again: others that are asked for wait for them to begin. */
+static unsigned n_insisting;
+static __thread unsigned insisting; /* of these, this thread's: not more than it holds off */
+/* Threads that ask for a full collection, and no automatic one may begin. */
+static unsigned n_holding_off;
+static __thread unsigned holding_off;
+
+void oi_collect_lock(void)
+{
+	if (!locked_by_me++)
+		oi_lock(OI_LOCK_COLLECT);
+}
+
+void oi_collect_unlock(void)
+{
+	if (!--locked_by_me)
+		oi_unlock(OI_LOCK_COLLECT);
+}
+
+void oi_full_lock(void)
+{
+	oi_lock(OI_LOCK_FULL);
+	full_locked_by_me = true;
+}
+
+void oi_full_unlock(void)
+{
+	full_locked_by_me = false;
+	oi_unlock(OI_LOCK_FULL);
+}
+
+bool oi_full_locked_by_me(void)
+{
+	return full_locked_by_me;
+}
+
+bool oi_collect_locked_by_me(void)
+{
+	return locked_by_me || full_locked_by_me || oi_lock_forking;
+}
+
+void oi_collect_lock_both(void)
+{
+	oi_full_lock();
+	oi_collect_lock();
+}
+
+void oi_collect_unlock_both(void)
+{
+	oi_collect_unlock();
+	oi_full_unlock();
+}
+
+/* ---- keeping automatic collections away ---- */
+
+bool oi_collect_held_off(void)
+{
+	/* recheck: under the lock, which hold_off has held since */
+	return oi_load_relaxed(&n_holding_off) != 0;
+}
+
+/*
+ * The sets that those which had begun found are in the queue or in a thread's hands when it
+ * returns.
+ */
+void oi_collect_hold_off(void)
+{
+	holding_off++;
+	oi_add_relaxed(&n_holding_off, 1u);
+	oi_collect_lock_both();
+	oi_collect_unlock_both();
+}
+
+void oi_collect_hold_off_no_more(void)
+{
+	holding_off--;
+	if (oi_add_relaxed(&n_holding_off, -1u) == 1)
+		oi_wake_collect();
+}
+
+void oi_collect_insist(void)
+{
+	insisting++;
+	oi_add_acq_rel(&n_insisting, 1u);
+}
+
+void oi_collect_insist_no_more(void)
+{
+	insisting--;
+	oi_sub_acq_rel(&n_insisting, 1u);
+}
+
+bool oi_collect_any_insisting(void)
+{
+	return oi_load_acquire(&n_insisting) != 0;
+}
+
+unsigned oi_collect_holding_off(void)
+{
+	return holding_off;
+}
+
+void oi_collect_hold_off_only(unsigned n)
+{
+	while (insisting > n)
+		oi_collect_insist_no_more();
+	while (holding_off > n)
+		oi_collect_hold_off_no_more();
+}
+
+/* ---- fork ---- */
+
+void oi_collect_fork_prepare(void)
+{
+	oi_collect_lock();
+}
+
+void oi_collect_fork_done(void)
+{
+	oi_collect_unlock();
+}
+
+void oi_collect_fork_child(void)
+{
+	oi_store_relaxed(&n_insisting, insisting);     /* nobody looks yet */
+	oi_store_relaxed(&n_holding_off, holding_off); /* likewise: others that did it are gone */
+	if (!locked_by_me)
+		oi_lock_renew(OI_LOCK_COLLECT);
+}

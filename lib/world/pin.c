@@ -1,0 +1,57 @@
+/*
+ * pin.c - the program keeps its thread inside the gate: pinned regions, and the safepoints in
+ * them.
+ */
+#include "base/log.h"
+#include "world/gate.h"
+#include "ouro.h"
+#include "world/thread.h"
+
+static OI_NOINLINE void pin_slow(void)
+{
+	struct oi_thread *t = oi_enter();
+	oi_store_relaxed(&t->pin_depth, t->pin_depth + 1);
+}
+
+void ouro_pin(void)
+{
+	struct oi_thread *t = oi_self;
+	if (unlikely(!oi_gate_try_enter(t))) /* pinned already, for one */
+		pin_slow();
+	else
+		oi_store_relaxed(&t->pin_depth, 1u);
+}
+
+void ouro_unpin(void)
+{
+	struct oi_thread *t = oi_self;
+	uint32_t depth;
+	if (unlikely(!t) || unlikely(!(depth = t->pin_depth))) {
+		if (OURO_CHECKED)
+			oi_abort("ouro_unpin: this thread is not pinned");
+		return;
+	}
+	oi_store_relaxed(&t->pin_depth, depth - 1);
+	if (likely(depth == 1))
+		oi_gate_leave_again(t);
+}
+
+static OI_NOINLINE void pin_again(struct oi_thread *t, uint32_t depth)
+{
+	oi_gate_enter(t);
+	oi_store_relaxed(&t->pin_depth, depth);
+}
+
+void ouro_safepoint(void)
+{
+	struct oi_thread *t = oi_self;
+	uint32_t depth;
+	if (!t || !(depth = t->pin_depth))
+		return;
+	oi_store_relaxed(&t->pin_depth, 0u);
+	oi_gate_leave_again(t);
+	if (unlikely(!oi_gate_try_enter(t)))
+		pin_again(t, depth);
+	else
+		oi_store_relaxed(&t->pin_depth, depth);
+}

@@ -1,0 +1,92 @@
+/*
+ * record.h - what the record of a thread has for the layers above: structs without functions
+ *
+ * The record (thread.h) is made and kept without knowing what is done with these: each is its own
+ * module's, named beside it.
+ */
+#ifndef OI_RECORD_H
+#define OI_RECORD_H
+
+#include "base/compiler.h"
+#include "base/urcu.h"
+#include "base/vector.h"
+
+struct oi_batch;
+struct oi_page;
+struct ouro_type;
+
+/* ---- memory: heap.h ---- */
+
+#define OI_CLASSES 39                /* block sizes 32..128 in steps of 16, then four to a doubling up to 32 KiB */
+#define OI_BINS (2 * OI_CLASSES)     /* plain, then tracked: the collector skips plain pages whole */
+#define OI_BIN_LARGE OI_BINS         /* larger than a page's blocks can be */
+
+struct oi_bin {
+	struct oi_page *current;
+	struct oi_page *pages; /* with room, not current */
+};
+
+struct oi_heap {
+	struct oi_bin bin[OI_BINS + 1]; /* the last one never has pages */
+	struct oi_page *all;           /* every page it owns */
+	struct oi_page *young;         /* pages that may hold objects of age 0 or 1 */
+	struct oi_page **resume;       /* where in that list the next young collection begins; NULL: at its head. generation.c */
+	struct cds_lfs_node *pending;  /* taken from remote, to be looked at */
+	bool turned;                   /* a page has been begun: a moment to look at the backlog */
+	bool leaving;                  /* its thread goes and walks the pages: none is given back meanwhile */
+	/* any thread: pages in which others freed blocks */
+	struct __cds_lfs_stack remote __attribute__((aligned(OI_LINE)));
+};
+
+/* Memory that waits for grace periods: limbo.h. */
+struct oi_limbo {
+	struct oi_batch *filling;
+	struct oi_batch *oldest, *newest; /* sealed, in order */
+	uint64_t since; /* when the oldest was sealed; 0: there is none */
+	struct oi_batch *spare;
+	uint32_t n_sealed, n_spare;
+	uint32_t n_turns; /* pages begun since the filling batch was */
+	size_t bytes; /* of blocks in the filling batch */
+};
+
+/* Objects made, or freed: tally.h. */
+struct oi_tally {
+	uint64_t n[OI_BINS + 1]; /* the last: large ones */
+	uint64_t large_bytes;
+};
+
+/* Where this thread last found a type's number: type.c. */
+struct oi_type_cache {
+	const struct ouro_type *type; /* NULL if this place is unused */
+	uint32_t number;
+	uint16_t bytes; /* of the block; 0: not of one size, or large */
+	uint8_t bin;
+	bool tracked;
+};
+#define OI_TYPE_CACHE 64
+
+/* A dead object that waits for its dismantling, or is half done: death.c. */
+#define OI_DEATH_RESERVE 32 /* words */
+struct oi_death_stack {
+	struct oi_vector frames; /* pairs: object, cursor */
+	size_t waiting;          /* so many words of it, from the bottom, are not worked off now: pile.c */
+	uint64_t stamp;          /* of what waits: Note [TICKET] */
+	uint32_t n_served;       /* the collector's notes: how far the thread was at the last tick, */
+	uint32_t n_callbacks;        /* and how many callbacks it had begun */
+	bool armed;              /* the tick looks after what waits behind a callback: pile.c */
+	void *reserve[OI_DEATH_RESERVE]; /* where the frames are if there is no memory for them */
+};
+
+/* Objects that foreign threads released below their shared count: merge.c. */
+struct oi_merge_queue {
+	uint32_t lock; /* spin lock, held for a few instructions, only inside the gate */
+	uint32_t n;    /* of objects, to look at without the lock */
+	bool closed;   /* the thread has left */
+	struct oi_vector objects;
+	struct oi_vector old; /* likewise: what a flush waits for, Note [TICKET] */
+	uint32_t n_old;       /* such that are in there, or taken and not merged and handed over yet */
+	uint64_t made_old;    /* when all was; what came since is no older */
+	uint32_t n_taken, n_done, awaited; /* times something was; the first when all was made old */
+};
+
+#endif

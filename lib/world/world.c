@@ -1,0 +1,397 @@
+/*
+ * world.c - stopping and restarting the world, seizing one thread, grace periods
+ *
+ * Note [STOP]. A stopper holds the registry lock from the request to the restart, so that attaching, detaching and other
+ * stoppers wait behind it, and nobody can slip in. States and who moves them:
+ *   running  -> asked    oi_world_stop: STOP into every request word, membarrier [G1]
+ *   asked    -> stopped  when every gate reads 0
+ *   stopped  -> running  oi_world_start: STOP cleared, generation + 1, waiters woken
+ *   asked    -> running  cancelled, and tried again, when a thread that is waited for forks inside its pinned region: it needs
+ *                        the registry lock, and may not leave its gate. Unless the stop is for a fork too: that thread
+ *                        does nothing but wait for its turn, so two forks do not give way to each other for ever
+ * A thread that finds STOP leaves its gate and sleeps on the generation word, read before the request word: the restart
+ * clears the request first and counts up second, so a sleeper either sees the cleared request or a changed generation.
+ * Two stops in a row are told apart by the generation; a plain flag deadlocked the prototype.
+ * Only active threads are asked; those that do nothing are parked, and one that comes back meanwhile sees stopping: Note [PARK].
+ * Fairness: a stopper first lets those in whom the last stop kept waiting (bounded by 2 ms, should one have been
+ * preempted), so that stops in a tight loop starve nobody.
+ *
+ * Note [GRACE]. Epoch-based reclamation (Fraser 2004) over the same gates: a gate holds the epoch at entry. Grace period
+ * e is over when, after the epoch became e and a membarrier, every gate was seen 0 or >= e. What was unlinked before a
+ * batch was sealed at epoch x may be reused once epoch x + 1 is done.
+ * Models: tests/models/stop.pml and park.pml for Note [STOP], limbo.pml for Note [GRACE].
+ */
+#include "world/world.h"
+
+#include <sched.h>
+
+#include "base/lock.h"
+#include "base/log.h"
+#include "base/os.h"
+#include "base/runtime.h"
+#include "world/context.h"
+#include "world/gate.h"
+#include "world/park.h"
+#include "world/thread.h"
+
+struct oi_world oi_world = { .epoch = 1, .epoch_done = 0 };
+
+void oi_world_init(void)
+{
+	oi_world.membarrier = oi_membarrier_register();
+	oi_world.pauses = (struct oi_histogram){ 0 };
+	oi_world.stop_max_ns = 0;
+}
+
+void oi_gate_fence(void)
+{
+	/*
+	 * Of two that call it, one comes second, and has seen what the other did before: they write to the same word. So what each
+	 * stored before and loads after is ordered as by a full fence, and ThreadSanitizer understands it. [GATE]
+	 */
+	static uint32_t fence;
+	__atomic_fetch_add(&fence, 1, __ATOMIC_SEQ_CST);
+}
+
+#define SETTLE_NS 20000000u /* more than a tick of the slowest kernel; far more than a store buffer takes */
+
+static bool all_fenced(void)
+{
+	struct oi_thread *t;
+	oi_for_each_thread(t)
+		if (t != oi_self && !oi_load_acquire(&t->fenced)) /* [G5] */
+			return false;
+	return true;
+}
+
+/* Under the registry lock. Note [CHANGEOVER] in gate.h. */
+static OI_COLD void change_over(void)
+{
+	struct oi_thread *t;
+	oi_store_relaxed(&oi_world.membarrier, false); /* elsewhere: the registry lock; tests look at any time */
+	oi_for_each_thread(t)
+		oi_or_acq_rel(&t->request, OI_REQUEST_FENCE); /* [G2] */
+	for (uint64_t until = oi_now_ns() + SETTLE_NS; !all_fenced() && oi_now_ns() < until;)
+		oi_sleep_ns(500000);
+	oi_gate_fence();
+	oi_log("the system refuses membarrier from now on: every operation begins with a fence instead");
+}
+
+/*
+ * Checked builds: something was asked of other threads, and no fence has followed. Then no gate may be looked at: a missing fence
+ * shows in the order of nanoseconds in which a processor keeps a store to itself, so it is looked for instead of waited for.
+ * Under the registry lock.
+ */
+static bool unfenced;
+
+static void note_request(void)
+{
+	if (OURO_CHECKED)
+		unfenced = true;
+}
+
+static void check_fenced(void)
+{
+	if (OURO_CHECKED && unlikely(unfenced))
+		oi_abort("a gate is looked at without the fence after what was asked");
+}
+
+/* Under the registry lock: whoever enters from now on sees what is asked, and who entered before that is seen. [GATE] */
+static void publish_requests(void)
+{
+	unfenced = false;
+	if (unlikely(!oi_world.membarrier))
+		oi_gate_fence();
+	else if (unlikely(!oi_membarrier()))
+		change_over();
+}
+
+void oi_world_fork_child(void)
+{
+	oi_assert_locked(OI_LOCK_REGISTRY);
+	if (oi_world.membarrier && !oi_membarrier_register())
+		change_over();
+}
+
+/* Waits with growing naps: the thread we wait for may need this very core. */
+static void back_off(unsigned *n)
+{
+	if (*n < 100)
+		oi_pause();
+	else if (*n < 110)
+		sched_yield();
+	else
+		oi_sleep_ns(*n < 200 ? 20000 : 500000);
+	++*n;
+}
+
+static void let_waiters_in(void)
+{
+	uint64_t until = 0;
+	for (unsigned n = 0; __atomic_load_n(&oi_world.n_waiting, __ATOMIC_SEQ_CST); back_off(&n)) {
+		uint64_t now = oi_now_ns();
+		if (!until)
+			until = now + 2000000;
+		else if (now > until)
+			return;
+	}
+}
+
+/*
+ * Under the registry lock: @t keeps somebody waiting since @since_ns. Logged, once, if the program pinned it; else it is in an
+ * operation, which takes no time: the scheduler took its processor away.
+ */
+static void warn(struct oi_thread *t, uint64_t since_ns, const char *what, bool *warned)
+{
+	oi_assert_locked(OI_LOCK_REGISTRY);
+	uint64_t limit = oi_runtime.config.pin_warn_ns, waited = oi_now_ns() - since_ns;
+	if (*warned || !limit || waited <= limit || !oi_load_relaxed(&t->pin_depth)) /* recheck */
+		return;
+	*warned = true;
+	char name[OI_NAME];
+	oi_thread_get_name(t, name);
+	oi_log("thread \"%s\" (tid %d) has been pinned for more than %llu ns while %s", name, (int)t->tid,
+	       (unsigned long long)waited, what);
+}
+
+/* False: the thread is about to fork inside a pinned region and waits for the registry lock itself. */
+static bool await_gate(struct oi_thread *t, const struct oi_stop *stop)
+{
+	bool warned = false;
+	for (unsigned n = 0; oi_load_acquire(&t->gate) != 0; back_off(&n)) { /* [G1] */
+		if (oi_load_acquire(&t->forking))
+			return stop->fork;
+		if (n < 110)
+			continue;
+		warn(t, stop->asked_ns, "the world waits to stop", &warned);
+		oi_thread_unpin_gone(t);
+	}
+	return true;
+}
+
+static void wake_waiters(void)
+{
+	__atomic_fetch_add(&oi_world.generation, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&oi_world.n_waiting, __ATOMIC_SEQ_CST))
+		oi_futex_wake(&oi_world.generation);
+}
+
+static bool try_stop(struct oi_stop *stop)
+{
+	struct oi_thread *t, *self = oi_self;
+	oi_registry_lock();
+	let_waiters_in();
+	stop->asked_ns = oi_now_ns();
+	oi_store_release(&oi_world.stopping, true); /* [Q1] */
+	oi_park_take_arrivals();
+	oi_for_each_active(t)
+		if (t != self)
+			oi_or_acq_rel(&t->request, OI_REQUEST_STOP);
+	note_request();
+	publish_requests();
+	check_fenced();
+	oi_for_each_active(t)
+		if (t != self && !await_gate(t, stop))
+			return false;
+	return true;
+}
+
+/* Lets @t go that @flag keeps out; or parks it, if it has nothing to do. */
+static void let_go_or_park(struct oi_thread *t, uint32_t flag)
+{
+	bool idle = oi_load_acquire(&t->gate) == 0 && !oi_load_relaxed(&t->waiting); /* [G1]; recheck */
+	if (idle && oi_park_worth())
+		oi_park(t, flag);
+	else
+		oi_and_acq_rel(&t->request, ~flag); /* [G2] */
+}
+
+static void let_go(bool stopped)
+{
+	struct oi_thread *t, *self = oi_self;
+	oi_store_release(&oi_world.stopping, false); /* [G2] */
+	oi_for_each_active(t) {
+		if (t == self)
+			continue;
+		if (stopped)
+			let_go_or_park(t, OI_REQUEST_STOP);
+		else
+			oi_and_acq_rel(&t->request, ~(uint32_t)OI_REQUEST_STOP); /* [G2] */
+	}
+}
+
+static void stop_world(struct oi_stop *stop, bool fork)
+{
+	stop->fork = fork;
+	while (!try_stop(stop)) {
+		/* Cancelled: the fork first. */
+		let_go(false);
+		oi_registry_unlock();
+		wake_waiters();
+		oi_sleep_ns(100000);
+	}
+	oi_world.stopped = true;
+	stop->stopped_ns = oi_now_ns();
+	if (stop->stopped_ns - stop->asked_ns > oi_world.stop_max_ns)
+		oi_store_relaxed(&oi_world.stop_max_ns, stop->stopped_ns - stop->asked_ns); /* count */
+}
+
+void oi_world_stop(struct oi_stop *stop)
+{
+	oi_assert_unpinned(oi_self);
+	stop->nested = oi_lock_forking;
+	if (unlikely(stop->nested)) {
+		oi_registry_lock();
+		stop->fork = true;
+		stop->asked_ns = stop->stopped_ns = oi_now_ns();
+	} else {
+		stop_world(stop, false);
+	}
+}
+
+void oi_world_stop_to_fork(struct oi_stop *stop)
+{
+	stop->nested = false;
+	stop_world(stop, true);
+}
+
+uint64_t oi_world_start(struct oi_stop *stop)
+{
+	oi_assert_stopped();
+	if (unlikely(stop->nested)) {
+		oi_registry_unlock();
+		return oi_now_ns() - stop->asked_ns;
+	}
+	/* Everybody is outside: a grace period begins and is over. Not so at a fork, where some may be pinned. */
+	if (!stop->fork) {
+		uint64_t e = oi_add_acq_rel(&oi_world.epoch, 1) + 1; /* [G3] */
+		oi_store_release(&oi_world.epoch_done, e);           /* [G4] */
+	}
+	oi_world.stopped = false;
+	let_go(!stop->fork);
+	uint64_t ns = oi_now_ns() - stop->asked_ns;
+	oi_histogram_add(&oi_world.pauses, ns);
+	oi_registry_unlock();
+	wake_waiters(); /* last: who wakes up may take this very core */
+	return ns;
+}
+
+bool oi_world_seize(struct oi_thread *t, void (*fn)(struct oi_thread *t, void *arg), void *arg)
+{
+	oi_assert_unpinned(oi_self);
+	bool done = false;
+	oi_registry_lock();
+	if (t->attached && t != oi_self) {
+		/* If it is parked it is outside, and will see it: Note [PARK]. */
+		if (!(oi_or_acq_rel(&t->request, OI_REQUEST_SEIZE) & OI_REQUEST_PARKED)) {
+			note_request();
+			publish_requests();
+			check_fenced();
+		}
+		if (oi_load_acquire(&t->gate) == 0) { /* [G1] */
+			fn(t, arg);
+			done = true;
+		}
+		oi_and_acq_rel(&t->request, ~(uint32_t)OI_REQUEST_SEIZE); /* [G2] */
+		wake_waiters();
+	}
+	oi_registry_unlock();
+	return done;
+}
+
+void oi_world_fence(void)
+{
+	oi_assert_unpinned(oi_self);
+	oi_registry_lock();
+	publish_requests();
+	oi_registry_unlock();
+}
+
+void oi_world_park(unsigned max)
+{
+	oi_assert_unpinned(oi_self);
+	struct oi_thread *t, *self = oi_self;
+	unsigned n = 0, k = 0;
+	oi_registry_lock();
+	oi_park_take_arrivals();
+	oi_for_each_active(t) {
+		if (n == max)
+			break;
+		n++;
+		if (t != self)
+			oi_or_acq_rel(&t->request, OI_REQUEST_SEIZE);
+	}
+	note_request();
+	publish_requests();
+	check_fenced();
+	oi_for_each_active(t) {
+		if (k++ == n)
+			break;
+		if (t != self)
+			let_go_or_park(t, OI_REQUEST_SEIZE);
+		oi_park_requeue(t);
+	}
+	oi_registry_unlock();
+	wake_waiters();
+}
+
+/* Under the registry lock. */
+static bool epoch_under_way(void)
+{
+	oi_assert_locked(OI_LOCK_REGISTRY);
+	return oi_load_relaxed(&oi_world.epoch_done) != oi_load_relaxed(&oi_world.epoch);
+}
+
+/* Under the registry lock. The thread that keeps a grace period from being over, or NULL: it is. */
+static struct oi_thread *try_finish_epoch(void)
+{
+	oi_assert_locked(OI_LOCK_REGISTRY);
+	if (!epoch_under_way()) {
+		oi_add_acq_rel(&oi_world.epoch, 1); /* [G3] */
+		note_request();
+		publish_requests();
+		oi_park_take_arrivals(); /* [Q1] after the epoch: who arrives later has seen it */
+	} else if (!oi_world.membarrier) {
+		oi_gate_fence();
+	}
+	check_fenced();
+	uint64_t e = oi_load_relaxed(&oi_world.epoch);
+	struct oi_thread *t, *self = oi_self;
+	oi_for_each_active(t) {
+		/* The caller, if inside, frees: it holds no uncounted pointer unless its program pinned it. */
+		if (t == self && !t->pin_depth)
+			continue;
+		uint64_t gate = oi_load_acquire(&t->gate); /* [G1] */
+		if (gate && gate < e)
+			return t;
+	}
+	oi_store_release(&oi_world.epoch_done, e); /* [G4] release: pairs with oi_limbo_reclaim */
+	return NULL;
+}
+
+void oi_grace_try(bool begin)
+{
+	if (!oi_registry_trylock())
+		return;
+	if (begin || epoch_under_way())
+		try_finish_epoch();
+	oi_registry_unlock();
+}
+
+void oi_grace_wait(void)
+{
+	oi_assert_unpinned(oi_self);
+	uint64_t target = oi_add_acq_rel(&oi_world.epoch, 0) + 1, began = 0;
+	bool warned = false;
+	for (unsigned n = 0; oi_load_acquire(&oi_world.epoch_done) < target; back_off(&n)) {
+		oi_registry_lock();
+		struct oi_thread *t = oi_load_acquire(&oi_world.epoch_done) < target ? try_finish_epoch() : NULL;
+		if (t && !began)
+			began = oi_now_ns();
+		if (t) {
+			warn(t, began, "a collection waits for it", &warned);
+			oi_thread_unpin_gone(t);
+		}
+		oi_registry_unlock();
+	}
+}
