@@ -5,6 +5,7 @@
  */
 #include "fixture.h"
 #include "base/holdup.h"
+#include "base/os.h"
 #include "base/lock.h"
 #include "world/thread.h"
 #include "world/world.h"
@@ -239,6 +240,25 @@ static void holdup_by_a_lock(void **state)
 	assert_true(EVENTUALLY(hold_a_lock()));
 }
 
+/* ---- by the system ---- */
+
+/* Its pages were written, and are given back in one call. */
+static void holdup_by_a_call_for_memory(void **state)
+{
+	enum { BYTES = 256 << 20 };
+	ouro_config cfg = test_config();
+
+	(void)state;
+	cfg.pause_budget_ns = 10000;
+	heap_start(&cfg);
+	uint64_t before = holdups(OURO_HOLDUP_MEMORY);
+	char *p = oi_os_reserve(BYTES, 4096);
+	memset(p, 1, BYTES);
+	assert_true(oi_os_purge(p, BYTES));
+	assert_true(holdups(OURO_HOLDUP_MEMORY) > before);
+	oi_os_unreserve(p, BYTES);
+}
+
 /* ---- what does not count ---- */
 
 static void holdup_counts_what_is_longer_than_the_budget(void **state)
@@ -248,18 +268,18 @@ static void holdup_counts_what_is_longer_than_the_budget(void **state)
 	(void)state;
 	cfg.pause_budget_ns = 20000;
 	heap_start(&cfg);
-	oi_holdup(OURO_HOLDUP_MEMORY, 20000);
+	oi_holdup(OURO_HOLDUP_PACE, 20000);
 	oi_holdup_ours = true;
-	oi_holdup(OURO_HOLDUP_MEMORY, 1000000);
+	oi_holdup(OURO_HOLDUP_PACE, 1000000);
 	oi_holdup_ours = false;
-	assert_int_equal(holdups(OURO_HOLDUP_MEMORY), 0);
-	oi_holdup(OURO_HOLDUP_MEMORY, 20001);
-	oi_holdup(OURO_HOLDUP_MEMORY, 90001);
-	assert_int_equal(holdups(OURO_HOLDUP_MEMORY), 2);
-	assert_int_equal(longest(OURO_HOLDUP_MEMORY), 90001);
+	assert_int_equal(holdups(OURO_HOLDUP_PACE), 0);
+	oi_holdup(OURO_HOLDUP_PACE, 20001);
+	oi_holdup(OURO_HOLDUP_PACE, 90001);
+	assert_int_equal(holdups(OURO_HOLDUP_PACE), 2);
+	assert_int_equal(longest(OURO_HOLDUP_PACE), 90001);
 	heap_stop();
 	heap_start(&cfg);
-	assert_int_equal(holdups(OURO_HOLDUP_MEMORY), 0);
+	assert_int_equal(holdups(OURO_HOLDUP_PACE), 0);
 }
 
 int main(void)
@@ -270,6 +290,7 @@ int main(void)
 		BARE_CASE(holdup_by_merging),
 		BARE_CASE(holdup_at_the_limit),
 		HEAP_CASE(holdup_by_a_lock),
+		BARE_CASE(holdup_by_a_call_for_memory),
 		BARE_CASE(holdup_counts_what_is_longer_than_the_budget),
 	};
 

@@ -29,7 +29,10 @@ typedef enum ouro_holdup {
 	 * leaving, during a stop.
 	 */
 	OURO_HOLDUP_LOCK,
-	/* The first call of a thread waited for memory, of which the system had none. */
+	/*
+	 * A system call for memory, taken or given back, was long; or the first call of a thread
+	 * waited for memory, of which the system had none.
+	 */
 	OURO_HOLDUP_MEMORY,
 	OURO_HOLDUPS
 } ouro_holdup;

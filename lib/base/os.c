@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/holdup.h"
 #include "base/perturb.h"
 #include "base/poison.h"
 #include "base/remnant.h"
@@ -41,18 +42,28 @@ uint64_t oi_os_reserved(void)
 	return n > 0 ? (uint64_t)n : 0;
 }
 
+/* Each call is timed: with much memory, or a kernel that is short of it, one can take milliseconds. */
+static void note_call(uint64_t began)
+{
+	oi_holdup(OURO_HOLDUP_MEMORY, oi_now_ns() - began);
+}
+
 static void *map(size_t bytes, int more)
 {
 	if (oi_fail(OI_FAIL_ALLOC) || oi_fail(OI_FAIL_MMAP))
 		return NULL;
+	uint64_t began = oi_now_ns();
 	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | more, -1, 0);
+	note_call(began);
 	return p == MAP_FAILED ? NULL : p;
 }
 
 bool oi_os_unmap_now(void *p, size_t bytes)
 {
 	int saved = errno;
+	uint64_t began = oi_now_ns();
 	bool ok = !oi_fail(OI_FAIL_MUNMAP) && !munmap(p, bytes);
+	note_call(began);
 	errno = saved;
 	return ok;
 }
@@ -113,8 +124,10 @@ void *oi_os_remap_list(void *p, size_t bytes, size_t new_bytes)
 	void *q = MAP_FAILED;
 	if (oi_fail(OI_FAIL_ALLOC))
 		return NULL;
+	uint64_t began = oi_now_ns();
 	if (!OI_TSAN && !oi_fail(OI_FAIL_MREMAP))
 		q = mremap(p, bytes, new_bytes, MREMAP_MAYMOVE);
+	note_call(began);
 	return q == MAP_FAILED ? remap_by_copy(p, bytes, new_bytes) : q;
 }
 
@@ -180,7 +193,9 @@ void oi_os_unreserve_later(void *p, size_t bytes, size_t charged)
 bool oi_os_purge(void *p, size_t bytes)
 {
 	int saved = errno;
+	uint64_t began = oi_now_ns();
 	bool ok = !oi_fail(OI_FAIL_MADVISE) && !madvise(p, bytes, MADV_DONTNEED);
+	note_call(began);
 	errno = saved;
 	return ok;
 }
@@ -194,8 +209,12 @@ void oi_os_populate(void *p, size_t bytes)
 		return;
 	int saved = errno;
 	uintptr_t from = (uintptr_t)p & ~(uintptr_t)(OI_OS_PAGE - 1);
-	bool ok = !oi_fail(OI_FAIL_MADVISE) && !madvise((void *)from, (uintptr_t)p + bytes - from, MADV_POPULATE_WRITE);
-	if (!ok && (errno == EINVAL || errno == ENOSYS))
+	size_t n = (uintptr_t)p + bytes - from;
+	uint64_t began = oi_now_ns();
+	bool ok = !oi_fail(OI_FAIL_MADVISE) && !madvise((void *)from, n, MADV_POPULATE_WRITE);
+	int error = errno;
+	note_call(began);
+	if (!ok && (error == EINVAL || error == ENOSYS))
 		oi_store_relaxed(&refused, true);
 	errno = saved;
 #else

@@ -173,6 +173,14 @@ static void start_a_reaper(void)
 	oi_exchange_seq_cst(&starting, 0u); /* [B4] */
 }
 
+/* What calls nobody, and no longer than a tick: it may come without end, and the collector has other things to do. */
+static void serve_quietly(void)
+{
+	uint64_t until = oi_now_ns() + TICK_NS;
+	while (oi_pile_serve_quietly(oi_self) && oi_now_ns() < until)
+		;
+}
+
 /* Note [TEAM]. True: something waits. */
 static bool see_to_reapers(void)
 {
@@ -182,8 +190,7 @@ static bool see_to_reapers(void)
 	if (oi_load_seq_cst(&oi_wanted.n_idle)) {
 		oi_wake(&oi_wanted.reaper_word);
 	} else if (oi_now_ns() - oi_load_relaxed(&taken_ns) >= TICK_NS) { /* recheck */
-		while (oi_pile_serve_quietly(oi_self))
-			;
+		serve_quietly();
 		start_a_reaper();
 	}
 	return true;
