@@ -1,24 +1,30 @@
 /*
  * world.c - stopping and restarting the world, seizing one thread, grace periods
  *
- * Note [STOP]. A stopper holds the registry lock from the request to the restart, so that attaching, detaching and other
- * stoppers wait behind it, and nobody can slip in. States and who moves them:
+ * Note [STOP]. A stopper holds the registry lock from the request to the restart, so that
+ * attaching, detaching and other stoppers wait behind it, and nobody can slip in. States and who
+ * moves them:
  *   running  -> asked    oi_world_stop: STOP into every request word, membarrier [G1]
  *   asked    -> stopped  when every gate reads 0
  *   stopped  -> running  oi_world_start: STOP cleared, generation + 1, waiters woken
- *   asked    -> running  cancelled, and tried again, when a thread that is waited for forks inside its pinned region: it needs
- *                        the registry lock, and may not leave its gate. Unless the stop is for a fork too: that thread
- *                        does nothing but wait for its turn, so two forks do not give way to each other for ever
- * A thread that finds STOP leaves its gate and sleeps on the generation word, read before the request word: the restart
- * clears the request first and counts up second, so a sleeper either sees the cleared request or a changed generation.
- * Two stops in a row are told apart by the generation; a plain flag deadlocked the prototype.
- * Only active threads are asked; those that do nothing are parked, and one that comes back meanwhile sees stopping: Note [PARK].
- * Fairness: a stopper first lets those in whom the last stop kept waiting (bounded by 2 ms, should one have been
- * preempted), so that stops in a tight loop starve nobody.
+ *   asked    -> running  the stop is cancelled, and tried again, when a thread that it waits for
+ *                        forks inside its pinned region: that thread needs the registry lock, and
+ *                        may not leave its gate. Unless the stop is for a fork too: that thread
+ *                        does nothing but wait for its turn, so two forks do not give way to each
+ *                        other for ever
+ * A thread that finds STOP leaves its gate and sleeps on the generation word, which it reads before
+ * the request word: the restart clears the request first and counts up second, so a sleeper sees
+ * either the cleared request or a changed generation. Two stops in a row are told apart by the
+ * generation; a plain flag deadlocked the prototype.
+ * Only active threads are asked. Those that do nothing are parked, and one that comes back during
+ * a stop sees stopping: Note [PARK].
+ * Fairness: a stopper first lets in the threads that the last stop kept waiting (bounded by 2 ms,
+ * should one have been preempted), so that stops in a tight loop starve nobody.
  *
- * Note [GRACE]. Epoch-based reclamation (Fraser 2004) over the same gates: a gate holds the epoch at entry. Grace period
- * e is over when, after the epoch became e and a membarrier, every gate was seen 0 or >= e. What was unlinked before a
- * batch was sealed at epoch x may be reused once epoch x + 1 is done.
+ * Note [GRACE]. Epoch-based reclamation (Fraser 2004) over the same gates: a gate holds the epoch
+ * at entry. Grace period e is over when, after the epoch became e and a membarrier, every gate was
+ * seen 0 or >= e. What was unlinked before a batch was sealed at epoch x may be reused once epoch
+ * x + 1 is done.
  * Models: tests/models/stop.pml and park.pml for Note [STOP], limbo.pml for Note [GRACE].
  */
 #include "world/world.h"
@@ -46,14 +52,16 @@ void oi_world_init(void)
 void oi_gate_fence(void)
 {
 	/*
-	 * Of two that call it, one comes second, and has seen what the other did before: they write to the same word. So what each
-	 * stored before and loads after is ordered as by a full fence, and ThreadSanitizer understands it. [GATE]
+	 * Of two threads that call it, one comes second, and has seen what the other did before, as
+	 * they write to the same word. So what each stored before and loads after is ordered as by
+	 * a full fence, and ThreadSanitizer understands it. [GATE]
 	 */
 	static uint32_t fence;
 	__atomic_fetch_add(&fence, 1, __ATOMIC_SEQ_CST);
 }
 
-#define SETTLE_NS 20000000u /* more than a tick of the slowest kernel; far more than a store buffer takes */
+/* More than a tick of the slowest kernel; far more than a store buffer takes. */
+#define SETTLE_NS 20000000u
 
 static bool all_fenced(void)
 {
@@ -68,7 +76,8 @@ static bool all_fenced(void)
 static OI_COLD void change_over(void)
 {
 	struct oi_thread *t;
-	oi_store_relaxed(&oi_world.membarrier, false); /* elsewhere: the registry lock; tests look at any time */
+	/* elsewhere: the registry lock; tests look at any time */
+	oi_store_relaxed(&oi_world.membarrier, false);
 	oi_for_each_thread(t)
 		oi_or_acq_rel(&t->request, OI_REQUEST_FENCE); /* [G2] */
 	for (uint64_t until = oi_now_ns() + SETTLE_NS; !all_fenced() && oi_now_ns() < until;)
@@ -78,8 +87,9 @@ static OI_COLD void change_over(void)
 }
 
 /*
- * Checked builds: something was asked of other threads, and no fence has followed. Then no gate may be looked at: a missing fence
- * shows in the order of nanoseconds in which a processor keeps a store to itself, so it is looked for instead of waited for.
+ * In checked builds: something was asked of other threads, and no fence has followed. Until one
+ * does, no gate may be looked at. A missing fence would show only in the nanoseconds for which a
+ * processor keeps a store to itself, so we check for the fence instead of waiting for that.
  * Under the registry lock.
  */
 static bool unfenced;
@@ -96,7 +106,10 @@ static void check_fenced(void)
 		oi_abort("a gate is looked at without the fence after what was asked");
 }
 
-/* Under the registry lock: whoever enters from now on sees what is asked, and who entered before that is seen. [GATE] */
+/*
+ * Under the registry lock: a thread that enters from now on sees what is asked, and one that
+ * entered before is seen. [GATE]
+ */
 static void publish_requests(void)
 {
 	unfenced = false;
@@ -128,6 +141,7 @@ static void back_off(unsigned *n)
 static void let_waiters_in(void)
 {
 	uint64_t until = 0;
+	/* count: fairness alone rests on it */
 	for (unsigned n = 0; __atomic_load_n(&oi_world.n_waiting, __ATOMIC_SEQ_CST); back_off(&n)) {
 		uint64_t now = oi_now_ns();
 		if (!until)
@@ -138,8 +152,9 @@ static void let_waiters_in(void)
 }
 
 /*
- * Under the registry lock: @t keeps somebody waiting since @since_ns. Logged, once, if the program pinned it; else it is in an
- * operation, which takes no time: the scheduler took its processor away.
+ * Under the registry lock: @t has kept somebody waiting since @since_ns. Logged, once, if the
+ * program pinned @t. If not, @t is in an operation, which takes no time: then the scheduler took
+ * its processor away.
  */
 static void warn(struct oi_thread *t, uint64_t since_ns, const char *what, bool *warned)
 {
@@ -150,11 +165,14 @@ static void warn(struct oi_thread *t, uint64_t since_ns, const char *what, bool 
 	*warned = true;
 	char name[OI_NAME];
 	oi_thread_get_name(t, name);
-	oi_log("thread \"%s\" (tid %d) has been pinned for more than %llu ns while %s", name, (int)t->tid,
-	       (unsigned long long)waited, what);
+	oi_log("thread \"%s\" (tid %d) has been pinned for more than %llu ns while %s", name,
+	       (int)t->tid, (unsigned long long)waited, what);
 }
 
-/* False: the thread is about to fork inside a pinned region and waits for the registry lock itself. */
+/*
+ * Returns false if the stop must give way: @t is about to fork inside a pinned region and waits for
+ * the registry lock itself, and this stop is not for a fork.
+ */
 static bool await_gate(struct oi_thread *t, const struct oi_stop *stop)
 {
 	bool warned = false;
@@ -186,6 +204,7 @@ static bool try_stop(struct oi_stop *stop)
 	oi_park_take_arrivals();
 	oi_for_each_active(t)
 		if (t != self)
+			/* elsewhere: the fence is in publish_requests */
 			oi_or_acq_rel(&t->request, OI_REQUEST_STOP);
 	note_request();
 	publish_requests();
@@ -196,10 +215,11 @@ static bool try_stop(struct oi_stop *stop)
 	return true;
 }
 
-/* Lets @t go that @flag keeps out; or parks it, if it has nothing to do. */
+/* Lets @t in again, which @flag keeps out; or parks it, if it does nothing and that is worth it. */
 static void let_go_or_park(struct oi_thread *t, uint32_t flag)
 {
-	bool idle = oi_load_acquire(&t->gate) == 0 && !oi_load_relaxed(&t->waiting); /* [G1]; recheck */
+	/* [G1]; recheck */
+	bool idle = oi_load_acquire(&t->gate) == 0 && !oi_load_relaxed(&t->waiting);
 	if (idle && oi_park_worth())
 		oi_park(t, flag);
 	else
@@ -224,7 +244,7 @@ static void stop_world(struct oi_stop *stop, bool fork)
 {
 	stop->fork = fork;
 	while (!try_stop(stop)) {
-		/* Cancelled: the fork first. */
+		/* Cancelled: the fork goes first. */
 		let_go(false);
 		oi_registry_unlock();
 		wake_waiters();
@@ -233,7 +253,8 @@ static void stop_world(struct oi_stop *stop, bool fork)
 	oi_world.stopped = true;
 	stop->stopped_ns = oi_now_ns();
 	if (stop->stopped_ns - stop->asked_ns > oi_world.stop_max_ns)
-		oi_store_relaxed(&oi_world.stop_max_ns, stop->stopped_ns - stop->asked_ns); /* count */
+		/* count */
+		oi_store_relaxed(&oi_world.stop_max_ns, stop->stopped_ns - stop->asked_ns);
 }
 
 void oi_world_stop(struct oi_stop *stop)
@@ -262,7 +283,7 @@ uint64_t oi_world_start(struct oi_stop *stop)
 		oi_registry_unlock();
 		return oi_now_ns() - stop->asked_ns;
 	}
-	/* Everybody is outside: a grace period begins and is over. Not so at a fork, where some may be pinned. */
+	/* All are outside: a grace period begins and is over. Not at a fork: some may be pinned. */
 	if (!stop->fork) {
 		uint64_t e = oi_add_acq_rel(&oi_world.epoch, 1) + 1; /* [G3] */
 		oi_store_release(&oi_world.epoch_done, e);           /* [G4] */
@@ -272,7 +293,7 @@ uint64_t oi_world_start(struct oi_stop *stop)
 	uint64_t ns = oi_now_ns() - stop->asked_ns;
 	oi_histogram_add(&oi_world.pauses, ns);
 	oi_registry_unlock();
-	wake_waiters(); /* last: who wakes up may take this very core */
+	wake_waiters(); /* last: a thread that wakes up may take this very core */
 	return ns;
 }
 
@@ -282,7 +303,10 @@ bool oi_world_seize(struct oi_thread *t, void (*fn)(struct oi_thread *t, void *a
 	bool done = false;
 	oi_registry_lock();
 	if (t->attached && t != oi_self) {
-		/* If it is parked it is outside, and will see it: Note [PARK]. */
+		/*
+		 * A parked thread is outside, and will see SEIZE: Note [PARK].
+		 * For one that is not: elsewhere, the fence is in publish_requests.
+		 */
 		if (!(oi_or_acq_rel(&t->request, OI_REQUEST_SEIZE) & OI_REQUEST_PARKED)) {
 			note_request();
 			publish_requests();
@@ -319,6 +343,7 @@ void oi_world_park(unsigned max)
 			break;
 		n++;
 		if (t != self)
+			/* elsewhere: the fence is in publish_requests */
 			oi_or_acq_rel(&t->request, OI_REQUEST_SEIZE);
 	}
 	note_request();
@@ -339,10 +364,14 @@ void oi_world_park(unsigned max)
 static bool epoch_under_way(void)
 {
 	oi_assert_locked(OI_LOCK_REGISTRY);
+	/* elsewhere: both are written under the registry lock */
 	return oi_load_relaxed(&oi_world.epoch_done) != oi_load_relaxed(&oi_world.epoch);
 }
 
-/* Under the registry lock. The thread that keeps a grace period from being over, or NULL: it is. */
+/*
+ * Under the registry lock. Begins a grace period if none is under way. Returns a thread that keeps
+ * it from being over, or NULL if it is over.
+ */
 static struct oi_thread *try_finish_epoch(void)
 {
 	oi_assert_locked(OI_LOCK_REGISTRY);
@@ -350,22 +379,22 @@ static struct oi_thread *try_finish_epoch(void)
 		oi_add_acq_rel(&oi_world.epoch, 1); /* [G3] */
 		note_request();
 		publish_requests();
-		oi_park_take_arrivals(); /* [Q1] after the epoch: who arrives later has seen it */
+		oi_park_take_arrivals(); /* [Q1] after the epoch: a later arrival has seen it */
 	} else if (!oi_world.membarrier) {
 		oi_gate_fence();
 	}
 	check_fenced();
-	uint64_t e = oi_load_relaxed(&oi_world.epoch);
+	uint64_t e = oi_load_relaxed(&oi_world.epoch); /* elsewhere: the registry lock */
 	struct oi_thread *t, *self = oi_self;
 	oi_for_each_active(t) {
-		/* The caller, if inside, frees: it holds no uncounted pointer unless its program pinned it. */
+		/* The caller, if inside, frees: it has no bare address unless it is pinned. */
 		if (t == self && !t->pin_depth)
 			continue;
 		uint64_t gate = oi_load_acquire(&t->gate); /* [G1] */
 		if (gate && gate < e)
 			return t;
 	}
-	oi_store_release(&oi_world.epoch_done, e); /* [G4] release: pairs with oi_limbo_reclaim */
+	oi_store_release(&oi_world.epoch_done, e); /* [G4] release: pairs with ripe in limbo.c */
 	return NULL;
 }
 
@@ -381,11 +410,13 @@ void oi_grace_try(bool begin)
 void oi_grace_wait(void)
 {
 	oi_assert_unpinned(oi_self);
-	uint64_t target = oi_add_acq_rel(&oi_world.epoch, 0) + 1, began = 0;
+	uint64_t target = oi_add_acq_rel(&oi_world.epoch, 0) + 1, began = 0; /* [G3] */
 	bool warned = false;
+	/* [G4] */
 	for (unsigned n = 0; oi_load_acquire(&oi_world.epoch_done) < target; back_off(&n)) {
 		oi_registry_lock();
-		struct oi_thread *t = oi_load_acquire(&oi_world.epoch_done) < target ? try_finish_epoch() : NULL;
+		struct oi_thread *t = oi_load_acquire(&oi_world.epoch_done) < target ? /* [G4] */
+				      try_finish_epoch() : NULL;
 		if (t && !began)
 			began = oi_now_ns();
 		if (t) {

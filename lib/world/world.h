@@ -10,12 +10,12 @@ struct oi_thread;
 struct oi_world {
 	/* ---- written rarely, and read by nearly every call: a line of its own ---- */
 	uint64_t epoch;      /* number of the newest grace period asked for; starts at 1 */
-	bool membarrier;     /* the kernel has it; under the registry lock once the heap has started */
+	bool membarrier;     /* the kernel has it; under the registry lock once the heap runs */
 	/* ---- written by every stop ---- */
 	uint64_t epoch_done __attribute__((aligned(OI_LINE))); /* newest one that is over */
 	uint32_t generation; /* futex: counts restarts; what waiting threads sleep on */
-	uint32_t n_waiting;  /* threads asleep on it, or on their way in */
-	bool stopping;       /* from before a stop asks until it is over: for those that arrive meanwhile [Q1] */
+	uint32_t n_waiting;  /* threads asleep on generation, or on their way in */
+	bool stopping;       /* from before a stop asks until it is over: arrivals look [Q1] */
 	bool stopped;        /* under the registry lock */
 	/* under the registry lock, read by statistics */
 	struct oi_histogram pauses;
@@ -29,38 +29,52 @@ void oi_world_init(void);
 /* In the child of a fork, alone. Under the registry lock. */
 void oi_world_fork_child(void);
 
-/* What a stop costs and took; filled by oi_world_start. */
+/* What a stop is and when it began; filled by oi_world_stop and oi_world_stop_to_fork. */
 struct oi_stop {
 	uint64_t asked_ns, stopped_ns;
 	bool fork;
-	bool nested; /* in the stop of this thread's fork */
+	bool nested; /* within the stop of this thread's own fork */
 };
 
 /*
- * Stops the world: returns when every other thread is outside, and holds the registry lock until oi_world_start. The
- * caller is outside its own gate. Blocks for as long as a thread is pinned.
+ * Stops the world: returns when every other thread is outside, and holds the registry lock until
+ * oi_world_start. The caller is outside its own gate. Blocks for as long as a thread is pinned.
  */
 void oi_world_stop(struct oi_stop *stop);
-/* The same for a fork: the caller may be pinned; threads that wait to fork inside a pinned region count as outside. */
+/*
+ * Like oi_world_stop, but for a fork: the caller may be pinned, and threads that wait to fork
+ * inside a pinned region count as outside.
+ */
 void oi_world_stop_to_fork(struct oi_stop *stop);
-/* Restarts it; returns how long the world was being or was stopped, in ns, which is what a mutator can have waited. */
+/*
+ * Restarts the world. Returns the ns from the request to the restart, which is the longest that
+ * a mutator can have waited.
+ */
 uint64_t oi_world_start(struct oi_stop *stop);
 
 /*
- * Runs fn(t, arg) on behalf of thread @t while it is kept outside its gate. False if it is inside (it will serve its
- * requests itself) or gone. The caller is outside its own gate.
+ * Runs fn(t, arg) on behalf of thread @t while it is kept outside its gate. Returns false if @t is
+ * inside (it will serve its requests itself), gone, or the caller. The caller is outside its own
+ * gate.
  */
 bool oi_world_seize(struct oi_thread *t, void (*fn)(struct oi_thread *t, void *arg), void *arg);
 
 /* A full fence in the middle of whatever the threads do. Outside the gate. */
 void oi_world_fence(void);
 
-/* Parks up to so many of the active threads that are outside. Outside the gate. */
+/* Looks at up to @max active threads, and parks those that are outside. Outside the gate. */
 void oi_world_park(unsigned max);
 
-/* Grace periods: one is over when every thread has been outside, or passed a safepoint, since it was asked for. */
-/* Ends the one that is under way, if it can without waiting; if none is, and @begin, begins one. Callable inside the gate. */
+/*
+ * Grace periods: one is over when every thread has been outside, or passed a safepoint, since it
+ * was asked for.
+ */
+
+/*
+ * Ends the grace period that is under way, if that needs no waiting; if none is under way, and
+ * @begin, begins one. Does nothing while the registry lock is taken. Callable inside the gate.
+ */
 void oi_grace_try(bool begin);
-void oi_grace_wait(void); /* waits for a full one; outside the gate */
+void oi_grace_wait(void); /* waits for a whole one, begun after the call; outside the gate */
 
 #endif
