@@ -1,19 +1,24 @@
 /*
  * collect.c - one collection
  *
- * Young: stop the world; select the objects of the generations asked for (generation.c); trial deletion (trial.c); condemn what
- * is dead, let the rest grow older; start the world. Full, and young ones that were asked for and do not fit a stop: beside the
- * mutators (full.c).
- * What follows for the condemned (set.c) is outside any pause: on the caller for ouro_gc_collect; for automatic collections on
- * the collector thread if no user code must run, else on the reaper; or when the program says so in manual mode. The
- * collector thread goes on with young collections between the slices of a full one.
+ * A young collection stops the world, selects the objects of the generations asked for
+ * (generation.c), does trial deletion (trial.c), condemns what is dead, lets the rest grow older,
+ * and starts the world. A full collection works beside the mutators (full.c), and so does a young
+ * one that was asked for and does not fit a stop.
+ * What follows for the condemned (set.c) is done outside any pause: for ouro_gc_collect by the
+ * caller; for automatic collections by the collector thread if no user code must run, else by the
+ * reaper; in manual mode when the program says so. The collector thread goes on with young
+ * collections between the slices of a full one.
  *
- * Completeness. Let G be what is unreachable at the call of a full collection. All references to G are in G, or in what is dead and
- * not yet gone: dead objects whose children are not released, condemned sets, merges that wait. What is dead then a flush waits for
- * (flush.c). What dies later was reachable at the call, and so was all it refers to: it has no reference to G. Only a collection
- * that condemns a part of G before this one has begun could keep the rest, by what that part refers to, so automatic ones are kept
- * from beginning, and if others that were asked for found anything, the flush is repeated. When a collection has begun everything
- * is old, and none of the young ones beside it looks at G. So nobody has to wait for an instant at which nothing dies.
+ * Completeness. Let G be what is unreachable when a full collection is called. All references to
+ * G are in G, or in what is dead and not yet gone: dead objects whose children are not released,
+ * condemned sets, merges that wait. A flush waits for what is dead by then (flush.c). What dies
+ * later was reachable at the call, and so was all it refers to: it has no reference to G. Only a
+ * collection that condemns a part of G before this one has begun could keep the rest, by what
+ * that part refers to. So automatic ones are kept from beginning, and if others that were asked
+ * for found anything, the flush is repeated. When a collection has begun everything is old, and
+ * none of the young ones beside it looks at G. So nobody has to wait for an instant at which
+ * nothing dies.
  */
 #include "collect/collect.h"
 
@@ -52,8 +57,10 @@
 #include "world/gclock.h"
 #include "world/thread.h"
 
-static uint64_t n_found;        /* collections that condemned something; changes under one of the locks */
-static struct oi_trial trial; /* under the lock; keeps its memory between young collections */
+/* collections that condemned something; it changes under one of the locks */
+static uint64_t n_found;
+/* used under the lock; it keeps its memory between young collections */
+static struct oi_trial trial;
 static uint64_t n_collections[3], duration_ns[3];
 
 void oi_collect_statistics(uint64_t collections[3], uint64_t collected[3], uint64_t ns[3])
@@ -61,7 +68,7 @@ void oi_collect_statistics(uint64_t collections[3], uint64_t collected[3], uint6
 	for (int g = 0; g < 3; g++) {
 		collections[g] = oi_load_relaxed(&n_collections[g]); /* count */
 		collected[g] = oi_set_dead(g);
-		ns[g] = oi_load_relaxed(&duration_ns[g]);
+		ns[g] = oi_load_relaxed(&duration_ns[g]); /* count */
 	}
 }
 
@@ -76,15 +83,15 @@ void oi_collect_reset_statistics(void)
 struct collection {
 	int generation;
 	size_t cap;        /* objects */
-	bool whole;        /* all, or nothing */
-	bool more;         /* objects were left: there are too many, or they have too many references */
+	bool whole;        /* all objects are examined, or none */
+	bool more;         /* objects were left: too many, or they have too many references */
 	size_t candidates; /* examined */
 	size_t references; /* that these have */
 	size_t promoted;   /* became old */
 	size_t survivors;
 };
 
-/* Its weak references expire, and it goes onto the list, which has room. */
+/* The weak references to @h expire, and @h goes onto the list, which has room. */
 static void condemn(struct oi_set *s, struct oi_header *h)
 {
 	if (oi_flags(h) & OI_FLAG_WEAK)
@@ -93,7 +100,7 @@ static void condemn(struct oi_set *s, struct oi_header *h)
 	s->objects.data[s->objects.n++] = h;
 }
 
-/* Each member's fate: condemned, or older. All live if there is no memory to list the dead. */
+/* Each member is condemned or grows older. All live if there is no memory to list the dead. */
 static void judge(struct collection *c, struct oi_set *s, bool room)
 {
 	bool straight = c->generation == 0 && oi_policy_middle_full();
@@ -118,7 +125,7 @@ static void judge(struct collection *c, struct oi_set *s, bool room)
 	oi_trial_end(&trial);
 }
 
-/* World stopped. Without memory nothing is found; the log says so. */
+/* World stopped. Without memory nothing is found, and the log says so. */
 static void examine(struct collection *c, struct oi_set *s)
 {
 	oi_assert_stopped();
@@ -135,7 +142,8 @@ static void examine(struct collection *c, struct oi_set *s)
 		c->survivors = c->candidates - s->objects.n;
 	}
 	if (!room)
-		oi_log("collection of generation %d given up: no memory for its lists", c->generation);
+		oi_log("collection of generation %d given up: no memory for its lists",
+		       c->generation);
 }
 
 static uint64_t stop_and_examine(struct collection *c, struct oi_set *s)
@@ -144,9 +152,11 @@ static uint64_t stop_and_examine(struct collection *c, struct oi_set *s)
 	oi_world_stop(&stop);
 	oi_event(OURO_PAUSE_START, c->generation, 0, 0, 0);
 	oi_verify_stopped();
-	uint64_t begin = oi_now_ns(); /* listeners' and the verifier's time is not an object's cost to the pacing */
+	/* the time of listeners and of the verifier is no cost of objects to the pacing */
+	uint64_t begin = oi_now_ns();
 	examine(c, s);
-	oi_set_take_in_hand(oi_self, s); /* in the stop: a fork, pinned ones too, comes before it or after */
+	/* in the stop, so that a fork, even of a pinned thread, comes before it or after it */
+	oi_set_take_in_hand(oi_self, s);
 	uint64_t worked = oi_now_ns() - begin;
 	uint64_t paused = oi_world_start(&stop);
 	oi_event(OURO_PAUSE_STOP, c->generation, 0, 0, paused);
@@ -156,13 +166,13 @@ static uint64_t stop_and_examine(struct collection *c, struct oi_set *s)
 static void account(struct collection *c, uint64_t ns)
 {
 	oi_add_relaxed(&n_collections[c->generation], 1); /* count */
-	oi_add_relaxed(&duration_ns[c->generation], ns);
+	oi_add_relaxed(&duration_ns[c->generation], ns); /* count */
 }
 
 static void report(struct collection *c, struct oi_set *s, uint64_t ns)
 {
 	if (s->objects.n)
-		oi_add_acq_rel(&n_found, UINT64_C(1));
+		oi_add_acq_rel(&n_found, UINT64_C(1)); /* count */
 	account(c, ns);
 	s->n_examined = c->candidates;
 	s->found_ns = ns;
@@ -170,8 +180,10 @@ static void report(struct collection *c, struct oi_set *s, uint64_t ns)
 }
 
 /*
- * Of up to @cap objects; with @whole, by a call, of none if there are more. The set of what was found, empty perhaps, in this
- * thread's hand; NULL: no memory to begin, or not now. In any case the thread counts as serving from when its members are in no queue.
+ * Examines up to @cap objects. A call gives @whole, and wants all of them: if there are more, none
+ * is examined, and *whole becomes false. Returns the set of what was found, perhaps empty, in this
+ * thread's hand; NULL if there is no memory to begin, or collections are held off. In any case the
+ * thread counts as serving, from before the members of the set are in its hand.
  */
 static struct oi_set *collect_young(struct oi_thread *t, int generation, size_t cap, bool *whole)
 {
@@ -187,8 +199,10 @@ static struct oi_set *collect_young(struct oi_thread *t, int generation, size_t 
 		if (c.whole && c.more) {
 			oi_event(OURO_GC_STOP, generation, 0, 0, oi_now_ns() - began);
 		} else {
-			oi_policy_young_done(&(struct oi_policy_young){ .generation = generation, .n = c.candidates,
-				.references = c.references, .survivors = c.survivors, .promoted = c.promoted, .ns = worked, .more = c.more });
+			oi_policy_young_done(&(struct oi_policy_young){
+				.generation = generation, .n = c.candidates,
+				.references = c.references, .survivors = c.survivors,
+				.promoted = c.promoted, .ns = worked, .more = c.more });
 			report(&c, s, oi_now_ns() - began);
 		}
 	}
@@ -198,17 +212,20 @@ static struct oi_set *collect_young(struct oi_thread *t, int generation, size_t 
 	return s;
 }
 
-#define ROUNDS 20 /* of a finalizer's, for which others do not wait; and which does not flush */
+/* at most: collections by finalizers do not wait for those that insist, and do not flush */
+#define ROUNDS 20
 
-/* Takes both locks when nothing dead refers to what was garbage at the call: see above. */
+/*
+ * Takes both locks once nothing dead refers to what was garbage at the call: see the file's head.
+ */
 static void lock_both_settled(struct oi_thread *t)
 {
 	unsigned n = 0;
 	for (;; n++) {
-		uint64_t found = oi_load_acquire(&n_found);
+		uint64_t found = oi_load_acquire(&n_found); /* count */
 		oi_flush_patiently(t);
 		oi_collect_lock_both();
-		if (oi_load_acquire(&n_found) == found || n == ROUNDS)
+		if (oi_load_acquire(&n_found) == found || n == ROUNDS) /* count */
 			break;
 		oi_collect_unlock_both();
 		if (!n)
@@ -228,21 +245,25 @@ static void pace_done(enum oi_scope scope, size_t survivors, size_t dead)
 {
 	oi_collect_lock();
 	if (scope == OI_SCOPE_YOUNG)
-		oi_policy_young_done(&(struct oi_policy_young){ .generation = 1 }); /* what became old was counted when it did */
+		/* what became old was counted when it did */
+		oi_policy_young_done(&(struct oi_policy_young){ .generation = 1 });
 	else
 		oi_policy_full_done(survivors, dead);
 	oi_collect_unlock();
 }
 
-/* No memory. */
+/* What find_beside does when there was no memory to begin. */
 static void begin_nothing(struct oi_thread *t)
 {
 	oi_serve_begin(t);
 	oi_policy_full_freed();
 }
 
-/* Under both locks, of which it lets the second go. The set, or NULL: no memory. */
-static struct oi_set *find_beside(struct oi_thread *t, int generation, enum oi_scope scope, void (*between)(void))
+/*
+ * Under both locks, the second of which it lets go. Returns the set, or NULL if there is no memory.
+ */
+static struct oi_set *find_beside(struct oi_thread *t, int generation, enum oi_scope scope,
+				  void (*between)(void))
 {
 	struct collection c = { .generation = generation };
 	uint64_t began = oi_now_ns();
@@ -258,7 +279,8 @@ static struct oi_set *find_beside(struct oi_thread *t, int generation, enum oi_s
 	if (s)
 		c.candidates = oi_full_finish(t);
 	if (s && c.candidates < s->objects.n)
-		c.candidates = s->objects.n; /* those that lingered need not have been looked at: linger.c */
+		/* those that lingered (linger.c) need not have been looked at */
+		c.candidates = s->objects.n;
 	c.survivors = s ? c.candidates - s->objects.n : 0;
 	pace_done(scope, c.survivors, c.candidates - c.survivors);
 	if (s)
@@ -268,7 +290,10 @@ static struct oi_set *find_beside(struct oi_thread *t, int generation, enum oi_s
 	return s;
 }
 
-/* Beside the mutators, of what is old; @idle: as oi_idle_due says. The result as of collect_young. */
+/*
+ * Collects what is old, beside the mutators. @idle: oi_idle_due asked for it. Returns what
+ * collect_young does.
+ */
 static struct oi_set *collect_old(struct oi_thread *t, bool idle, void (*between)(void))
 {
 	struct oi_set *s = NULL;
@@ -285,7 +310,7 @@ static struct oi_set *collect_old(struct oi_thread *t, bool idle, void (*between
 	return s;
 }
 
-/* Of all there is, by a call. @flush: and all that was garbage at the call is found. */
+/* Collects all there is, for a call. With @flush all that was garbage at the call is found. */
 static struct oi_set *collect_all(struct oi_thread *t, bool flush)
 {
 	oi_collect_hold_off();
@@ -298,7 +323,7 @@ static struct oi_set *collect_all(struct oi_thread *t, bool flush)
 	return s;
 }
 
-/* Both ages if the one asked for is too much for a stop. */
+/* If @generation is too much for a stop, both ages are collected beside the mutators. */
 static struct oi_set *collect_all_young(struct oi_thread *t, int generation)
 {
 	bool whole = true;
@@ -313,9 +338,12 @@ static struct oi_set *collect_all_young(struct oi_thread *t, int generation)
 	return s;
 }
 
-#define QUANTUM 2048 /* objects of a large set, between two looks at what else is due */
+/* so many objects of a large set are worked on between two looks at what else is due */
+#define QUANTUM 2048
 
-/* A set without user code, in pieces. What dies of it and has callbacks is the reaper's. */
+/*
+ * Works on a set without user code in pieces. What dies with it and has callbacks is the reaper's.
+ */
 static void work_in_quanta(struct oi_thread *t, struct oi_set *s, void (*between)(void))
 {
 	size_t budget = SIZE_MAX, n_dead;
@@ -329,7 +357,10 @@ static void work_in_quanta(struct oi_thread *t, struct oi_set *s, void (*between
 	}
 }
 
-/* Unseen: of a burst of allocation nearly all lives. False: a collection that was asked for is at the young objects. */
+/*
+ * All that is young becomes old unseen, as nearly all of a burst of allocation lives. Returns false
+ * if a collection that was asked for is at the young objects.
+ */
 static bool promote_all(int generation)
 {
 	if (!oi_full_promote())
@@ -341,7 +372,10 @@ static bool promote_all(int generation)
 	return true;
 }
 
-/* What died with it of other threads' objects, as far as it calls nobody: on a busy machine their owners sleep, and the reaper, too. */
+/*
+ * Sees to other threads' objects that died with a set, as far as that calls no user code: on a busy
+ * machine their owners sleep, and so does the reaper.
+ */
 static void settle_quietly(struct oi_thread *t)
 {
 	oi_merge_drain_all();
@@ -350,7 +384,7 @@ static void settle_quietly(struct oi_thread *t)
 		;
 }
 
-/* What this thread has freed; with @force all of it, for which somebody has waited. */
+/* Reclaims what this thread has freed; with @force all of it, for which somebody has waited. */
 static void reclaim(struct oi_thread *t, bool force)
 {
 	oi_gate_enter(t);
@@ -358,7 +392,10 @@ static void reclaim(struct oi_thread *t, bool force)
 	oi_gate_leave(t);
 }
 
-/* The same, and what lies in others' pages, as far as no other thread's gate keeps it. */
+/*
+ * Waits for a grace period, then reclaims what this thread has freed, what idle threads have, and
+ * what lies in others' pages, as far as no other thread's gate keeps it.
+ */
 static void reclaim_all(struct oi_thread *t)
 {
 	oi_grace_wait();
@@ -367,10 +404,14 @@ static void reclaim_all(struct oi_thread *t)
 	oi_heap_harvest_idle(t);
 }
 
-/* Sets without user code die here, while they are in the cache: so what collections find cannot pile up. */
+/*
+ * Sets without user code die here, while they are in the cache: so what collections find cannot
+ * pile up.
+ */
 static void dispose(struct oi_thread *t, struct oi_set *s, void (*between)(void))
 {
-	oi_debug_report(s, oi_collect_locked_by_me() ? oi_log : oi_say); /* between the slices of another one, or not */
+	/* the lock is held between the slices of another collection */
+	oi_debug_report(s, oi_collect_locked_by_me() ? oi_log : oi_say);
 	if (s && s->has_callbacks) {
 		oi_set_queue(t, s);
 		oi_wake_reap();
@@ -380,7 +421,7 @@ static void dispose(struct oi_thread *t, struct oi_set *s, void (*between)(void)
 	oi_serve_end(t);
 }
 
-/* @all: what is young becomes old first. */
+/* With @all what is young becomes old first. */
 static void automatic_full(bool all, bool idle, void (*between)(void))
 {
 	struct oi_thread *t = oi_self;
@@ -389,7 +430,7 @@ static void automatic_full(bool all, bool idle, void (*between)(void))
 	struct oi_set *s = collect_old(t, idle, between);
 	dispose(t, s, between);
 	settle_quietly(t);
-	reclaim_all(t); /* what is held then is the measure of what may be: policy.c */
+	reclaim_all(t); /* what is held after that is the measure of what may be: policy.c */
 	if (s)
 		oi_policy_full_freed();
 	oi_policy_turn();
@@ -415,11 +456,12 @@ void oi_collect_automatic(int generation, void (*between)(void))
 	oi_policy_turn();
 }
 
-/* Sets without user code to run never wait. */
+/* A set without user code is worked on at once, in manual mode, too. */
 static ssize_t work_or_queue(struct oi_thread *t, struct oi_set *s)
 {
 	size_t n = s->objects.n, budget = SIZE_MAX, n_dead = n;
-	if (oi_runtime.config.finalizers == OURO_FINALIZERS_MANUAL && s->has_callbacks && !oi_runtime.shutting_down)
+	if (oi_runtime.config.finalizers == OURO_FINALIZERS_MANUAL && s->has_callbacks &&
+	    !oi_runtime.shutting_down)
 		oi_set_queue(t, s);
 	else
 		oi_set_work(t, s, &budget, &n_dead);
@@ -439,7 +481,8 @@ static ssize_t collect_now(struct oi_thread *t, int generation)
 	if (generation < 2)
 		oi_flush_patiently(t);
 	oi_point("collect: flushed");
-	struct oi_set *s = generation == 2 ? collect_all(t, true) : collect_all_young(t, generation);
+	struct oi_set *s = generation == 2 ? collect_all(t, true) :
+					     collect_all_young(t, generation);
 	oi_debug_report(s, oi_say);
 	t->thorough = true; /* what dies with it dies here */
 	ssize_t n = s ? work_or_queue(t, s) : 0;
@@ -458,7 +501,7 @@ static ssize_t collect_now(struct oi_thread *t, int generation)
 
 /* ---- at the heap limit ---- */
 
-/* What is dead, as far as it calls no code of the program's. The rest is the reaper's. */
+/* Frees what is dead, as far as that calls no code of the program's. The rest is the reaper's. */
 static void free_quietly(struct oi_thread *t)
 {
 	oi_merge_drain_all();
@@ -519,7 +562,9 @@ void oi_collect_everything(struct oi_thread *t)
 ssize_t ouro_gc_collect(int generation)
 {
 	struct oi_thread *t = oi_current();
-	int error = generation < 0 || generation > 2 ? EINVAL : t->pin_depth || oi_collect_locked_by_me() ? EDEADLK : 0;
+	int error = generation < 0 || generation > 2		? EINVAL :
+		    t->pin_depth || oi_collect_locked_by_me() ? EDEADLK :
+								0;
 	if (error) {
 		errno = error;
 		return -1;
@@ -530,11 +575,16 @@ ssize_t ouro_gc_collect(int generation)
 size_t ouro_run_finalizers(size_t max)
 {
 	struct oi_thread *t = oi_current();
-	if (oi_runtime.config.finalizers != OURO_FINALIZERS_MANUAL || t->in_finalizer || t->pin_depth)
+	if (oi_runtime.config.finalizers != OURO_FINALIZERS_MANUAL || t->in_finalizer ||
+	    t->pin_depth)
 		return 0;
 	size_t budget = max;
-	/* What is left meanwhile waits for the next call: these finalizers may make it, without end. */
-	for (uint32_t n = oi_set_queued(); n && budget && oi_set_serve(t, &budget, OI_STAMP_NEW); n--)
+	/*
+	 * Sets that are queued meanwhile wait for the next call: these finalizers may make them
+	 * without end.
+	 */
+	for (uint32_t n = oi_set_queued();
+	     n && budget && oi_set_serve(t, &budget, OI_STAMP_NEW); n--)
 		;
 	return max - budget;
 }

@@ -7,13 +7,17 @@
 struct oi_thread;
 
 /*
- * The collector thread: a collection that is due; the set goes to the queue if user code must run for it. @between, or NULL, is
- * called now and then by a full one, outside the gate; it may run a young one.
+ * For the collector thread: makes a collection that is due. The set goes to the queue if user code
+ * must run for it. A full collection calls @between, unless it is NULL, now and then, outside the
+ * gate; @between may make a young one.
  */
 void oi_collect_automatic(int generation, void (*between)(void));
-/* The same, of all there is: what is young becomes old first. Nothing asks for it but the time: idle.h. */
+/*
+ * Like oi_collect_automatic, but collects all there is: what is young becomes old first. Nothing
+ * asks for it but the time: idle.h.
+ */
 void oi_collect_idle(void (*between)(void));
-/* All generations, until nothing more is found, within reason; for shutdown. */
+/* Collects all generations until nothing more is found, within reason; for shutdown. */
 void oi_collect_everything(struct oi_thread *t);
 
 /* Statistics. */

@@ -1,19 +1,23 @@
 /*
  * set.c - what follows when a collection has found a set of objects dead
  *
- *   condemned (in a young collection's stop; of a full one, once all are dead): own counting ends (everything is merged), each
- *                  member gets one reference, the hold, so that no release by a finalizer or clear can make it die by count
- *   WATCHES     -> all watches of all members, outside every pause
- *   FINALIZERS  -> all finalizers that have not run before; references between members are intact
- *   CHECK       -> if one ran: a second trial deletion over the set alone, in a stop if it is small, else beside the mutators
- *                  (full.c); what is held from outside now, and all it reaches, is resurrected: the hold and the mark are taken
- *                  back
- *   CLEAR       -> clear is called, references to the world outside are released; those among members are just forgotten
+ *   condemned      (in a young collection's stop; in a full one, once all are dead) own counting
+ *                  ends (everything is merged), and each member gets one reference, the hold, so
+ *                  that no release by a finalizer or clear can make it die by count
+ *   WATCHES     -> all watches of all members run, outside every pause
+ *   FINALIZERS  -> all finalizers that have not run before run; references between members are
+ *                  intact
+ *   CHECK       -> if one ran: a second trial deletion over the set alone, in a stop if it is
+ *                  small, else beside the mutators (full.c); what is held from outside now, and
+ *                  all it reaches, is resurrected: the hold and the mark are taken back
+ *   CLEAR       -> clear is called, references to the world outside are released; those among
+ *                  members are just forgotten
  *   DESTROY     -> destroy is called, the memory freed
- * One thread works on a set at a time, and leaves word in its record of which and how far, so that the child of a fork, where
- * the thread vanishes, can go on: a callback that had begun counts as done. From its death on, a set is in a hand or in the queue
- * at every instant. With SAVEALL the set ends at CLEAR: what is left of it goes to the garbage
- * list.
+ *
+ * One thread works on a set at a time. It leaves word in its record of which set and how far it
+ * is, so that the child of a fork, where the thread vanishes, can go on: a callback that had begun
+ * counts as done. From its death on, a set is in a hand or in the queue at every instant. With
+ * SAVEALL the set ends after CHECK: what is left of it goes to the garbage list.
  */
 #include "collect/set.h"
 
@@ -43,8 +47,8 @@
 #define ITEM_SLICE 4096
 
 /*
- * With their lists: young collections come often, one in the middle of what follows another, and to map memory and give it back
- * interrupts all threads.
+ * Sets that were freed are kept, with their lists: young collections come often, one in the middle
+ * of what follows another, and to map memory and give it back interrupts all threads.
  */
 #define SPARES 4
 #define SPARE_WORDS (1 << 16) /* more than a young collection looks at */
@@ -54,7 +58,7 @@ static struct oi_set *take_spare(void)
 {
 	struct oi_set *s = NULL;
 	for (size_t i = 0; i < SPARES && !s; i++)
-		s = oi_exchange(&spare[i], NULL);
+		s = oi_exchange(&spare[i], NULL); /* elsewhere: oi_exchange has both orders */
 	return s;
 }
 
@@ -77,7 +81,7 @@ void oi_set_free(struct oi_set *s)
 {
 	oi_vector_trim(&s->objects, SPARE_WORDS);
 	for (size_t i = 0; i < SPARES && s; i++)
-		s = oi_exchange(&spare[i], s);
+		s = oi_exchange(&spare[i], s); /* elsewhere: oi_exchange has both orders */
 	if (s)
 		unmap(s);
 }
@@ -95,7 +99,7 @@ void oi_set_take_in_hand(struct oi_thread *t, struct oi_set *s)
 	t->hand_set = s;
 }
 
-/* Coroutines may come to their ends in another order than they began. */
+/* Coroutines may end in another order than they began in. */
 static void take_out_of_hand(struct oi_thread *t, struct oi_set *s)
 {
 	struct oi_set **p = &t->hand_set;
@@ -118,7 +122,7 @@ bool oi_set_reserve(struct oi_set *s, size_t n)
 	return true;
 }
 
-/* The items of an object that hold references. */
+/* How many items of an object hold references. */
 OI_INLINE size_t width(const struct oi_header *h, const struct oi_type *d)
 {
 	return likely(d->flat) || !d->type->item_slots.n ? 0 : oi_items(h, d->type);
@@ -126,7 +130,7 @@ OI_INLINE size_t width(const struct oi_header *h, const struct oi_type *d)
 
 /* ---- phases ---- */
 
-/* True: the phase is over; false: the budget is. */
+/* Returns true if the phase is over, false if the budget is. */
 static bool run_watches(struct oi_thread *t, struct oi_set *s, size_t *budget)
 {
 	for (; s->cursor < s->objects.n; s->cursor++) {
@@ -147,7 +151,9 @@ static void unseal(struct oi_set *s)
 {
 	s->finalized = true;
 	for (size_t i = 0; i < s->objects.n; i++)
-		oi_and_acq_rel(&((struct oi_header *)s->objects.data[i])->flags, (uint8_t)~OI_FLAG_SEALED);
+		/* elsewhere: members are found by way of the finalizer, called after this */
+		oi_and_acq_rel(&((struct oi_header *)s->objects.data[i])->flags,
+			       (uint8_t)~OI_FLAG_SEALED);
 }
 
 static bool run_finalizers(struct oi_thread *t, struct oi_set *s, size_t *budget)
@@ -179,17 +185,19 @@ static void resurrect(struct oi_set *s, struct oi_trial *tr)
 		struct oi_header *h = s->objects.data[i];
 		if (!oi_trial_result(h)) {
 			s->objects.data[n++] = h;
-			oi_store_relaxed(&h->flags, (uint8_t)(oi_flags(h) | OI_FLAG_SEALED)); /* stopped */
+			/* stopped */
+			oi_store_relaxed(&h->flags, (uint8_t)(oi_flags(h) | OI_FLAG_SEALED));
 			continue;
 		}
-		oi_store_relaxed(&h->flags, (uint8_t)(oi_flags(h) & ~OI_FLAG_GARBAGE)); /* stopped */
+		/* stopped */
+		oi_store_relaxed(&h->flags, (uint8_t)(oi_flags(h) & ~OI_FLAG_GARBAGE));
 		oi_store_relaxed(&h->shared, oi_load_relaxed(&h->shared) - OI_ONE);
 	}
 	s->objects.n = n;
 	oi_trial_end(tr);
 }
 
-/* In a stop. False: no memory. */
+/* Looks for what is resurrected, in a stop. Returns false if there is no memory. */
 static bool check_stopped(struct oi_set *s)
 {
 	struct oi_trial tr = { .hold = 1 };
@@ -211,7 +219,7 @@ static bool check_stopped(struct oi_set *s)
 	return ok;
 }
 
-/* So that a stop is long enough for it. */
+/* Returns true if a stop is long enough for the set. */
 static bool is_small(const struct oi_set *s)
 {
 	size_t n = s->objects.n, cap = oi_policy_cap();
@@ -222,13 +230,15 @@ static bool is_small(const struct oi_set *s)
 
 static bool check_resurrection(struct oi_thread *t, struct oi_set *s)
 {
-	bool stopped = is_small(s) || oi_collect_locked_by_me(); /* in a listener: a collection beside the mutators would wait for itself */
+	/* in a listener a collection beside the mutators would wait for itself */
+	bool stopped = is_small(s) || oi_collect_locked_by_me();
 	return stopped ? check_stopped(s) : oi_full_resurrect(t, s);
 }
 
 /*
- * Nothing may be destroyed on a guess. Without memory to tell, all members are given back as if they had been resurrected: they are
- * finalized, their weak references have expired, and the next collection finds those that are dead.
+ * Nothing may be destroyed on a guess. Without memory to tell, all members are given back as if
+ * they had been resurrected: they are finalized, their weak references have expired, and the next
+ * collection finds those that are dead.
  */
 static void give_back_all(struct oi_thread *t, struct oi_set *s)
 {
@@ -236,6 +246,7 @@ static void give_back_all(struct oi_thread *t, struct oi_set *s)
 		oi_gate_enter(t);
 		for (size_t i = 0; i < GATE_SLICE && s->objects.n; i++) {
 			struct oi_header *h = s->objects.data[--s->objects.n];
+			/* elsewhere: oi_release follows */
 			oi_and_acq_rel(&h->flags, (uint8_t)~OI_FLAG_GARBAGE);
 			if (oi_release(t, h)) /* the set's reference */
 				oi_death_later(t, h);
@@ -248,13 +259,15 @@ static void check_or_give_back(struct oi_thread *t, struct oi_set *s)
 {
 	if (check_resurrection(t, s))
 		return;
-	oi_log("no memory to look for resurrected objects: %zu live on until the next collection", s->objects.n);
+	oi_log("no memory to look for resurrected objects: %zu live on until the next collection",
+	       s->objects.n);
 	give_back_all(t, s);
 }
 
 /*
- * The reference of a condemned object to something: only those that leave the set count. A member of another set, not sealed
- * yet, is outside: a finalizer there has shown it to the world, and what refers to it now counts.
+ * Drops the reference that a condemned object has to @child: only those that leave the set count. A
+ * member of another set that is not sealed is outside: a finalizer there has shown it to the world,
+ * and what refers to it now counts.
  */
 OI_INLINE void drop_child(void *child, void *arg)
 {
@@ -264,7 +277,7 @@ OI_INLINE void drop_child(void *child, void *arg)
 		oi_death_later(t, h);
 }
 
-/* How far to go in one call. */
+/* Returns how far to go in one call. */
 static size_t quantum(const struct oi_set *s)
 {
 	size_t left = s->objects.n - s->cursor;
@@ -276,23 +289,28 @@ OI_INLINE bool is_wide(const struct oi_header *h, const struct oi_type *d)
 	return width(h, d) > ITEM_SLICE;
 }
 
-/* Of such an object a slice of items, with the first all else: a stop waits for whoever is inside its gate. */
+/*
+ * Clears a slice of the items of a wide object, and with the first slice all its other references:
+ * a stop waits for whoever is inside its gate.
+ */
 static void clear_slice(struct oi_thread *t, struct oi_set *s, struct oi_header *h)
 {
 	const struct oi_type *d = oi_described(h);
-	size_t n = oi_items(h, d->type), end = n - s->item < ITEM_SLICE ? n : s->item + ITEM_SLICE;
+	size_t n = oi_items(h, d->type),
+	       end = n - s->item < ITEM_SLICE ? n : s->item + ITEM_SLICE;
 	oi_gate_enter(t);
 	if (!s->item)
 		oi_visit_fixed(h, d, drop_child, t);
-	oi_visit_items((char *)oi_object_of(h) + d->type->size, s->item, end, d->type, drop_child, t);
+	oi_visit_items((char *)oi_object_of(h) + d->type->size, s->item, end, d->type, drop_child,
+		       t);
 	s->item = end < n ? end : 0;
 	s->cursor += end == n;
 	oi_gate_leave(t);
 }
 
 /*
- * The objects whose clear has run, or that have none, up to a slice or one that is wide; in one gate, so that a fork finds the
- * cursor right.
+ * Clears the objects whose clear has run, or that have none, up to a slice or to an object that is
+ * wide; in one gate, so that a fork finds the cursor right.
  */
 static void clear_run(struct oi_thread *t, struct oi_set *s, size_t end)
 {
@@ -313,7 +331,7 @@ static void clear_run(struct oi_thread *t, struct oi_set *s, size_t end)
 	oi_gate_leave(t);
 }
 
-/* True: all is done; false: a quantum. */
+/* Returns true if all is done, false if a quantum is. */
 static bool clear_all(struct oi_thread *t, struct oi_set *s)
 {
 	size_t end = quantum(s);
@@ -332,7 +350,10 @@ static bool clear_all(struct oi_thread *t, struct oi_set *s)
 	return end == s->objects.n;
 }
 
-/* Blocks without callbacks, a page's worth at a time: one push for all that lie in one foreign page. */
+/*
+ * Frees blocks without callbacks, a page's worth at a time: one push for all that lie in one
+ * foreign page.
+ */
 static void recycle_run(struct oi_thread *t, struct oi_set *s)
 {
 	struct oi_page *p = oi_page_of(s->objects.data[s->cursor]);
@@ -343,10 +364,13 @@ static void recycle_run(struct oi_thread *t, struct oi_set *s)
 		end = i;
 	for (; i < end; i++) {
 		struct oi_header *h = s->objects.data[i];
-		if ((uintptr_t)h >> OI_PAGE_SHIFT != (uintptr_t)s->objects.data[s->cursor] >> OI_PAGE_SHIFT || !oi_is_silent(h))
+		if ((uintptr_t)h >> OI_PAGE_SHIFT !=
+			    (uintptr_t)s->objects.data[s->cursor] >> OI_PAGE_SHIFT ||
+		    !oi_is_silent(h))
 			break;
 		oi_vector_prefetch(&s->objects, i);
 		oi_death_count(t, h, p);
+		/* stopped: nobody can reach it */
 		oi_store_relaxed(&h->shared, OI_MERGED | OI_DEAD);
 		oi_chain_add(&c, h, p);
 	}
@@ -355,7 +379,7 @@ static void recycle_run(struct oi_thread *t, struct oi_set *s)
 	oi_gate_leave(t);
 }
 
-/* As clear_all. */
+/* Returns what clear_all does. */
 static bool destroy_all(struct oi_thread *t, struct oi_set *s)
 {
 	bool recycle = !s->finalized;
@@ -374,7 +398,10 @@ static bool destroy_all(struct oi_thread *t, struct oi_set *s)
 	return s->cursor >= s->objects.n;
 }
 
-/* Inside the gate: the child of a fork finds the one phase or the other. */
+/*
+ * Goes on to the next phase inside the gate, so that the child of a fork finds the one or the
+ * other.
+ */
 static void next_phase(struct oi_thread *t, struct oi_set *s)
 {
 	oi_gate_enter(t);
@@ -383,7 +410,10 @@ static void next_phase(struct oi_thread *t, struct oi_set *s)
 	oi_gate_leave(t);
 }
 
-/* From where it was left, as far as the budget goes. True: nothing is left to do. */
+/*
+ * Goes on from where the set was left, as far as the budget goes. Returns true if nothing is left
+ * to do.
+ */
 static bool run_phases(struct oi_thread *t, struct oi_set *s, size_t *budget)
 {
 	if (s->phase == OI_SET_WATCHES) {
@@ -445,7 +475,7 @@ void oi_set_reset_statistics(void)
 static CDS_LIST_HEAD(queue);
 static uint32_t n_queued;
 
-/* When it is queued first: from then on until it is over. */
+/* Counts a set as waiting when it is first queued; it does so until it is over. */
 static void count_waiting(struct oi_set *s)
 {
 	if (s->n_waiting)
@@ -458,7 +488,9 @@ static void count_waiting(struct oi_set *s)
 	oi_pace_set_waits(s->n_waiting, s->bytes);
 }
 
-/* From the hand of @t. Under the lock it changes hands: a fork sees it in one place. */
+/*
+ * The set leaves the hand of @t for the queue, under the lock, so that a fork sees it in one place.
+ */
 static void queue_from(struct oi_thread *t, struct oi_set *s, struct cds_list_head *before)
 {
 	count_waiting(s);
@@ -466,7 +498,7 @@ static void queue_from(struct oi_thread *t, struct oi_set *s, struct cds_list_he
 	s->stamp = t->stamp;
 	s->quantum = 0; /* whoever takes it works on all of it */
 	cds_list_add_tail(&s->link, before ? before : queue.next);
-	oi_store_relaxed(&n_queued, n_queued + 1);
+	oi_store_relaxed(&n_queued, n_queued + 1); /* elsewhere: the lock */
 	take_out_of_hand(t, s);
 	oi_unlock(OI_LOCK_SETS);
 }
@@ -512,12 +544,15 @@ bool oi_set_any_before(uint64_t before)
 	return any;
 }
 
-/* Into the hand of @t, in which it counts as serving. Under the lock: a fork sees it in the queue, or there. */
+/*
+ * The set goes into the hand of @t, which counts as serving. Under the lock: a fork sees the set in
+ * the queue or in the hand.
+ */
 static void take_from_queue(struct oi_thread *t, struct oi_set *s)
 {
 	cds_list_del(&s->link);
 	oi_set_take_in_hand(t, s);
-	oi_store_relaxed(&n_queued, n_queued - 1);
+	oi_store_relaxed(&n_queued, n_queued - 1); /* elsewhere: the lock */
 	oi_serve_begin(t);
 	oi_hand_takes(t, s->stamp); /* [TICKET] */
 }
@@ -533,7 +568,7 @@ bool oi_set_serve(struct oi_thread *t, size_t *budget, uint64_t before)
 	if (!s)
 		return false;
 	if (oi_set_any_queued())
-		oi_wake_tick(); /* should it be long with this one */
+		oi_wake_tick(); /* in case this thread is long with its set */
 	size_t n_dead;
 	if (!oi_set_work(t, s, budget, &n_dead))
 		queue_first(t, s);
