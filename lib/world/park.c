@@ -1,34 +1,45 @@
 /*
  * park.c - threads that do nothing
  *
- * Note [PARK]. A server has thousands of threads that sleep; to ask each at each stop, and to look at its gate, takes 0.3 us. So
- * where there are many, those that are found outside are parked: they leave the list of active ones, which is all that a
- * stop or a grace period looks at, and find PARKED in their request word when they come back. States of an attached record:
- *   active    on oi_active, not PARKED                                 its gate is looked at
- *   parked    PARKED                                                   outside: it cannot enter without the slow way
+ * Note [PARK]. A server has thousands of threads that sleep; to ask each at each stop, and to look
+ * at its gate, takes 0.3 us. So where there are many, those that are found outside are parked: they
+ * leave the list of active ones, which is all that a stop or a grace period looks at, and find
+ * PARKED in their request word when they come back. States of an attached record:
+ *   active    on oi_active, not PARKED           its gate is looked at
+ *   parked    PARKED                             outside: it cannot enter without the slow way
  *   arriving  not PARKED, on the stack of arrivals, not yet on oi_active
  * and who moves it:
- *   active   -> parked     oi_park, under the registry lock, while STOP or SEIZE keeps it out and its gate was seen 0: it finds
- *                          PARKED, which is set in the step that takes that flag away
- *   parked   -> arriving   itself, in oi_gate_slow: clears PARKED, then pushes itself onto the arrivals. In this order: else who took
- *                          it in could park it again before it clears the flag, and it would enter unseen
- *   arriving -> active     who holds the registry lock: oi_park_take_arrivals
- * [Q1] An arrival is a push, which is a read-modify-write of the stack's head, and so is taking all. In the order of that word
- * the push comes first, and the thread is taken in, or after, and then the thread has seen what was stored before the taking:
- *   a stop stores stopping, then takes; a thread that arrives looks at stopping after its push, and waits if it is set, as it
- *   would for STOP. When it sees 0, and the stop has taken it in, it enters by the rules of Note [GATE].
- *   a grace period advances the epoch, then takes; a thread that arrives loads the epoch for its gate after its push.
- * The epoch and stopping need no stronger order, as nobody relies on seeing the gate of a thread that it has not taken in.
- * Seizing needs none of this: SEIZE is in the request word of the one thread it is about, and that thread looks at it after its
- * arrival. If PARKED was there when SEIZE was set, the thread is outside and will see it: no membarrier is needed.
+ *   active   -> parked     oi_park, under the registry lock, while STOP or SEIZE keeps it out and
+ *                          its gate was seen 0: it finds PARKED, which is set in the step that
+ *                          takes that flag away
+ *   parked   -> arriving   itself, in oi_gate_slow: clears PARKED, then pushes itself onto the
+ *                          arrivals. In this order: else a thread that took it in could park it
+ *                          again before it clears the flag, and it would enter unseen
+ *   arriving -> active     a thread that holds the registry lock: oi_park_take_arrivals
+ * [Q1] An arrival is a push, which is a read-modify-write of the stack's head, and so is taking
+ * all. In the order of that word either the push comes first, and the thread is taken in, or it
+ * comes after, and then the thread has seen what was stored before the taking:
+ *   a stop stores stopping, then takes; a thread that arrives looks at stopping after its push, and
+ *   waits if it is set, as it would for STOP. When it sees 0, and the stop has taken it in, it
+ *   enters by the rules of Note [GATE].
+ *   a grace period advances the epoch, then takes; a thread that arrives loads the epoch for its
+ *   gate after its push.
+ * The epoch and stopping need no stronger order, as nobody relies on seeing the gate of a thread
+ * that it has not taken in.
+ * Seizing needs none of this: SEIZE is in the request word of the one thread it is about, and that
+ * thread looks at it after its arrival. If PARKED was there when SEIZE was set, the thread is
+ * outside and will see it: no membarrier is needed.
  * Model: tests/models/park.pml.
  *
- * Who does the parking: a stop, as it ends, of those that were outside and did not wait for it; and, so that thousands that
- * have just attached and sleep cost no stop anything, the collector's tick, some at a time.
+ * Who does the parking? A stop, as it ends, parks threads that were outside and did not wait for
+ * it. The collector's tick does the same, some at a time, so that thousands that have just attached
+ * and sleep cost no stop anything.
  *
- * What it has counted to itself, of the objects it made and freed, is left for whoever adds such
- * counts next (oi_park_left, pace.c).
- * A parked thread keeps little: what it has free is taken from it TIDY_TICKS after (tidy.c). What stays is its
+ * What a parked thread has counted to itself, of the objects it made and freed, is left to the
+ * thread that adds such counts next (oi_park_left, pace.c).
+ * A parked thread keeps little: what it has free is taken from it TIDY_TICKS after (tidy.c). What
+ * stays is its record and the pages in which its objects lie. Up to OI_PARK_ABOVE threads keep what
+ * they have.
  * record and the pages in which its objects lie. Up to OI_PARK_ABOVE threads keep what they have.
  */
 #include "world/park.h"
@@ -45,7 +56,7 @@ CDS_LIST_HEAD(oi_active);
 static CDS_LIST_HEAD(untidy); /* parked ones, the newest last; under the registry lock */
 static struct __cds_lfs_stack arrivals;
 static uint32_t n_active;   /* under the registry lock */
-static uint32_t n_arrivals; /* about: since they were taken in */
+static uint32_t n_arrivals; /* about: those since the last taking */
 static uint32_t ticks;      /* under the registry lock */
 
 struct oi_park_left oi_park_left;
@@ -57,7 +68,7 @@ static void activate(struct oi_thread *t)
 	n_active++;
 }
 
-/* Off whatever list it is on. */
+/* Takes @t off whatever list it is on. */
 static void deactivate(struct oi_thread *t)
 {
 	cds_list_del(&t->active);
@@ -102,11 +113,11 @@ void oi_park_take_arrivals(void)
 static void take_from(int64_t *to, int64_t *from)
 {
 	if (*from)
-		oi_add_acq_rel(to, *from); /* elsewhere: as the hint */
+		oi_add_acq_rel(to, *from); /* elsewhere: the store of any, in take_counts */
 	oi_store_relaxed(from, INT64_C(0)); /* elsewhere: its owner is kept out */
 }
 
-/* What it has counted to itself: it may be gone for long. The tick takes it if nobody else does. */
+/* Takes what @t has counted to itself: it may be away for long. The tick adds it at the latest. */
 static void take_counts(struct oi_thread *t)
 {
 	if (!t->tracked_delta && !t->died[0] && !t->died[1])
@@ -141,7 +152,7 @@ void oi_park_requeue(struct oi_thread *t)
 void oi_park_arrive(struct oi_thread *t)
 {
 	oi_assert_outside(t);
-	oi_and_acq_rel(&t->request, ~(uint32_t)OI_REQUEST_PARKED);
+	oi_and_acq_rel(&t->request, ~(uint32_t)OI_REQUEST_PARKED); /* before the push [Q1] */
 	oi_perturb();
 	oi_stack_push(&arrivals, &t->arrival); /* [Q1] */
 	if (oi_add_relaxed(&n_arrivals, 1u) == OI_PARK_ABOVE) /* count */

@@ -1,8 +1,8 @@
 /*
  * record.h - what the record of a thread has for the layers above: structs without functions
  *
- * The record (thread.h) is made and kept without knowing what is done with these: each is its own
- * module's, named beside it.
+ * The record (thread.h) is made and kept without knowing what is done with these: each struct
+ * belongs to the module that is named beside it.
  */
 #ifndef OI_RECORD_H
 #define OI_RECORD_H
@@ -17,9 +17,9 @@ struct ouro_type;
 
 /* ---- memory: heap.h ---- */
 
-#define OI_CLASSES 39                /* block sizes 32..128 in steps of 16, then four to a doubling up to 32 KiB */
-#define OI_BINS (2 * OI_CLASSES)     /* plain, then tracked: the collector skips plain pages whole */
-#define OI_BIN_LARGE OI_BINS         /* larger than a page's blocks can be */
+#define OI_CLASSES 39            /* block sizes: 32..128 by 16, then four to a doubling, to 32 KiB */
+#define OI_BINS (2 * OI_CLASSES) /* plain, then tracked: collectors skip plain pages whole */
+#define OI_BIN_LARGE OI_BINS     /* larger than a page's blocks can be */
 
 struct oi_bin {
 	struct oi_page *current;
@@ -30,10 +30,11 @@ struct oi_heap {
 	struct oi_bin bin[OI_BINS + 1]; /* the last one never has pages */
 	struct oi_page *all;           /* every page it owns */
 	struct oi_page *young;         /* pages that may hold objects of age 0 or 1 */
-	struct oi_page **resume;       /* where in that list the next young collection begins; NULL: at its head. generation.c */
+	/* where in young the next young collection begins; NULL: at its head. generation.c */
+	struct oi_page **resume;
 	struct cds_lfs_node *pending;  /* taken from remote, to be looked at */
 	bool turned;                   /* a page has been begun: a moment to look at the backlog */
-	bool leaving;                  /* its thread goes and walks the pages: none is given back meanwhile */
+	bool leaving;                  /* its thread goes and walks the pages: none is given back */
 	/* any thread: pages in which others freed blocks */
 	struct __cds_lfs_stack remote __attribute__((aligned(OI_LINE)));
 };
@@ -42,10 +43,10 @@ struct oi_heap {
 struct oi_limbo {
 	struct oi_batch *filling;
 	struct oi_batch *oldest, *newest; /* sealed, in order */
-	uint64_t since; /* when the oldest was sealed; 0: there is none */
+	uint64_t since; /* the epoch at which the oldest was sealed; 0: there is none */
 	struct oi_batch *spare;
 	uint32_t n_sealed, n_spare;
-	uint32_t n_turns; /* pages begun since the filling batch was */
+	uint32_t n_turns; /* pages begun since the filling batch was begun */
 	size_t bytes; /* of blocks in the filling batch */
 };
 
@@ -65,16 +66,17 @@ struct oi_type_cache {
 };
 #define OI_TYPE_CACHE 64
 
-/* A dead object that waits for its dismantling, or is half done: death.c. */
+/* Dead objects that wait for their dismantling, or are half done: death.c. */
 #define OI_DEATH_RESERVE 32 /* words */
 struct oi_death_stack {
 	struct oi_vector frames; /* pairs: object, cursor */
-	size_t waiting;          /* so many words of it, from the bottom, are not worked off now: pile.c */
+	size_t waiting;          /* words of frames, from the bottom, not worked off now: pile.c */
 	uint64_t stamp;          /* of what waits: Note [TICKET] */
-	uint32_t n_served;       /* the collector's notes: how far the thread was at the last tick, */
-	uint32_t n_callbacks;        /* and how many callbacks it had begun */
+	/* The collector's notes at the last tick: n_served and n_callbacks of the thread. */
+	uint32_t n_served;
+	uint32_t n_callbacks;
 	bool armed;              /* the tick looks after what waits behind a callback: pile.c */
-	void *reserve[OI_DEATH_RESERVE]; /* where the frames are if there is no memory for them */
+	void *reserve[OI_DEATH_RESERVE]; /* holds the frames if there is no memory for them */
 };
 
 /* Objects that foreign threads released below their shared count: merge.c. */
@@ -83,10 +85,11 @@ struct oi_merge_queue {
 	uint32_t n;    /* of objects, to look at without the lock */
 	bool closed;   /* the thread has left */
 	struct oi_vector objects;
-	struct oi_vector old; /* likewise: what a flush waits for, Note [TICKET] */
-	uint32_t n_old;       /* such that are in there, or taken and not merged and handed over yet */
-	uint64_t made_old;    /* when all was; what came since is no older */
-	uint32_t n_taken, n_done, awaited; /* times something was; the first when all was made old */
+	struct oi_vector old; /* likewise, those that a flush waits for: Note [TICKET] */
+	uint32_t n_old;       /* objects in old, or taken and not yet merged and handed over */
+	uint64_t made_old;    /* when all were made old; what came since is no older */
+	/* Times something was taken, and was done; what n_taken was when all was made old. */
+	uint32_t n_taken, n_done, awaited;
 };
 
 #endif

@@ -1,11 +1,11 @@
 /*
  * thread.c - the registry: records, keys, names
  *
- * A record is type-stable: made once, never given back, used again by later threads, so that a
- * pointer got from a key is always good to look at. The registry lock guards the list of attached
- * ones and is held throughout a stop, so a thread that attaches or leaves during a stop simply
- * waits for it to end; it is outside its gate then, and keeps nobody waiting. How a thread comes
- * and goes is in attach.c.
+ * A record is type-stable: it is made once, never given back, and used again by later threads, so
+ * that a pointer got from a key is always good to look at. The registry lock guards the list of
+ * attached records and is held throughout a stop, so a thread that attaches or leaves during a
+ * stop simply waits for it to end; that thread is outside its gate then, and keeps nobody waiting.
+ * How a thread comes and goes is in attach.c.
  */
 #include "world/thread.h"
 
@@ -28,11 +28,11 @@ static CDS_LIST_HEAD(unused); /* records: under the lock */
 
 static struct oi_thread *record[KEYS]; /* by key; only grows */
 static uint32_t n_records = 1;         /* release after the record is in place [T1] */
-static size_t n_attached;              /* the library's own not counted */
+static size_t n_attached;              /* without the library's own */
 
 /*
- * For threads whose first call cannot fail, while there is no memory for a record: untouched
- * until then. Under the lock.
+ * Records for threads whose first call cannot fail, while there is no memory for a record; pages
+ * are untouched until then. Under the lock.
  */
 #define STORE 64
 static struct oi_thread store[STORE];
@@ -74,7 +74,7 @@ static struct oi_thread *from_store(void)
 }
 
 /*
- * Under the lock. Records are a page and a bit, and some are mapped together: alone each would
+ * Under the lock. A record is a page and a bit; several are mapped together, as alone each would
  * take two pages. All zero, which is what an empty heap, limbo and queue are.
  */
 static struct oi_thread *map_record(void)
@@ -116,7 +116,7 @@ void oi_thread_give_back(struct oi_thread *t)
 	cds_list_add(&t->link, &unused);
 }
 
-/* Under the lock of names, which no stop holds: a pinned thread may be renamed. */
+/* The lock of names is held throughout no stop, so that a pinned thread may be renamed. */
 void oi_thread_set_name(struct oi_thread *t, const char *name)
 {
 	char new_name[sizeof t->name];
@@ -165,7 +165,8 @@ bool oi_threads_pinned(void)
 	struct oi_thread *t;
 	oi_registry_lock();
 	oi_for_each_thread(t)
-		if (t != oi_self && oi_load_relaxed(&t->pin_depth)) /* recheck: a hint; a pin that begins now is a misuse */
+		/* recheck: a hint; a pin that begins now is a misuse */
+		if (t != oi_self && oi_load_relaxed(&t->pin_depth))
 			pinned = true;
 	oi_registry_unlock();
 	return pinned;
@@ -176,14 +177,15 @@ void oi_threads_divert(void)
 	struct oi_thread *t;
 	oi_registry_lock();
 	oi_for_each_thread(t)
-		oi_or_acq_rel(&t->request, (uint32_t)OI_REQUEST_FENCE);
+		oi_or_acq_rel(&t->request, (uint32_t)OI_REQUEST_FENCE); /* [G2] */
 	oi_registry_unlock();
 }
 
 void oi_thread_unpin_gone(struct oi_thread *t)
 {
-	if (!t->late || !oi_load_relaxed(&t->pin_depth) || oi_thread_alive(t->tid)) /* recheck: who is gone changes nothing */
+	/* recheck: a thread that is gone changes nothing */
+	if (!t->late || !oi_load_relaxed(&t->pin_depth) || oi_thread_alive(t->tid))
 		return;
-	oi_store_relaxed(&t->pin_depth, 0);
+	oi_store_relaxed(&t->pin_depth, 0);      /* stopped: its owner is gone */
 	oi_store_release(&t->gate, (uint64_t)0); /* [G1] */
 }

@@ -19,24 +19,24 @@ enum {
 	OI_REQUEST_STOP = 1,   /* the world is, or is being, stopped */
 	OI_REQUEST_SEIZE = 2,  /* somebody works on this thread's behalf */
 	OI_REQUEST_DRAIN = 4,  /* the merge queue wants draining */
-	OI_REQUEST_FENCE = 8,  /* no membarrier on this system: entering needs a full fence; permanent */
+	OI_REQUEST_FENCE = 8,  /* no membarrier, or the heap ends: entering takes a fence; permanent */
 	OI_REQUEST_ATTACH = 16, /* the heap this record belonged to was shut down */
-	OI_REQUEST_PILE = 32,  /* the reaper wants its dead objects */
-	OI_REQUEST_PARKED = 128, /* it is not on the list of active ones: park.c */
-	OI_REQUEST_START = 64  /* a fork left work to the library's threads, which its child does not have yet */
+	OI_REQUEST_PILE = 32,  /* the reaper wants this thread's dead objects */
+	OI_REQUEST_PARKED = 128, /* this thread is not on the list of active ones: park.c */
+	OI_REQUEST_START = 64  /* a fork left work for the library's threads, not there yet */
 };
 
 /* One of the program's functions that the library calls. */
 struct oi_called {
 	void (*fn)(void *arg);
-	const struct ouro_type *type; /* whose it is; NULL: a watch's */
+	const struct ouro_type *type; /* whose function it is; NULL: a watch's */
 	const char *aside;            /* or the name of one that belongs to no object */
 };
 
 #define OI_NAME 16 /* bytes, with the zero */
 
 struct oi_thread {
-	/* ---- written by the owner on every operation, read by whoever stops the world ---- */
+	/* ---- written by the owner on every operation, read by stoppers ---- */
 	uint64_t gate;    /* 0: outside; else the grace period number at entry */
 	uint32_t request; /* OI_REQUEST_*: written by others */
 	uint16_t key;     /* what the own field of its objects holds */
@@ -46,31 +46,37 @@ struct oi_thread {
 	bool forking; /* pinned, and about to fork: a stop that waits for it gives way */
 
 	/* ---- owner only ---- */
-	int64_t tracked_delta; /* allocations minus deaths of tracked objects not yet in the pace counter */
-	int64_t died[2]; /* among these deaths, those of objects of age 1, and of old ones, less the large that were made: they are born old */
+	int64_t tracked_delta; /* allocations minus deaths of tracked objects, not yet in pace.c */
+	/*
+	 * Among these deaths, those of objects of age 1, and of old ones. Large objects are born
+	 * old: those that were made are subtracted.
+	 */
+	int64_t died[2];
 	uint32_t in_finalizer;
 	uint32_t dying;        /* inside the outermost death loop; read by flush */
-	uint32_t serving;      /* what it does was another thread's or a collection's: raised before that leaves its queue */
-	uint64_t stamp;        /* of that loop: Note [TICKET] */
-	size_t n_dismantled;   /* objects, in it */
-	uint32_t n_served;     /* times it ended; both read by flush */
+	/* What it does was another thread's or a collection's; raised before that is unqueued. */
+	uint32_t serving;
+	uint64_t stamp;        /* of the outermost death loop: Note [TICKET] */
+	size_t n_dismantled;   /* objects, in that loop */
+	uint32_t n_served;     /* times serving ended; both are read by flush */
 	uint32_t n_deaths;     /* outermost death loops ended; read by flush */
-	uint32_t n_callbacks;  /* begun, outermost ones; read by flush */
+	uint32_t n_callbacks;  /* outermost callbacks begun; read by flush */
 	uint32_t in_callback;  /* inside a finalizer, watch, clear or destroy; read by flush */
 	const struct oi_callback *callback; /* the innermost it is in: callback.c */
-	uintptr_t callback_frame;           /* where the stack was then */
-	struct oi_called called;            /* and which that is */
-	const struct ouro_type *traversed;  /* it is in its traverse: type.c */
+	uintptr_t callback_frame;           /* where the stack was when that was called */
+	struct oi_called called;            /* which function that is */
+	const struct ouro_type *traversed;  /* the type in whose traverse it is: type.c */
 	bool queued_merges;    /* it left something in a merge queue; the reaper's own note */
-	bool thorough;         /* the death loop goes on, whatever release_batch says, and its rest goes to the reaper */
+	bool thorough; /* its death loop ignores release_batch, and leaves its rest to the reaper */
 	struct oi_tally allocated, freed;
-	int64_t bytes_noted;   /* of the difference, by whoever looked last: usage.c */
-	uint64_t n_delays, delay_ns, delay_max_ns; /* by the pacing of collections; read by statistics */
+	int64_t bytes_noted;   /* of allocated less freed, when last looked at: usage.c */
+	/* Delays by the pacing of collections; read by statistics. */
+	uint64_t n_delays, delay_ns, delay_max_ns;
 	struct oi_death_stack deaths;
-	struct oi_header *hand; /* the object it dismantles outside the gate: for the child of a fork, death.c */
+	struct oi_header *hand; /* dismantled outside the gate; for a fork's child: death.c */
 	size_t hand_cursor;
-	struct oi_watch *hand_watches; /* of that object, still to run */
-	struct oi_set *hand_set; /* likewise, innermost first, set.c */
+	struct oi_watch *hand_watches; /* watches of hand still to run */
+	struct oi_set *hand_set; /* the sets it works on, innermost first: set.c */
 	struct oi_heap heap;
 	struct oi_limbo limbo;
 	uint32_t weak_cache[32];
@@ -81,16 +87,16 @@ struct oi_thread {
 	struct oi_merge_queue merges;
 	struct cds_lfs_node arrival; /* its own push, park.c */
 
-	uint64_t seen_ns;       /* since when whoever flushes has seen it in the callback of that number */
+	uint64_t seen_ns;       /* since when flushes have seen it in the callback of that number */
 	uint32_t seen_callback;
 
 	/* ---- under the registry lock ---- */
 	struct cds_list_head link;
-	struct cds_list_head active; /* in the list of active ones, of parked ones not yet tidied, or in none: park.c */
+	struct cds_list_head active; /* in the active list, the untidy one, or none: park.c */
 	uint32_t parked_at;
 	bool parked;
 	bool attached, internal; /* internal: one of the library's own */
-	bool dead, inherited;    /* vanished in a fork; what it had was taken over */
+	bool dead, inherited;    /* it vanished in a fork; what it had was taken over */
 	bool late;               /* attached by a destructor of its exiting thread */
 	pid_t tid;
 	char name[OI_NAME]; /* under the lock of names */
@@ -100,7 +106,10 @@ extern __thread struct oi_thread *oi_self OI_HIDDEN;
 
 /* All records that are attached, under the registry lock (which is held throughout a stop). */
 extern struct cds_list_head oi_threads;
-/* Under the registry lock. Forms no record's address from the head of the list, which is not in one. */
+/*
+ * Under the registry lock. This forms no record's address from the head of the list, which is not
+ * in a record.
+ */
 #define oi_for_each_thread(t) \
 	for (struct cds_list_head *n_ = oi_threads.next, *next_; \
 	     n_ != &oi_threads && (next_ = n_->next, (t) = caa_container_of(n_, struct oi_thread, link), true); n_ = next_)
@@ -108,21 +117,27 @@ void oi_registry_lock(void);
 bool oi_registry_trylock(void);
 void oi_registry_unlock(void);
 
-/* The record of an owner id; stays valid (type-stable) when the thread leaves. */
+/* The record of a key; stays valid (type-stable) when the thread leaves. */
 struct oi_thread *oi_thread_of_key(uint16_t key);
 /* Every record there ever was, attached or not: i = 0.. until NULL. */
 struct oi_thread *oi_thread_record(size_t i);
 
-/* Under the registry lock. A record that nobody uses, or a new one; @anyhow: from a store that needs no memory, if need be. */
+/*
+ * Under the registry lock. Returns a record that nobody uses, or a new one; NULL if there is none.
+ * @anyhow: if there is no memory, takes one from a store that needs none.
+ */
 struct oi_thread *oi_thread_find(bool anyhow);
-/* Under the registry lock: it is nobody's any more. */
+/* Under the registry lock: @t belongs to no thread any more. */
 void oi_thread_give_back(struct oi_thread *t);
-/* Under the registry lock: onto the list of attached ones, as the calling thread's; off it. */
+/* Under the registry lock: puts @t on the list of attached ones, as the caller's; takes it off. */
 void oi_thread_link(struct oi_thread *t, bool internal);
 void oi_thread_unlink(struct oi_thread *t);
-/* Under the registry lock: if the thread is gone, and had no destructor to say so, it is in its gate no more. */
+/*
+ * Under the registry lock. If the thread is gone, and had no destructor to say so, its record
+ * leaves the gate.
+ */
 void oi_thread_unpin_gone(struct oi_thread *t);
-/* By the thread itself. NULL: the system's name. */
+/* Called by the thread itself. @name NULL: the name that the system knows. */
 void oi_thread_set_name(struct oi_thread *t, const char *name);
 void oi_thread_get_name(struct oi_thread *t, char name[OI_NAME]);
 
