@@ -1,11 +1,12 @@
 /*
  * alone.c - the first thread of the process has ended: are the library's all that is left?
  *
- * A program may end its first thread with pthread_exit and leave the rest to others; when the last of these has ended the process
- * exits, with status 0. The library's threads must not keep it from that: with all signals blocked, which are the program's to
- * receive, such a process could not even be terminated. Nobody says when a thread that never used the library ends; so once the
- * first thread is gone, and not before, the collector's looks at how many threads there are, and when it and the reaper are all,
- * both end (servants.c).
+ * A program may end its first thread with pthread_exit and leave the rest to others; when the last
+ * of these has ended the process exits, with status 0. The library's threads must not keep it from
+ * that: they block all signals, which are the program's to receive, so such a process could not
+ * even be terminated. Nobody says when a thread that never used the library ends. So once the first
+ * thread is gone, and not before, the collector looks at how many threads there are, and when it
+ * and the reapers are all, they end (servants.c).
  */
 #include "process/alone.h"
 
@@ -19,7 +20,7 @@ static uint32_t first_gone;
 
 void oi_alone_first_exits(void)
 {
-	oi_store_relaxed(&first_gone, 1u); /* recheck: it is looked at every so often from then on */
+	oi_store_relaxed(&first_gone, 1u); /* recheck: every so often from then on */
 	oi_wake_tick();
 }
 
@@ -28,7 +29,10 @@ bool oi_alone_may_be(void)
 	return oi_load_relaxed(&first_gone); /* recheck */
 }
 
-/* The directory has a link for each thread, besides its own two; the first thread stays there while others do. */
+/*
+ * The directory has a link for each thread, besides its own two; the first thread stays in it
+ * while there are others.
+ */
 bool oi_alone(unsigned n)
 {
 	struct stat s;

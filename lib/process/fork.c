@@ -1,60 +1,74 @@
 /*
  * fork.c - a working heap in the child
  *
- * Before: nobody is starting the heap or dropping it, no young collection runs (their locks are taken), the world is stopped, and
- * the other locks of the library are held (lock.c), so that the child inherits everything whole. A full collection may be anywhere between
- * two of its slices: it goes on in the parent, and the child undoes it, or carries it out if its garbage is dead already
- * (oi_full_inherit). The forking thread may be pinned. Then a collection may be waiting for it to stop the world, and it must not
- * wait for that collection: it takes neither of the first two locks, the stop gives way (world.c), and the child makes the locks
- * new; a young collection has nothing half done outside its stop, and the set it found is in its thread's hand from the stop on.
- * In the child the other threads are gone: their references stay counted; their keys stay taken, and objects that bear them
- * are merged one by one when found, because walking the heap would make the child copy it; their pages are orphaned.
+ * Before a fork nobody is starting the heap or dropping it, and no young collection runs (their
+ * locks are taken); the world is stopped, and the other locks of the library are held (lock.c), so
+ * that the child inherits everything whole. A full collection may be anywhere between two of its
+ * slices: it goes on in the parent, and the child undoes it, or carries it out if its garbage is
+ * dead already (oi_full_inherit). The forking thread may be pinned. Then a collection may be
+ * waiting for it to stop the world, and it must not wait for that collection: it takes neither of
+ * the first two locks, the stop gives way (world.c), and the child makes the locks new; a young
+ * collection has nothing half done outside its stop, and the set it found is in its thread's hand
+ * from the stop on.
+ * In the child the other threads are gone. Their references stay counted. Their keys stay taken,
+ * and objects that bear them are merged one by one when found, because walking the heap would make
+ * the child copy it. Their pages are orphaned.
  *
  * All that a thread which is gone may have left, and what becomes of it:
- *   servants.c  collector, reaper, missing   as if a thread had been refused: started at the first need, not by the fork
- *                 starting, quit, want_*       nobody starts or ends threads; what was asked for is found again by looking
- *   alone.c       first_gone                   the thread that forked is the first now
- *   keyset.h      keys taken out for a walk    all are put back, into every set
- *   collect.c     its lock, n_holding_off      free, unless this thread has it; as often as this thread keeps others away
- *                 n_insisting                  as often as this thread insists
- *                 trial                        used in stops only
- *   events.c      n_calls                      this thread's alone, if it forks inside a listener
- *   flush.c       leader, since                nobody flushes, unless this thread does
- *   full.c        its lock, pass               free, unless this thread has it and goes on in the child; oi_full_inherit
- *   candidate.c   walking, commit, flags       likewise
- *   beside.c      maps, ring                   likewise
- *   generation.c  pages half made old          likewise
- *   pass.c        traversed                    NULL: a traverse is inside a gate or a stop
- *   policy.c      full, old_begun              no full collection is under way, or this thread's
- *                 young, a thread's delta      added
- *   lifecycle.c   its lock, ending             nobody else starts or drops the heap: the fork waited for that (pinned: there is
- *                                              one, and nobody may drop it); what was ending: oi_lifecycle_fork_child
- *   world.c       n_waiting, STOP bits         nobody waits
- *                 epoch                        stays; threads that are gone keep no grace period waiting: they are off the list
- *   thread.c      its lock                     held by this thread
- *                 n_attached                   those that are gone are taken off
- *                 a record's counters          go on counting: oi_tally_totals
- *   attach.c      n_late, tid                  set anew
+ *   servants.c    collector, reaper       as if a thread had been refused: the first need starts
+ *                                         them, not the fork
+ *                 starting, quit          nobody starts or ends threads
+ *   wake.h        oi_wanted               missing; what was asked for is found again by looking
+ *   alone.c       first_gone              the thread that forked is the first now
+ *   keyset.h      keys taken for a walk   all are put back, into every set
+ *   gclock.c      its locks               free, unless this thread has them
+ *                 n_holding_off           as often as this thread keeps others away
+ *                 n_insisting             as often as this thread insists
+ *   collect.c     trial                   used in stops only
+ *   events.c      n_calls                 this thread's alone, if it forks inside a listener
+ *   deliver.c     calling                 likewise, if it forks inside the log function
+ *   flush.c       leader, since           nobody flushes, unless this thread does
+ *   full.c        pass                    this thread's, which goes on in the child, or
+ *                                         oi_full_inherit
+ *   candidate.c   walking, commit, flags  likewise
+ *   beside.c      maps, ring              likewise
+ *   generation.c  pages half made old     likewise
+ *   thread.h      traversed               NULL: a traverse is inside a gate or a stop
+ *   pace.h        full, old_begun         no full collection is under way, or this thread's
+ *                 young, a thread's delta added
+ *   lifecycle.c   its lock, ending        nobody else starts or drops the heap: the fork waited for
+ *                                         that (if pinned: there is a heap, and nobody may drop
+ *                                         it); what was ending: oi_lifecycle_fork_child
+ *   world.c       n_waiting, STOP bits    nobody waits
+ *                 epoch                   stays; threads that are gone keep no grace period
+ *                                         waiting: they are off the list
+ *   thread.c      its lock                held by this thread
+ *                 n_attached              those that are gone are taken off
+ *                 a record's counters     go on counting: oi_tally_totals
+ *   attach.c      n_late, tid             set anew
  *   a record      merges, deaths, hand, hand_set, limbo, weak_cache, heap
- *                                              handed over: inherit
+ *                                         handed over: inherit
  *                 gate, request, dying, serving, in_callback, n_served, leaving, forking
- *                                              stay, nobody asks: the record is off the list, dead, and never used again
- *   set.c         spare                        a list that was on its way there is lost memory
- *   stray.c       n_strays                     counts flags, which are in the objects
- *                 server                       nobody, unless this thread serves
- *   type.c        a number without a type      lost: of 65 535
- *   remnant.c     remnants                     lock-free: a list that was on its way there is lost memory
+ *                                         stay, nobody asks: the record is off the list, dead, and
+ *                                         never used again
+ *   set.c         spare                   a list that was on its way there is lost memory
+ *   stray.c       n_strays                counts flags, which are in the objects
+ *                 server                  nobody, unless this thread serves
+ *   typebook.c    a number without a type lost: of 65 535
+ *   remnant.c     remnants                lock-free: one that was on its way there is lost memory
+ *                 in_hand                 put back
  *   set, debug, pile, watch, weak, limbo, heap, log: their locks were taken
  *   glibc         stdio, malloc, pthread_once  its own fork sees to them
- *   liburcu       stacks                       lock-free
+ *   liburcu       stacks                  lock-free
  *
- * The child may call malloc: glibc's is whole there, but others' need not be. The ASan runtimes of gcc 12 and clang 14
- * take no locks at a fork (LLVM's does since 18): with another thread inside malloc, the child hangs in it. So the
- * library's threads call no malloc (set.h), and a program's child works with such an allocator if its own threads are
- * elsewhere.
+ * The child may call malloc: glibc's is whole there, but others' need not be. The ASan runtimes of
+ * gcc 12 and clang 14 take no locks at a fork (LLVM's does since 18): with another thread inside
+ * malloc, the child hangs in it. So the library's threads call no malloc (set.h), and a program's
+ * child works with such an allocator if its own threads are elsewhere.
  *
- * Handlers of pthread_atfork run in reverse order before a fork, and in order after it. So the library's are registered when it is
- * loaded: what a program, or a library that uses this one, registers runs outside them, where the library works as ever.
+ * Handlers of pthread_atfork run in reverse order before a fork, and in order after it. So the
+ * library's are registered when it is loaded: what a program, or a library that uses this one,
+ * registers runs outside them, where the library works as ever.
  */
 #include "process/fork.h"
 
@@ -84,11 +98,14 @@
 #include "world/keyset.h"
 #include "world/thread.h"
 
-/* Of this thread's fork: others may be on their way into theirs. */
+/* Of this thread's fork: other threads may be on their way into theirs. */
 static __thread struct oi_stop stop;
 static __thread bool pinned, outermost;
 
-/* Inside a pinned region, or a listener, it must not wait for a start or an end of the heap, of which there is none then. */
+/*
+ * Inside a pinned region, or a listener, the thread must not wait for a start or an end of the
+ * heap; there is none of either then.
+ */
 static void lock_outermost(void)
 {
 	outermost = !pinned && !oi_collect_locked_by_me();
@@ -125,7 +142,10 @@ static void in_parent(void)
 	unlock_outermost();
 }
 
-/* What the threads that vanished had to do goes to the reaper, what they had to others. World stopped. */
+/*
+ * What the threads that vanished had to do goes to the reaper, and what they had goes to others.
+ * World stopped.
+ */
 static void inherit(void)
 {
 	struct oi_thread *t;
@@ -143,13 +163,16 @@ static void inherit(void)
 	}
 }
 
-/* What is left to the library's threads, whoever left it there: they look for it when they have been started. */
+/*
+ * If anything is left to the library's threads, whoever left it there: they look for it once they
+ * have been started.
+ */
 static void ask_for_threads(void)
 {
 	if (oi_flush_any_waiting())
 		oi_wake_reap();
 	if (oi_servants_forked() && oi_self)
-		oi_or_acq_rel(&oi_self->request, OI_REQUEST_START);
+		oi_or_acq_rel(&oi_self->request, OI_REQUEST_START); /* stopped */
 }
 
 static void in_child(void)
@@ -188,7 +211,10 @@ static void install(void)
 	installed = installed || pthread_atfork(before, in_parent, in_child) == 0;
 }
 
-/* Before constructors of programs and of other libraries, so that what these register comes later. */
+/*
+ * Runs before constructors of programs and of other libraries, so that what these register comes
+ * later.
+ */
 __attribute__((constructor(101))) static void install_early(void)
 {
 	install();

@@ -4,7 +4,10 @@
 
 #include "base/compiler.h"
 
-/* Under the runtime lock. The handlers are registered when the library is loaded, or now; false: no memory for it. */
+/*
+ * Under the runtime lock. Registers the handlers, if that was not done when the library was loaded.
+ * Returns false if there is no memory for it.
+ */
 bool oi_fork_install(void);
 
 #endif

@@ -1,35 +1,48 @@
 /*
  * servants.c - the collector thread and the reaper threads
  *
- * The collector runs automatic collections and, while merge queues are not empty, memory waits for a grace period, or much that
- * is free is cached, a tick every 4 ms that merges and reclaims on behalf of owners that do not come by, and gives memory back.
- * What collections find without callbacks it frees itself. It runs no user code but event functions, so a finalizer that blocks
- * cannot stop it.
- * Reapers run finalizers and destroys: sets with callbacks found by automatic collections (in thread mode), dead objects
- * handed over by releases past their batch or found by the tick, strays; and they deliver what others noted for the log. As a rule there is one.
+ * The collector runs automatic collections. It also ticks every 4 ms while merge queues are not
+ * empty, memory waits for a grace period, or much that is free is cached: a tick merges and
+ * reclaims on behalf of owners that do not come by, and gives memory back. What collections find
+ * without callbacks the collector frees itself. It runs no code of the program's but event
+ * functions and traverse, so a finalizer that blocks cannot stop it.
+ * Reapers run finalizers and destroys: those of sets with callbacks that automatic collections
+ * found (in thread mode), of dead objects that releases past their batch handed over or that the
+ * tick found, and of strays. They also deliver what others noted for the log. As a rule there is
+ * one reaper.
  *
- * Note [TEAM]. What waits must not wait for a callback that blocks. While something is handed over and no reaper is at leisure, there
- * are ticks; if none has taken anything for the length of one, the tick itself carries out the deaths that call nobody, and
- * starts another reaper, up to REAPERS. If the system refuses it a thread, the next tick tries again. A reaper that finds nothing to
- * do while another is at leisure ends. One whose callback calls pthread_exit, or is cancelled, ends too, and the next need
- * of one starts it again. The collector alone starts the others and joins what has ended.
- * [B3] A reaper counts itself at leisure (n_idle) before it looks at the word to sleep on for the last time, and not any more before it
- * takes the request down; whoever hands something over looks at n_idle after having requested. Both are sequentially
- * consistent: either the reaper sees the request, or the request sees no reaper at leisure and asks for a tick.
+ * Note [TEAM]. What waits must not wait for a callback that blocks. While something is handed over
+ * and no reaper is at leisure, there are ticks; if no reaper has taken anything for the length of
+ * one, the tick itself carries out the deaths that call nobody, and starts another reaper, up to
+ * REAPERS. If the system refuses it a thread, the next tick tries again. A reaper that finds
+ * nothing to do while another is at leisure ends. One whose callback calls pthread_exit, or is
+ * cancelled, ends too, and the next need of one starts it again. Only the collector starts more
+ * than the first, and joins those that have ended.
+ * [B3] A reaper counts itself at leisure (n_idle) before it looks for the last time at the word
+ * that it will sleep on, and stops counting itself before it takes the request down. A thread that
+ * hands something over looks at n_idle after its request. Both are sequentially consistent: either
+ * the reaper sees the request, or the request sees no reaper at leisure and asks for a tick.
+ * [B5] A thread's handle is written before started is; its main's first steps are over before
+ * running is set, and its callbacks before ended is.
  *
- * How they are asked for something, from anywhere, and [B1], by which nothing that is asked is slept through: wake.c.
+ * How any thread asks them for something, and [B1], which sees to it that no request is slept
+ * through: wake.c.
  *
  * Note [START]. Who starts and ends the two threads:
  *   stopped -> running   oi_servants_start, for ouro_init: both threads, or none and an error
- *   running -> missing   the child of a fork; or a need that was refused a thread
- *   missing -> running   a need (a request, or work that a fork left: oi_servants_need), whichever thread has it: it takes
- *                        the turn (starting), creates what is not there, and gives the turn back. Refused: at the next need, but
- *                        not at each within RETRY_NS
- *   any     -> stopped   oi_servants_stop: no need starts a thread any more; waits for who has the turn; joins
- * [B4] missing and starting are written and read in one order by both sides (sequentially consistent): a need looks at missing
- * after it has taken the turn, a stop at the turn after it has taken missing down. Nobody waits for the turn but a stop, and
- * that no longer than a pthread_create lasts, so a need may come inside a gate and under the registry lock. A fork does not wait
- * for it either: the child forgets all of it.
+ *   running -> missing   the child of a fork
+ *   stopped -> missing   oi_servants_start_later: a start that was refused a thread
+ *   missing -> running   a need (a request, or work that a fork left: oi_servants_need), whichever
+ *                        thread has it: it takes the turn (starting), creates what is not there,
+ *                        and gives the turn back. If a thread is refused, the next need tries
+ *                        again, but not within RETRY_NS
+ *   any     -> stopped   oi_servants_stop: from then on no need starts a thread; it waits for the
+ *                        thread that has the turn, and joins
+ * [B4] missing and starting are written and read in one order by both sides (sequentially
+ * consistent): a need looks at missing after it has taken the turn, a stop looks at the turn after
+ * it has taken missing down. Only a stop waits for the turn, and no longer than a pthread_create
+ * lasts, so a need may come inside a gate and under the registry lock. A fork does not wait for it
+ * either: the child forgets all of it.
  */
 #include "process/servants.h"
 
@@ -63,25 +76,27 @@
 #include "world/gate.h"
 
 #define TICK_NS 4000000
-#define IDLE_NS 10000000000u /* then they look again, though nobody asked: os.h, oi_futex_wait */
+/* after that they look again, though nobody asked: os.h, oi_futex_wait */
+#define IDLE_NS 10000000000u
 #define RETRY_NS 10000000
 #define REAPERS 8
-#define COLLECTOR_STACK ((size_t)512 << 10) /* it calls listeners and traverse; the reaper, which finalizes, has the default */
+/* The collector calls listeners and traverse; the reaper, which finalizes, has the default. */
+#define COLLECTOR_STACK ((size_t)512 << 10)
 
 struct worker {
 	void *(*main)(void *arg);
 	size_t stack; /* bytes; 0: the program's default */
 	pthread_t thread;
 	bool started;
-	bool running;  /* its main has begun */
-	bool ended;    /* and is over: to be joined */
+	bool running;  /* its main has begun [B5] */
+	bool ended;    /* its main is over: it is to be joined [B5] */
 };
 
 static void *collector_main(void *arg);
 static void *reaper_main(void *arg);
 static struct worker collector = { .main = collector_main, .stack = COLLECTOR_STACK };
 static struct worker reaper[REAPERS]; /* all sleep on the same word */
-static uint64_t taken_ns;             /* when one has taken something last */
+static uint64_t taken_ns;             /* when a reaper last took something */
 static uint32_t quit;
 static uint32_t starting;   /* Note [START] */
 static uint64_t not_before; /* ns: after a refusal, when to try again */
@@ -90,7 +105,8 @@ static int start_one(struct worker *w);
 
 static int start_both(void)
 {
-	oi_store_relaxed(&oi_wanted.tick, 1u); /* after a fork there may be something to merge */
+	/* elsewhere: pthread_create. After a fork there may be something to merge. */
+	oi_store_relaxed(&oi_wanted.tick, 1u);
 	int error = start_one(&collector);
 	return error ? error : start_one(&reaper[0]);
 }
@@ -110,10 +126,11 @@ void oi_servants_start_missing(void)
 	oi_exchange_seq_cst(&starting, 0u); /* [B4] */
 }
 
-/* recheck: whoever sets one looks at missing afterwards */
 static bool any_wanted(void)
 {
-	return oi_load_relaxed(&oi_wanted.collect) || oi_load_relaxed(&oi_wanted.tick) || oi_load_relaxed(&oi_wanted.reap);
+	/* recheck: a thread that sets one looks at missing afterwards */
+	return oi_load_relaxed(&oi_wanted.collect) || /* recheck */
+	       oi_load_relaxed(&oi_wanted.tick) || /* recheck */ oi_load_relaxed(&oi_wanted.reap);
 }
 
 void oi_servants_need(void)
@@ -123,25 +140,26 @@ void oi_servants_need(void)
 		oi_servants_start_missing();
 }
 
-/* Waits if there is no record left; false: asked to end first. */
+/* Waits if there is no record left; returns false if asked to end first. */
 static bool attach(const char *name)
 {
 	pthread_setname_np(pthread_self(), name);
 	while (!oi_thread_attach_anyhow(name, true)) {
-		if (oi_load_acquire(&quit))
+		if (oi_load_acquire(&quit)) /* recheck */
 			return false;
 		oi_sleep_ns(1000000);
 	}
 	return true;
 }
 
-/* False: asked to end. *word is what to sleep on. */
+/* Returns false if asked to end. @word: the value to sleep on. */
 static bool go_on(const uint32_t *requests, uint32_t *word)
 {
-	*word = oi_load_acquire(requests); /* [B1] before quit: else the wake of a stop between the two is slept through */
-	oi_servants_need(); /* the other one */
+	/* [B1] before quit: otherwise the wake of a stop between the two would be slept through */
+	*word = oi_load_acquire(requests);
+	oi_servants_need(); /* the other thread may be missing */
 	oi_perturb();
-	return !oi_load_acquire(&quit);
+	return !oi_load_acquire(&quit); /* [B1] */
 }
 
 /* ---- the collector ---- */
@@ -152,20 +170,27 @@ static bool any_to_reap(void)
 	return sets || oi_stray_any() || oi_pile_any_handed_over() || oi_log_any();
 }
 
-/* What has ended may be in destructors of the program's keys, for as long as these like: nobody waits for it. */
+/*
+ * A thread that has ended may be in destructors of the program's keys, for as long as they like:
+ * nobody waits for it.
+ */
 static void join_ended(void)
 {
 	for (size_t i = 0; i < REAPERS; i++)
-		if (oi_load_acquire(&reaper[i].started) && oi_load_acquire(&reaper[i].ended) &&
+		if (oi_load_acquire(&reaper[i].started) && /* [B5] */
+		    oi_load_acquire(&reaper[i].ended) && /* [B5] */
 		    !pthread_tryjoin_np(reaper[i].thread, NULL))
-			oi_store_relaxed(&reaper[i].started, false); /* owner: its end */
+			oi_store_relaxed(&reaper[i].started, false); /* owner */
 }
 
-/* One that is missing, or one more. Refused, or not its turn: at the next tick. */
+/*
+ * Starts one that is missing, or one more. If the system refuses it, or another thread has the
+ * turn, the next tick tries again.
+ */
 static void start_a_reaper(void)
 {
 	size_t i = 0;
-	while (i < REAPERS && oi_load_acquire(&reaper[i].started))
+	while (i < REAPERS && oi_load_acquire(&reaper[i].started)) /* recheck: start_one */
 		i++;
 	if (i == REAPERS || oi_exchange_seq_cst(&starting, 1u)) /* [B4] */
 		return;
@@ -173,7 +198,10 @@ static void start_a_reaper(void)
 	oi_exchange_seq_cst(&starting, 0u); /* [B4] */
 }
 
-/* What calls nobody, and no longer than a tick: it may come without end, and the collector has other things to do. */
+/*
+ * Carries out deaths that call nobody, for no longer than a tick: they may come without end, and
+ * the collector has other things to do.
+ */
 static void serve_quietly(void)
 {
 	uint64_t until = oi_now_ns() + TICK_NS;
@@ -181,13 +209,13 @@ static void serve_quietly(void)
 		;
 }
 
-/* Note [TEAM]. True: something waits. */
+/* Note [TEAM]. Returns true if something waits. */
 static bool see_to_reapers(void)
 {
 	join_ended();
 	if (!any_to_reap())
 		return false;
-	if (oi_load_seq_cst(&oi_wanted.n_idle)) {
+	if (oi_load_seq_cst(&oi_wanted.n_idle)) { /* recheck: at the next tick */
 		oi_wake(&oi_wanted.reaper_word);
 	} else if (oi_now_ns() - oi_load_relaxed(&taken_ns) >= TICK_NS) { /* recheck */
 		serve_quietly();
@@ -199,23 +227,25 @@ static bool see_to_reapers(void)
 static void tick(void)
 {
 	oi_exchange_seq_cst(&oi_wanted.tick, 0u); /* [B1] */
-	bool merges = oi_merge_drain_all(), piles = oi_pile_collect(false), limbo = oi_limbo_tick(), cached = oi_heap_trim();
+	bool merges = oi_merge_drain_all(), piles = oi_pile_collect(false), limbo = oi_limbo_tick(),
+	     cached = oi_heap_trim();
 	bool remnants = oi_remnant_retry(OI_REMNANT_SLICE);
 	bool parking = oi_tidy_tick();
 	bool to_reap = see_to_reapers();
-	if (remnants || oi_threads_reap_gone() || to_reap || parking || merges || piles || limbo || cached)
-		oi_exchange_seq_cst(&oi_wanted.tick, 1u); /* some owners were busy, or there is more: again */
+	if (remnants || oi_threads_reap_gone() || to_reap || parking || merges || piles || limbo ||
+	    cached)
+		oi_exchange_seq_cst(&oi_wanted.tick, 1u); /* [B1] again */
 }
 
 /*
- * Between two slices of a full collection: the tick, and young collections that are due, after each of which the full one gets as
- * much time as it took.
+ * Between two slices of a full collection: the tick, and young collections that are due. After
+ * each of these the full one gets as much time as the young one took.
  */
 static void between(void)
 {
 	static uint64_t next_tick, next_young;
 	uint64_t now = oi_now_ns();
-	if (now >= next_tick && oi_load_relaxed(&oi_wanted.tick)) {
+	if (now >= next_tick && oi_load_relaxed(&oi_wanted.tick)) { /* recheck */
 		tick();
 		next_tick = oi_now_ns() + TICK_NS;
 	}
@@ -234,9 +264,10 @@ static void collect_due(void)
 		return;
 	if (OURO_CHECKED && oi_perturb_collect())
 		oi_collect_automatic(0, NULL);
-	while ((generation = oi_policy_due(2)) >= 0 && !oi_load_acquire(&quit)) {
+	while ((generation = oi_policy_due(2)) >= 0 &&
+	       !oi_load_acquire(&quit)) { /* recheck */
 		oi_collect_automatic(generation, between);
-		if (oi_load_relaxed(&oi_wanted.tick))
+		if (oi_load_relaxed(&oi_wanted.tick)) /* recheck */
 			tick();
 	}
 }
@@ -253,21 +284,23 @@ static unsigned n_reapers(void)
 {
 	unsigned n = 0;
 	for (size_t i = 0; i < REAPERS; i++)
-		n += oi_load_acquire(&reaper[i].started);
+		n += oi_load_acquire(&reaper[i].started); /* count */
 	return n;
 }
 
 /*
- * The collector is all that is left of the process, with the reaper, which it lets come to its end: unless that meets with the
- * program's code, and this starts a thread. True: it ends, and with it the process. What the program has run at its exit, on this very
- * thread, may use the library; but it gets no thread again, as with the end of that one glibc would exit a second time.
+ * Returns true if the collector and the reapers are all that is left of the process: then the
+ * reapers have come to their end, and the collector ends, and with it the process, unless a reaper
+ * came upon code of the program's that started a thread. What the program has run at its exit, on
+ * this very thread, may use the library; but it gets no thread of the library's again, as with the
+ * end of that one glibc would exit a second time.
  */
 static bool end_alone(void)
 {
 	if (!oi_alone(1 + n_reapers()))
 		return false;
 	oi_alone_take_signals();
-	oi_store_release(&quit, 1u);
+	oi_store_release(&quit, 1u); /* [B1] */
 	stop_reapers();
 	oi_thread_detach(oi_self);
 	collector.started = false;
@@ -278,7 +311,7 @@ static bool end_alone(void)
 static void *collector_main(void *arg)
 {
 	(void)arg;
-	oi_store_release(&collector.running, true);
+	oi_store_release(&collector.running, true); /* [B5] */
 	if (!attach("ouro-gc"))
 		return NULL;
 	uint32_t word;
@@ -306,7 +339,7 @@ static bool serve(struct oi_thread *t)
 	oi_store_relaxed(&taken_ns, oi_now_ns()); /* recheck */
 	bool any = oi_pile_serve(t, false);
 	if (oi_runtime.config.finalizers == OURO_FINALIZERS_THREAD) {
-		oi_store_relaxed(&taken_ns, oi_now_ns());
+		oi_store_relaxed(&taken_ns, oi_now_ns()); /* recheck */
 		any |= oi_set_serve(t, &budget, OI_STAMP_NEW);
 	}
 	if (oi_stray_any())
@@ -318,7 +351,7 @@ static bool serve(struct oi_thread *t)
 	return any;
 }
 
-/* Before sleeping: what it freed goes back to its owners, and empty pages to the system. */
+/* Before a reaper sleeps: what it freed goes back to its owners, and empty pages to the system. */
 static void tidy(struct oi_thread *t)
 {
 	oi_gate_enter(t);
@@ -327,7 +360,7 @@ static void tidy(struct oi_thread *t)
 	oi_heap_harvest_idle(t);
 }
 
-/* False: another one is at leisure, and this one is to end. */
+/* Returns false if another reaper is at leisure, and this one is to end. */
 static bool rest(struct worker *w, uint32_t word)
 {
 	uint32_t others = oi_add_seq_cst(&oi_wanted.n_idle, 1u); /* [B3] */
@@ -338,30 +371,39 @@ static bool rest(struct worker *w, uint32_t word)
 	return needed;
 }
 
-/* It returns, or a callback has ended it. The tick joins it, and starts another if there is something to do. */
+/*
+ * A reaper returns, or a callback has ended it. The tick joins it, and starts another if there is
+ * something to do.
+ */
 static void reaper_over(struct worker **w)
 {
 	if (oi_self)
 		oi_thread_detach(oi_self);
-	oi_store_release(&(*w)->ended, true);
-	if (!oi_load_acquire(&quit))
+	oi_store_release(&(*w)->ended, true); /* [B5] */
+	if (!oi_load_acquire(&quit)) /* recheck: a tick too many does no harm */
 		oi_wake_tick();
 }
 
 static void *reaper_main(void *arg)
 {
 	__attribute__((cleanup(reaper_over))) struct worker *w = arg;
-	oi_store_release(&w->running, true);
+	oi_store_release(&w->running, true); /* [B5] */
 	char name[16];
-	snprintf(name, sizeof name, w == &reaper[0] ? "ouro-reaper" : "ouro-reaper-%u", (unsigned)(w - reaper + 1) % 100);
+	snprintf(name, sizeof name, w == &reaper[0] ? "ouro-reaper" : "ouro-reaper-%u",
+		 (unsigned)(w - reaper + 1) % 100);
 	if (!attach(name))
 		return NULL;
-	oi_self->thorough = true; /* nobody waits for it, and what a set's death entails is over when the set is */
+	/* Nobody waits for it, and what a set's death entails is over when the set is. */
+	oi_self->thorough = true;
 	uint32_t word;
 	while (go_on(&oi_wanted.reaper_word, &word)) {
 		oi_exchange_seq_cst(&oi_wanted.reap, 0u); /* [B1] */
-		oi_log_deliver(); /* first: what follows may wait for a stop, and that for whom the message is about */
-		while (serve(oi_self) && !oi_load_acquire(&quit))
+		/*
+		 * First: what follows may wait for a stop, and that for the thread that the message
+		 * is about.
+		 */
+		oi_log_deliver();
+		while (serve(oi_self) && !oi_load_acquire(&quit)) /* recheck */
 			;
 		tidy(oi_self);
 		if (!rest(w, word))
@@ -376,26 +418,29 @@ static int start_one(struct worker *w)
 {
 	if (w->started)
 		return 0;
-	oi_store_relaxed(&w->running, false); /* nobody looks yet */
+	oi_store_relaxed(&w->running, false); /* stopped: nobody looks before started */
 	oi_store_relaxed(&w->ended, false);
 	int error = oi_spawn(&w->thread, w->main ? w->main : reaper_main, w, w->stack);
-	oi_store_release(&w->started, !error); /* after its handle: join_ended */
-	/* ASan's part of a thread's start takes locks that a fork does not wait for (fork.c): over when this returns. */
-	while (OI_ASAN && !error && !oi_load_acquire(&w->running))
+	oi_store_release(&w->started, !error); /* [B5] after its handle: join_ended */
+	/*
+	 * ASan's part of a thread's start takes locks that a fork does not wait for (fork.c): it is
+	 * over when this returns.
+	 */
+	while (OI_ASAN && !error && !oi_load_acquire(&w->running)) /* [B5] */
 		oi_sleep_ns(20000);
 	return error;
 }
 
 void oi_servants_start_later(void)
 {
-	oi_store_release(&quit, 0u);
-	oi_store_relaxed(&not_before, oi_now_ns() + RETRY_NS);
+	oi_store_release(&quit, 0u); /* stopped: none of them is there */
+	oi_store_relaxed(&not_before, oi_now_ns() + RETRY_NS); /* recheck */
 	oi_exchange_seq_cst(&oi_wanted.missing, 1u); /* [B4] */
 }
 
 int oi_servants_start(void)
 {
-	oi_store_release(&quit, 0u);
+	oi_store_release(&quit, 0u); /* stopped: none of them is there */
 	int error = start_both();
 	if (error)
 		oi_servants_stop();
@@ -408,7 +453,8 @@ static void stop_one(struct worker *w, uint32_t *word)
 		return;
 	oi_wake(word);
 	/* pthread_join is a cancellation point, and aborts where a filter refuses futex. */
-	for (uint64_t nap = 20000; pthread_tryjoin_np(w->thread, NULL) == EBUSY; nap += nap < 1000000 ? nap : 0)
+	for (uint64_t nap = 20000; pthread_tryjoin_np(w->thread, NULL) == EBUSY;
+	     nap += nap < 1000000 ? nap : 0)
 		oi_sleep_ns(nap);
 	w->started = false;
 }
@@ -425,7 +471,7 @@ void oi_servants_stop(void)
 	oi_exchange_seq_cst(&oi_wanted.missing, 0u); /* [B4] */
 	while (oi_load_seq_cst(&starting)) /* [B4] */
 		oi_sleep_ns(20000);
-	oi_store_release(&quit, 1u);
+	oi_store_release(&quit, 1u); /* [B1] */
 	stop_one(&collector, &oi_wanted.collector_word);
 	stop_reapers();
 	oi_wanted.collect = oi_wanted.tick = oi_wanted.reap = 0;
@@ -434,7 +480,8 @@ void oi_servants_stop(void)
 
 void oi_servants_fork_child(void)
 {
-	oi_wanted.missing = oi_runtime.running; /* though another thread was ending it, which the child undoes */
+	/* Even if another thread was ending the heap, which the child undoes. */
+	oi_wanted.missing = oi_runtime.running;
 	collector.started = false;
 	for (size_t i = 0; i < REAPERS; i++)
 		reaper[i].started = false;
@@ -442,7 +489,8 @@ void oi_servants_fork_child(void)
 	oi_wanted.collect = oi_wanted.tick = oi_wanted.reap = quit = 0;
 	not_before = 0;
 	oi_alone_fork_child();
-	starting = 1; /* the turn is the fork's: what it hands over is noted, and no thread is started before a need */
+	/* The fork has the turn: what it hands over is noted, but starts no thread. */
+	starting = 1;
 }
 
 bool oi_servants_forked(void)

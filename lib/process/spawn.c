@@ -1,13 +1,15 @@
 /*
  * spawn.c - creating a thread of the library's own
  *
- * Whichever thread of the program comes first, one that is bound to a processor, of a real-time policy, with signals of its own:
- * the library's threads are to be none of that. They get
+ * The thread of the program that needs them first may be bound to a processor, have a real-time
+ * policy, or block signals of its own. The library's threads inherit none of that. They get
  *   policy      SCHED_OTHER
- *   processors  those of the thread that loaded the library, at that time: of the process, as a rule
- *   signals     all that can be sent to a process are blocked: they are the program's to receive. Those that say what a thread
- *               itself has done (SIGSEGV and its like) are not: finalizers run here, and a program's handler is to see their faults
- * What the system refuses of these, a thread does without.
+ *   processors  those of the thread that loaded the library, at that time: as a rule, those of the
+ *               process
+ *   signals     all that can be sent to a process are blocked: they are the program's to receive.
+ *               Those that say what a thread itself has done (SIGSEGV and its like) are not
+ *               blocked: finalizers run here, and a program's handler is to see their faults
+ * If the system refuses policy or processors, the thread is created without either.
  */
 #include "process/spawn.h"
 

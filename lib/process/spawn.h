@@ -7,8 +7,8 @@
 #include <pthread.h>
 
 /*
- * @stack: bytes; 0: what the program's threads get. The thread has policy, processors and signal mask of its own, whichever thread
- * needs it first. 0, EAGAIN or ENOMEM.
+ * @stack: bytes; 0: what the program's threads get. The thread has a policy, processors and a
+ * signal mask of its own, whichever thread creates it. Returns 0, EAGAIN or ENOMEM.
  */
 int oi_spawn(pthread_t *out, void *(*main)(void *arg), void *arg, size_t stack);
 

@@ -1,6 +1,6 @@
 /*
- * tidy.c - what parked threads hold and do not use is taken from them. Which those are: Note
- * [PARK].
+ * tidy.c - takes from parked threads what they hold and do not use. Note [PARK] says which threads
+ * are parked.
  */
 #include "process/tidy.h"
 
@@ -15,7 +15,7 @@
 
 #define TIDY_AT_A_TIME 64 /* threads */
 
-/* What is in limbo the tick frees first, then once more. */
+/* If something of its is still in limbo, the tick frees that first, and comes back. */
 static void tidy(struct oi_thread *t, void *arg)
 {
 	oi_heap_tidy(t);
@@ -35,7 +35,7 @@ static void tidy_some(void)
 	}
 }
 
-/* And what they had counted, should no thread of the program's come by for it. */
+/* Also takes in what they had counted, should no thread of the program's come by for it. */
 static void flush_counts(struct oi_thread *t)
 {
 	if (!oi_load_relaxed(&oi_park_left.any)) /* recheck: set before the tick was asked for */

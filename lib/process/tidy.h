@@ -1,12 +1,13 @@
-/* tidy.h - what parked threads hold and do not use is taken from them. */
+/* tidy.h - takes from parked threads what they hold and do not use. */
 #ifndef OI_TIDY_H
 #define OI_TIDY_H
 
 #include "base/compiler.h"
 
 /*
- * From time to time, by the collector thread, outside the gate: parks who does nothing, and takes
- * from who has been parked for a while what it does not use. True: there is more to do.
+ * Called by the collector thread from time to time, outside the gate: parks threads that do
+ * nothing, and takes from those that have been parked for a while what they do not use. Returns
+ * true if there is more to do.
  */
 bool oi_tidy_tick(void);
 
