@@ -1,27 +1,34 @@
 /*
  * callback.c - calling the program's code
  *
- * All that a thread is at while it calls the program is in its record: dead objects on its stack, one in its hand, sets in its hand, and
- * counters that tell others of it. No function between a public call and a callback keeps anything of it to itself, or holds a
- * lock. So there is one place to undo it from, whatever the way out:
- *   returns       the counters of this one callback
- *   unwinds       a cleanup here. Cancellation and pthread_exit unwind through it, and so do C++ exceptions (the library is compiled
- *                 with -fexceptions). What is between the callback and the call that led to it is given to others
- *                 (left.c): the thread's record then says what it did when that call was made, by the program itself or
- *                 by a callback further out
- *   ends          a thread that ends without having unwound, for want of unwind tables: the same, by the destructor of its record
- *   longjmp       unwinds nothing, and is not seen until the thread calls again with the callback's frame no longer on its stack. That
- *                 is told by its address, and only if both lie on the stack that the thread began with: a coroutine has
- *                 another. Then the program is stopped, with the name of what was left
- *   never         the callback blocks, or its coroutine is not resumed: what waits behind it is taken away (pile.c)
- * A pinned region that it began and left open ends with it: the library would wait for its own thread. Checked builds stop the
- * program if it returns so.
- * A callback that was left counts as having run, like one that a fork cut off: what is in hand says so before the call.
+ * All that a thread is at while it calls the program is in its record: dead objects on its stack,
+ * one in its hand, sets in its hand, and counters that tell others of it. No function between a
+ * public call and a callback keeps anything of this to itself, or holds a lock. So there is one
+ * place to undo it from, whatever the way out:
+ *   returns       the counters of this one callback are undone
+ *   unwinds       a cleanup here. Cancellation and pthread_exit unwind through it, and so do C++
+ *                 exceptions (the library is compiled with -fexceptions). What is between the
+ *                 callback and the call that led to it is given to others (left.c): the thread's
+ *                 record then says what it did when that call was made, by the program itself or by
+ *                 a callback further out
+ *   ends          a thread that ends without having unwound, for want of unwind tables: the
+ *                 destructor of its record does what the cleanup would have done
+ *   longjmp       unwinds nothing, and is not seen until the thread calls again with the callback's
+ *                 frame no longer on its stack. That is told by its address, and only if both lie
+ *                 on the stack that the thread began with: a coroutine has another. Then the
+ *                 program is stopped, with the name of what was left
+ *   never         the callback blocks, or its coroutine is not resumed: what waits behind it is
+ *                 taken away (pile.c)
+ * A pinned region that a callback began and left open ends with it: else the library would wait for
+ * its own thread. Checked builds stop the program if it returns so.
+ * A callback that was left counts as having run, like one that a fork cut off: what is in hand says
+ * so before the call.
  *
- * Event functions, the log function and visitors belong to no object, and nobody waits for them (oi_callback_aside). But what they
- * call may run callbacks, and these may be left for a handler in there: so what the thread was at before is on record as well. The log
- * function and visitors may be left like callbacks. Event functions may not: a collection goes on behind them, with locks held. Nor
- * may traverse (type.c), which runs in stops.
+ * Event functions, the log function and visitors belong to no object, and nobody waits for them
+ * (oi_callback_aside). But what they call may run callbacks, and these may be left for a handler in
+ * there: so what the thread was at before is on record as well. The log function and visitors may
+ * be left like callbacks. Event functions may not: a collection goes on behind them, with locks
+ * held. Nor may traverse (type.c), which runs in stops.
  */
 #include "world/callback.h"
 
@@ -39,7 +46,8 @@
 
 static const char *kind(const struct oi_called *c)
 {
-	return c->fn == c->type->finalize ? "finalizer" : c->fn == c->type->clear ? "clear" : "destroy";
+	return c->fn == c->type->finalize ? "finalizer" :
+	       c->fn == c->type->clear    ? "clear" : "destroy";
 }
 
 struct oi_callback_name oi_callback_name(const struct oi_called *c)
@@ -74,10 +82,12 @@ static bool on_own_stack(uintptr_t a)
 void oi_callback_check(const struct oi_thread *t)
 {
 	if (t->traversed)
-		oi_abort("the traverse of a \"%s\" called the library, or was left by longjmp", t->traversed->name);
+		oi_abort("the traverse of a \"%s\" called the library, or was left by longjmp",
+			 t->traversed->name);
 	uintptr_t here = (uintptr_t)__builtin_frame_address(0), there = t->callback_frame;
 	if (here > there && on_own_stack(here) && on_own_stack(there))
-		oi_abort("%s was left by longjmp, past what the library was at", oi_callback_name(&t->called).text);
+		oi_abort("%s was left by longjmp, past what the library was at",
+			 oi_callback_name(&t->called).text);
 }
 
 /* ---- calling ---- */
@@ -94,19 +104,23 @@ static void count(struct call *k)
 {
 	struct oi_thread *t = k->t;
 	k->counts = true;
-	if (!t->in_callback) /* of one that never returns, those that it calls are no sign of progress */
-		oi_store_release(&t->n_callbacks, t->n_callbacks + 1);
-	oi_store_release(&t->in_callback, t->in_callback + 1);
+	if (!t->in_callback) /* if one never returns, those that it calls are no sign of progress */
+		oi_store_release(&t->n_callbacks, t->n_callbacks + 1); /* owner; others read it */
+	oi_store_release(&t->in_callback, t->in_callback + 1);         /* owner; others read it */
 }
 
-/* What it is at inside this call: if a callback further in is left, and that is caught here, this is what is come back to. */
+/*
+ * Notes what the thread is at inside this call: if a callback further in is left, and that is
+ * caught here, this is what the thread comes back to.
+ */
 static void note(struct call *k)
 {
 	struct oi_thread *t = k->t;
 	k->c = (struct oi_callback){
 		.outer = t->callback, .frame = (uintptr_t)__builtin_frame_address(0),
 		.hand_set = t->hand_set, .dying = t->dying, .serving = t->serving,
-		.in_callback = t->in_callback, .in_finalizer = t->in_finalizer, .holding_off = oi_collect_holding_off(),
+		.in_callback = t->in_callback, .in_finalizer = t->in_finalizer,
+		.holding_off = oi_collect_holding_off(),
 		.thorough = t->thorough,
 	};
 	k->pins = t->pin_depth;
@@ -116,19 +130,20 @@ static void note(struct call *k)
 	t->callback_frame = k->c.frame;
 }
 
-/* A region that it began and left open would have the library wait for its own thread's gate. */
+/* A region that the callback left open would have the library wait for its own thread's gate. */
 static void end_pins(const struct call *k)
 {
 	struct oi_thread *t = oi_self; /* it may have attached meanwhile */
 	if (likely(!t || t->pin_depth <= k->pins))
 		return;
 	if (OURO_CHECKED && k->returned)
-		oi_abort("%s returned inside a pinned region that it had begun", oi_callback_name(&k->called).text);
+		oi_abort("%s returned inside a pinned region that it had begun",
+			 oi_callback_name(&k->called).text);
 	oi_store_relaxed(&t->pin_depth, k->pins); /* owner */
 	oi_gate_leave(t);
 }
 
-/* The innermost ends: the record is as before. */
+/* The innermost ends: the record says again what it said before. */
 static void note_end(const struct call *k)
 {
 	struct oi_thread *t = k->t;
@@ -137,15 +152,15 @@ static void note_end(const struct call *k)
 	t->callback_frame = k->c.outer ? k->c.outer->frame : 0;
 }
 
-/* On the stack of the call, and not constant but for readers. */
+/* On the stack of the call, and constant only for its readers. */
 static struct call *call_of(const struct oi_callback *c)
 {
 	return (struct call *)((uintptr_t)c - offsetof(struct call, c));
 }
 
 /*
- * Where coroutines are switched, callbacks need not end in the order in which they began: what began inside this one, and goes on,
- * lies inside what is around it now.
+ * Where coroutines are switched, callbacks need not end in the order in which they began: one that
+ * began inside this one, and goes on, now lies inside what is around this one.
  */
 static void note_end_crossing(const struct call *k)
 {
@@ -165,7 +180,7 @@ static void leave(struct call *k)
 		note_end(k);
 		return;
 	}
-	oi_store_release(&t->in_callback, t->in_callback - k->counts);
+	oi_store_release(&t->in_callback, t->in_callback - k->counts); /* owner; others read it */
 	if (likely(t->callback == &k->c))
 		note_end(k);
 	else
@@ -180,7 +195,9 @@ static void leave_callback(struct call *k)
 
 void oi_callback(struct oi_thread *t, void (*fn)(void *), void *arg, const ouro_type *type)
 {
-	__attribute__((cleanup(leave_callback))) struct call k = { .t = t, .called = { .fn = fn, .type = type } };
+	__attribute__((cleanup(leave_callback))) struct call k = {
+		.t = t, .called = { .fn = fn, .type = type }
+	};
 	oi_assert_may_call_program();
 	count(&k);
 	note(&k);
@@ -194,7 +211,8 @@ static void leave_aside(struct call *k)
 {
 	oi_inside_program--;
 	if (!k->returned && k->must_return)
-		oi_abort("%s did not return: an exception or pthread_exit left it", oi_callback_name(&k->called).text);
+		oi_abort("%s did not return: an exception or pthread_exit left it",
+			 oi_callback_name(&k->called).text);
 	end_pins(k);
 	if (k->t)
 		leave(k);

@@ -43,7 +43,8 @@ void oi_context_unpinned(const struct oi_thread *t, const char *where)
 
 void oi_context_at_rest(const struct oi_thread *t, const char *where)
 {
-	if (!oi_lock_held(OI_LOCK_REGISTRY) && (t != oi_self || !oi_load_relaxed(&t->gate))) /* owner */
+	/* owner */
+	if (!oi_lock_held(OI_LOCK_REGISTRY) && (t != oi_self || !oi_load_relaxed(&t->gate)))
 		oi_abort("%s: neither inside the gate nor on behalf of who is kept outside", where);
 }
 
@@ -64,7 +65,8 @@ void oi_context_program(const char *where)
 	if (is_stopper())
 		oi_abort("%s: the program's code is called in a stop", where);
 	if (oi_lock_any_held(true))
-		oi_abort("%s: the program's code is called while the lock \"%s\" is held", where, oi_lock_any_held(true));
+		oi_abort("%s: the program's code is called while the lock \"%s\" is held", where,
+			 oi_lock_any_held(true));
 	oi_context_outside(oi_self, where);
 }
 
@@ -73,7 +75,8 @@ unsigned oi_context_listener(bool pause)
 	oi_context_outside(oi_self, "listener");
 	in_pause = pause;
 	if (!pause && oi_lock_any_held(false))
-		oi_abort("a listener is called while the lock \"%s\" is held", oi_lock_any_held(false));
+		oi_abort("a listener is called while the lock \"%s\" is held",
+			 oi_lock_any_held(false));
 	return oi_lock_floor();
 }
 

@@ -3,7 +3,7 @@
  *
  * "Inside the gate", "outside the gate", "in a stop", "under the lock" (lock.h) are preconditions
  * of half the library. A thread that the program has pinned is inside throughout; "outside" then
- * means: but for that.
+ * means outside but for that pin.
  *
  * The program's code (finalizers, clear, destroy, watches, listeners, visitors, the log function)
  * is called with no lock of the library held, outside every stop, and outside the gate, unless
@@ -32,17 +32,17 @@ void oi_context_outside(const struct oi_thread *t, const char *where);
 /* Outside the gate, and not pinned either: it is going to wait for other threads' gates. */
 void oi_context_unpinned(const struct oi_thread *t, const char *where);
 /*
- * What is @t's alone does not change meanwhile: it is the caller, inside its gate, or is kept
+ * What is @t's alone does not change meanwhile: @t is the caller, inside its gate, or is kept
  * outside it.
  */
 void oi_context_at_rest(const struct oi_thread *t, const char *where);
 void oi_context_stopped(const char *where);
-/* In a death of this thread's, or in none: what it leaves is looked at by whoever flushes. */
+/* @t is in a death, or in none: whoever flushes looks at what it leaves. */
 void oi_context_dying(const struct oi_thread *t, bool dying, const char *where);
 void oi_context_program(const char *where);
 /*
- * Around a listener; @pause: it is told of a stop, within it, and may not call the library.
- * Returns what to give back.
+ * Around a listener. @pause: it is told of a stop, within that stop, and may not call the library.
+ * Returns what to give to oi_context_listener_over.
  */
 unsigned oi_context_listener(bool pause);
 void oi_context_listener_over(unsigned before);
@@ -63,9 +63,8 @@ void oi_context_enter(void);
 #endif
 
 /*
- * This thread is inside a listener, the log function or a visitor, so many times: the library
- * goes on behind it with what it has begun. So the heap is not shut down there, and the thread
- * not detached.
+ * How many listeners, log functions or visitors this thread is inside: the library goes on behind
+ * them with what it has begun. So the heap is not shut down there, and the thread not detached.
  */
 extern __thread unsigned oi_inside_program OI_HIDDEN;
 

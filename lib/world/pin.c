@@ -10,7 +10,7 @@
 static OI_NOINLINE void pin_slow(void)
 {
 	struct oi_thread *t = oi_enter();
-	oi_store_relaxed(&t->pin_depth, t->pin_depth + 1);
+	oi_store_relaxed(&t->pin_depth, t->pin_depth + 1); /* owner */
 }
 
 void ouro_pin(void)
@@ -19,7 +19,7 @@ void ouro_pin(void)
 	if (unlikely(!oi_gate_try_enter(t))) /* pinned already, for one */
 		pin_slow();
 	else
-		oi_store_relaxed(&t->pin_depth, 1u);
+		oi_store_relaxed(&t->pin_depth, 1u); /* owner */
 }
 
 void ouro_unpin(void)
@@ -31,7 +31,7 @@ void ouro_unpin(void)
 			oi_abort("ouro_unpin: this thread is not pinned");
 		return;
 	}
-	oi_store_relaxed(&t->pin_depth, depth - 1);
+	oi_store_relaxed(&t->pin_depth, depth - 1); /* owner */
 	if (likely(depth == 1))
 		oi_gate_leave_again(t);
 }
@@ -39,7 +39,7 @@ void ouro_unpin(void)
 static OI_NOINLINE void pin_again(struct oi_thread *t, uint32_t depth)
 {
 	oi_gate_enter(t);
-	oi_store_relaxed(&t->pin_depth, depth);
+	oi_store_relaxed(&t->pin_depth, depth); /* owner */
 }
 
 void ouro_safepoint(void)
@@ -48,10 +48,10 @@ void ouro_safepoint(void)
 	uint32_t depth;
 	if (!t || !(depth = t->pin_depth))
 		return;
-	oi_store_relaxed(&t->pin_depth, 0u);
+	oi_store_relaxed(&t->pin_depth, 0u); /* owner */
 	oi_gate_leave_again(t);
 	if (unlikely(!oi_gate_try_enter(t)))
 		pin_again(t, depth);
 	else
-		oi_store_relaxed(&t->pin_depth, depth);
+		oi_store_relaxed(&t->pin_depth, depth); /* owner */
 }

@@ -19,7 +19,7 @@ enum {
 	OI_REQUEST_STOP = 1,   /* the world is, or is being, stopped */
 	OI_REQUEST_SEIZE = 2,  /* somebody works on this thread's behalf */
 	OI_REQUEST_DRAIN = 4,  /* the merge queue wants draining */
-	OI_REQUEST_FENCE = 8,  /* no membarrier, or the heap ends: entering takes a fence; permanent */
+	OI_REQUEST_FENCE = 8,  /* no membarrier, or the heap ends: entering fences; permanent */
 	OI_REQUEST_ATTACH = 16, /* the heap this record belonged to was shut down */
 	OI_REQUEST_PILE = 32,  /* the reaper wants this thread's dead objects */
 	OI_REQUEST_PARKED = 128, /* this thread is not on the list of active ones: park.c */
