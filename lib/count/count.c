@@ -2,20 +2,25 @@
  * count.c - biased reference counting
  *
  * The layout and the states are in object.h. Who moves the shared word:
- *   biased -> QUEUED   a foreign release that takes the count below 0 (oi_release_foreign); once. For a published object it
- *                      is noticed afterwards: until then the count alone says so, and whoever merges, and finds that nothing
- *                      is left, has a dead object on its hands
- *   biased -> MERGED   the owner whose local count reaches 0 (oi_merge_zero), or merge.c for a queued object or for
- *                      the objects of a thread that leaves
- *   MERGED -> DEAD     whoever takes the count to 0 and wins the exchange 0 -> DEAD; a failed exchange means that
- *                      another thread got a reference in between and will see to it. This "sticky zero" (Anderson,
- *                      Blelloch, Wei 2021) lets an attempt to retain be one fetch_add instead of a loop.
- * Orders: every decrement is acquire-release [C1]: what a thread did to the object happens before its last decrement, and
- * the thread that carries out the death has seen all of them. Increments are relaxed: the incrementing thread already holds
- * a reference, or got the pointer by an acquire [S1], [W1].
- * A foreign release touches the object after its own decrement (to set DEAD, or QUEUED). That is safe although others may
- * have revived and killed it meanwhile, because only published objects can be revived, their memory waits for a grace period,
- * and this thread is inside the gate.
+ *   biased -> QUEUED   a foreign release that takes the count below 0 (oi_release_foreign); this
+ *                      happens once. For a published object the release notices it only afterwards.
+ *                      Until then the count alone says so, and a thread that merges the object, and
+ *                      finds that no reference is left, has a dead object on its hands
+ *   biased -> MERGED   the owner whose local count reaches 0 (oi_merge_zero); merge.c, for a queued
+ *                      object, for the objects of a thread that leaves, and ahead of deaths
+ *   MERGED -> DEAD     the thread that takes the count to 0 and wins the exchange 0 -> DEAD. A
+ *                      failed exchange means that another thread got a reference in between and
+ *                      will see to it. This "sticky zero" (Anderson, Blelloch, Wei 2021) lets an
+ *                      attempt to retain be one fetch_add instead of a loop.
+ * Orders: every atomic decrement of shared is acquire-release [C1]: what a thread did to the object
+ * happens before its last decrement, and the thread that carries out the death has seen all of
+ * them. (The decrements that are plain are of objects that nobody else can find.) A thread that
+ * holds a reference increments relaxed. An attempt to retain is acquire-release, since it may have
+ * to be taken back; its pointer came by an acquire [S1], [W1].
+ * A foreign release of a published object touches it after its own decrement (to set DEAD or
+ * QUEUED). Others may have revived and killed it meanwhile, but the memory of a published object
+ * waits for a grace period, and this thread is inside the gate. Others cannot revive an
+ * unpublished object.
  */
 #include "count/count.h"
 
@@ -30,7 +35,7 @@ void oi_local_spill(struct oi_header *h)
 {
 	oi_assert_at_rest(oi_self);
 	uint32_t old = oi_add_relaxed(&h->shared, OI_LOCAL_MAX / 2 * OI_ONE); /* count */
-	oi_store_relaxed(&h->local, OI_LOCAL_MAX - OI_LOCAL_MAX / 2);             /* owner */
+	oi_store_relaxed(&h->local, OI_LOCAL_MAX - OI_LOCAL_MAX / 2); /* owner */
 	if (unlikely(oi_shared_count(old) > OI_COUNT_MAX))
 		oi_saturate(h);
 }
@@ -38,9 +43,10 @@ void oi_local_spill(struct oi_header *h)
 void oi_make_immortal(struct oi_header *h)
 {
 	oi_event_on(h);
+	/* count: it only picks the one thread that goes on */
 	if (oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_IMMORTAL) & OI_FLAG_IMMORTAL)
 		return;
-	/* One reference that nobody ever gives back, should a counting operation be under way that has not seen the mark. */
+	/* count: never given back, in case another operation has not seen the mark yet */
 	oi_add_relaxed(&h->shared, OI_ONE);
 	uint16_t own = oi_load_relaxed(&h->own); /* recheck: by the exchange */
 	while (!oi_cas(&h->own, &own, (uint16_t)OI_OWN_IMMORTAL))
@@ -50,14 +56,16 @@ void oi_make_immortal(struct oi_header *h)
 void oi_saturate(struct oi_header *h)
 {
 	if (!(oi_flags(h) & OI_FLAG_IMMORTAL))
-		oi_log("the reference count of a \"%s\" at %p saturated: it is immortal from now on", oi_type_of(h)->name,
-		       oi_object_of(h));
+		oi_log(
+		    "the reference count of a \"%s\" at %p saturated: it is immortal from now on",
+		    oi_type_of(h)->name, oi_object_of(h));
 	oi_make_immortal(h);
 }
 
 /*
- * An object whose own is neither merged nor a thread's key. True: it is immortal, and not counted (a stale view only counts once
- * too often). False: a candidate of a collection, and rescued; or dying.
+ * For an object whose own is neither merged nor a thread's key. Returns true if it is immortal, and
+ * hence not counted (a stale view only counts once too often); false if it was a candidate of a
+ * collection, which is rescued here, or is dying.
  */
 static OI_NOINLINE bool special(struct oi_header *h)
 {
@@ -79,14 +87,15 @@ void oi_retain_foreign(struct oi_header *h)
 	oi_assert_at_rest(oi_self);
 	if (unlikely(oi_load_relaxed(&h->own) > OI_OWN_KEY_MAX) && special(h)) /* count */
 		return;
-	uint32_t old = oi_add_relaxed(&h->shared, OI_ONE); /* the caller holds a reference */
+	uint32_t old = oi_add_relaxed(&h->shared, OI_ONE); /* count: the caller holds a reference */
 	if (unlikely(oi_shared_count(old) > OI_COUNT_MAX))
 		oi_saturate(h);
 }
 
 /*
- * After taking the count of a merged object to 0: true if this thread won its death. One that is DEAD already has been won: a
- * reference to it came from its finalizer, whose end decides (death.c).
+ * Called after this thread took the count of a merged object to 0; returns true if it won the
+ * object's death. If the object is DEAD already, its death was won before: the reference came from
+ * its finalizer, whose end decides (death.c).
  */
 static bool win_death(struct oi_header *h, uint32_t zero)
 {
@@ -95,8 +104,9 @@ static bool win_death(struct oi_header *h, uint32_t zero)
 
 static bool release_merged(struct oi_header *h, uint32_t s)
 {
-	if (s == (OI_MERGED | OI_ONE) && !oi_load_relaxed(&h->published)) { /* again: after s, whose acquire shows it */
-		/* The only reference to an object that nobody else can find: no read-modify-write (9.0 against 11.4 ns). */
+	/* elsewhere: the acquire that read s shows it */
+	if (s == (OI_MERGED | OI_ONE) && !oi_load_relaxed(&h->published)) {
+		/* owner: nobody else can find it; 9.0 ns, 11.4 with a read-modify-write */
 		oi_store_relaxed(&h->shared, OI_MERGED | OI_DEAD);
 		return true;
 	}
@@ -107,8 +117,9 @@ static bool release_merged(struct oi_header *h, uint32_t s)
 }
 
 /*
- * The count of a biased object went below 0: the owner's half may make up for it, or the object be dead. Unless somebody has
- * merged it meanwhile, or queued it, or counted up, it goes to the owner's queue, with a reference.
+ * The count of a biased object went below 0: the owner's half may make up for it, or the object may
+ * be dead. Unless another thread has merged it meanwhile, or queued it, or counted up, it goes to
+ * the owner's queue, with a reference.
  */
 static OI_NOINLINE bool queue_negative(struct oi_thread *t, struct oi_header *h)
 {
@@ -121,8 +132,8 @@ static OI_NOINLINE bool queue_negative(struct oi_thread *t, struct oi_header *h)
 }
 
 /*
- * A published object takes one subtraction, and a look at what it found: this thread may look again, since the memory waits for
- * a grace period.
+ * For a published object one subtraction, which found @old, is enough: this thread may touch the
+ * object afterwards, since its memory waits for a grace period.
  */
 static bool after_published(struct oi_thread *t, struct oi_header *h, uint32_t old)
 {
@@ -161,7 +172,7 @@ bool oi_release_foreign(struct oi_thread *t, struct oi_header *h)
 	return false;
 }
 
-/* The owner's last reference went, others have or had some. */
+/* The owner's last reference is gone; others have or had some. */
 static OI_NOINLINE bool merge_zero_shared(struct oi_thread *t, struct oi_header *h)
 {
 	uint32_t s = oi_load_acquire(&h->shared), next; /* [C1] */
@@ -169,13 +180,16 @@ static OI_NOINLINE bool merge_zero_shared(struct oi_thread *t, struct oi_header 
 		next = s | OI_MERGED | (oi_shared_count(s) == 0 && !(s & OI_QUEUED) ? OI_DEAD : 0);
 	while (!oi_cas(&h->shared, &s, next)); /* [C1] */
 	if (next & OI_DEAD) {
-		oi_store_relaxed(&h->own, OI_OWN_MERGED); /* owner: this thread's alone now */
+		oi_store_relaxed(&h->own, OI_OWN_MERGED); /* owner: it is this thread's alone now */
 		return true;
 	}
-	/* From here on others count in shared and may even free the block, which marks it: hence no plain store. */
+	/*
+	 * Others may count in shared now, and even free the block, which writes own: so no plain
+	 * store.
+	 */
 	oi_merge_disown(h, t->key);
 	if (unlikely((next & OI_QUEUED) && oi_shared_count(next) == 1))
-		return oi_merge_recover(t, h); /* all that is left waits in this thread's own queue */
+		return oi_merge_recover(t, h); /* all that is left waits in our own queue */
 	return false;
 }
 
@@ -185,9 +199,12 @@ bool oi_merge_zero(struct oi_thread *t, struct oi_header *h)
 	uint32_t s = oi_load_acquire(&h->shared); /* [C1] */
 	if (unlikely(s))
 		return merge_zero_shared(t, h);
-	/* Unless it was published, nobody else has a reference or can find one: it dies without an atomic. */
-	if (!oi_load_relaxed(&h->published))
-		oi_store_relaxed(&h->shared, OI_MERGED | OI_DEAD);
+	/*
+	 * Unless it was published, nobody else has a reference or can find one: it dies without an
+	 * atomic.
+	 */
+	if (!oi_load_relaxed(&h->published)) /* elsewhere: the acquire that read s shows it */
+		oi_store_relaxed(&h->shared, OI_MERGED | OI_DEAD); /* owner */
 	else if (unlikely(!oi_cas(&h->shared, &s, OI_MERGED | OI_DEAD))) /* [C1] */
 		return merge_zero_shared(t, h);
 	oi_store_relaxed(&h->own, OI_OWN_MERGED); /* owner: this thread's alone now */
@@ -202,7 +219,7 @@ enum oi_tried oi_try_odd(struct oi_header *h, uint32_t added_to)
 	}
 	oi_perturb();
 	uint32_t old = oi_sub_acq_rel(&h->shared, OI_ONE); /* [C1] */
-	/* It may have been resurrected between the two, and this may have become its last reference. */
+	/* It may have been resurrected in between, and this may have become its last reference. */
 	if (unlikely(!(old & OI_DEAD) && oi_shared_count(old) == 1) && win_death(h, old - OI_ONE))
 		return OI_TRIED_LAST;
 	return OI_TRIED_DYING;
@@ -211,17 +228,18 @@ enum oi_tried oi_try_odd(struct oi_header *h, uint32_t added_to)
 /* ---- public ---- */
 
 /*
- * Retain and release are a handful of instructions around one add, and need no stack frame: whatever else may have to be done
- * is a tail call (6.5 -> 4 ns for the two by the owner). Likewise for a pinned thread, which passes no gate.
+ * Retain and release are a handful of instructions around one add, and need no stack frame:
+ * whatever else may have to be done is a tail call (6.5 -> 4 ns for the two by the owner). Likewise
+ * for a pinned thread, which passes no gate.
  */
 
-/* Not counted at all. A candidate is rescued before that is looked at: special. */
+/* Returns true if the object is not counted at all. False for a candidate: special rescues it. */
 OI_INLINE bool is_immortal(const struct oi_header *h)
 {
 	return oi_load_relaxed(&h->own) == OI_OWN_IMMORTAL; /* count */
 }
 
-/* Inside the gate, which these leave. */
+/* Inside the gate, which the four leave. */
 static OI_NOINLINE void *retain_any(struct oi_thread *t, struct oi_header *h)
 {
 	oi_retain(t, h);
@@ -249,7 +267,7 @@ static OI_NOINLINE void *retain_others(struct oi_thread *t, struct oi_header *h)
 	uint16_t own = oi_load_relaxed(&h->own); /* count */
 	if (unlikely(own > OI_OWN_KEY_MAX) || unlikely(own == t->key))
 		return retain_special(t, h);
-	uint32_t old = oi_add_relaxed(&h->shared, OI_ONE); /* the caller holds a reference */
+	uint32_t old = oi_add_relaxed(&h->shared, OI_ONE); /* count: the caller holds a reference */
 	if (unlikely(oi_shared_count(old) > OI_COUNT_MAX))
 		return retain_saturated(t, h);
 	oi_gate_leave(t);
@@ -299,7 +317,8 @@ OI_NOINLINE void oi_release_any(struct oi_thread *t, struct oi_header *h)
 OI_NOINLINE void oi_release_last(struct oi_thread *t, struct oi_header *h)
 {
 	oi_assert_inside(t);
-	if (likely(!oi_load_acquire(&h->shared)) && likely(!oi_load_relaxed(&h->published))) /* [C1] */
+	if (likely(!oi_load_acquire(&h->shared)) && /* [C1] */
+	    likely(!oi_load_relaxed(&h->published))) /* elsewhere: that acquire shows it */
 		oi_death_private(t, h); /* nobody else has a reference or can find one */
 	else
 		oi_release_any(t, h);
@@ -321,13 +340,14 @@ static OI_NOINLINE void release_special(struct oi_thread *t, struct oi_header *h
 		oi_release_any(t, h);
 }
 
-/* Never in a slot. One attempt, where there is nothing to it. */
+/* It was never in a slot. Tries once where it is simple; else oi_release_any does it. */
 static OI_NOINLINE void release_unpublished(struct oi_thread *t, struct oi_header *h)
 {
 	uint32_t s = oi_load_acquire(&h->shared); /* [C1] */
 	if ((s & OI_MERGED) && release_merged(h, s))
 		oi_death_inside(t, h);
-	else if ((s & OI_MERGED) || (oi_shared_count(s) > 0 && oi_cas(&h->shared, &s, s - OI_ONE))) /* [C1] */
+	else if ((s & OI_MERGED) ||
+		 (oi_shared_count(s) > 0 && oi_cas(&h->shared, &s, s - OI_ONE))) /* [C1] */
 		oi_gate_leave(t);
 	else
 		oi_release_any(t, h);
@@ -383,7 +403,7 @@ void ouro_release(void *obj)
 		oi_gate_leave_again(t);
 }
 
-/* Inside the gate, which these leave. What an attempt came to. */
+/* Inside the gate, which these leave: the end of an attempt to retain. */
 static OI_NOINLINE void *tried(struct oi_thread *t, struct oi_header *h, enum oi_tried how)
 {
 	if (unlikely(how == OI_TRIED_LAST))
@@ -409,7 +429,7 @@ OI_NOINLINE void *oi_try_others(struct oi_thread *t, struct oi_header *h)
 	uint16_t own = oi_load_relaxed(&h->own); /* count */
 	if (unlikely(own > OI_OWN_KEY_MAX) || unlikely(own == t->key))
 		return try_any(t, h);
-	uint32_t old = oi_add_acq_rel(&h->shared, OI_ONE);
+	uint32_t old = oi_add_acq_rel(&h->shared, OI_ONE); /* [C1] */
 	if (oi_is_odd(old))
 		return try_odd(t, h, old);
 	oi_gate_leave(t);
@@ -426,7 +446,9 @@ static OI_NOINLINE void *try_entering(void *obj)
 	return oi_flags(h) & OI_FLAG_GARBAGE ? tried(t, h, OI_TRIED_DYING) : try_any(t, h);
 }
 
-/* The address is one to trust only as long as the thread is pinned. */
+/*
+ * Only while the thread is pinned can the address be trusted; else try_entering looks at it first.
+ */
 void *ouro_try_retain(void *obj)
 {
 	struct oi_thread *t = oi_self;
@@ -449,8 +471,8 @@ size_t ouro_refcount(const void *obj)
 	int64_t n = oi_references(h);
 	if (oi_flags(h) & (OI_FLAG_FINALIZING | OI_FLAG_GARBAGE))
 		n--; /* the hold of a finalizer, or of a condemned set */
-	if (oi_load_relaxed(&h->shared) & OI_QUEUED)
-		n--; /* given back already, as far as the program goes */
+	if (oi_load_relaxed(&h->shared) & OI_QUEUED) /* count: a snapshot */
+		n--; /* the program has given that one back already */
 	oi_gate_leave(t);
 	if (oi_flags(h) & OI_FLAG_IMMORTAL)
 		return SIZE_MAX;

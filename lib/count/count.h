@@ -1,4 +1,7 @@
-/* count.h - retain and release, the fast paths inline for the library's own use; all inside the gate. */
+/*
+ * count.h - retain and release, with the fast paths inline for the library's own use. All are
+ * called inside the gate.
+ */
 #ifndef OI_COUNT_H
 #define OI_COUNT_H
 
@@ -8,23 +11,31 @@
 
 OI_COLD void oi_local_spill(struct oi_header *h);
 void oi_retain_foreign(struct oi_header *h);
-/* True: that was the last reference, the object is DEAD and the caller must carry out its death (outside the gate). */
+/*
+ * These and oi_release return true if that was the last reference: the object is DEAD, and the
+ * caller must carry out its death (death.h).
+ */
 bool oi_release_foreign(struct oi_thread *t, struct oi_header *h);
 bool oi_merge_zero(struct oi_thread *t, struct oi_header *h);
 OI_COLD void oi_saturate(struct oi_header *h);
 void oi_make_immortal(struct oi_header *h);
 
 /*
- * All references, in both halves. Exact when nobody changes them; beside mutators, for an object on which there is no event
- * meanwhile: a merge leaves local as it is, so what is read before it or after it is the sum (model halves).
+ * Returns the number of references in both halves. It is exact if nobody changes them; beside
+ * mutators, if there is no event on the object meanwhile: a merge leaves local as it is, so the sum
+ * is right whether the two are read before the merge or after it (model halves).
  */
 OI_INLINE int64_t oi_references(const struct oi_header *h)
 {
 	uint32_t s = oi_load_acquire(&h->shared); /* [C1] */
-	return oi_shared_count(s) + (s & OI_MERGED ? INT64_C(0) : (int64_t)oi_load_acquire(&h->local));
+	return oi_shared_count(s) +
+	       (s & OI_MERGED ? INT64_C(0) : (int64_t)oi_load_acquire(&h->local)); /* [C1] */
 }
 
-/* The owner adds to local; only it, and whoever keeps it outside its gate, writes there. */
+/*
+ * By the owner, which adds to local: only the owner, and a thread that keeps it outside its gate,
+ * write there.
+ */
 OI_INLINE void oi_retain_owned(struct oi_header *h)
 {
 	uint32_t local = oi_load_relaxed(&h->local) + 1u; /* owner */
@@ -36,7 +47,7 @@ OI_INLINE void oi_retain_owned(struct oi_header *h)
 OI_INLINE void oi_retain(struct oi_thread *t, struct oi_header *h)
 {
 	oi_gate_check(t);
-	if (likely(oi_load_relaxed(&h->own) == t->key)) /* owner: equal only if this thread wrote it */
+	if (likely(oi_load_relaxed(&h->own) == t->key)) /* owner: equal only if we wrote it */
 		oi_retain_owned(h);
 	else
 		oi_retain_foreign(h);
@@ -55,13 +66,14 @@ OI_INLINE bool oi_release(struct oi_thread *t, struct oi_header *h)
 }
 
 /*
- * The same where it is a plain add and nothing else, for functions that do without a stack frame: what is rarer is a tail call
- * out of them. False: nothing is done.
+ * Like oi_retain and oi_release, but only where that is a plain add; for functions that do without
+ * a stack frame, and leave the rarer cases to a tail call. They return false if they did nothing.
  */
 OI_INLINE bool oi_retain_quickly(struct oi_thread *t, struct oi_header *h)
 {
 	uint32_t local = oi_load_relaxed(&h->local); /* owner */
-	if (unlikely(oi_load_acquire(&h->own) != t->key) || unlikely(local == OI_LOCAL_MAX - 1)) /* owner: hence not dead */
+	if (unlikely(oi_load_acquire(&h->own) != t->key) || /* owner: if equal, it is not dead */
+	    unlikely(local == OI_LOCAL_MAX - 1))
 		return false;
 	oi_point("retain: owned");
 	oi_store_relaxed(&h->local, local + 1); /* owner */
@@ -78,12 +90,15 @@ OI_INLINE bool oi_release_own(struct oi_thread *t, struct oi_header *h)
 	return true;
 }
 
-/* Releases that leave the gate, and carry out the death if that was the last reference. */
-void oi_release_others(struct oi_thread *t, struct oi_header *h); /* not this thread's */
+/* These leave the gate, and carry out the death if that was the last reference. */
+void oi_release_others(struct oi_thread *t, struct oi_header *h); /* own is not this thread's key */
 void oi_release_last(struct oi_thread *t, struct oi_header *h); /* local is 1 */
 void oi_release_any(struct oi_thread *t, struct oi_header *h);
 
-/* True: as oi_release_own, and the gate is left to the caller. False: one of the above did it. */
+/*
+ * Returns true if the count was lowered and the caller must leave the gate; false if one of the
+ * three above did both.
+ */
 OI_INLINE bool oi_release_quickly(struct oi_thread *t, struct oi_header *h)
 {
 	uint32_t local = oi_load_relaxed(&h->local) - 1; /* owner */
@@ -98,36 +113,44 @@ OI_INLINE bool oi_release_quickly(struct oi_thread *t, struct oi_header *h)
 }
 
 /*
- * Of an uncounted pointer. OI_TRIED_DYING: no reference was got, the object is dying. OI_TRIED_LAST: likewise, and in
- * taking the attempt back this thread dropped the last reference: it must carry out the death.
+ * What came of an attempt to retain through an uncounted pointer. OI_TRIED_DYING: no reference was
+ * got, the object is dying. OI_TRIED_LAST: likewise, and when this thread took its attempt back it
+ * dropped the last reference: it must carry out the death.
  */
 enum oi_tried { OI_TRIED_OK, OI_TRIED_DYING, OI_TRIED_LAST };
-/* What shared was when this thread added one: more is to be done. */
+/* @old is what shared was before this thread added one. Returns true if oi_try_odd must follow. */
 OI_INLINE bool oi_is_odd(uint32_t old)
 {
 	return unlikely(old & OI_DEAD) || unlikely(oi_shared_count(old) > OI_COUNT_MAX);
 }
-/* Does it: it was DEAD, and that one is taken back; or the count saturates. */
+/* If the object was DEAD, takes the added one back; else the count saturates. */
 OI_COLD enum oi_tried oi_try_odd(struct oi_header *h, uint32_t old);
 
-/* Of an object that is neither merged nor a thread's: true if that settles the attempt, *tried says how. */
+/*
+ * For an object whose own is neither merged nor a key. Returns true if that settles the attempt;
+ * *tried then says how.
+ */
 OI_COLD bool oi_try_special(struct oi_header *h, enum oi_tried *tried);
 
 OI_INLINE enum oi_tried oi_try_retain_foreign(struct oi_header *h)
 {
 	enum oi_tried tried;
-	if (unlikely(oi_load_relaxed(&h->own) > OI_OWN_KEY_MAX) && oi_try_special(h, &tried)) /* count */
+	if (unlikely(oi_load_relaxed(&h->own) > OI_OWN_KEY_MAX) && /* count */
+	    oi_try_special(h, &tried))
 		return tried;
-	uint32_t old = oi_add_acq_rel(&h->shared, OI_ONE);
+	uint32_t old = oi_add_acq_rel(&h->shared, OI_ONE); /* [C1] */
 	return oi_is_odd(old) ? oi_try_odd(h, old) : OI_TRIED_OK;
 }
 
-/* Inside the gate, which it leaves: of an object that is hardly this thread's. NULL: it is dying. */
+/*
+ * Inside the gate, which it leaves. For an object that is most likely another thread's. Returns
+ * NULL if the object is dying.
+ */
 void *oi_try_others(struct oi_thread *t, struct oi_header *h);
 
 OI_INLINE enum oi_tried oi_try_retain(struct oi_thread *t, struct oi_header *h)
 {
-	if (oi_load_acquire(&h->own) == t->key) { /* not merged, hence not dead: only its owner can change that, here */
+	if (oi_load_acquire(&h->own) == t->key) { /* owner: alive, and only we can merge it */
 		oi_retain_owned(h);
 		return OI_TRIED_OK;
 	}

@@ -1,28 +1,33 @@
 /*
  * merge.c - merging the two halves of a biased count
  *
- * A foreign release that would take the shared count below zero cannot know whether the object is dead: the owner's half is
- * missing. It sets QUEUED, and leaves its reference to the owner's merge queue. Whoever drains the queue adds local to
- * shared, drops that reference, and carries out the death if nothing is left.
+ * A foreign release that would take the shared count below zero cannot know whether the object is
+ * dead: it lacks the owner's half. It sets QUEUED, and leaves its reference to the owner's merge
+ * queue. Whoever drains the queue adds local to shared, drops that reference, and carries out the
+ * death if nothing is left.
  *
- * Who drains: the owner, at its next operation once 64 objects wait (OI_REQUEST_DRAIN); else the collector thread's tick,
- * within 10 ms, which seizes the gate of an owner that is outside (an unpinned thread runs no operation, asleep or not). So
- * an owner that sleeps for ever holds no memory hostage, which CPython's free-threaded build does not manage.
- * An owner in the middle of one of its operations does not run user code for it: objects with callbacks go to the reaper.
- * Nobody drains more than a slice at a time: an operation of the owner 64 objects, and what dies of them up to a batch (death.c);
- * a seizure OI_MERGE_SLICE, merging ahead included. As long as something is left, the request stands, and the tick comes
- * again. In the middle of a death the owner drains nothing, unless it is in one of the program's callbacks, where what dies is
- * only queued: so draining never runs into draining.
+ * The owner drains its queue at its next operation once 64 objects wait (OI_REQUEST_DRAIN). Else
+ * the collector thread's tick does it within 10 ms: it seizes the gate of an owner that is outside,
+ * asleep or not. So an owner that sleeps for ever holds no memory hostage, which CPython's
+ * free-threaded build does not manage.
+ * An owner that drains in the middle of one of its operations runs no user code: objects with
+ * callbacks go to the reaper. Nobody drains more than a slice at a time: an operation of the owner
+ * drains 64 objects, and carries out a batch of deaths (death.c); a seizure drains OI_MERGE_SLICE,
+ * merging ahead included. As long as something is left, the request stands, and the tick comes
+ * again. In the middle of a death the owner drains nothing, unless it is in one of the program's
+ * callbacks, where what dies is only queued: so draining never runs into draining.
  *
- * A dead structure tends to have one owner throughout, and whoever takes it apart for that owner would come back to the queue
- * for every node of a list. Hence merging ahead: what drains a dead object, or hands it over, also merges the objects below it
- * that will die with it, up to 1024 of them, while it has the owner's half at hand; and the reaper drains what it queued at
- * once instead of waiting for the tick.
+ * A dead structure tends to have one owner throughout, and a thread that takes it apart for that
+ * owner would come back to the queue for every node of a list. Hence merging ahead: a thread that
+ * drains a dead object, or hands it over, also merges the objects below it that will die with it,
+ * up to 1024 of them, while it has the owner's half at hand. And the reaper drains what it queued
+ * at once instead of waiting for the tick.
  *
- * A thread that leaves merges all its objects, page by page (INV-H2 says where they are), then closes its queue; so no
- * object ever names a thread that is gone, and keys can be given out again at once. The exception is a fork: the
- * threads that vanished keep their keys in the child, and their objects are merged one by one when found (walking the heap
- * would make the child copy all of it).
+ * A thread that leaves merges all its objects, page by page (INV-H2 says where they are), then
+ * closes its queue; so no object ever names a thread that is gone, and keys can be given out again
+ * at once. The exception is a fork: the threads that vanished keep their keys in the child, and
+ * their objects are merged one by one when found (walking the heap would make the child copy all of
+ * it).
  *
  * [M1] The queue's lock orders the pusher's QUEUED before the drainer's merge.
  * Models: tests/models/merge.pml; halves.pml for a collection that reads, or condemns, meanwhile.
@@ -54,7 +59,7 @@ static void lock(struct oi_merge_queue *q)
 {
 	for (unsigned n = 0; oi_exchange(&q->lock, 1u); n++) { /* [M1] */
 		if (n % 1024 == 1023)
-			oi_sleep_ns(20000); /* who has it may be of a lower priority, on this very processor */
+			oi_sleep_ns(20000); /* its holder may have lower priority, on this CPU */
 		else if (n % 64 == 63)
 			sched_yield();
 		oi_pause();
@@ -69,17 +74,20 @@ static void unlock(struct oi_merge_queue *q)
 void oi_merge_disown(struct oi_header *h, uint16_t key)
 {
 	uint16_t own = oi_load_relaxed(&h->own); /* recheck */
-	while ((own & ~OI_OWN_CANDIDATE) == key && !oi_cas(&h->own, &own, (uint16_t)(own & OI_OWN_CANDIDATE))) /* [K2] */
+	while ((own & ~OI_OWN_CANDIDATE) == key &&
+	       !oi_cas(&h->own, &own, (uint16_t)(own & OI_OWN_CANDIDATE))) /* [K2] */
 		;
 }
 
 /*
- * Folds local into shared and takes @drop references away. Caller: the owner inside its gate, or whoever keeps the owner
- * out of it, or anyone if the owner vanished in a fork and the object was QUEUED by the caller: one at a time, so that nobody
- * else makes it MERGED meanwhile. True: now DEAD. After the exchange others may free it, and in the child of a fork even use the
- * block again: the only write that comes later, to own, looks for the key that was there. local stays as it is, so that the two
- * halves become one in one instant, also for a collection that reads them meanwhile (oi_references), which can have
- * condemned and merged an object that a thread merges as it leaves.
+ * Folds local into shared and takes @drop references away; returns true if that made the object
+ * DEAD. Called by the owner inside its gate, or by a thread that keeps the owner outside, or, if
+ * the owner vanished in a fork, by the thread that set QUEUED: by one at a time, so that nobody
+ * else makes the object MERGED meanwhile. After the exchange others may free it, and in the child
+ * of a fork even use the block again: the only write that comes later, to own, looks for the key
+ * that was there. local stays as it is, so that the two halves become one in one instant, also for
+ * a collection that reads them meanwhile (oi_references). Such a collection can have condemned and
+ * merged an object that a thread merges as it leaves.
  */
 static bool merge(struct oi_header *h, uint32_t drop)
 {
@@ -87,7 +95,8 @@ static bool merge(struct oi_header *h, uint32_t drop)
 	uint16_t key = oi_owner_of(h);                  /* owner */
 	do {
 		uint32_t local = s & OI_MERGED ? 0 : oi_load_relaxed(&h->local); /* owner */
-		next = ((s & ~(uint32_t)(drop ? OI_QUEUED : 0)) + (local - drop) * OI_ONE) | OI_MERGED;
+		next = ((s & ~(uint32_t)(drop ? OI_QUEUED : 0)) + (local - drop) * OI_ONE) |
+		       OI_MERGED;
 		if (oi_shared_count(next) == 0 && !(next & OI_QUEUED))
 			next |= OI_DEAD;
 	} while (!oi_cas(&h->shared, &s, next)); /* [C1] */
@@ -101,7 +110,9 @@ void oi_merge_stopped(struct oi_header *h)
 	oi_assert_stopped();
 	uint32_t s = oi_load_relaxed(&h->shared); /* stopped */
 	if (!(s & OI_MERGED))
-		oi_store_relaxed(&h->shared, (s + oi_load_relaxed(&h->local) * OI_ONE) | OI_MERGED);
+		oi_store_relaxed(&h->shared, /* stopped */
+				 (s + oi_load_relaxed(&h->local) * OI_ONE) | /* stopped */
+				     OI_MERGED);
 	uint16_t key = oi_owner_of(h);
 	if (key <= OI_OWN_KEY_MAX)
 		oi_merge_disown(h, key);
@@ -126,12 +137,17 @@ static void merge_child(void *child, void *arg)
 		return;
 	a->budget--;
 	if (unlikely(merge(h, 0)))
-		oi_pile_hand_over(h, OI_STAMP_OLD); /* between a foreign release, in an old loop perhaps, and its queueing: count.c */
-	else if (oi_shared_count(oi_load_relaxed(&h->shared)) == 1 && a->n < AHEAD) /* recheck: a guess at what dies */
+		/* A foreign release, perhaps in an old loop, was about to queue it: count.c. */
+		oi_pile_hand_over(h, OI_STAMP_OLD);
+	else if (oi_shared_count(oi_load_relaxed(&h->shared)) == 1 && /* recheck: a guess */
+		 a->n < AHEAD)
 		a->todo[a->n++] = h;
 }
 
-/* Large arrays are left out: they are taken apart in slices, and walking all of one for each would not be bounded. */
+/*
+ * The items of large arrays are left out: an array is taken apart in slices, and to walk all of it
+ * for each is too much.
+ */
 static void merge_below(struct ahead *a, struct oi_header *h)
 {
 	const ouro_type *type = oi_type_of(h);
@@ -162,7 +178,7 @@ bool oi_merge_queue(struct oi_thread *t, struct oi_header *h)
 	uint16_t own = oi_owner_of(h); /* recheck: under the queue's lock */
 	struct oi_thread *owner = own && own <= OI_OWN_KEY_MAX ? oi_thread_of_key(own) : NULL;
 	if (!owner)
-		return merge(h, 1); /* merged by its owner since */
+		return merge(h, 1); /* its owner has merged it since, or vanished in a fork */
 	struct oi_merge_queue *q = &owner->merges;
 	oi_point("queue: owner found");
 	lock(q);
@@ -174,13 +190,13 @@ bool oi_merge_queue(struct oi_thread *t, struct oi_header *h)
 	if (old && queued)
 		oi_add_acq_rel(&q->n_old, 1u); /* [D1] */
 	size_t n = q->objects.n + q->old.n;
-	oi_store_relaxed(&q->n, (uint32_t)n);
+	oi_store_relaxed(&q->n, (uint32_t)n); /* recheck: others read it without the lock */
 	unlock(q);
 	t->queued_merges = true;
 	if (unlikely(!queued))
 		oi_stray_merge(h);
 	if (n == DRAIN_AT)
-		oi_or_acq_rel(&owner->request, OI_REQUEST_DRAIN);
+		oi_or_acq_rel(&owner->request, OI_REQUEST_DRAIN); /* recheck: under the lock */
 	if (n == 1) {
 		oi_keyset_add(OI_KEYS_QUEUED, owner->key); /* [B2] */
 		oi_wake_tick();
@@ -196,11 +212,11 @@ bool oi_merge_stray(struct oi_header *h)
 
 #define TAKE 64
 
-/* What has been taken out of a queue at once. */
+/* What was taken out of a queue at once. */
 struct taken {
 	void *h[TAKE];
 	size_t n;
-	bool old; /* all of it: a flush waits until it is handed over */
+	bool old; /* all of it is old: a flush waits until it is handed over */
 	uint64_t stamp;
 };
 
@@ -213,14 +229,14 @@ static bool take(struct oi_merge_queue *q, struct taken *out)
 	v->n -= out->n;
 	if (out->n) /* an empty vector has no memory */
 		memcpy(out->h, v->data + v->n, out->n * sizeof *v->data);
-	oi_store_relaxed(&q->n, (uint32_t)(q->objects.n + q->old.n));
+	oi_store_relaxed(&q->n, (uint32_t)(q->objects.n + q->old.n)); /* recheck: as above */
 	out->stamp = out->old ? OI_STAMP_OLD : q->made_old;
 	q->n_taken += out->n != 0;
 	unlock(q);
 	return out->n != 0;
 }
 
-/* What died of it is where flush sees it. */
+/* What died of @taken is now where flush sees it. */
 static void done(struct oi_merge_queue *q, const struct taken *taken)
 {
 	if (unlikely(taken->old))
@@ -228,19 +244,23 @@ static void done(struct oi_merge_queue *q, const struct taken *taken)
 	oi_add_acq_rel(&q->n_done, 1u);                        /* [D1] */
 }
 
-/* With the stamp of the loop that took it: a flush that began meanwhile found it in neither queue, but in that hand. */
+/*
+ * Hands @h over with the stamp of the loop that took it, if that is older: a flush that began
+ * meanwhile found it in neither queue, but in that loop's hand.
+ */
 static void pass_on(struct oi_header *h, const struct taken *taken)
 {
 	const struct oi_thread *self = oi_self;
-	oi_pile_hand_over(h, self->dying && self->stamp < taken->stamp ? self->stamp : taken->stamp);
+	oi_pile_hand_over(h, self->dying && self->stamp < taken->stamp ? self->stamp
+								       : taken->stamp);
 }
 
-/* Something is left: the owner's next operation goes on. */
+/* Returns true if something is left: then the owner's next operation goes on. */
 static bool ask_for_more(struct oi_thread *t)
 {
 	bool more = oi_load_relaxed(&t->merges.n); /* recheck */
 	if (more)
-		oi_or_acq_rel(&t->request, OI_REQUEST_DRAIN);
+		oi_or_acq_rel(&t->request, OI_REQUEST_DRAIN); /* recheck: under the lock */
 	return more;
 }
 
@@ -254,7 +274,7 @@ bool oi_merge_drain_own(struct oi_thread *t)
 	for (size_t i = 0; i < taken.n; i++)
 		if (merge(taken.h[i], 1))
 			taken.h[n_dead++] = taken.h[i];
-	for (; taken.old && n_dead; n_dead--) /* else all that this thread is at would become old */
+	for (; taken.old && n_dead; n_dead--) /* or else all that this thread is at became old */
 		pass_on(taken.h[n_dead - 1], &taken);
 	if (n_dead)
 		oi_death_quietly(t, taken.h, n_dead, taken.stamp);
@@ -262,7 +282,7 @@ bool oi_merge_drain_own(struct oi_thread *t)
 	return ask_for_more(t);
 }
 
-/* True: @h is among them, and dead. */
+/* Merges what was taken; returns true if @h is among it, and dead. */
 static bool merge_taken(const struct taken *taken, struct oi_header *h)
 {
 	bool dead = false;
@@ -282,7 +302,8 @@ bool oi_merge_recover(struct oi_thread *t, struct oi_header *h)
 	oi_assert_inside(t);
 	struct taken taken;
 	bool dead = false;
-	for (size_t left = OI_MERGE_SLICE; !dead && left && take(&t->merges, &taken); left -= TAKE) {
+	for (size_t left = OI_MERGE_SLICE; !dead && left && take(&t->merges, &taken);
+	     left -= TAKE) {
 		dead = merge_taken(&taken, h);
 		done(&t->merges, &taken);
 	}
@@ -290,7 +311,10 @@ bool oi_merge_recover(struct oi_thread *t, struct oi_header *h)
 	return dead;
 }
 
-/* Merges what has been taken, and ahead, up to a slice; returns how many. */
+/*
+ * Merges what was taken, and ahead, up to a slice; returns @n_before and the number of objects
+ * merged here.
+ */
 static size_t merge_for(struct oi_thread *t, const struct taken *taken, size_t n_before)
 {
 	size_t n = n_before + taken->n;
@@ -304,7 +328,7 @@ static size_t merge_for(struct oi_thread *t, const struct taken *taken, size_t n
 	return n;
 }
 
-/* On behalf of @t, which is kept out of its gate: a slice. The deaths are the reaper's. */
+/* Drains a slice on behalf of @t, which is kept out of its gate. The deaths are the reaper's. */
 static void drain_for(struct oi_thread *t, void *arg)
 {
 	struct taken taken;
@@ -329,7 +353,7 @@ void oi_merge_inherit(struct oi_thread *t)
 	free_queue(t);
 }
 
-/* False: it is inside its gate. */
+/* Returns false if @t is inside its gate. */
 static bool drain_slice(struct oi_thread *self, struct oi_thread *t)
 {
 	if (t != self)
@@ -341,8 +365,8 @@ static bool drain_slice(struct oi_thread *self, struct oi_thread *t)
 }
 
 /*
- * In between, who waits for the registry lock or was kept out of its gate is let in, which takes a nap: the lock is not a fair one. True:
- * something is left.
+ * Returns true if something is left. The naps let in threads that wait for the registry lock, which
+ * is not a fair one, or were kept out of their gates.
  */
 static bool drain_slices(struct oi_thread *self, struct oi_thread *t)
 {
@@ -353,7 +377,7 @@ static bool drain_slices(struct oi_thread *self, struct oi_thread *t)
 			return true;
 		oi_sleep_ns(20000);
 	}
-	return ask_for_more(t); /* it is inside: it does it at its next operations */
+	return ask_for_more(t); /* @t is inside: it goes on at its next operations */
 }
 
 bool oi_merge_drain_all(void)
@@ -363,10 +387,10 @@ bool oi_merge_drain_all(void)
 	struct oi_thread *t, *self = oi_self;
 	struct oi_key_walk walk = { 0 };
 	uint16_t key;
-	oi_serve_begin(self); /* what is taken out of a queue and not yet handed over: flush */
+	oi_serve_begin(self); /* flush waits for what is out of a queue and not yet handed over */
 	while ((key = oi_keyset_take(OI_KEYS_QUEUED, &walk))) { /* [B2] */
 		t = oi_thread_of_key(key);
-		if (oi_load_acquire(&t->merges.n) && drain_slices(self, t)) {
+		if (oi_load_acquire(&t->merges.n) && drain_slices(self, t)) { /* recheck */
 			oi_keyset_add(OI_KEYS_QUEUED, key);
 			left = true;
 		}
@@ -375,11 +399,11 @@ bool oi_merge_drain_all(void)
 	return left;
 }
 
-/* For want of memory some may stay what they were. */
+/* Under the queue's lock. If there is no memory, some objects stay as they were. */
 static void make_old(struct oi_merge_queue *q)
 {
 	struct oi_vector none = q->old;
-	q->made_old = oi_load_relaxed(&oi_ticket.now); /* by the flush alone */
+	q->made_old = oi_load_relaxed(&oi_ticket.now); /* owner: only the flush writes it */
 	q->awaited = q->n_taken;
 	size_t n = q->old.n;
 	if (!n) {
@@ -391,7 +415,7 @@ static void make_old(struct oi_merge_queue *q)
 	oi_add_acq_rel(&q->n_old, (uint32_t)(q->old.n - n)); /* [D1] */
 }
 
-/* The registry lock: no stop finds the lock of a queue taken. */
+/* Holds the registry lock, so that no stop finds the lock of a queue taken. */
 void oi_merge_make_old(void)
 {
 	struct oi_thread *t;
@@ -408,21 +432,22 @@ bool oi_merge_any(void)
 {
 	struct oi_thread *t;
 	for (size_t i = 0; (t = oi_thread_record(i)); i++)
-		if (oi_load_acquire(&t->merges.n))
+		if (oi_load_acquire(&t->merges.n)) /* recheck */
 			return true;
 	return false;
 }
 
 static bool has_old(const struct oi_merge_queue *q)
 {
-	return oi_load_acquire(&q->n_old) || (int32_t)(oi_load_acquire(&q->n_done) - oi_load_relaxed(&q->awaited)) < 0; /* [D1] */
+	return oi_load_acquire(&q->n_old) || /* [D1] */
+	       (int32_t)(oi_load_acquire(&q->n_done) - oi_load_relaxed(&q->awaited)) < 0; /* [D1] */
 }
 
 bool oi_merge_any_old(void)
 {
 	struct oi_thread *t;
 	for (size_t i = 0; (t = oi_thread_record(i)); i++)
-		if (!oi_load_relaxed(&t->dead) && has_old(&t->merges))
+		if (!oi_load_relaxed(&t->dead) && has_old(&t->merges)) /* recheck */
 			return true;
 	return false;
 }
@@ -436,7 +461,10 @@ static void merge_page(struct oi_thread *t, struct oi_page *p)
 	}
 }
 
-/* Under the queue's lock: a foreign release may still look for the one that bore the key before. [M1] */
+/*
+ * Under the queue's lock: a foreign release may still look for the thread that had the key before.
+ * [M1]
+ */
 void oi_merge_open(struct oi_thread *t)
 {
 	oi_assert_locked(OI_LOCK_REGISTRY);
@@ -468,7 +496,11 @@ void oi_merge_leave(struct oi_thread *t)
 	oi_merge_drain_own(t);
 	for (struct oi_page *p = t->heap.all; p; p = p->heap_next) {
 		merge_page(t, p);
-		oi_gate_leave(t); /* a stop may pass; what dies meanwhile takes no page off the list, and no user code adds one */
+		/*
+		 * A stop may pass here. What dies meanwhile takes no page off the list (leaving),
+		 * and no user code adds one.
+		 */
+		oi_gate_leave(t);
 		oi_point("leave");
 		oi_gate_enter(t);
 	}
@@ -479,7 +511,7 @@ void oi_merge_leave(struct oi_thread *t)
 		oi_gate_leave(t);
 		oi_gate_enter(t);
 	}
-	lock(&t->merges); /* whoever seizes this thread may be looking */
+	lock(&t->merges); /* a thread that seizes this one may be looking */
 	free_queue(t);
 	unlock(&t->merges);
 	oi_gate_leave(t);
