@@ -14,7 +14,7 @@ OURO_BEGIN_DECLS
 typedef struct ouro_stats {
 	uint64_t objects_live, bytes_live;         /* bytes include headers */
 	uint64_t objects_allocated, objects_freed; /* freed: when destroyed */
-	uint64_t bytes_reserved;                   /* from the system, for heap and metadata */
+	uint64_t bytes_reserved;                   /* from the system, but a collection's work lists */
 	uint64_t weak_entries, threads;            /* attached threads, without the library's own */
 	uint64_t collections[3], collected[3], collection_ns[3];
 	uint64_t pauses, pause_sum_ns, pause_p50_ns, pause_p99_ns, pause_p999_ns, pause_max_ns;
@@ -22,7 +22,8 @@ typedef struct ouro_stats {
 	/*
 	 * Allocations held up because the collector, or the reaper, lagged behind: waits of at most
 	 * a millisecond each, and what the system takes to give the thread a processor again; up to
-	 * 16 in a row when the backlog is large. They are not among the pauses.
+	 * 16 in a row when the backlog is large, 128 for a large object. They are not among the
+	 * pauses.
 	 */
 	uint64_t delays, delay_sum_ns, delay_max_ns;
 	/*

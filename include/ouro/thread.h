@@ -10,8 +10,8 @@
  * in a call.
  *
  * fork: the child has one thread and a working heap; references that other threads held stay
- * counted; what was queued for finalization is queued in both. Forking while pinned leaves the
- * child pinned. The library's threads in the child are started by the first operation that needs
+ * counted; what was queued for finalization is queued in both. A finalizer, clear, destroy or watch
+ * that another thread was in counts as having run. Forking while pinned leaves the child pinned. The library's threads in the child are started by the first operation that needs
  * them. The library's handlers of pthread_atfork are registered when it is loaded: those that a
  * program registers run outside of them, and may use it. Handlers that were registered before it
  * was loaded run while the world is stopped: they may make, count, store and release, but what
@@ -90,7 +90,8 @@ static inline int ouro_init(const ouro_config *cfg)
  *
  * It runs every finalizer and watch still due, those of objects still held included. What these
  * make meanwhile is destroyed, but not finalized (as in Lua), so that there is an end to it; a log
- * line says how many such objects there were. No other thread may use the library meanwhile;
+ * line says how many such objects there were; watches that watches add a hundred times over do not
+ * run either, and the log says that, too. No other thread may use the library meanwhile;
  * afterwards it can be initialised again. If it is not running: 0 and an empty report. If another
  * thread is shutting it down, this waits for that, and the report is empty. ouro_shutdown_sized
  * does the same; @size: sizeof *@out.

@@ -8,15 +8,20 @@
 
 #include "base/log.h"
 
-int oi_config_check(const ouro_config *c)
+/* The variable of a field that is out of range, or NULL; no variable says such a mode. */
+static const char *out_of_range(const ouro_config *c)
 {
 	if (c->threshold[0] < -1 || c->threshold[1] < 0 || c->threshold[2] < 0)
-		return EINVAL;
-	if (c->finalizers != OURO_FINALIZERS_THREAD && c->finalizers != OURO_FINALIZERS_MANUAL)
-		return EINVAL;
-	if (c->release_batch < 1 || c->pause_budget_ns < 10000)
-		return EINVAL;
-	return 0;
+		return "OURO_THRESHOLD";
+	if (c->release_batch < 1)
+		return "OURO_RELEASE_BATCH";
+	return c->pause_budget_ns < 10000 ? "OURO_PAUSE_BUDGET_NS" : NULL;
+}
+
+int oi_config_check(const ouro_config *c)
+{
+	bool mode = c->finalizers == OURO_FINALIZERS_THREAD || c->finalizers == OURO_FINALIZERS_MANUAL;
+	return mode && !out_of_range(c) ? 0 : EINVAL;
 }
 
 static bool parse_number(const char *s, uint64_t *out)
@@ -86,10 +91,9 @@ int oi_config_from_environment(ouro_config *c)
 		else
 			c->pin_warn_ns = n;
 	}
-	bool out_of_range = !bad && oi_config_check(c);
 	if (bad)
 		oi_log("environment: %s=%s is not understood", bad, getenv(bad));
-	if (out_of_range)
-		oi_log("environment: one of the OURO_ variables is out of range");
-	return bad || out_of_range ? EINVAL : 0;
+	else if ((bad = out_of_range(c)))
+		oi_log("environment: %s=%s is out of range", bad, getenv(bad));
+	return bad ? EINVAL : 0;
 }
