@@ -3,20 +3,20 @@
  *
  * Young collections take the one, collections beside the mutators the other, and the first as well
  * while they stop the world. A thread knows which it holds: what a listener may do depends on it.
- * They belong to no folder of the collector's, as whoever waits for memory, for a weak reference or
- * for a death must know whether a collection waits for him.
+ * They are not in the collector's folder, as a thread that waits for memory, for a weak reference
+ * or for a death must know whether it holds one of them.
  */
 #include "world/gclock.h"
 
 #include "base/lock.h"
 #include "base/wake.h"
 
-static __thread unsigned locked_by_me; /* times: it nests */
+static __thread unsigned locked_by_me; /* how often: it nests */
 static __thread bool full_locked_by_me;
-/* Full ones that had to flush again: others that are asked for wait for them to begin. */
+/* Full collections that had to flush again: others that are asked for wait for them to begin. */
 static unsigned n_insisting;
-static __thread unsigned insisting; /* of these, this thread's: not more than it holds off */
-/* Threads that ask for a full collection, and no automatic one may begin. */
+static __thread unsigned insisting; /* this thread's, of these; no more than holding_off */
+/* Requests for a full collection: while there are any, no automatic one may begin. */
 static unsigned n_holding_off;
 static __thread unsigned holding_off;
 
@@ -70,18 +70,17 @@ void oi_collect_unlock_both(void)
 
 bool oi_collect_held_off(void)
 {
-	/* recheck: under the lock, which hold_off has held since */
+	/* recheck: under the lock, which oi_collect_hold_off has held since */
 	return oi_load_relaxed(&n_holding_off) != 0;
 }
 
 /*
- * The sets that those which had begun found are in the queue or in a thread's hands when it
- * returns.
+ * When it returns, the sets that earlier collections found are in the queue or in a thread's hands.
  */
 void oi_collect_hold_off(void)
 {
 	holding_off++;
-	oi_add_relaxed(&n_holding_off, 1u);
+	oi_add_relaxed(&n_holding_off, 1u); /* elsewhere: the locks taken below */
 	oi_collect_lock_both();
 	oi_collect_unlock_both();
 }
@@ -137,8 +136,8 @@ void oi_collect_fork_done(void)
 
 void oi_collect_fork_child(void)
 {
-	oi_store_relaxed(&n_insisting, insisting);     /* nobody looks yet */
-	oi_store_relaxed(&n_holding_off, holding_off); /* likewise: others that did it are gone */
+	oi_store_relaxed(&n_insisting, insisting);     /* stopped: nobody looks yet */
+	oi_store_relaxed(&n_holding_off, holding_off); /* stopped: other threads are gone */
 	if (!locked_by_me)
 		oi_lock_renew(OI_LOCK_COLLECT);
 }

@@ -1,9 +1,10 @@
 /*
- * keyset.h - which threads have something for the collector thread, or for a stop, to look at: a bit for each key
+ * keyset.h - which threads have something to be looked at: a bit for each key
  *
- * So that nobody walks thousands of records of which one has something. Whoever leaves something adds the key after that; who
- * looks takes keys out before it looks, and adds those that still have something. [B2] Both are read-modify-writes of one word:
- * either the taker sees what was left, or the key is there the next time.
+ * The collector thread, or a stop, looks; so nobody walks thousands of records of which one has
+ * something. A thread that leaves something adds the key after that; a thread that looks takes keys
+ * out before it looks, and adds those that still have something. [B2] Both are read-modify-writes
+ * of one word: either the taker sees what was left, or the key is there the next time.
  */
 #ifndef OI_KEYSET_H
 #define OI_KEYSET_H
@@ -16,7 +17,7 @@ struct oi_keyset {
 };
 #define OI_KEYSET_WORDS (sizeof(struct oi_keyset) / sizeof(uint64_t))
 
-/* All there are, so that the child of a fork can put back what a walk that vanished had taken out of any. */
+/* All sets, so that the child of a fork can put back what a walk that vanished had taken out. */
 enum oi_keys {
 	OI_KEYS_YOUNG,   /* heaps with young pages: generation.c, heap.c */
 	OI_KEYS_REMOTE,  /* threads in whose pages others have freed: heap.c */
@@ -28,7 +29,7 @@ enum oi_keys {
 };
 extern struct oi_keyset oi_keysets[OI_KEYS] OI_HIDDEN;
 
-/* A walk of one; begins zeroed. To be gone to the end. */
+/* A walk of one set; begins zeroed, and must be gone to its end. */
 struct oi_key_walk {
 	size_t word;
 	uint64_t bits;
@@ -39,7 +40,7 @@ OI_INLINE void oi_keyset_add(enum oi_keys which, uint16_t key)
 	oi_or_acq_rel(&oi_keysets[which].word[key / 64], UINT64_C(1) << (key % 64)); /* [B2] */
 }
 
-/* Takes one out; 0: the walk is over. */
+/* Takes a key out of the set and returns it, or 0 if the walk is over. */
 static inline uint16_t oi_keyset_take(enum oi_keys which, struct oi_key_walk *w)
 {
 	struct oi_keyset *s = &oi_keysets[which];
@@ -58,7 +59,7 @@ static inline uint16_t oi_keyset_take(enum oi_keys which, struct oi_key_walk *w)
 	return (uint16_t)((w->word - 1) * 64 + bit);
 }
 
-/* Into every set: whoever looks finds out whether it has something. */
+/* Adds @key to every set: whoever looks finds out whether that thread has something. */
 void oi_keysets_add(uint16_t key);
 
 #endif

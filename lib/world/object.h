@@ -1,20 +1,24 @@
 /*
  * object.h - the 16 bytes before every object, and how counts are kept in them
  *
- * own (16 bits) is compared whole with the calling thread's key: equal means "I made it, it is not merged, and no
- * collector is concerned with it", so the fast path of retain and release is that compare and a plain add to local. Every
- * other value sends the operation its slow way: 0 (merged: all counting is atomic, in shared), another thread's key,
- * immortal, free. Bit 15 is a collector's flag (OI_OWN_CANDIDATE, candidate.h): set, it diverts every operation on the
- * object at no cost to the others.
+ * own (16 bits) is compared whole with the calling thread's key: equal means "I made it, it is not
+ * merged, and no collector is concerned with it", so the fast path of retain and release is that
+ * compare and a plain add to local. Every other value sends the operation its slow way: 0 (merged:
+ * all counting is atomic, in shared), another thread's key, immortal, free. Bit 15 is a collector's
+ * flag (OI_OWN_CANDIDATE, candidate.h): when set, it diverts every operation on the object, at no
+ * cost to operations on others.
  *
  * shared is a signed count of 29 bits above three state bits:
  *   (none)  biased: the owner counts in local; count may be what foreign threads added
- *   QUEUED  biased, and in its owner's merge queue, which holds one reference; count may be negative
+ *   QUEUED  biased, and in its owner's merge queue, which holds one reference; count may be
+ *           negative
  *   MERGED  everybody counts here; local says nothing any more, own is 0 (or immortal)
- *   DEAD    (with MERGED) sticky: the count reached 0 and one thread won the object's death. Failed attempts to retain
- *           may add to the count and take it away again.
- * INV-C1 (outside operations) references = local + count, plus nothing: the queue's reference is counted.
- * INV-C2 (always) DEAD implies MERGED. INV-C3 (outside operations) biased implies local > 0 or QUEUED or count > 0.
+ *   DEAD    (with MERGED) sticky: the count reached 0 and one thread won the object's death. Failed
+ *           attempts to retain may add to the count and take it away again.
+ * INV-C1 (outside operations) references = local + count, plus nothing: the queue's reference is
+ * counted.
+ * INV-C2 (always) DEAD implies MERGED.
+ * INV-C3 (outside operations) biased implies local > 0 or QUEUED or count > 0.
  */
 #ifndef OI_OBJECT_H
 #define OI_OBJECT_H
@@ -28,7 +32,7 @@ struct oi_header {
 		struct {
 			uint32_t type;     /* number of its type: oi_types */
 			uint8_t flags;     /* OI_FLAG_*: any thread, atomic or */
-			uint8_t published; /* any thread that holds a reference; only ever set: a plain store */
+			uint8_t published; /* any thread with a reference; only ever set, plainly */
 			uint16_t own;
 		};
 	};
@@ -41,19 +45,21 @@ struct oi_header {
 	};
 };
 _Static_assert(sizeof(struct oi_header) == 16, "the object header is 16 bytes");
-_Static_assert(offsetof(struct oi_header, own) == 6 && offsetof(struct oi_header, shared) == 12, "little endian layout");
+_Static_assert(offsetof(struct oi_header, own) == 6 && offsetof(struct oi_header, shared) == 12,
+	       "little endian layout");
 
 /*
- * What the library knows of a type; made once, never changed, never given back. Objects hold its number instead of an
- * address of 48 bits so that local has 32: a load forwarded from a store of 16 bits takes 3 ns, of 32 bits 1.5.
+ * What the library knows of a type; made once, never changed, never given back. Objects hold its
+ * number instead of an address of 48 bits so that local has 32: a load forwarded from a store of
+ * 16 bits takes 3 ns, of 32 bits 1.5.
  */
 struct oi_type {
-	const ouro_type *type; /* a copy: the program's may be gone, with the plugin it lay in (typebook.c) */
-	uint32_t next;  /* in its hash chain: type.c */
+	const ouro_type *type; /* a copy: the program's may be gone with its plugin (typebook.c) */
+	uint32_t next;  /* in its hash chain: typebook.c */
 	uint32_t bytes; /* of the block without items */
 	uint8_t bin;    /* OI_BIN_LARGE or an index into oi_heap.bin */
 	bool tracked : 1; /* instances are traversable */
-	bool silent : 1;  /* no callbacks, no weak cells: nothing to be called or emptied when one dies */
+	bool silent : 1;  /* no callbacks, no weak cells: nothing to call or to empty at a death */
 	bool simple : 1;  /* nor slots in items: dies without leaving the gate */
 	bool flat : 1;    /* all its references are in the slots of the fixed part */
 	bool stays : 1;   /* the program's own lies where nothing is unloaded */
@@ -62,8 +68,10 @@ struct oi_type {
 } __attribute__((aligned(32)));
 #define OI_TYPES_MAX 65536
 #define OI_SLOTS_MANY 255
-extern struct oi_type oi_types[OI_TYPES_MAX] __attribute__((aligned(OI_LINE))) OI_HIDDEN; /* 0: none */
-extern const ouro_type *oi_type_given[OI_TYPES_MAX] OI_HIDDEN; /* by the program; nothing is read there but in ouro_new */
+/* By number; 0: none. */
+extern struct oi_type oi_types[OI_TYPES_MAX] __attribute__((aligned(OI_LINE))) OI_HIDDEN;
+/* The program's own types; nothing is read there but in ouro_new. */
+extern const ouro_type *oi_type_given[OI_TYPES_MAX] OI_HIDDEN;
 
 enum {
 	OI_OWN_MERGED = 0,
@@ -80,18 +88,19 @@ enum {
 	OI_DEAD = 4,
 	OI_ONE = 8
 };
-#define OI_COUNT_MAX (1 << 27)  /* beyond it an object becomes immortal; the word itself holds twice that */
+#define OI_COUNT_MAX (1 << 27)  /* an object beyond it becomes immortal; the word holds twice it */
 #define OI_LOCAL_MAX (1u << 26) /* then half of local moves to shared */
 
 enum {
 	OI_FLAG_WEAK = 1,       /* has an entry in the side table */
 	OI_FLAG_FINALIZED = 2,
-	OI_FLAG_FINALIZING = 4, /* DEAD, and its finalizer is running: it may be used, and resurrected */
+	OI_FLAG_FINALIZING = 4, /* DEAD, and its finalizer runs: it may be used, and resurrected */
 	OI_FLAG_GARBAGE = 8,    /* member of a set found dead by a collection and not yet cleared */
 	OI_FLAG_FROZEN = 16,
-	OI_FLAG_STRAY = 32,     /* there was no memory to queue it: found by walking pages, stray.c */
+	OI_FLAG_STRAY = 32,     /* no memory to queue it; a walk of pages finds it: stray.c */
 	OI_FLAG_IMMORTAL = 64,
-	OI_FLAG_SEALED = 128    /* member of such a set that no finalizer can bring back any more: only members refer to it */
+	/* Member of such a set that no finalizer can bring back any more: only members refer to it. */
+	OI_FLAG_SEALED = 128
 };
 
 OI_INLINE struct oi_header *oi_header_of(const void *obj)
@@ -121,7 +130,8 @@ OI_INLINE int32_t oi_shared_count(uint32_t shared)
 
 OI_INLINE uint8_t oi_flags(const struct oi_header *h)
 {
-	return oi_load_relaxed(&h->flags); /* elsewhere: single bits that only matter to whoever set them, or in a stop */
+	/* elsewhere: single bits that only matter to the thread that set them, or in a stop */
+	return oi_load_relaxed(&h->flags);
 }
 
 OI_INLINE bool oi_is_dead(const struct oi_header *h)
@@ -129,14 +139,14 @@ OI_INLINE bool oi_is_dead(const struct oi_header *h)
 	return oi_load_relaxed(&h->shared) & OI_DEAD; /* recheck */
 }
 
-/* Before a reference to it becomes reachable for other threads: a slot, a weak reference. */
+/* Called before a reference to it becomes reachable for other threads: a slot, a weak reference. */
 OI_INLINE void oi_publish(struct oi_header *h)
 {
 	if (!oi_load_relaxed(&h->published)) /* owner or recheck: all writers store 1 */
 		oi_store_relaxed(&h->published, 1);
 }
 
-/* Is it traversable? A property of its type. */
+/* Returns true if instances are traversable. */
 OI_INLINE bool oi_type_tracked(const ouro_type *t)
 {
 	return !(t->flags & OURO_ACYCLIC) && (t->slots.n || t->item_slots.n || t->traverse);
@@ -147,32 +157,34 @@ OI_INLINE bool oi_type_has_callbacks(const ouro_type *t)
 	return t->finalize || t->clear || t->destroy;
 }
 
-/* Whether user code may have to run when it dies. */
+/* Returns true if user code may have to run when it dies. */
 OI_INLINE bool oi_has_callbacks(const struct oi_header *h)
 {
 	const struct oi_type *d = oi_described(h);
 	return (!d->silent && oi_type_has_callbacks(d->type)) || (oi_flags(h) & OI_FLAG_WEAK);
 }
 
-/* Whether anything but its references has to be seen to when it dies. */
+/* Returns true if nothing but its references has to be seen to when it dies. */
 OI_INLINE bool oi_is_silent(const struct oi_header *h)
 {
 	return oi_described(h)->silent && !(oi_flags(h) & OI_FLAG_WEAK);
 }
 
 /*
- * Do its slots refer to what they name? Not of one that is being taken apart, dead by count or in a set that is: a released
- * reference stays in its slot, and what it referred to may be gone. (Before that comes the finalizer, which may use all.) For
- * walks that follow whatever they reach, in a stop.
+ * Returns true if its slots refer to what they name. Those of an object that is being taken apart,
+ * dead by count or in a set that is, do not: a released reference stays in its slot, and what it
+ * referred to may be gone. (Before that comes the finalizer, which may use all.) For walks that
+ * follow whatever they reach, in a stop.
  */
 OI_INLINE bool oi_is_whole(const struct oi_header *h)
 {
 	uint8_t flags = oi_flags(h);
-	bool set_goes = (flags & (OI_FLAG_GARBAGE | OI_FLAG_SEALED)) == (OI_FLAG_GARBAGE | OI_FLAG_SEALED);
+	bool set_goes = (flags & (OI_FLAG_GARBAGE | OI_FLAG_SEALED)) ==
+			(OI_FLAG_GARBAGE | OI_FLAG_SEALED);
 	return !set_goes && (!oi_is_dead(h) || (flags & OI_FLAG_FINALIZING));
 }
 
-/* No user code, and nothing else that would have to leave the gate. */
+/* Returns true if its death runs no user code, nor anything else that must leave the gate. */
 OI_INLINE bool oi_dies_inside(const struct oi_type *d, uint8_t flags)
 {
 	return likely(d->simple) && likely(!(flags & OI_FLAG_WEAK));
