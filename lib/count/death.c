@@ -1,18 +1,20 @@
 /*
  * death.c - carrying out deaths
  *
- * The order for one object: weak references and watches, finalizer (which may resurrect it), children released, clear,
- * weak cells emptied, destroy, memory. Children that die on the way do not recurse: they are pushed onto the thread's
- * stack of dead objects, which the outermost death works off, so that stack use does not depend on the structure. An object
- * with many items is done in slices of 1024, its frame (object, next item) waiting below the children.
+ * The order for one object: weak references and watches, finalizer (which may resurrect it),
+ * children released, clear, weak cells emptied, destroy, memory. Children that die on the way do
+ * not recurse: they are pushed onto the thread's stack of dead objects, which the outermost death
+ * works off, so that stack use does not depend on the structure. An object with many items is done
+ * in slices of 1024, its frame (object, next item) waiting below the children.
  *
- * Past release_batch objects the rest of the stack waits (pile.c), so that the delay of the caller is
- * bounded. User code runs outside the gate, with no lock held; objects without callbacks are dismantled inside the gate,
- * which is left every 64 objects to let a stop pass.
+ * Past release_batch objects the rest of the stack waits (pile.c), so that the delay of the caller
+ * is bounded. User code runs outside the gate, with no lock held; objects without callbacks are
+ * dismantled inside the gate, which is left every 64 objects to let a stop pass.
  *
- * A finalizer runs with DEAD set, so that weak references and attempts to retain fail, and one extra reference, the hold.
- * What it stores or retains counts on top; afterwards the hold is the only one left (the death goes on) or not (DEAD is
- * taken back: resurrected). FINALIZED keeps it from running again.
+ * A finalizer runs with DEAD set, so that weak references and attempts to retain fail, and with one
+ * extra reference, the hold. What it stores or retains counts on top. If the hold is the only
+ * reference left afterwards, the death goes on; if not, DEAD is taken back, and the object is
+ * resurrected. FINALIZED keeps the finalizer from running again.
  */
 #include "count/death.h"
 
@@ -36,7 +38,7 @@
 
 #define QUIET_BATCH 512 /* objects */
 #define THOROUGH_BATCH 65536
-#define QUIET_SLICE 64  /* what a slice of items counts for there */
+#define QUIET_SLICE 64 /* a slice of items counts for so many objects of a QUIET_BATCH */
 #define ITEM_SLICE OI_CURSOR_UNIT
 
 /* ---- the stack of the thread: pairs of object and cursor ---- */
@@ -82,14 +84,16 @@ void oi_death_end_weak(struct oi_thread *t, struct oi_header *h, struct oi_watch
 }
 
 /*
- * The finalizer is over. True: resurrected, the object is no longer in hand: in one gate, so that the child of a fork finds
- * either a death to go on with or a living object.
+ * The finalizer is over. Returns true if the object was resurrected, and hence is no longer in
+ * hand. It happens within one gate, so that the child of a fork finds either a death to go on with
+ * or a living object.
  */
 static bool decide_resurrection(struct oi_thread *t, struct oi_header *h)
 {
 	oi_gate_enter(t);
+	/* owner: only this thread sets or clears the bit */
 	oi_and_acq_rel(&h->flags, (uint8_t)~OI_FLAG_FINALIZING);
-	uint32_t s = oi_load_acquire(&h->shared), next;
+	uint32_t s = oi_load_acquire(&h->shared), next; /* [C1] */
 	do {
 		next = s - OI_ONE; /* the hold */
 		if (oi_shared_count(s) > 1)
@@ -104,8 +108,9 @@ static bool decide_resurrection(struct oi_thread *t, struct oi_header *h)
 static void finalize(struct oi_thread *t, struct oi_header *h, void (*fn)(void *obj))
 {
 	oi_gate_enter(t);
+	/* owner: only this thread sets or clears these bits */
 	oi_or_acq_rel(&h->flags, (uint8_t)(OI_FLAG_FINALIZED | OI_FLAG_FINALIZING));
-	oi_add_acq_rel(&h->shared, OI_ONE); /* the hold */
+	oi_add_acq_rel(&h->shared, OI_ONE); /* [C1] the hold */
 	oi_gate_leave(t);
 	t->in_finalizer++;
 	oi_call(t, fn, h);
@@ -115,10 +120,12 @@ static void finalize(struct oi_thread *t, struct oi_header *h, void (*fn)(void *
 /* ---- children ---- */
 
 /*
- * Inside the gate. Releases a slice of the object's references. True: done. False: a frame for the rest was pushed, below the
- * children of this slice, so that they go first and the stack stays small.
+ * Inside the gate. Releases a slice of the object's references. Returns true if that was all; else
+ * a frame for the rest was pushed below the children of this slice, so that they go first and the
+ * stack stays small.
  */
-static bool release_children(struct oi_thread *t, struct oi_header *h, const ouro_type *type, size_t cursor)
+static bool release_children(struct oi_thread *t, struct oi_header *h, const ouro_type *type,
+			     size_t cursor)
 {
 	oi_assert_inside(t);
 	if (cursor == 0)
@@ -128,19 +135,22 @@ static bool release_children(struct oi_thread *t, struct oi_header *h, const our
 	size_t n = oi_items(h, type), end = n;
 	if (n - cursor > ITEM_SLICE && push(t, h, cursor + ITEM_SLICE))
 		end = cursor + ITEM_SLICE;
-	oi_visit_items((char *)oi_object_of(h) + type->size, cursor, end, type, oi_death_release, t);
+	oi_visit_items((char *)oi_object_of(h) + type->size, cursor, end, type, oi_death_release,
+		       t);
 	return end == n;
 }
 
 /* ---- the end ---- */
 
-/* Inside the gate; @p: its page. */
-static void free_block(struct oi_thread *t, struct oi_header *h, const struct oi_page *p, bool recycle)
+/* Inside the gate. @p is the page of @h. */
+static void free_block(struct oi_thread *t, struct oi_header *h, const struct oi_page *p,
+		       bool recycle)
 {
 	oi_assert_inside(t);
 	oi_death_count(t, h, p);
 	oi_death_mark(h);
 	bool walked = oi_heap_walked() && p->tracked;
+	/* elsewhere: the release that won the death shows it [C1] */
 	if (oi_recycles() && !walked && (recycle || !oi_load_relaxed(&h->published)))
 		oi_block_free(t, h);
 	else if (unlikely(!oi_limbo_put(&t->limbo, h, p->block_size)) && !oi_limbo_add(t, h))
@@ -152,13 +162,16 @@ void oi_death_free(struct oi_thread *t, struct oi_header *h, const struct oi_pag
 	free_block(t, h, p, false);
 }
 
-/* Outside the gate. False: resurrected. */
+/*
+ * Outside the gate. Weak references and the finalizer; returns false if the object was resurrected.
+ */
 static bool begin(struct oi_thread *t, struct oi_header *h, const ouro_type *type)
 {
 	oi_assert_outside(t);
 	end_weak_references(t, h, &t->hand_watches);
 	uint8_t flags = oi_flags(h);
-	if (!type->finalize || (flags & (OI_FLAG_FINALIZED | OI_FLAG_FINALIZING)) == OI_FLAG_FINALIZED)
+	if (!type->finalize ||
+	    (flags & (OI_FLAG_FINALIZED | OI_FLAG_FINALIZING)) == OI_FLAG_FINALIZED)
 		return true;
 	if (!(flags & OI_FLAG_FINALIZING)) /* else it did not return */
 		finalize(t, h, type->finalize);
@@ -166,9 +179,10 @@ static bool begin(struct oi_thread *t, struct oi_header *h, const ouro_type *typ
 }
 
 /*
- * The steps of an object that is dismantled outside the gate. What a thread has in hand, and how far it is, is kept in its
- * record for the child of a fork, where the thread vanishes, and for callbacks that do not return: the reaper goes on; a callback
- * that had begun counts as done. A cursor of AT_STEP or more names a step; the last one is OI_AT_WATCHES (pile.h).
+ * The steps of an object that is dismantled outside the gate. What a thread has in hand, and how
+ * far it has come, is kept in its record for two cases: the thread vanishes in the child of a fork,
+ * or a callback does not return. Then the reaper goes on; a callback that had begun counts as done.
+ * A cursor of AT_STEP or more names a step; the last one is OI_AT_WATCHES (pile.h).
  */
 enum { STEP_CLEAR, STEP_DESTROY, STEP_FREE };
 #define AT_STEP (OI_AT_WATCHES - 1 - STEP_FREE)
@@ -179,7 +193,8 @@ static void take_in_hand(struct oi_thread *t, struct oi_header *h, size_t cursor
 	t->hand = h;
 }
 
-static void dismantle_from(struct oi_thread *t, struct oi_header *h, const ouro_type *type, size_t step)
+static void dismantle_from(struct oi_thread *t, struct oi_header *h, const ouro_type *type,
+			   size_t step)
 {
 	take_in_hand(t, h, AT_STEP + STEP_DESTROY);
 	if (unlikely(type->flags & OURO_TRAVERSE_CONCURRENT))
@@ -196,15 +211,22 @@ static void dismantle_from(struct oi_thread *t, struct oi_header *h, const ouro_
 	oi_gate_leave(t);
 }
 
-/* Inside the gate: callbacks of it come next, behind which what is on the stack waits. */
+/*
+ * Inside the gate. Callbacks of an object of @type come next, and what is on the stack waits for
+ * them.
+ */
 static void arm_for(struct oi_thread *t, const ouro_type *type)
 {
 	if (oi_pile_any_frames(t) && oi_type_has_callbacks(type))
 		oi_pile_arm(t);
 }
 
-/* Objects with callbacks, weak references or cells, which are in hand: outside the gate, step by step. */
-static void dismantle(struct oi_thread *t, struct oi_header *h, const ouro_type *type, size_t cursor)
+/*
+ * Outside the gate. Dismantles, step by step, the object in hand, which has callbacks, weak
+ * references or cells.
+ */
+static void dismantle(struct oi_thread *t, struct oi_header *h, const ouro_type *type,
+		      size_t cursor)
 {
 	if (unlikely(cursor >= AT_STEP)) {
 		dismantle_from(t, h, type, cursor - AT_STEP);
@@ -236,7 +258,8 @@ void oi_death_resume(struct oi_thread *t, struct oi_header *h, size_t cursor)
 		dismantle(t, h, oi_type_of(h), cursor);
 }
 
-void oi_death_destroy(struct oi_thread *t, struct oi_header *h, bool recycle, bool destroy, size_t *next)
+void oi_death_destroy(struct oi_thread *t, struct oi_header *h, bool recycle, bool destroy,
+		      size_t *next)
 {
 	oi_assert_outside(t);
 	const ouro_type *type = oi_type_of(h);
@@ -248,13 +271,19 @@ void oi_death_destroy(struct oi_thread *t, struct oi_header *h, bool recycle, bo
 	oi_gate_leave(t);
 }
 
-/* How far to go: so many objects; and whether those whose death calls the program's code are done, or left to the reaper. */
+/*
+ * How far to go: how many objects are left to do, and whether those whose death calls the program's
+ * code are done here, or left to the reaper.
+ */
 struct work {
 	size_t left;
 	bool callbacks;
 };
 
-/* Inside the gate. The next object that must be dismantled outside it, in the thread's hand; NULL: none, for the time being. */
+/*
+ * Inside the gate. Takes the next object that must be dismantled outside it into the thread's hand;
+ * returns NULL if there is none for now.
+ */
 static struct oi_header *next_in_hand(struct oi_thread *t, struct work *w)
 {
 	size_t cursor;
@@ -280,7 +309,10 @@ static struct oi_header *next_in_hand(struct oi_thread *t, struct work *w)
 	return h;
 }
 
-/* Works the stack off, into which it looks inside the gate only: pile.c. What is left in the end waits. */
+/*
+ * Works the stack off, and looks into it only inside the gate (pile.c). What is left in the end
+ * waits.
+ */
 static void work(struct oi_thread *t, struct work w)
 {
 	oi_assert_outside(t);
@@ -300,7 +332,8 @@ static void work(struct oi_thread *t, struct work w)
 
 static struct work all_of_it(const struct oi_thread *t)
 {
-	return (struct work){ t->thorough ? THOROUGH_BATCH : oi_runtime.config.release_batch, true };
+	return (struct work){ t->thorough ? THOROUGH_BATCH : oi_runtime.config.release_batch,
+			      true };
 }
 
 static struct work quietly(size_t n)
@@ -314,18 +347,20 @@ void oi_death_begin(struct oi_thread *t)
 	oi_store_release(&t->dying, dying + 1); /* [D1] pairs with flush.c */
 	if (!dying) {
 		t->n_dismantled = 0;
-		oi_store_relaxed(&t->stamp, oi_load_relaxed(&oi_ticket.now)); /* recheck: Note [TICKET] */
+		/* recheck: Note [TICKET] */
+		oi_store_relaxed(&t->stamp, oi_load_relaxed(&oi_ticket.now));
 	}
 }
 
-/* What the outermost loop leaves is in its queue. */
+/* The outermost loop ends: what it leaves is in its queue. */
 static void note_end(struct oi_thread *t)
 {
-	oi_store_release(&t->n_deaths, t->n_deaths + 1);
-	if (likely(t->stamp == oi_load_relaxed(&oi_ticket.now))) /* recheck: a flush looks twice, with a fence between */
+	oi_store_release(&t->n_deaths, t->n_deaths + 1); /* count */
+	/* recheck: a flush looks twice, with a fence between */
+	if (likely(t->stamp == oi_load_relaxed(&oi_ticket.now)))
 		return;
 	oi_add_relaxed(&oi_ticket.n_objects, (uint64_t)t->n_dismantled); /* count */
-	oi_add_acq_rel(&oi_ticket.n_ended, UINT64_C(1));                 /* [D2] */
+	oi_add_acq_rel(&oi_ticket.n_ended, UINT64_C(1)); /* [D2] */
 }
 
 static void settle(struct oi_thread *t, struct work w)
@@ -343,7 +378,7 @@ static void count_down(struct oi_thread *t)
 {
 	if (t->dying == 1) {
 		note_end(t);
-		oi_store_relaxed(&t->deaths.armed, false); /* owner: nothing of it is left */
+		oi_store_relaxed(&t->deaths.armed, false); /* owner: nothing is left of it */
 	}
 	oi_store_release(&t->dying, t->dying - 1); /* [D1] */
 }
@@ -413,7 +448,10 @@ void oi_death_leaving(struct oi_thread *t, struct oi_header *h)
 
 /* ---- deaths that are over before their operation is ---- */
 
-/* Its memory is given back. Leaves the gate, and goes on with the children that died of it. */
+/*
+ * The object's memory is given back. Leaves the gate, and goes on with the children that died with
+ * it.
+ */
 OI_INLINE void leave(struct oi_thread *t)
 {
 	if (likely(!oi_pile_any_frames(t))) {
@@ -425,7 +463,7 @@ OI_INLINE void leave(struct oi_thread *t)
 	oi_death_end(t);
 }
 
-/* Whether it refers to nothing: no slots, or all NULL. */
+/* Returns true if the object refers to nothing: it has no slots, or all are NULL. */
 OI_INLINE bool is_leaf(struct oi_header *h, const struct oi_type *d)
 {
 	void **obj = oi_object_of(h);
@@ -444,7 +482,10 @@ static OI_NOINLINE void flush_and_leave(struct oi_thread *t)
 	oi_gate_leave(t);
 }
 
-/* An object that refers to nothing is gone: outside any death the stack has nothing but what waits. */
+/*
+ * An object that refers to nothing is gone, and added nothing to the stack: so there is nothing to
+ * go on with.
+ */
 OI_INLINE void leave_leaf(struct oi_thread *t, bool tracked)
 {
 	if (tracked && oi_pace_count_freed(t))
@@ -453,7 +494,7 @@ OI_INLINE void leave_leaf(struct oi_thread *t, bool tracked)
 		oi_gate_leave(t);
 }
 
-/* The same, of one whose block nobody can have used again yet. */
+/* Like leave_leaf, for an object whose block nobody can have used again yet. */
 OI_INLINE void leave_noted(struct oi_thread *t, const struct oi_header *h, const struct oi_page *p)
 {
 	if (!p->tracked) {
@@ -476,16 +517,20 @@ static OI_NOINLINE void inside_any(struct oi_thread *t, struct oi_header *h)
 	leave(t);
 }
 
-static OI_NOINLINE void inside_leaf(struct oi_thread *t, struct oi_header *h, const struct oi_page *p)
+static OI_NOINLINE void inside_leaf(struct oi_thread *t, struct oi_header *h,
+				    const struct oi_page *p)
 {
-	bool tracked = p->tracked; /* before the page goes, perhaps */
+	bool tracked = p->tracked; /* read first: the page may go with the block */
 	if (tracked)
 		oi_death_note_age(t, h, p);
 	free_block(t, h, p, false);
 	leave_leaf(t, tracked);
 }
 
-/* What refers to nothing leaves nothing behind but its block: these have no stack frame for it, as in count.c. */
+/*
+ * An object that refers to nothing leaves only its block behind: for it these need no stack frame,
+ * as in count.c.
+ */
 void oi_death_inside(struct oi_thread *t, struct oi_header *h)
 {
 	oi_assert_inside(t);
@@ -510,8 +555,8 @@ void oi_death_inside(struct oi_thread *t, struct oi_header *h)
 static OI_NOINLINE void private_special(struct oi_thread *t, struct oi_header *h)
 {
 	oi_store_relaxed(&h->local, 0u); /* owner */
-	oi_store_relaxed(&h->own, OI_OWN_MERGED);
-	oi_store_relaxed(&h->shared, OI_MERGED | OI_DEAD);
+	oi_store_relaxed(&h->own, OI_OWN_MERGED); /* owner */
+	oi_store_relaxed(&h->shared, OI_MERGED | OI_DEAD); /* owner */
 	oi_death_leaving(t, h);
 }
 

@@ -12,71 +12,92 @@
 #include "world/thread.h"
 
 /*
- * Inside the gate, which it leaves; then the dead object is on the stack already, where the child of a fork finds it. @h is DEAD and
- * the caller's: dismantles it and everything that dies with it, up to release_batch objects; the rest waits (pile.h). Inside
- * another death of this thread it only queues.
+ * Inside the gate, which it leaves; by then the dead object is on the stack, where the child of a
+ * fork finds it. @h is DEAD, and its death is the caller's: dismantles it and everything that dies
+ * with it, up to release_batch objects; the rest waits (pile.h). Inside another death of this
+ * thread it only queues @h.
  */
 void oi_death_leaving(struct oi_thread *t, struct oi_header *h);
 /*
- * Inside the gate, which it leaves, and inside a death of this thread's: that of @h goes on where the cursor says. At once if there
- * is no memory to queue it; if it cannot, as inside another object's, it is a stray.
+ * Inside the gate, which it leaves, and inside a death of this thread's. Queues @h, whose death
+ * goes on where @cursor says. If there is no memory for that, it goes on at once, or, inside
+ * another object's death, @h becomes a stray.
  */
 void oi_death_resume(struct oi_thread *t, struct oi_header *h, size_t cursor);
-/* Inside the gate, which it does not leave, and inside a death of this thread's, at whose end that of @h is carried out. */
+/*
+ * Inside the gate, which it does not leave, and inside a death of this thread's: before that ends,
+ * the death of @h is carried out.
+ */
 void oi_death_later(struct oi_thread *t, struct oi_header *h);
-/* The same from inside the gate, which it leaves: what runs no user code dies there and then. */
+/* Like oi_death_leaving, but an object that runs no user code dies at once, inside the gate. */
 void oi_death_inside(struct oi_thread *t, struct oi_header *h);
 /*
- * Inside the gate, which it leaves. The caller, its owner, holds the one reference there is to @h, which was never published:
- * drops it, and carries out the death, as oi_death_leaving.
+ * Inside the gate, which it leaves. The caller owns @h, which was never published, and holds the
+ * only reference to it: drops that, and carries out the death like oi_death_leaving.
  */
 void oi_death_private(struct oi_thread *t, struct oi_header *h);
 /*
- * Several deaths as one: between the two, oi_death_leaving only queues, and flush takes the thread for busy. The end works off what
- * is left. They nest.
+ * Make several deaths one: between the two, oi_death_leaving only queues, and flush takes the
+ * thread for busy. oi_death_end works off what is queued. They nest.
  */
 void oi_death_begin(struct oi_thread *t);
 void oi_death_end(struct oi_thread *t);
-/* A callback did not return: as many have begun as before, and what they had in hand is with others. */
+/*
+ * A callback did not return. Sets the two counters back to what they were before; what was in hand
+ * has been given to others.
+ */
 void oi_death_unwind(struct oi_thread *t, uint32_t dying, uint32_t serving);
-/* Outside the gate. Gives a reference back; what dies of it is the reaper's, so that no code of the program's runs here. */
+/*
+ * Outside the gate. Gives a reference back. What dies of it goes to the reaper, so that no code of
+ * the program's runs here.
+ */
 void oi_death_release_aside(struct oi_thread *t, struct oi_header *h);
-/* In the middle: works off what is queued so far. What would run user code goes to the reaper. */
+/*
+ * Between begin and end: works off what is queued so far. What would run user code goes to the
+ * reaper.
+ */
 void oi_death_settle_quietly(struct oi_thread *t);
-/* The same around what was taken from a queue that others wait on: flush sees either the queue or this. */
+/*
+ * Like oi_death_begin and oi_death_end, but around work on what was taken from a queue that others
+ * wait on: flush sees either the queue or this.
+ */
 void oi_serve_begin(struct oi_thread *t);
 void oi_serve_end(struct oi_thread *t);
-/* With no user code run: as oi_death_settle_quietly. */
+/* Like oi_serve_end, but runs no user code, as in oi_death_settle_quietly. */
 void oi_serve_end_quietly(struct oi_thread *t);
 /*
- * Inside the gate, in the middle of some other operation: @n dead objects. No user code runs, such objects go to the reaper; and
- * there is an end to how much is done. Leaves the gate and enters it again, unless inside a death, at whose end they are carried out.
+ * Inside the gate, in the middle of some other operation. Carries out the deaths of @n objects. No
+ * user code runs (objects that need it go to the reaper), and the work is bounded. Leaves the gate
+ * and enters it again, unless inside a death, which then carries these out before it ends.
  */
 void oi_death_quietly(struct oi_thread *t, void **h, size_t n, uint64_t stamp);
 /*
- * Inside the gate, which it leaves and enters again; outside any death. Up to @n objects of what waits in the thread's own pile
- * (pile.h); no user code runs.
+ * Inside the gate, which it leaves and enters again; outside any death. Carries out up to @n deaths
+ * of what waits in the thread's own pile (pile.h); no user code runs.
  */
 void oi_death_catch_up(struct oi_thread *t, size_t n);
 
 /*
- * What refers weakly to a dead object expires, and its watches run; *watches are those that still have to. Its own weak cells are
- * emptied. Outside the gate.
+ * Outside the gate. Weak references to the dead object expire, and its watches run; *watches are
+ * those that still have to. Its own weak cells are emptied.
  */
 void oi_death_end_weak(struct oi_thread *t, struct oi_header *h, struct oi_watch **watches);
 /*
- * The end of an object whose references are dropped, as part of a set: destroy, memory. Outside the gate.
- * @recycle: nobody can hold its address, whatever published says. @destroy: false: has been called. @next: counted up, inside
- * the gate, when it is gone.
+ * Outside the gate. Ends an object that is part of a set and whose references are dropped: calls
+ * destroy, and frees the memory. @recycle says that nobody can hold its address, whatever published
+ * says; @destroy is false if destroy has been called. *@next is counted up, inside the gate, when
+ * the object is gone.
  */
-void oi_death_destroy(struct oi_thread *t, struct oi_header *h, bool recycle, bool destroy, size_t *next);
-/* Runs fn(obj) as user code: outside the gate, counted as a callback. */
+void oi_death_destroy(struct oi_thread *t, struct oi_header *h, bool recycle, bool destroy,
+		      size_t *next);
+/* Outside the gate. Runs fn(obj) as user code, counted as a callback. */
 void oi_call(struct oi_thread *t, void (*fn)(void *obj), struct oi_header *h);
 
 /* ---- steps of a death, inside the gate ---- */
 
 /* Statistics of one object that is gone. */
-OI_INLINE void oi_death_count(struct oi_thread *t, const struct oi_header *h, const struct oi_page *p)
+OI_INLINE void oi_death_count(struct oi_thread *t, const struct oi_header *h,
+			      const struct oi_page *p)
 {
 	oi_tally_add(&t->freed, p);
 	if (unlikely(oi_flags(h) & OI_FLAG_FROZEN))
@@ -95,29 +116,36 @@ OI_INLINE void oi_death_release(void *child, void *arg)
 
 OI_INLINE void oi_death_mark(struct oi_header *h)
 {
-	oi_store_relaxed(&h->own, OI_OWN_GONE);
-	oi_store_relaxed(&h->shared, OI_MERGED | OI_DEAD);
+	oi_store_relaxed(&h->own, OI_OWN_GONE); /* owner: it won the death */
+	oi_store_relaxed(&h->shared, OI_MERGED | OI_DEAD); /* owner: attempts fail in any case */
 }
 
-/* The block of an object that was published, in the most frequent case, and not counted; @p: its page. False: not done. */
+/*
+ * Frees the block of an object in the most frequent case, in which it was published, without
+ * counting it. @p is its page. Returns false if nothing was done.
+ */
 OI_INLINE bool oi_death_put(struct oi_thread *t, struct oi_header *h, const struct oi_page *p)
 {
-	if (!oi_load_relaxed(&h->published) || unlikely(!oi_limbo_put(&t->limbo, h, p->block_size)))
+	if (!oi_load_relaxed(&h->published) || /* elsewhere: the last release shows it */
+	    unlikely(!oi_limbo_put(&t->limbo, h, p->block_size)))
 		return false;
 	oi_death_mark(h);
 	return true;
 }
 
-/* The same in any case, and counted. */
+/* Frees the block in any case, and counts it. */
 void oi_death_free(struct oi_thread *t, struct oi_header *h, const struct oi_page *p);
 
-/* By count, of a tracked object, whose block is still its own: of which age was it? */
-OI_INLINE void oi_death_note_age(struct oi_thread *t, const struct oi_header *h, const struct oi_page *p)
+/* Notes the age of a tracked object that died by count, while its block is still its own. */
+OI_INLINE void oi_death_note_age(struct oi_thread *t, const struct oi_header *h,
+				 const struct oi_page *p)
 {
 	uint64_t (*young)[OI_BITMAP] = oi_region_of(h)->young[oi_page_number(h)];
 	size_t i = oi_block_index(p, h);
-	if (oi_load_relaxed(&young[0][i / 64]) >> (i % 64) & 1) /* elsewhere: this one's bit changes in stops alone, here and below */
+	/* elsewhere: this object's bits change only in stops */
+	if (oi_load_relaxed(&young[0][i / 64]) >> (i % 64) & 1)
 		return;
+	/* elsewhere */
 	int64_t *n = &t->died[oi_load_relaxed(&young[1][i / 64]) >> (i % 64) & 1 ? 0 : 1];
 	oi_store_relaxed(n, *n + 1); /* owner */
 }
