@@ -5,8 +5,8 @@
  * afterwards: the thread then attaches anew, and is detached in the next round of destructors, of
  * which there are four. A call in the last round leaves a record attached to a thread that is
  * gone: outside its gate, so it delays nobody; the collector's tick looks for such late ones
- * (oi_threads_reap_gone). So it does for a thread that has no destructor, because there was no
- * key or no room for its value when its first call was one that cannot fail.
+ * (oi_threads_reap_gone). It looks likewise for a thread that has no destructor, because there was
+ * no key or no room for its value when its first call was one that cannot fail.
  */
 #include "process/attach.h"
 
@@ -38,34 +38,36 @@
 #include "world/world.h"
 
 static __thread bool exiting; /* its destructors are running */
-static uint32_t n_late;        /* attached records of which nobody tells when their threads are gone; written under the lock */
+/* Attached records of which nobody tells when their threads are gone; written under the lock. */
+static uint32_t n_late;
 static pthread_key_t exit_key; /* made when first needed, under the lock */
 static bool exit_key_made;
 
 /*
- * Under the lock: what a new user of a record must not find there. The foreign-free stack may
- * hold pages: they are passed on.
+ * Under the lock, and @t is not on the list. Clears what a new user of a record must not find
+ * there. The foreign-free stack may hold pages: they are passed on.
  */
 static void reset(struct oi_thread *t)
 {
 	oi_assert_locked(OI_LOCK_REGISTRY);
-	oi_store_relaxed(&t->pin_depth, 0);
+	oi_store_relaxed(&t->pin_depth, 0); /* stopped */
 	t->in_finalizer = 0;
 	t->hand = NULL;
 	t->hand_watches = NULL;
 	t->hand_set = NULL;
 	t->callback = NULL;
-	oi_store_relaxed(&t->dying, 0);
+	oi_store_relaxed(&t->dying, 0); /* stopped */
 	oi_store_relaxed(&t->serving, 0);
-	oi_store_relaxed(&t->in_callback, 0);
-	oi_store_relaxed(&t->deaths.armed, false);
+	oi_store_relaxed(&t->in_callback, 0); /* stopped */
+	oi_store_relaxed(&t->deaths.armed, false); /* recheck */
 	t->thorough = false;
 	t->tracked_delta = t->died[0] = t->died[1] = 0;
-	oi_store_relaxed(&t->waiting, false);
+	oi_store_relaxed(&t->waiting, false); /* stopped */
 	t->late = exiting;
 	memset(t->types, 0, sizeof t->types);
 	oi_merge_open(t);
-	bool slow = !oi_world.membarrier || oi_load_relaxed(&oi_runtime.shutting_down); /* or oi_threads_divert finds it */
+	/* elsewhere: the lock, under which oi_threads_divert finds it otherwise */
+	bool slow = !oi_world.membarrier || oi_load_relaxed(&oi_runtime.shutting_down);
 	oi_store_relaxed(&t->fenced, slow); /* elsewhere: it enters later */
 	oi_store_release(&t->request, slow ? (uint32_t)OI_REQUEST_FENCE : 0u);
 }
@@ -88,7 +90,7 @@ static void on_exit_of_thread(void *arg)
 		oi_log_leave();
 	}
 	if (t->pin_depth) {
-		oi_store_relaxed(&t->pin_depth, 0);
+		oi_store_relaxed(&t->pin_depth, 0); /* owner */
 		oi_store_release(&t->gate, (uint64_t)0); /* [G1] */
 		oi_say("thread \"%s\" exits inside a pinned region", t->name);
 	}
@@ -100,24 +102,26 @@ static bool have_exit_key(void)
 	if (likely(oi_load_acquire(&exit_key_made))) /* [T1] after the key */
 		return true;
 	oi_registry_lock();
-	if (!exit_key_made && !oi_fail(OI_FAIL_SETSPECIFIC) && !pthread_key_create(&exit_key, on_exit_of_thread))
+	if (!exit_key_made && !oi_fail(OI_FAIL_SETSPECIFIC) &&
+	    !pthread_key_create(&exit_key, on_exit_of_thread))
 		oi_store_release(&exit_key_made, true); /* [T1] */
 	oi_registry_unlock();
 	return exit_key_made;
 }
 
 /*
- * From now on @t detaches when this thread exits. False: there is no key, or no room for its
- * value.
+ * From now on @t detaches when this thread exits. Returns false if there is no key, or no room
+ * for its value.
  */
 static bool set_exit(void *t)
 {
-	return have_exit_key() && !oi_fail(OI_FAIL_SETSPECIFIC) && !pthread_setspecific(exit_key, t);
+	return have_exit_key() && !oi_fail(OI_FAIL_SETSPECIFIC) &&
+	       !pthread_setspecific(exit_key, t);
 }
 
 /*
- * So that later calls find room; what it is set to is no thread's record, which the destructor
- * sees.
+ * Takes the room for the value, so that later calls find it. What it is set to is no thread's
+ * record, and the destructor sees that.
  */
 static bool reserve_exit(void)
 {
@@ -125,8 +129,8 @@ static bool reserve_exit(void)
 }
 
 /*
- * If it could not be done, the destructor would see that the thread has detached. The first
- * thread's exit is to be heard of.
+ * If this cannot be done, the destructor sees that the thread has detached. The library is still
+ * to hear of the first thread's exit.
  */
 static void unset_exit(void)
 {
@@ -135,8 +139,8 @@ static void unset_exit(void)
 }
 
 /*
- * When the library is loaded, and in the child of a fork. Without it, alone.c never comes to its
- * question.
+ * Called when the library is loaded, and in the child of a fork. If this fails, the library does
+ * not hear that the first thread exits, and alone.c never asks its question.
  */
 __attribute__((constructor(101))) static void hear_of_first(void)
 {
@@ -164,7 +168,7 @@ static struct oi_thread *attach(const char *name, bool internal, bool anyhow)
 	return oi_self = t;
 }
 
-/* Nothing tells when it exits: the tick looks. */
+/* Nothing tells when the thread exits: the tick looks. */
 static void be_late(struct oi_thread *t)
 {
 	oi_registry_lock();
@@ -216,9 +220,10 @@ struct oi_thread *oi_thread_first_call(bool may_fail)
 	uint64_t began = 0;
 	if (may_fail)
 		return first_call();
-	while (!oi_lifecycle_ensure_anyhow() || !(oi_self || oi_thread_attach_anyhow(NULL, false))) {
+	while (!oi_lifecycle_ensure_anyhow() ||
+	       !(oi_self || oi_thread_attach_anyhow(NULL, false))) {
 		began = began ? began : oi_now_ns();
-		oi_sleep_ns(1000000); /* for a record: one that another thread leaves will do */
+		oi_sleep_ns(1000000); /* until there is memory, or a record that is left */
 	}
 	if (began)
 		oi_holdup(OURO_HOLDUP_MEMORY, oi_now_ns() - began);
@@ -230,12 +235,13 @@ void oi_thread_reattach(struct oi_thread *t)
 	while (!oi_lifecycle_ensure_anyhow())
 		oi_sleep_ns(1000000);
 	oi_registry_lock();
-	if (oi_load_relaxed(&t->request) & OI_REQUEST_ATTACH) {
+	if (oi_load_relaxed(&t->request) & OI_REQUEST_ATTACH) { /* elsewhere: the lock */
 		reset(t);
 		link_record(t, false);
 	}
 	oi_registry_unlock();
-	detach_at_exit(t); /* it may have had no room for that, and only the heap that is gone knew */
+	/* It may have had no room for that before, and only the heap that is gone knew. */
+	detach_at_exit(t);
 }
 
 void oi_thread_detach(struct oi_thread *t)
@@ -252,7 +258,7 @@ void oi_thread_detach(struct oi_thread *t)
 		oi_limbo_abandon(t);
 		oi_entry_leave(t);
 		oi_heap_abandon(t);
-		oi_pile_tidy(t); /* not outside: it may be parked there, and tidied */
+		oi_pile_tidy(t); /* not outside: there it may be parked, and tidied */
 		oi_gate_leave(t);
 		oi_registry_lock();
 		oi_thread_unlink(t);
@@ -291,10 +297,10 @@ void oi_threads_shut_down(void)
 	for (size_t i = 0; (t = oi_thread_record(i)); i++) {
 		oi_limbo_drop(t);
 		oi_pile_free(t);
-		oi_store_relaxed(&t->deaths.waiting, (size_t)0); /* nobody looks */
+		oi_store_relaxed(&t->deaths.waiting, (size_t)0); /* stopped: nobody looks */
 		oi_vector_free(&t->merges.objects);
 		oi_vector_free(&t->merges.old);
-		oi_store_relaxed(&t->merges.n_old, 0u); /* nobody looks */
+		oi_store_relaxed(&t->merges.n_old, 0u); /* stopped: nobody looks */
 		t->n_weak_cache = 0;
 		t->tracked_delta = t->died[0] = t->died[1] = 0;
 		memset(&t->heap, 0, sizeof t->heap);
@@ -313,7 +319,8 @@ void oi_threads_fork_child(struct oi_thread *self)
 	struct oi_thread *t;
 	bool attached = false;
 	oi_for_each_thread(t) {
-		oi_store_release(&t->request, oi_load_relaxed(&t->request) & ~(uint32_t)OI_REQUEST_STOP);
+		oi_store_release(&t->request, /* stopped */
+				 oi_load_relaxed(&t->request) & ~(uint32_t)OI_REQUEST_STOP);
 		if (t == self) {
 			attached = true;
 			continue;
@@ -321,18 +328,19 @@ void oi_threads_fork_child(struct oi_thread *self)
 		oi_pace_flush(t);
 		oi_thread_unlink(t);
 		t->attached = false;
-		oi_store_relaxed(&t->dead, true); /* its key stays taken: its objects still bear it */
+		/* stopped. Its key stays taken: its objects still bear it. */
+		oi_store_relaxed(&t->dead, true);
 		t->merges.closed = true;
 	}
-	oi_store_relaxed(&n_late, attached && self->late ? 1u : 0u);
+	oi_store_relaxed(&n_late, attached && self->late ? 1u : 0u); /* stopped */
 	if (self)
 		self->tid = oi_gettid();
 	hear_of_first();
 }
 
 /*
- * Records left attached by a call in the last destructor round of their threads. True: some late
- * ones still run.
+ * Detaches records whose threads are gone: a call in the last round of their destructors left
+ * these attached, or they had none. Returns true if some late threads still run.
  */
 bool oi_threads_reap_gone(void)
 {
@@ -375,6 +383,7 @@ int ouro_thread_attach(const char *name)
 void ouro_thread_detach(void)
 {
 	struct oi_thread *t = oi_self;
-	if (t && !t->pin_depth && !t->in_callback && !t->dying && !t->internal && !oi_inside_program)
+	if (t && !t->pin_depth && !t->in_callback && !t->dying && !t->internal &&
+	    !oi_inside_program)
 		oi_thread_detach(t);
 }

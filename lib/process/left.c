@@ -1,10 +1,10 @@
 /*
  * left.c - callbacks that do not return
  *
- * callback.c says how the program's code can be left, and notices. What the thread had in hand
- * below it goes to others: sets to the queue of the reaper, dead objects to its pile; and what
- * the record tells others, and what this thread holds off, is as it was when the program, or a
- * callback further out, made the call that is left.
+ * callback.c says how the program's code can be left, and notices that it was. What the thread had
+ * in hand below that goes to others: sets to the queue of the reaper, dead objects to its pile.
+ * What the record tells others, and what this thread holds off, becomes again what it was when the
+ * program, or a callback further out, made the call that is left.
  */
 #include "base/doors.h"
 #include "base/log.h"
@@ -22,8 +22,8 @@
 #include "world/thread.h"
 
 /*
- * Those found by collections, and an object with its watches; the dead that wait, too, if nothing
- * is left that will come to them.
+ * Gives away sets that collections found, and an object with its watches; and the dead that wait,
+ * too, if nothing is left on this thread that will come to them.
  */
 static void give_away(struct oi_thread *t, const struct oi_callback *to)
 {
@@ -49,13 +49,14 @@ void oi_left(struct oi_thread *t, const struct oi_callback *outer)
 	if (oi_runtime_ends(t))
 		oi_abort("%s did not return to ouro_shutdown", oi_callback_name(&t->called).text);
 	if (!outer && oi_collect_locked_by_me() && !oi_lock_forking)
-		oi_abort("%s did not return to the collection that called an event function", oi_callback_name(&t->called).text);
+		oi_abort("%s did not return to the collection that called an event function",
+			 oi_callback_name(&t->called).text);
 	give_away(t, to);
 	t->callback = outer;
 	t->in_finalizer = to->in_finalizer;
 	t->thorough = outer ? to->thorough : t->internal;
 	oi_store_release(&t->in_callback, to->in_callback);
-	oi_store_relaxed(&t->deaths.armed, false); /* owner: gone, or armed again at the next push */
+	oi_store_relaxed(&t->deaths.armed, false); /* owner: the next push arms it again */
 	oi_death_unwind(t, to->dying, to->serving);
 	oi_collect_hold_off_only(to->holding_off);
 }

@@ -1,8 +1,9 @@
 /*
  * lifecycle.c - starting and shutting down the heap
  *
- * stopped -> running (ouro_init, or any call) -> shutting down (one thread, ouro_shutdown) -> stopped. Threads that were
- * attached stay known: OI_REQUEST_ATTACH in their request word makes their next operation start, or join, the next heap.
+ * stopped -> running (ouro_init, or any call) -> shutting down (one thread, ouro_shutdown) ->
+ * stopped. Threads that were attached stay known: OI_REQUEST_ATTACH in their request word makes
+ * their next operation start, or join, the next heap.
  */
 #include "process/lifecycle.h"
 
@@ -51,14 +52,15 @@
 #include "world/threads.h"
 
 /*
- * Under the lock: how far the thread that ends the heap is. It runs the program's code, so not under the lock: what a fork in the
- * middle of it leaves to a child where that thread is gone, the child tells by this.
+ * Under the lock: how far the thread that ends the heap has come. That thread runs the program's
+ * code, so it does not hold the lock meanwhile. By this the child of a fork in the middle of it,
+ * where that thread is gone, tells what is left to it.
  */
 static enum { NOT_ENDING, FINALIZING, DESTROYING } ending;
 
 enum manner { ASKED, LAZY, ANYHOW };
 
-/* The library's threads, and the caller's record: what needs memory shows here. */
+/* Starts the library's threads, and makes the caller's record: a lack of memory shows here. */
 static int start_threads(enum manner manner)
 {
 	int error = oi_servants_start();
@@ -89,7 +91,8 @@ static int start(const ouro_config *cfg, enum manner manner)
 	int error = start_threads(manner);
 	if (error)
 		return error;
-	oi_store_relaxed(&oi_runtime.incarnation, oi_runtime.incarnation + 1); /* by running */
+	/* elsewhere: by running */
+	oi_store_relaxed(&oi_runtime.incarnation, oi_runtime.incarnation + 1);
 	oi_store_release(&oi_runtime.running, 1u); /* [L1] */
 	return 0;
 }
@@ -109,11 +112,13 @@ static int init(const ouro_config *cfg, enum manner manner)
 	if (error)
 		return error;
 	oi_lock(OI_LOCK_RUNTIME);
+	/* elsewhere: the lock */
 	error = oi_load_relaxed(&oi_runtime.running) ? EALREADY : start(&c, manner);
 	if (!error)
 		oi_loader_started();
 	oi_unlock(OI_LOCK_RUNTIME);
-	const char *other = error ? NULL : oi_loader_other(); /* not under the lock: it waits for the loader's */
+	/* Not under the lock: it waits for the loader's. */
+	const char *other = error ? NULL : oi_loader_other();
 	if (other) /* noted: in a lazy start this may be inside ouro_new */
 		oi_log("another copy of the library runs in this process, in %s: an object of its heap must not be given to this one, "
 		       "nor the other way round", other);
@@ -156,20 +161,23 @@ int ouro_init_sized(const ouro_config *in, size_t size)
 static bool is_due(const struct oi_header *h)
 {
 	uint8_t flags = oi_flags(h);
-	if (oi_load_relaxed(&h->own) == OI_OWN_FREE || oi_is_dead(h))
+	if (oi_load_relaxed(&h->own) == OI_OWN_FREE || oi_is_dead(h)) /* stopped */
 		return false;
 	return (flags & OI_FLAG_WEAK) || (oi_type_of(h)->finalize && !(flags & OI_FLAG_FINALIZED));
 }
 
-/* World stopped: a reference that is given back later. */
+/* World stopped. Adds a reference, which is given back later. */
 static void hold(struct oi_header *h)
 {
 	oi_publish(h);
 	oi_merge_stopped(h);
-	oi_store_relaxed(&h->shared, oi_load_relaxed(&h->shared) + OI_ONE);
+	oi_store_relaxed(&h->shared, oi_load_relaxed(&h->shared) + OI_ONE); /* stopped */
 }
 
-/* The live objects whose finalizer or watches are still due, each held; without memory to list them all, some. */
+/*
+ * Lists the live objects whose finalizer or watches are still due, and holds each; if there is no
+ * memory to list them all, some.
+ */
 static void list_the_due(struct oi_vector *due)
 {
 	struct oi_stop stop;
@@ -190,7 +198,8 @@ static void finalize_one(struct oi_thread *t, struct oi_header *h)
 	if (oi_flags(h) & OI_FLAG_WEAK)
 		oi_weak_sever(t, h, &watches);
 	oi_watch_run(t, watches);
-	if (oi_type_of(h)->finalize && !(oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_FINALIZED) & OI_FLAG_FINALIZED)) {
+	if (oi_type_of(h)->finalize &&
+	    !(oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_FINALIZED) & OI_FLAG_FINALIZED)) {
 		t->in_finalizer++;
 		oi_call(t, oi_type_of(h)->finalize, h);
 		t->in_finalizer--;
@@ -201,8 +210,8 @@ static void finalize_one(struct oi_thread *t, struct oi_header *h)
 #define PASSES 100
 
 /*
- * In one walk, and then in as many as callbacks add watches in: objects made by now have no finalizer to run, but a watch may lead
- * to the next one for ever.
+ * In one walk, and then in as many as callbacks add watches in: objects made by now have no
+ * finalizer to run, but a watch may lead to the next one for ever.
  */
 static void finalize_the_held(struct oi_thread *t)
 {
@@ -220,27 +229,29 @@ static void finalize_the_held(struct oi_thread *t)
 		oi_say("watches that other watches added at shutdown do not run: there is no end to them");
 }
 
-/* Nobody is left: clear and destroy whatever there is, in page order. */
+/* Nobody else uses the heap: clears and destroys whatever there is, in page order. */
 static void destroy_the_held(struct oi_thread *t)
 {
 	oi_for_each_page(p)
 		for (uint32_t i = 0; i < p->bump; i++) {
 			struct oi_header *h = oi_block_at(p, i);
-			if (oi_load_relaxed(&h->own) == OI_OWN_FREE || oi_is_dead(h))
+			if (oi_load_relaxed(&h->own) == OI_OWN_FREE || oi_is_dead(h)) /* stopped */
 				continue;
-			oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_GARBAGE);
-			oi_make_immortal(h); /* so that releases by the clears below cannot kill it */
+			oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_GARBAGE); /* stopped */
+			oi_make_immortal(h); /* so that the clears below cannot kill it */
 		}
 	oi_for_each_page(p)
 		for (uint32_t i = 0; i < p->bump; i++) {
 			struct oi_header *h = oi_block_at(p, i);
-			if (oi_load_relaxed(&h->own) != OI_OWN_FREE && (oi_flags(h) & OI_FLAG_GARBAGE) && oi_type_of(h)->clear)
+			if (oi_load_relaxed(&h->own) != OI_OWN_FREE && /* stopped */
+			    (oi_flags(h) & OI_FLAG_GARBAGE) && oi_type_of(h)->clear)
 				oi_call(t, oi_type_of(h)->clear, h);
 		}
 	oi_for_each_page(p)
 		for (uint32_t i = 0; i < p->bump; i++) {
 			struct oi_header *h = oi_block_at(p, i);
-			if (oi_load_relaxed(&h->own) != OI_OWN_FREE && (oi_flags(h) & OI_FLAG_GARBAGE) && oi_type_of(h)->destroy)
+			if (oi_load_relaxed(&h->own) != OI_OWN_FREE && /* stopped */
+			    (oi_flags(h) & OI_FLAG_GARBAGE) && oi_type_of(h)->destroy)
 				oi_call(t, oi_type_of(h)->destroy, h);
 		}
 }
@@ -265,7 +276,8 @@ static void report_late(void)
 {
 	size_t n = oi_new_late();
 	if (n)
-		oi_say("%zu objects with a finalizer were made during the shutdown: these finalizers do not run", n);
+		oi_say("%zu objects with a finalizer were made during the shutdown: these finalizers do not run",
+		       n);
 }
 
 static void set_ending_locked(unsigned how_far, const struct oi_thread *t)
@@ -305,10 +317,11 @@ static void shut_down(struct oi_thread *t, ouro_report *report)
 	destroy_the_held(t);
 }
 
-/* False: another thread is at it, or was. */
+/* Returns false if another thread is at it, or was. */
 static bool begin_end(struct oi_thread *t)
 {
 	oi_lock(OI_LOCK_RUNTIME);
+	/* elsewhere: the lock */
 	bool mine = oi_load_relaxed(&oi_runtime.running) && ending == NOT_ENDING;
 	if (mine)
 		set_ending_locked(FINALIZING, t);
@@ -335,8 +348,8 @@ static void end_end(void)
 }
 
 /*
- * What another thread was ending is the child's to end, unless it had come to the point of no return: then the heap is gone, with
- * those callbacks that had not run.
+ * A heap that another thread was ending is the child's to end, unless that thread had come to the
+ * point of no return: then the heap is gone, and callbacks that had not run do not.
  */
 void oi_lifecycle_fork_child(void)
 {
@@ -349,10 +362,11 @@ void oi_lifecycle_fork_child(void)
 		end_locked();
 }
 
-/* Until that heap is gone: there may be the next one at once. */
+/* Waits until that heap is gone: there may be the next one at once. */
 static void await_end(uint32_t incarnation)
 {
-	while (oi_load_acquire(&oi_runtime.running) && oi_load_relaxed(&oi_runtime.incarnation) == incarnation) /* [L1] */
+	while (oi_load_acquire(&oi_runtime.running) && /* [L1] */
+	       oi_load_relaxed(&oi_runtime.incarnation) == incarnation)
 		oi_sleep_ns(1000000);
 }
 
@@ -362,9 +376,11 @@ int ouro_shutdown_sized(ouro_report *out, size_t size)
 	struct oi_thread *t = oi_self;
 	int error = 0;
 	if (oi_load_acquire(&oi_runtime.running)) { /* [L1] */
-		uint32_t incarnation = oi_load_relaxed(&oi_runtime.incarnation); /* by running */
+		/* elsewhere: by running */
+		uint32_t incarnation = oi_load_relaxed(&oi_runtime.incarnation);
 		t = oi_current();
-		if (t->pin_depth || t->in_callback || t->dying || t->internal || oi_inside_program || oi_collect_locked_by_me())
+		if (t->pin_depth || t->in_callback || t->dying || t->internal ||
+		    oi_inside_program || oi_collect_locked_by_me())
 			error = EDEADLK;
 		else if (oi_threads_pinned())
 			error = EBUSY;

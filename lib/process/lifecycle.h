@@ -4,15 +4,18 @@
 
 #include "base/compiler.h"
 
-/* Starts the heap with defaults if nothing has. False: no memory or no thread. */
+/*
+ * Starts the heap, with the settings of the environment or the defaults, if nothing has. Returns
+ * false if there is no memory or no thread.
+ */
 bool oi_lifecycle_ensure(void);
 /*
- * For calls that cannot fail: without the library's threads if need be, which are then started at
- * the next need.
+ * Like oi_lifecycle_ensure, but for calls that cannot fail: if need be without the library's
+ * threads, which the next need then starts.
  */
 bool oi_lifecycle_ensure_anyhow(void);
 
-/* In the child of a fork, last: what another thread had begun to end. */
+/* In the child of a fork, last: deals with what another thread had begun to end. */
 void oi_lifecycle_fork_child(void);
 
 #endif

@@ -1,10 +1,11 @@
 /*
  * serve.c - what is asked of a thread that enters its gate
  *
- * The bits of its request word (thread.h), and who sets them: world.c has it wait for a stop or a
- * seizure, park.c has it come back, merge.c and pile.c ask for what is its own, fork.c for the
- * library's threads, attach.c has it join another heap. What can wait for others is done outside
- * the gate, then all is looked at anew: Notes [STOP], [PARK], [GATE].
+ * The bits of its request word (thread.h), and who sets them: world.c has the thread wait for a
+ * stop or a seizure, park.c has it come back, merge.c and pile.c ask it to work off what is its
+ * own, fork.c has it start the library's threads, attach.c has it join another heap. What may wait
+ * for other threads is done outside the gate; then all is looked at anew: Notes [STOP], [PARK],
+ * [GATE].
  */
 #include "base/doors.h"
 #include "base/holdup.h"
@@ -18,13 +19,13 @@
 #include "world/thread.h"
 #include "world/world.h"
 
-/* Asleep until the stop or the seizure that keeps @t out is over. */
+/* Sleeps until the stop or the seizure that keeps @t out is over. */
 static void wait_outside(struct oi_thread *t, bool arrived)
 {
 	for (;;) {
 		/*
-		 * Before the request: Note [STOP]. After n_waiting, both sequentially consistent, as in
-		 * wake_waiters.
+		 * Read before the request: Note [STOP]. And after n_waiting was counted up, both
+		 * sequentially consistent, as in wake_waiters.
 		 */
 		uint32_t generation = __atomic_load_n(&oi_world.generation, __ATOMIC_SEQ_CST);
 		bool stop = arrived && oi_load_acquire(&oi_world.stopping); /* [Q1] [G2] */
@@ -35,9 +36,9 @@ static void wait_outside(struct oi_thread *t, bool arrived)
 }
 
 /*
- * What others ask of this thread's own: once in an operation, as a slice of it, and in the middle
- * of a death not at all; what is left is the next operation's. Inside the gate; may leave it and
- * come back. True: there was something.
+ * Inside the gate; may leave it and come back. Does what others ask of this thread's own: once in
+ * an operation, as a slice of it, and not at all in the middle of a death; what is left is the next
+ * operation's. Returns true if there was something.
  */
 static bool serve_own(struct oi_thread *t)
 {
@@ -62,14 +63,14 @@ static void serve_start(struct oi_thread *t)
 	oi_servants_need();
 }
 
-/* How a call was kept outside. */
+/* How a call is kept outside. */
 struct wait {
 	uint64_t began; /* 0: not at all */
 	ouro_holdup cause;
-	bool arrived; /* it was parked: a stop that has not taken it in is no bit of its request word */
+	bool arrived; /* it was parked: its request word does not show a stop that has not taken it in */
 };
 
-/* What is asked of @t, inside its gate; what a stop asks that it arrived in, too. */
+/* Inside the gate. Returns what is asked of @t, and what a stop asks that it arrived in. */
 static uint32_t requests(struct oi_thread *t, bool arrived)
 {
 	uint32_t r = oi_load_acquire(&t->request); /* [G2] */
@@ -88,8 +89,9 @@ static void begin_wait(struct oi_thread *t, struct wait *w, uint32_t r)
 {
 	if (w->began)
 		return;
-	__atomic_fetch_add(&oi_world.n_waiting, 1, __ATOMIC_SEQ_CST); /* before sleeping: oi_world_start */
-	oi_store_relaxed(&t->waiting, true);                          /* recheck: a hint */
+	/* Before sleeping: oi_world_start. */
+	__atomic_fetch_add(&oi_world.n_waiting, 1, __ATOMIC_SEQ_CST);
+	oi_store_relaxed(&t->waiting, true); /* recheck: a hint */
 	w->began = oi_now_ns();
 	w->cause = r & OI_REQUEST_STOP ? OURO_HOLDUP_STOP : OURO_HOLDUP_SEIZE;
 }
@@ -99,11 +101,11 @@ static void end_wait(struct oi_thread *t, const struct wait *w)
 	if (!w->began)
 		return;
 	__atomic_fetch_sub(&oi_world.n_waiting, 1, __ATOMIC_SEQ_CST);
-	oi_store_relaxed(&t->waiting, false);
+	oi_store_relaxed(&t->waiting, false); /* recheck: a hint */
 	oi_holdup(w->cause, oi_now_ns() - w->began);
 }
 
-/* What cannot be done inside the gate. */
+/* Outside the gate: does what cannot be done inside. */
 static void step_outside(struct oi_thread *t, struct wait *w, uint32_t r)
 {
 	if (r & OI_REQUEST_START)
@@ -124,7 +126,8 @@ void oi_gate_slow(struct oi_thread *t)
 	uint32_t r;
 	bool served = false;
 	struct wait w = { .began = 0 };
-	const uint32_t outside = OI_REQUEST_STOP | OI_REQUEST_SEIZE | OI_REQUEST_ATTACH | OI_REQUEST_PARKED | OI_REQUEST_START;
+	const uint32_t outside = OI_REQUEST_STOP | OI_REQUEST_SEIZE | OI_REQUEST_ATTACH |
+				 OI_REQUEST_PARKED | OI_REQUEST_START;
 	for (;;) {
 		r = requests(t, w.arrived);
 		if (!(r & outside)) {

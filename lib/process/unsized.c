@@ -1,8 +1,8 @@
 /*
  * unsized.c - the symbols of the first layouts
  *
- * The functions of sized.c's structs that are not told a size stay, for programs that were built
- * before there was one, and for whoever looks them up by name: they know the first published layout
+ * Functions on the structs of sized.c that are not told a size stay, for programs that were built
+ * before there was one, and for whoever looks them up by name. They know the first published layout
  * and no more.
  */
 #define OURO_PLAIN 1
@@ -10,15 +10,18 @@
 
 #include <stddef.h>
 
-/* The sizes of the first published layouts; the headers' structs begin with these for ever. */
+/* The sizes of the first published layouts; the structs begin with these for ever. */
 #define FIRST_STATS 184
 #define FIRST_CONFIG 56
 #define FIRST_REPORT 16
 #define FIRST_GC_STATS 32
-_Static_assert(offsetof(ouro_stats, stop_max_ns) + sizeof(uint64_t) == FIRST_STATS, "ends with stop_max_ns");
-_Static_assert(offsetof(ouro_config, pin_warn_ns) + sizeof(uint64_t) == FIRST_CONFIG, "ends with pin_warn_ns");
+_Static_assert(offsetof(ouro_stats, stop_max_ns) + sizeof(uint64_t) == FIRST_STATS,
+	       "ends with stop_max_ns");
+_Static_assert(offsetof(ouro_config, pin_warn_ns) + sizeof(uint64_t) == FIRST_CONFIG,
+	       "ends with pin_warn_ns");
 _Static_assert(offsetof(ouro_report, bytes) + sizeof(size_t) == FIRST_REPORT, "ends with bytes");
-_Static_assert(offsetof(ouro_gc_stats, duration_ns) + sizeof(uint64_t) == FIRST_GC_STATS, "ends with duration_ns");
+_Static_assert(offsetof(ouro_gc_stats, duration_ns) + sizeof(uint64_t) == FIRST_GC_STATS,
+	       "ends with duration_ns");
 
 void ouro_stats_get(ouro_stats *out)
 {
