@@ -1,4 +1,7 @@
-/* pile.h - dead objects that wait for their dismantling: in their thread's own pile, and in the reaper's. */
+/*
+ * pile.h - dead objects that wait for their dismantling: in their thread's own pile, and in the
+ * reaper's.
+ */
 #ifndef OI_PILE_H
 #define OI_PILE_H
 
@@ -6,34 +9,40 @@
 #include "world/thread.h"
 
 /*
- * A frame: a dead object, and how far it is. With this for the latter: watches that still have to run, which say what object they come
- * before, and how far that is (watch.h): one of them did not return.
+ * A frame is a dead object and a cursor, which says how far its death has come. With this cursor it
+ * is instead a list of watches that still have to run, after one that did not return; they say what
+ * object they belong to, and how far that has come (watch.h).
  */
 #define OI_AT_WATCHES SIZE_MAX
-/* Whole or not at all, for the child of a fork. False: no memory. */
+/*
+ * Pushes a frame whole or not at all, for the child of a fork. Returns false if there is no memory.
+ */
 OI_INLINE bool oi_pile_push(struct oi_vector *v, struct oi_header *h, size_t cursor)
 {
 	if (unlikely(v->n + 2 > v->capacity) && !oi_vector_grow(v))
 		return false;
 	v->data[v->n] = h;
 	v->data[v->n + 1] = (void *)cursor;
-	oi_store_release(&v->n, v->n + 2);
+	oi_store_release(&v->n, v->n + 2); /* owner: release for the child of a fork */
 	return true;
 }
 
-/* More room on the thread's stack; without memory its reserve. False: that is full. */
+/*
+ * Makes room on the thread's stack; without memory, uses its reserve. Returns false if that is
+ * full.
+ */
 OI_COLD bool oi_pile_grow(struct oi_thread *t);
-/* The memory of that stack. */
+/* Frees the memory of that stack. */
 void oi_pile_free(struct oi_thread *t);
 
-/* The same onto the thread's stack. */
+/* Like oi_pile_push, onto the thread's own stack. */
 OI_INLINE bool oi_pile_push_own(struct oi_thread *t, struct oi_header *h, size_t cursor)
 {
 	struct oi_vector *v = &t->deaths.frames;
 	return (likely(v->n + 2 <= v->capacity) || oi_pile_grow(t)) && oi_pile_push(v, h, cursor);
 }
 
-/* There is one. */
+/* Pops a frame; there must be one. */
 OI_INLINE struct oi_header *oi_pile_pop(struct oi_vector *v, size_t *cursor)
 {
 	size_t n = v->n - 2;
@@ -44,55 +53,68 @@ OI_INLINE struct oi_header *oi_pile_pop(struct oi_vector *v, size_t *cursor)
 
 /* ---- a thread's own ---- */
 
-/* Is there something on its stack that does not wait? */
+/* Returns true if there is something on the thread's stack that does not wait. */
 OI_INLINE bool oi_pile_any_frames(const struct oi_thread *t)
 {
-	return oi_load_relaxed(&t->deaths.frames.n) > oi_load_relaxed(&t->deaths.waiting); /* owner, or recheck inside the gate */
+	/* owner, or recheck inside the gate */
+	return oi_load_relaxed(&t->deaths.frames.n) > oi_load_relaxed(&t->deaths.waiting);
 }
 
 /*
- * Inside the gate, dying. Past release_batch: all that is on the thread's stack waits, on it if what is next runs no user code; else in
- * the reaper's pile.
+ * Inside the gate, dying, past release_batch. All that is on the thread's stack waits from now on:
+ * on the stack if what is next runs no user code, else in the reaper's pile.
  */
 void oi_pile_keep(struct oi_thread *t);
-/* Inside the gate, dying. What waited is to be worked off now. */
+/* Inside the gate, dying. What waited is worked off from now on. */
 void oi_pile_take_back(struct oi_thread *t);
 /*
- * Inside the gate, or on behalf of who is kept out. What waits goes to the reaper, unless the thread is about to get on with it: a slice of
- * it. True: something is left.
+ * Inside the gate, or on behalf of a thread that is kept out. A slice of what waits goes to the
+ * reaper, unless the thread is about to get on with it. Returns true if something is left.
  */
 bool oi_pile_leave(struct oi_thread *t);
-/* Inside the gate. What is on the stack waits behind a callback that comes next, or is running: the tick is to look after it. */
+/*
+ * Inside the gate. What is on the stack waits for a callback that comes next or is running: the
+ * tick must look after it.
+ */
 void oi_pile_arm(struct oi_thread *t);
 /*
- * The reaper gets the piles of other threads that are not getting on with them, and what waits behind callbacks; with @old, those that are old (ticket.h), whether
- * or not. True: again later, since a thread is getting on, or in the middle of an operation: it is asked to do it at its next.
+ * Gives the reaper the piles of threads that are not getting on with them, and what waits behind
+ * callbacks; with @old, all that are old (ticket.h). Returns true if it must be called again later,
+ * since a thread is getting on with its pile, or is in the middle of an operation: its next
+ * operation is asked to do it.
  */
 bool oi_pile_collect(bool old);
 
 /* ---- the reaper's ---- */
 
-/* From anywhere. @stamp: of what it died of, or when (ticket.h). */
+/* From anywhere. @stamp is that of the death it died of, or says when it died (ticket.h). */
 void oi_pile_hand_over(struct oi_header *h, uint64_t stamp);
-/* Inside the gate: one that has been taken off the thread's stack, with how far it is. */
+/* Inside the gate. Gives the reaper a frame that was taken off the thread's stack. */
 void oi_pile_pass_on(struct oi_thread *t, struct oi_header *h, size_t cursor);
-/* The reaper, or a thread that flushes: what waits in its own pile, and some of this; false if there was nothing. */
+/*
+ * By the reaper, or a thread that flushes: works off its own pile, and some of this one. Returns
+ * false if there was nothing.
+ */
 bool oi_pile_serve(struct oi_thread *t, bool only_old);
-/* Anybody: some of what runs no user code, among what has waited longest; false if there was nothing of the kind. */
+/*
+ * By anybody: works off some of what runs no user code, among what has waited longest. Returns
+ * false if there was no such thing.
+ */
 bool oi_pile_serve_quietly(struct oi_thread *t);
 bool oi_pile_any_handed_over(void);
-/* A flush begins: all that is in there is old. Is any of it left, or in a thread's own pile? */
+/* A flush begins: all that is in the reaper's pile becomes old. */
 void oi_pile_make_old(void);
+/* Returns true if any of it is left, or is in a thread's own pile. */
 bool oi_pile_any_old(void);
 bool oi_pile_any(void);
-/* How many wait for the reaper. */
+/* Returns how many wait for the reaper. */
 size_t oi_pile_waiting(void);
 
 /* A thread that vanished in a fork: what it had not dismantled yet goes to the reaper. */
 void oi_pile_inherit(struct oi_thread *t);
 void oi_pile_drop(void);
 
-/* @t is kept out of its gate and does nothing: an empty stack keeps no memory. */
+/* @t is kept out of its gate and does nothing. Frees the memory of its stack if that is empty. */
 void oi_pile_tidy(struct oi_thread *t);
 
 #endif

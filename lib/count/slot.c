@@ -1,11 +1,12 @@
 /*
  * slot.c - strong references inside objects and globals
  *
- * [S1] Putting a reference into a slot is a release, reading it an acquire: what was written to the object before it was
- * stored is seen by whoever loads it. A slot holds one counted reference; taking the pointer out moves that reference.
- * Reading and counting are two steps: between them the slot's reference may go, and the object die. Its memory stays,
- * since it was published and the reader is inside the gate; oi_try_retain then says no, and the slot is read again.
- * Model: tests/models/slot.pml.
+ * [S1] Putting a reference into a slot is a release, reading it an acquire: what was written to the
+ * object before it was stored is seen by whoever loads it. A slot holds one counted reference;
+ * taking the pointer out moves that reference. Reading and counting are two steps: between them the
+ * slot's reference may go, and the object die. Its memory stays, since it was published and the
+ * reader is inside the gate; oi_try_retain then says no, and the slot is read again. Model:
+ * tests/models/slot.pml.
  */
 #include "base/os.h"
 #include "count/count.h"
@@ -14,8 +15,9 @@
 #include "heap/check.h"
 
 /*
- * Each operation is written for a thread that is not pinned and for objects of its own, and then has no stack frame: whatever
- * else it meets is a tail call (as in count.c), to functions that leave the gate.
+ * Each operation is written for a thread that is not pinned and for objects of its own, and then
+ * has no stack frame: whatever else it meets is a tail call (as in count.c), to functions that
+ * leave the gate.
  */
 
 static void bury(struct oi_thread *t, struct oi_header *h)
@@ -25,13 +27,14 @@ static void bury(struct oi_thread *t, struct oi_header *h)
 }
 
 /*
- * The object in the slot is dying. If its finalizer runs, storing it there is its resurrection, and the slot's reference is
- * as good as any: a count taken now is covered by it if the slot still holds the object afterwards, and if it came before the
- * decision (which ends FINALIZING first, then looks at the count), or the decision was for life.
+ * The object in the slot is dying. If its finalizer runs, storing it there is its resurrection, and
+ * the slot's reference is as good as any: a count taken now is covered by it if the slot still
+ * holds the object afterwards, and if it came before the decision (which ends FINALIZING first,
+ * then looks at the count), or the decision was for life.
  */
 static bool retain_finalizing(struct oi_thread *t, void **slot, struct oi_header *h)
 {
-	oi_add_acq_rel(&h->shared, OI_ONE);
+	oi_add_acq_rel(&h->shared, OI_ONE); /* [C1] */
 	oi_perturb();
 	bool counted = (oi_load_acquire(&h->flags) & OI_FLAG_FINALIZING) || !(oi_load_acquire(&h->shared) & OI_DEAD); /* [C1] */
 	if (counted && oi_load_acquire(slot) == oi_object_of(h)) /* [S1] */
@@ -41,7 +44,9 @@ static bool retain_finalizing(struct oi_thread *t, void **slot, struct oi_header
 	return false;
 }
 
-/* What is known of an object that an attempt found dying, before its slot is looked at once more. */
+/*
+ * What is known of an object that an attempt found dying, before its slot is looked at once more.
+ */
 struct dying {
 	uint8_t flags;
 	uint32_t shared;
@@ -54,9 +59,10 @@ static struct dying look_at(const struct oi_header *h)
 }
 
 /*
- * It is in the slot still. Was it dead for good, so that the slot lies in an object that is dying itself? Not if a finalizer has
- * begun since, which may have stored it; and while the decision on one that is over may be pending, the hold is in its count. (A
- * count may also be somebody else's attempt. Either is over soon.)
+ * It is in the slot still. Was it dead for good, so that the slot lies in an object that is dying
+ * itself? Not if a finalizer has begun since, which may have stored it; and while the decision on
+ * one that is over may be pending, the hold is in its count. (A count may also be somebody else's
+ * attempt. Either is over soon.)
  */
 static bool is_lost(const struct oi_header *h, struct dying d)
 {
@@ -122,7 +128,7 @@ static OI_NOINLINE void *load_others(struct oi_thread *t, void **slot, void *obj
 	uint16_t own = oi_load_relaxed(&h->own); /* count */
 	if (unlikely(own > OI_OWN_KEY_MAX) || unlikely(own == t->key))
 		return load_any(t, slot, obj);
-	uint32_t old = oi_add_acq_rel(&h->shared, OI_ONE);
+	uint32_t old = oi_add_acq_rel(&h->shared, OI_ONE); /* [C1] */
 	if (oi_is_odd(old))
 		return load_odd(t, slot, obj, old);
 	oi_gate_leave(t);
@@ -225,7 +231,10 @@ void ouro_slot_give(void *slot, void *obj)
 
 /* ---- taking ---- */
 
-/* A reference has left a slot, uncounted: a collection that counted it there must hear of it. Leaves the gate. */
+/*
+ * A reference has left a slot, uncounted: a collection that counted it there must hear of it.
+ * Leaves the gate.
+ */
 static OI_NOINLINE void *taken_candidate(struct oi_thread *t, void *obj)
 {
 	oi_event_on(oi_header_of(obj));

@@ -1,20 +1,24 @@
 /*
  * weak.c - the side table
  *
- * A cell is {index, generation} in one word. The entry it names holds the object's address, or NULL once the object died. An
- * object finds its entry through a per-page array of indices, made when the first of its blocks is weakly referenced; the
- * flag WEAK says whether to look. (A hash table by address costs 218 to 331 ns a look-up against 6 to 45 here, and brings
- * back the ABA problem.) The object's count never becomes a pointer to the table, so nobody else pays.
+ * A cell is {index, generation} in one word. The entry it names holds the object's address, or NULL
+ * once the object died. An object finds its entry through a per-page array of indices, made when
+ * the first of its blocks is weakly referenced; the flag WEAK says whether to look. (A hash table
+ * by address costs 218 to 331 ns a look-up against 6 to 45 here, and brings back the ABA problem.)
+ * The object's count never becomes a pointer to the table, so nobody else pays.
  *
- * States of an entry: free -> (taken) object set, index installed by compare-and-swap, the loser gives its entry back
- *   -> expired: object = NULL, index taken away (oi_weak_sever) -> limbo for a grace period -> generation + 1 -> free.
+ * States of an entry: free -> (taken) object set, index installed by compare-and-swap, the loser
+ * gives its entry back
+ *   -> expired: object = NULL, index taken away (oi_weak_sever) -> limbo for a grace period ->
+ *   generation + 1 -> free.
  * A generation about to wrap retires its entry for ever: no ABA at all, 24 bytes for 2^32 uses.
  *
- * Upgrading (ouro_weak_load), inside the gate: read the word, read the object, then compare the generation, try to retain.
- * [W1] object is stored with release, loaded with acquire: who sees the object of the entry's next life sees its generation
- * too. (The other way round an upgrade that entered after the entry was sealed could meet the old generation and the new object.)
- * The memory of an object that was read with its generation cannot be reused while this thread is inside. Whether it still lives
- * is decided by its count alone (DEAD is sticky).
+ * Upgrading (ouro_weak_load), inside the gate: read the word, read the object, then compare the
+ * generation, try to retain. [W1] object is stored with release, loaded with acquire: a thread that
+ * sees the object of the entry's next life sees its generation too. (The other way round an upgrade
+ * that entered after the entry was sealed could meet the old generation and the new object.) The
+ * memory of an object that was read with its generation cannot be reused while this thread is
+ * inside. Whether it still lives is decided by its count alone (DEAD is sticky).
  * Model: tests/models/weak.pml.
  */
 #include "count/weak.h"
@@ -83,7 +87,10 @@ OI_INLINE uint32_t index_of(const struct oi_header *h)
 	return cell ? oi_load_acquire(cell) : 0; /* [W3] */
 }
 
-/* Dead, or condemned by a collection: its weak references have expired, and new ones are born expired. */
+/*
+ * Dead, or condemned by a collection: its weak references have expired, and new ones are born
+ * expired.
+ */
 static bool is_dying(const struct oi_header *h)
 {
 	return oi_is_committed(h) || oi_is_dead(h) || (oi_flags(h) & OI_FLAG_GARBAGE);
@@ -100,7 +107,10 @@ struct oi_weak_entry *oi_weak_entry_of(struct oi_thread *t, struct oi_header *h)
 		if (!(index = oi_entry_take(t)))
 			return NULL;
 		struct oi_weak_entry *e = oi_entry_at(index);
-		/* Of one that dies, for a watch, it is made expired: not made so later, when that may live again, and have weak references. */
+		/*
+		 * Of one that dies, for a watch, it is made expired: not made so later, when that
+		 * may live again, and have weak references.
+		 */
 		oi_store_release(&e->object, is_dying(h) ? NULL : (void *)h); /* [W1] */
 		oi_publish(h);
 		oi_point("weak: entry made");
@@ -206,13 +216,13 @@ int ouro_weak_store(ouro_weak *cell, void *obj)
 	return 0;
 }
 
-/* What a cell refers to, dying perhaps; NULL: expired. Inside the gate. */
+/* Inside the gate. Returns what a cell refers to, which may be dying; NULL if it has expired. */
 OI_INLINE struct oi_header *object_of(uint64_t word)
 {
 	struct oi_weak_entry *e = oi_entry_at((uint32_t)word);
 	struct oi_header *h = oi_load_acquire(&e->object); /* [W1]: before the generation */
 	oi_perturb();
-	return oi_load_acquire(&e->generation) == (uint32_t)(word >> 32) ? h : NULL;
+	return oi_load_acquire(&e->generation) == (uint32_t)(word >> 32) ? h : NULL; /* [W1] */
 }
 
 /* Nobody waits at the door for whom the collection may be waiting: Note [DOOR]. */

@@ -6,17 +6,22 @@
 #include "world/object.h"
 #include "world/thread.h"
 
-/* Inside the gate. The object's entry, made if it has none; NULL: no memory. */
+/*
+ * Inside the gate. Returns the object's entry, and makes it if there is none; NULL if there is no
+ * memory.
+ */
 struct oi_weak_entry *oi_weak_entry_of(struct oi_thread *t, struct oi_header *h);
 /*
- * The object dies: its cells expire, its entry retires. *@watches, a list that was empty and that a fork's child finds, gets its
- * watches, which are the caller's to run. Outside the gate.
+ * Outside the gate. The object dies: its cells expire, its entry retires. *@watches, a list that
+ * was empty and that the child of a fork finds, gets its watches, which the caller must run.
  */
 void oi_weak_sever(struct oi_thread *t, struct oi_header *h, struct oi_watch **watches);
-/* World stopped, or the object is committed: the cells expire; the entry stays for oi_weak_sever. */
+/*
+ * World stopped, or the object is committed: the cells expire; the entry stays for oi_weak_sever.
+ */
 void oi_weak_expire(struct oi_header *h);
 uint64_t oi_weak_count(void);
-/* For the verifier, world stopped: is that the entry of @h, expired or not? */
+/* World stopped. For the verifier: returns true if that is the entry of @h, expired or not. */
 bool oi_weak_names(uint32_t index, const struct oi_header *h);
 void oi_weak_shutdown(void);
 
