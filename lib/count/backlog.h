@@ -8,15 +8,15 @@ struct oi_thread;
 
 /* The reaper has done with a callback. */
 void oi_backlog_progress(void);
-/* Is some backlog larger than what is tolerated? */
+/* Returns true if some backlog is larger than what is tolerated. */
 bool oi_backlog_lags(void);
-/* What is dead and waits for the reaper, about. */
+/* Returns about how many pages are dead and wait for the reaper. */
 size_t oi_backlog_pages_waiting(void);
 /* After a look at it: how many allocations a thread keeps to itself. */
 void oi_backlog_set_batch(void);
 /*
  * Inside the gate, which it leaves for a while, unless this thread is one that others wait for.
- * @pages: it has begun so many.
+ * @pages is how many pages it has begun.
  */
 OI_COLD void oi_backlog_delay(struct oi_thread *t, size_t pages);
 /*

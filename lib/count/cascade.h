@@ -6,8 +6,9 @@
 #include "world/thread.h"
 
 /*
- * Inside the gate. Works off the thread's stack of dead objects, and what dies of that: at most a slice, and *left objects, by
- * which that is counted down. One that must be dismantled outside is the result, with its cursor.
+ * Inside the gate. Works off the thread's stack of dead objects, and what dies of that: at most a
+ * slice, and *left objects, by which that is counted down. One that must be dismantled outside is
+ * the result, with its cursor.
  */
 struct oi_header *oi_cascade(struct oi_thread *t, size_t *left, size_t *cursor);
 

@@ -5,8 +5,8 @@
  * object before it was stored is seen by whoever loads it. A slot holds one counted reference;
  * taking the pointer out moves that reference. Reading and counting are two steps: between them the
  * slot's reference may go, and the object die. Its memory stays, since it was published and the
- * reader is inside the gate; oi_try_retain then says no, and the slot is read again. Model:
- * tests/models/slot.pml.
+ * reader is inside the gate; oi_try_retain then says no, and the slot is read again.
+ * Model: tests/models/slot.pml.
  */
 #include "base/os.h"
 #include "count/count.h"
@@ -36,7 +36,8 @@ static bool retain_finalizing(struct oi_thread *t, void **slot, struct oi_header
 {
 	oi_add_acq_rel(&h->shared, OI_ONE); /* [C1] */
 	oi_perturb();
-	bool counted = (oi_load_acquire(&h->flags) & OI_FLAG_FINALIZING) || !(oi_load_acquire(&h->shared) & OI_DEAD); /* [C1] */
+	bool counted = (oi_load_acquire(&h->flags) & OI_FLAG_FINALIZING) || /* [C1] */
+		       !(oi_load_acquire(&h->shared) & OI_DEAD);    /* [C1] */
 	if (counted && oi_load_acquire(slot) == oi_object_of(h)) /* [S1] */
 		return true;
 	if (oi_release_foreign(t, h))
@@ -44,9 +45,7 @@ static bool retain_finalizing(struct oi_thread *t, void **slot, struct oi_header
 	return false;
 }
 
-/*
- * What is known of an object that an attempt found dying, before its slot is looked at once more.
- */
+/* What is known of an object that an attempt found dying, before its slot is read once more. */
 struct dying {
 	uint8_t flags;
 	uint32_t shared;
@@ -54,15 +53,16 @@ struct dying {
 
 static struct dying look_at(const struct oi_header *h)
 {
-	uint8_t flags = oi_load_acquire(&h->flags); /* [C1] before shared, as decide_resurrection moves them */
+	/* [C1] flags before shared: decide_resurrection changes them in that order */
+	uint8_t flags = oi_load_acquire(&h->flags);
 	return (struct dying){ flags, oi_load_acquire(&h->shared) };
 }
 
 /*
- * It is in the slot still. Was it dead for good, so that the slot lies in an object that is dying
- * itself? Not if a finalizer has begun since, which may have stored it; and while the decision on
- * one that is over may be pending, the hold is in its count. (A count may also be somebody else's
- * attempt. Either is over soon.)
+ * Called if the object is still in the slot. Returns true if it was dead for good, so that the slot
+ * lies in an object that is dying itself. It was not if a finalizer, which may have stored it, has
+ * begun since; and while the decision after a finalizer may be pending, the hold is in the count.
+ * (A count may also be another thread's attempt. Either is over soon.)
  */
 static bool is_lost(const struct oi_header *h, struct dying d)
 {
@@ -78,7 +78,7 @@ static void back_off(unsigned *n)
 	if (++*n % 64)
 		oi_pause();
 	else
-		oi_sleep_ns(20000); /* whoever is waited for may need this very core */
+		oi_sleep_ns(20000); /* the thread that we wait for may need this core */
 }
 
 static void *load_again(struct oi_thread *t, void **slot, void *obj, enum oi_tried tried)
@@ -89,7 +89,8 @@ static void *load_again(struct oi_thread *t, void **slot, void *obj, enum oi_tri
 		struct dying d = look_at(h);
 		if (tried == OI_TRIED_LAST)
 			bury(t, h);
-		else if ((d.flags & OI_FLAG_FINALIZING) && (oi_perturb(), retain_finalizing(t, slot, h)))
+		else if ((d.flags & OI_FLAG_FINALIZING) &&
+			 (oi_perturb(), retain_finalizing(t, slot, h)))
 			return obj;
 		void *now = oi_load_acquire(slot); /* [S1] */
 		if (!now || (now == obj && tried == OI_TRIED_DYING && is_lost(h, d)))
@@ -103,7 +104,8 @@ static void *load_again(struct oi_thread *t, void **slot, void *obj, enum oi_tri
 
 /* ---- loading ---- */
 
-static OI_NOINLINE void *load_tried(struct oi_thread *t, void **slot, void *obj, enum oi_tried tried)
+static OI_NOINLINE void *load_tried(struct oi_thread *t, void **slot, void *obj,
+				    enum oi_tried tried)
 {
 	if (tried != OI_TRIED_OK)
 		obj = load_again(t, slot, obj, tried);
@@ -166,7 +168,7 @@ OI_INLINE void show(void *obj, const char *operation)
 	oi_publish(oi_header_of(obj));
 }
 
-/* Drops a reference, if it is one, and leaves the gate; @pinned: perhaps. */
+/* Drops @obj if it is not NULL, and leaves the gate; @pinned: the thread may be pinned. */
 OI_INLINE void drop(struct oi_thread *t, void *obj, bool pinned)
 {
 	if (obj && !oi_release_quickly(t, oi_header_of(obj)))
@@ -281,7 +283,7 @@ void *ouro_slot_exchange(void *slot, void *obj)
 
 /* ---- comparing ---- */
 
-/* @obj is counted for the slot. What is to be dropped then. */
+/* @obj is counted for the slot. Returns what must be dropped afterwards. */
 OI_INLINE void *put_if(void *slot, const void *expected, void *obj, bool *done)
 {
 	void *old = (void *)expected;
@@ -295,7 +297,8 @@ static OI_NOINLINE bool compared(struct oi_thread *t, void *dropped, bool done)
 	return done;
 }
 
-static OI_NOINLINE bool put_if_retained(struct oi_thread *t, void *slot, const void *expected, void *obj)
+static OI_NOINLINE bool put_if_retained(struct oi_thread *t, void *slot, const void *expected,
+					void *obj)
 {
 	bool done;
 	if (obj)

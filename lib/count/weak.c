@@ -8,14 +8,15 @@
  * The object's count never becomes a pointer to the table, so nobody else pays.
  *
  * States of an entry: free -> (taken) object set, index installed by compare-and-swap, the loser
- * gives its entry back
- *   -> expired: object = NULL, index taken away (oi_weak_sever) -> limbo for a grace period ->
- *   generation + 1 -> free.
+ *   gives its entry back
+ *   -> expired: object = NULL, index taken away (oi_weak_sever)
+ *   -> limbo for a grace period -> generation + 1 -> free.
  * A generation about to wrap retires its entry for ever: no ABA at all, 24 bytes for 2^32 uses.
  *
  * Upgrading (ouro_weak_load), inside the gate: read the word, read the object, then compare the
- * generation, try to retain. [W1] object is stored with release, loaded with acquire: a thread that
- * sees the object of the entry's next life sees its generation too. (The other way round an upgrade
+ * generation, try to retain.
+ * [W1] object is stored with release, loaded with acquire: a thread that sees the object of the
+ * entry's next life sees its generation too. (The other way round an upgrade
  * that entered after the entry was sealed could meet the old generation and the new object.) The
  * memory of an object that was read with its generation cannot be reused while this thread is
  * inside. Whether it still lives is decided by its count alone (DEAD is sticky).
@@ -108,7 +109,7 @@ struct oi_weak_entry *oi_weak_entry_of(struct oi_thread *t, struct oi_header *h)
 			return NULL;
 		struct oi_weak_entry *e = oi_entry_at(index);
 		/*
-		 * Of one that dies, for a watch, it is made expired: not made so later, when that
+		 * The entry of a dying object, made for a watch, is born expired: later the object
 		 * may live again, and have weak references.
 		 */
 		oi_store_release(&e->object, is_dying(h) ? NULL : (void *)h); /* [W1] */
@@ -135,10 +136,12 @@ void oi_weak_sever(struct oi_thread *t, struct oi_header *h, struct oi_watch **w
 		return;
 	oi_gate_enter(t);
 	struct oi_weak_entry *e = oi_entry_at(index);
-	oi_store_release(&e->object, NULL); /* recheck: who still sees the object finds it dead by its count */
+	/* recheck: a thread that still sees the object finds it dead by its count */
+	oi_store_release(&e->object, NULL);
 	oi_store_relaxed(index_cell(h), 0); /* owner: nobody else has a reference */
 	oi_and_acq_rel(&h->flags, (uint8_t)~OI_FLAG_WEAK);
-	*watches = oi_watch_take(e); /* before the gate is left: the child of a fork finds them there, or on the entry */
+	/* Before the gate is left: the child of a fork finds them there, or on the entry. */
+	*watches = oi_watch_take(e);
 	oi_add_relaxed(&n_used, -1); /* count */
 	oi_limbo_add_weak(t, index);
 	oi_gate_leave(t);
@@ -150,7 +153,8 @@ void oi_weak_expire(struct oi_header *h)
 	oi_assert_at_rest(oi_self);
 	uint32_t index = index_of(h);
 	if (index)
-		oi_store_release(&oi_entry_at(index)->object, NULL); /* elsewhere: stopped, or a handshake follows */
+		oi_store_release(&oi_entry_at(index)->object, /* elsewhere: stop or handshake */
+				 NULL);
 }
 
 /* ---- public ---- */
@@ -165,7 +169,7 @@ static OI_NOINLINE uint64_t word_of(struct oi_thread *t, struct oi_header *h, in
 		*error = ENOMEM;
 		return 0;
 	}
-	if (!oi_load_relaxed(&e->object)) /* recheck: made by a watch while it was being finalized */
+	if (!oi_load_relaxed(&e->object)) /* recheck: made by a watch in its finalizer's time */
 		oi_store_release(&e->object, (void *)h); /* [W1] */
 	return (uint64_t)oi_load_relaxed(&e->generation) << 32 | index_of(h); /* elsewhere: cannot change */
 }
@@ -176,7 +180,7 @@ static OI_NOINLINE int store_any(struct oi_thread *t, ouro_weak *cell, void *obj
 	int error = 0;
 	uint64_t word = obj ? word_of(t, oi_header_of(obj), &error) : 0;
 	if (!error)
-		oi_store_release(&cell->word, word); /* [W4] pairs with the acquire in ouro_weak_load */
+		oi_store_release(&cell->word, word); /* [W4] with ouro_weak_load's acquire */
 	oi_gate_leave(t);
 	return error;
 }
@@ -258,7 +262,8 @@ OI_INLINE void *load(struct oi_thread *t, ouro_weak *cell, bool pinned)
 	uint64_t word = oi_load_acquire(&cell->word); /* [W4] */
 	struct oi_header *h = likely(word != 0) ? object_of(word) : NULL;
 	if (likely(h != NULL) && unlikely(!oi_retain_quickly(t, h))) {
-		if (unlikely(oi_load_relaxed(&h->own) > OI_OWN_KEY_MAX)) /* recheck: only these can be shut out */
+		/* recheck: only these can be shut out */
+	if (unlikely(oi_load_relaxed(&h->own) > OI_OWN_KEY_MAX))
 			return load_special(t, cell, h);
 		return oi_try_others(t, h);
 	}
