@@ -67,7 +67,7 @@ static void serve_start(struct oi_thread *t)
 struct wait {
 	uint64_t began; /* 0: not at all */
 	ouro_holdup cause;
-	bool arrived; /* it was parked: its request word does not show a stop that has not taken it in */
+	bool arrived; /* it was parked: its request word shows no stop that has not taken it in */
 };
 
 /* Inside the gate. Returns what is asked of @t, and what a stop asks that it arrived in. */
