@@ -1,11 +1,11 @@
 /*
  * holdup.c - what holds threads up for longer than the pause budget
  *
- * Whoever notes something may be inside a gate, hold locks, or have the world stopped. So nothing
- * is locked here, and no listener is called: counters are added to, and the collector thread is
- * woken. It takes what has come together for each cause, how many and the longest, and tells it
- * (events.c). All of them are counts: nothing rests on their order, but that a note is there before
- * the wake. [B1]
+ * A thread that notes something may be inside a gate, hold locks, or have the world stopped. So
+ * nothing is locked here, and no listener is called: counters are added to, and the collector
+ * thread is woken. It takes what has come together for each cause, how many and the longest, and
+ * tells it (events.c). All of them are counts: nothing rests on their order, except that a note
+ * must be there before the wake. [B1]
  */
 #include "base/holdup.h"
 
@@ -15,7 +15,8 @@
 struct held {
 	uint64_t n, sum_ns, max_ns;
 	uint64_t untold_max_ns;
-	uint64_t n_told, told_ns; /* the collector thread's: so many, and how long the longest of the last event took */
+	/* The collector thread's: how many it told, and the longest of the last event. */
+	uint64_t n_told, told_ns;
 };
 static struct held held[OURO_HOLDUPS];
 static uint32_t listened;
@@ -54,18 +55,18 @@ void oi_holdup(ouro_holdup cause, uint64_t ns)
 	raise_to(&h->max_ns, ns);
 	raise_to(&h->untold_max_ns, ns);
 	oi_add_acq_rel(&h->n, UINT64_C(1)); /* elsewhere: [B1] */
-	if (oi_load_relaxed(&listened)) /* recheck: who comes just now is told after the next wake */
+	if (oi_load_relaxed(&listened)) /* recheck: a new listener is told after the next wake */
 		oi_wake_trim();
 }
 
-/* Of two notes made at once the first may be told with the longer one's time already. */
+/* Of two notes made at once the first may already be told with the longer one's time. */
 bool oi_holdup_take(ouro_holdup cause, uint64_t *n, uint64_t *longest_ns)
 {
 	struct held *h = &held[cause];
 	uint64_t noted = oi_load_acquire(&h->n); /* elsewhere: [B1] */
 	if (likely(noted == h->n_told))
 		return false;
-	uint64_t longest = oi_exchange(&h->untold_max_ns, UINT64_C(0));
+	uint64_t longest = oi_exchange(&h->untold_max_ns, UINT64_C(0)); /* count */
 	h->told_ns = longest ? longest : h->told_ns;
 	*longest_ns = h->told_ns;
 	*n = noted - h->n_told;
@@ -78,17 +79,18 @@ void oi_holdup_statistics(ouro_stats *out)
 	for (int i = 0; i < OURO_HOLDUPS; i++) {
 		out->holdups[i] = oi_load_relaxed(&held[i].n); /* count */
 		out->holdup_sum_ns[i] = oi_load_relaxed(&held[i].sum_ns);
-		out->holdup_max_ns[i] = oi_load_relaxed(&held[i].max_ns);
+		out->holdup_max_ns[i] = oi_load_relaxed(&held[i].max_ns); /* count */
 	}
 }
 
 void oi_holdup_reset(void)
 {
-	for (struct held *h = held; h < held + OURO_HOLDUPS; h++) { /* count: a thread without a record may note something */
-		oi_store_relaxed(&h->n, UINT64_C(0));
-		oi_store_relaxed(&h->sum_ns, UINT64_C(0));
-		oi_store_relaxed(&h->max_ns, UINT64_C(0));
-		oi_store_relaxed(&h->untold_max_ns, UINT64_C(0));
+	/* A thread without a record may note something meanwhile. */
+	for (struct held *h = held; h < held + OURO_HOLDUPS; h++) {
+		oi_store_relaxed(&h->n, UINT64_C(0));             /* count */
+		oi_store_relaxed(&h->sum_ns, UINT64_C(0));        /* count */
+		oi_store_relaxed(&h->max_ns, UINT64_C(0));        /* count */
+		oi_store_relaxed(&h->untold_max_ns, UINT64_C(0)); /* count */
 		h->n_told = h->told_ns = 0;
 	}
 }

@@ -9,9 +9,10 @@
 struct oi_lock oi_locks[OI_LOCKS] = { [0 ... OI_LOCKS - 1] = { PTHREAD_MUTEX_INITIALIZER } };
 
 /*
- * What a fork does to each: those that are held for a moment are taken, so that the child finds whole what they guard. The long ones
- * it cannot always wait for, their holders may be waiting for the thread that forks: each has code of its own (collect.c,
- * full.c), and so has the runtime's (fork.c); the registry's is the stop's.
+ * What a fork does to each: those that are held for a moment are taken, so that the child finds
+ * whole what they guard. The fork cannot always wait for the long ones, as their holders may be
+ * waiting for the thread that forks: each has code of its own (gclock.c, full.c), and so has the
+ * runtime's (fork.c); the registry's is the stop's.
  */
 static const struct {
 	const char *name;
@@ -48,7 +49,8 @@ void oi_lock_renew(enum oi_rank rank)
 
 __thread bool oi_lock_forking;
 #if OURO_CHECKED
-static __thread uint32_t held, held_to_fork, floor_bits; /* as bits: no lock is taken twice, and in the order of their ranks */
+/* As bits: no lock is taken twice, and all are taken in the order of their ranks. */
+static __thread uint32_t held, held_to_fork, floor_bits;
 #define SWAP_HELD(to, from) ((to) = (from), (from) = 0)
 #else
 #define SWAP_HELD(to, from) ((void)0)
@@ -79,7 +81,7 @@ static const char *name_of(uint32_t bits)
 	return about[31 - __builtin_clz(bits)].name;
 }
 
-/* Long ones and the registry's: their holders wait for gates. */
+/* Returns true for long locks and the registry's: their holders wait for gates. */
 static bool waits_for_gates(enum oi_rank rank)
 {
 	return about[rank].is_long || rank == OI_LOCK_REGISTRY;
@@ -88,7 +90,8 @@ static bool waits_for_gates(enum oi_rank rank)
 void oi_lock_check(enum oi_rank rank)
 {
 	if (held >> rank)
-		oi_abort("lock order: \"%s\" is to be taken while \"%s\" is held", about[rank].name, name_of(held));
+		oi_abort("lock order: \"%s\" is to be taken while \"%s\" is held",
+			 about[rank].name, name_of(held));
 	if (waits_for_gates(rank) && oi_context_waited_for())
 		oi_abort("lock \"%s\" is to be waited for inside the gate", about[rank].name);
 }

@@ -1,14 +1,17 @@
 /*
  * lock.h - every mutex of the library: a name and a rank each
  *
- * Locks are taken in the order of their ranks, outermost first; what fork does to each is in the table of lock.c. A checked build
- * keeps the locks that a thread holds, and aborts with the names of both where one is taken out of order, and where
- * - a gate is entered with a lock held: a stop may wait for whoever waits for that lock. The exceptions are the long ones;
- * - a long one, or the registry's, is waited for inside a gate: its holder may be waiting for just that gate;
+ * Locks are taken in the order of their ranks, outermost first; what fork does to each is in the
+ * table of lock.c. A checked build keeps the locks that a thread holds, and aborts with the names
+ * of both where one is taken out of order, and where
+ * - a gate is entered with a lock held: a stop may wait for whoever waits for that lock. The
+ *   exceptions are the long ones;
+ * - a long one, or the registry's, is waited for inside a gate: its holder may be waiting for just
+ *   that gate;
  * - the program's code is called with a lock held (context.h).
- * A lock is long if it is held throughout something that passes gates and waits for other threads: a collection has two, as it
- * goes on beside the mutators, between safepoints of its own. No thread waits for one inside a gate, so that whoever holds it is
- * never kept from getting on.
+ * A lock is long if it is held throughout something that passes gates and waits for other threads:
+ * a collection has two, as it goes on beside the mutators, between safepoints of its own. No thread
+ * waits for one inside a gate, so that whoever holds it is never kept from getting on.
  * In a release build a lock is its mutex, and nothing else.
  */
 #ifndef OI_LOCK_H
@@ -19,7 +22,7 @@
 #include "base/compiler.h"
 
 enum oi_rank {
-	OI_LOCK_RUNTIME,   /* starting the heap, and who ends it */
+	OI_LOCK_RUNTIME,   /* starting the heap, and ending it */
 	OI_LOCK_FULL,      /* a collection beside the mutators; long */
 	OI_LOCK_COLLECT,   /* what one collection at a time may do; long */
 	OI_LOCK_REGISTRY,  /* the attached threads; held from the request for a stop to its end */
@@ -49,9 +52,15 @@ void oi_lock_forget(enum oi_rank rank);
 /* Aborts if this thread, about to enter its gate, holds a lock that is not long. */
 void oi_lock_check_gate(void);
 bool oi_lock_held(enum oi_rank rank);
-/* The name of a lock held that is not long, or, with @any, of any one that was taken since the floor was set; else NULL. */
+/*
+ * Returns the name of a lock held that is not long, or, with @any, of any that was taken since the
+ * floor was set; NULL if there is none.
+ */
 const char *oi_lock_any_held(bool any);
-/* For code of the program's that is rightly called with long locks held: what it calls must hold none on top. Returns the old. */
+/*
+ * For code of the program's that is rightly called with long locks held: what it calls must hold no
+ * others. Returns the old floor.
+ */
 unsigned oi_lock_floor(void);
 void oi_lock_floor_back(unsigned floor);
 #else
@@ -63,12 +72,13 @@ void oi_lock_floor_back(unsigned floor);
 #define oi_lock_floor_back(floor) ((void)(floor))
 #endif
 
-/* For whoever has it; what that takes is a hold-up. */
+/* Waits for the lock and takes it; the time that this takes is a hold-up. */
 OI_COLD void oi_lock_wait(enum oi_rank rank);
 
 /*
- * This thread is between the handlers of its fork, where it holds what another one could want: handlers of the program's that run
- * there take locks that are theirs already. What waits for other threads, which are stopped, answers EDEADLK there.
+ * This thread is between the handlers of its fork, where it holds what another one could want:
+ * handlers of the program's that run there take locks that are theirs already. What would wait for
+ * other threads, which are stopped, answers EDEADLK there.
  */
 extern __thread bool oi_lock_forking OI_HIDDEN;
 
@@ -95,12 +105,13 @@ OI_INLINE void oi_unlock(enum oi_rank rank)
 		pthread_mutex_unlock(&oi_locks[rank].mutex);
 }
 
-/* In the child of a fork: its holder, if it had one, may be gone. Free afterwards. */
+/* In the child of a fork: the lock's holder, if it had one, may be gone. Free afterwards. */
 void oi_lock_renew(enum oi_rank rank);
 
 /*
- * Before a fork, in its stop: takes all that the child must find free and whole, in order; afterwards, in parent and child, lets
- * them go. The child renews the others, unless its own thread holds them.
+ * Before a fork, in its stop, the first takes all locks that the child must find free and whole, in
+ * order; afterwards, in parent and child, the second lets them go. The child renews the others,
+ * unless its own thread holds them.
  */
 void oi_locks_prepare_fork(void);
 void oi_locks_after_fork(void);

@@ -1,8 +1,8 @@
 /*
  * log.c - warnings to the program's log function, and aborts
  *
- * A message is formatted where it arises and put into a ring of fixed size; what does not fit is
- * counted and said so. Delivering it is deliver.c's: whoever notes one asks for that.
+ * A message is formatted where it arises and put into a ring of fixed size; those that do not fit
+ * are counted, and the count is told. deliver.c delivers; whoever notes a message asks for that.
  */
 #include "base/log.h"
 
@@ -19,7 +19,7 @@
 /* All under the lock. */
 static char ring[RING][OI_LOG_MESSAGE];
 static uint32_t first;
-static uint32_t n_waiting, n_lost; /* to look at without, too */
+static uint32_t n_waiting, n_lost; /* looked at without it, too */
 
 static void note(const char *message)
 {
@@ -28,25 +28,25 @@ static void note(const char *message)
 		memcpy(ring[(first + n_waiting) % RING], message, OI_LOG_MESSAGE);
 		oi_store_relaxed(&n_waiting, n_waiting + 1); /* recheck: under the lock */
 	} else {
-		oi_store_relaxed(&n_lost, n_lost + 1); /* likewise */
+		oi_store_relaxed(&n_lost, n_lost + 1); /* recheck: under the lock */
 	}
 	oi_unlock(OI_LOCK_LOG);
 }
 
-/* Those that were lost came after all that wait. */
+/* How many were lost is told when no other message waits. */
 bool oi_log_next(char message[OI_LOG_MESSAGE])
 {
 	oi_assert_locked(OI_LOCK_LOG);
 	if (n_waiting) {
 		memcpy(message, ring[first], OI_LOG_MESSAGE);
 		first = (first + 1) % RING;
-		oi_store_relaxed(&n_waiting, n_waiting - 1);
+		oi_store_relaxed(&n_waiting, n_waiting - 1); /* recheck: under the lock */
 		return true;
 	}
 	if (!n_lost)
 		return false;
 	snprintf(message, OI_LOG_MESSAGE, "%u messages lost", n_lost);
-	oi_store_relaxed(&n_lost, 0u);
+	oi_store_relaxed(&n_lost, 0u); /* recheck: under the lock */
 	return true;
 }
 
@@ -58,8 +58,8 @@ bool oi_log_waiting(void)
 void oi_log_clear(void)
 {
 	oi_assert_locked(OI_LOCK_LOG);
-	oi_store_relaxed(&n_waiting, 0u);
-	oi_store_relaxed(&n_lost, 0u);
+	oi_store_relaxed(&n_waiting, 0u); /* recheck: under the lock */
+	oi_store_relaxed(&n_lost, 0u);    /* recheck: under the lock */
 }
 
 void oi_log_write(const char *message)

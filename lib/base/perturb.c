@@ -25,7 +25,7 @@ static unsigned long number(const char *name)
 
 #define FOREVER (1ul << 63)
 
-/* All words are counters or chosen once: relaxed, count. */
+/* All words are counters or chosen once. */
 static struct failure {
 	const char *variable;
 	int error;
@@ -48,34 +48,35 @@ static struct failure {
 void oi_fail_arm(enum oi_fail kind, unsigned long n, bool forever)
 {
 	struct failure *f = &failures[kind];
-	oi_store_relaxed(&f->at, 0ul);
-	oi_store_relaxed(&f->n_calls, 0ul);
-	oi_store_relaxed(&f->n_failed, 0ul);
-	oi_store_relaxed(&f->at, n && forever ? n | FOREVER : n);
+	oi_store_relaxed(&f->at, 0ul); /* count */
+	oi_store_relaxed(&f->n_calls, 0ul); /* count */
+	oi_store_relaxed(&f->n_failed, 0ul); /* count */
+	oi_store_relaxed(&f->at, n && forever ? n | FOREVER : n); /* count */
 }
 
 unsigned long oi_fail_calls(enum oi_fail kind)
 {
-	return oi_load_relaxed(&failures[kind].n_calls);
+	return oi_load_relaxed(&failures[kind].n_calls); /* count */
 }
 
 unsigned long oi_fail_failed(enum oi_fail kind)
 {
-	return oi_load_relaxed(&failures[kind].n_failed);
+	return oi_load_relaxed(&failures[kind].n_failed); /* count */
 }
 
 bool oi_fail(enum oi_fail kind)
 {
 	struct failure *f = &failures[kind];
+	/* count */
 	unsigned long n = oi_add_relaxed(&f->n_calls, 1ul) + 1, at = oi_load_relaxed(&f->at);
 	if (likely(!at) || n < (at & ~FOREVER) || (n > at && !(at & FOREVER)))
 		return false;
-	oi_add_relaxed(&f->n_failed, 1ul);
+	oi_add_relaxed(&f->n_failed, 1ul); /* count */
 	errno = f->error;
 	return true;
 }
 
-/* A second start goes on with what the first one chose. */
+/* A second start keeps what the first one chose, unless the variable has changed. */
 static void choose_failure(enum oi_fail kind)
 {
 	const char *s = getenv(failures[kind].variable);
@@ -127,7 +128,8 @@ void oi_perturb(void)
 
 void oi_point(const char *point)
 {
-	void (*hook)(const char *point) = oi_load_acquire(&oi_point_hook); /* pairs with the test's store */
+	/* elsewhere: the test's store */
+	void (*hook)(const char *point) = oi_load_acquire(&oi_point_hook);
 	if (unlikely(hook != NULL))
 		hook(point);
 }

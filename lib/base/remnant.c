@@ -1,11 +1,12 @@
 /*
  * remnant.c - address ranges to be given back later
  *
- * A stack of ranges, linked through their first words: pushed by compare-and-swap, taken as a whole by exchange, so that
- * nobody follows a link of a range that another has [Z1]. Who has taken it puts back what he does not need. No lock: callers hold
- * any.
- * One thread at a time unmaps [Z2]. What it has in hand is in variables, for the child of a fork, where it is gone: the range it was
- * unmapping is one no more, or a loss of addresses; it is not counted; the rest goes back to the stack.
+ * A stack of ranges, linked through their first words: pushed by compare-and-swap, taken as a whole
+ * by exchange, so that nobody follows a link of a range that another thread has [Z1]. A thread that
+ * has taken it puts back what it does not need. No lock: callers may hold any.
+ * One thread at a time unmaps [Z2]. What it has in hand is in variables, for the child of a fork,
+ * where that thread is gone: the range it was unmapping is a remnant no more, or a loss of
+ * addresses; it is not counted; the rest goes back to the stack.
  */
 #include "base/remnant.h"
 
@@ -20,17 +21,18 @@ struct remnant {
 	struct remnant *next;
 	size_t bytes;
 	int64_t charge;
-	bool tried; /* and refused: nothing but this page holds memory, if the system took that */
+	bool tried; /* and refused: only its first page has memory, if the system took that */
 };
 
 static struct remnant *remnants;
 static uint32_t trying;
-static struct remnant *in_hand; /* by who is trying */
+static struct remnant *in_hand; /* of the thread that has trying */
 static int64_t charge_in_hand;  /* of the one that is being unmapped */
 
 static struct remnant *take_all(void)
 {
-	return oi_load_relaxed(&remnants) ? oi_exchange(&remnants, NULL) : NULL; /* recheck; [Z1] acquire: the links */
+	/* recheck; [Z1] acquire: the links */
+	return oi_load_relaxed(&remnants) ? oi_exchange(&remnants, NULL) : NULL;
 }
 
 static struct remnant *last_of(struct remnant *list)
@@ -40,7 +42,10 @@ static struct remnant *last_of(struct remnant *list)
 	return list;
 }
 
-/* The common case first: nobody has put anything there since it was taken, and the list need not be walked. */
+/*
+ * The common case comes first: nobody has put anything there since it was taken, and the list need
+ * not be walked.
+ */
 static void put_back(struct remnant *list)
 {
 	struct remnant *head = NULL;
@@ -62,10 +67,11 @@ void oi_remnant_add(void *p, size_t bytes, int64_t charge)
 
 bool oi_remnant_any(void)
 {
-	return oi_load_relaxed(&remnants) != NULL || oi_load_relaxed(&trying); /* recheck: or in somebody's hand */
+	/* recheck: or in somebody's hand */
+	return oi_load_relaxed(&remnants) != NULL || oi_load_relaxed(&trying);
 }
 
-/* Unlinks the first of @bytes among the first few. */
+/* Unlinks and returns the first range of @bytes among the first few. */
 static struct remnant *pick(struct remnant **list, size_t bytes)
 {
 	for (size_t i = 0; i < FEW && *list; i++, list = &(*list)->next)
@@ -92,7 +98,7 @@ void *oi_remnant_take(size_t bytes)
 	return memset(r, 0, bytes);
 }
 
-/* munmap refuses it. What can be is given back. */
+/* munmap refuses it: gives its memory back, as far as that can be, and keeps the addresses. */
 static void keep(struct remnant *r, struct remnant was)
 {
 	if (!was.tried && oi_os_purge(r, was.bytes) && was.charge > (int64_t)OI_OS_PAGE) {
@@ -103,7 +109,7 @@ static void keep(struct remnant *r, struct remnant was)
 	put_back(r);
 }
 
-/* Of one that is too long for now its end. True: that went. */
+/* Unmaps the end of a range that is too long for now. Returns true if the end went. */
 static bool unmap_end(struct remnant *r, size_t bytes)
 {
 	int64_t charge = r->charge < (int64_t)bytes ? r->charge : (int64_t)bytes;
@@ -117,25 +123,25 @@ static bool unmap_end(struct remnant *r, size_t bytes)
 		r->bytes += bytes;
 		r->charge += charge;
 	}
-	oi_store_release(&charge_in_hand, (int64_t)0);
+	oi_store_release(&charge_in_hand, (int64_t)0); /* owner */
 	return gone;
 }
 
 static bool unmap_whole(struct remnant *r)
 {
 	struct remnant was = *r;
-	oi_store_release(&charge_in_hand, was.charge);
-	oi_store_release(&in_hand, was.next); /* [Z2] before it is unmapped, and another's perhaps */
+	oi_store_release(&charge_in_hand, was.charge); /* owner */
+	oi_store_release(&in_hand, was.next); /* [Z2] before it is unmapped, and perhaps reused */
 	bool gone = oi_os_unmap_now(r, was.bytes);
 	if (gone)
 		oi_os_charge(-was.charge);
 	else
 		keep(r, was);
-	oi_store_release(&charge_in_hand, (int64_t)0);
+	oi_store_release(&charge_in_hand, (int64_t)0); /* owner */
 	return gone;
 }
 
-/* Of the first one in hand. True: something went. */
+/* Unmaps the first range in hand, or its end. Returns true if that went. */
 static bool unmap_some(size_t *budget)
 {
 	struct remnant *r = in_hand;
@@ -147,7 +153,10 @@ static bool unmap_some(size_t *budget)
 	return unmap_whole(r);
 }
 
-/* Who is to give back all there is waits for his turn: the other is in a system call, and needs nothing of anybody. */
+/*
+ * A thread that is to give back all there is waits for its turn: the other one is in a system call,
+ * and needs nothing of anybody.
+ */
 static bool begin(size_t budget)
 {
 	while (oi_exchange(&trying, 1u)) { /* [Z2] */
@@ -163,12 +172,12 @@ bool oi_remnant_retry(size_t budget)
 	bool more = false;
 	if ((!oi_remnant_any() && budget != SIZE_MAX) || !begin(budget))
 		return false;
-	oi_store_release(&in_hand, take_all());
+	oi_store_release(&in_hand, take_all()); /* owner */
 	while (in_hand && budget)
 		more |= unmap_some(&budget);
 	more |= in_hand != NULL;
 	put_back(in_hand);
-	oi_store_release(&in_hand, NULL);
+	oi_store_release(&in_hand, NULL); /* owner */
 	oi_store_release(&trying, 0u); /* [Z2] */
 	return more;
 }
