@@ -9,7 +9,7 @@
 #include "world/context.h"
 #include "world/thread.h"
 
-/* Not free, nor gone and waiting for a grace period. */
+/* Returns true if the block is neither free, nor gone and waiting for a grace period. */
 OI_INLINE bool is_used(const struct oi_header *h)
 {
 	uint16_t own = oi_load_relaxed(&h->own); /* stopped */
@@ -18,7 +18,9 @@ OI_INLINE bool is_used(const struct oi_header *h)
 
 OI_INLINE bool is_member(const struct oi_header *h)
 {
-	return oi_load_relaxed(&h->own) != OI_OWN_FREE && !oi_is_dead(h) && !(oi_flags(h) & (OI_FLAG_GARBAGE | OI_FLAG_FROZEN));
+	/* stopped */
+	return oi_load_relaxed(&h->own) != OI_OWN_FREE && !oi_is_dead(h) &&
+	       !(oi_flags(h) & (OI_FLAG_GARBAGE | OI_FLAG_FROZEN));
 }
 
 bool oi_generation_member(const struct oi_header *h)
@@ -44,7 +46,10 @@ void oi_generation_make_old(struct oi_header *h)
 	oi_generation_make_old_at(at.young, i);
 }
 
-/* A block that has bits and is no member. Of a dead object that is not dismantled yet the death is still to be counted. */
+/*
+ * Clears the bits of a block that is no member. If its object is dead, and not dismantled yet, its
+ * death is still to be counted.
+ */
 static OI_COLD void leave_out(const struct oi_header *h, uint64_t (*young)[OI_BITMAP], size_t i)
 {
 	if (is_used(h))
@@ -57,12 +62,19 @@ void oi_generation_leave(struct oi_header *h)
 	oi_assert_stopped();
 	struct oi_spot at = { 0 };
 	size_t i = oi_spot_block(&at, h);
-	if (((oi_load_relaxed(&at.young[0][i / 64]) | oi_load_relaxed(&at.young[1][i / 64])) >> (i % 64) & 1)) /* stopped */
+	/* stopped */
+	if (((oi_load_relaxed(&at.young[0][i / 64]) | oi_load_relaxed(&at.young[1][i / 64])) >>
+		     (i % 64) &
+	     1))
 		leave_out(h, at.young, i);
 }
 
-/* The members among the blocks whose bits are set; the bits of the others are cleared. 1: fine, 0: cap, -1: no memory. */
-static int select_word(struct oi_trial *tr, struct oi_page *p, const struct oi_spot *at, size_t w, uint64_t bits, size_t cap)
+/*
+ * Adds the members among the blocks whose bits are set, and clears the bits of the others. Returns
+ * 1 if all were seen, 0 at the cap, -1 without memory.
+ */
+static int select_word(struct oi_trial *tr, struct oi_page *p, const struct oi_spot *at, size_t w,
+		       uint64_t bits, size_t cap)
 {
 	char *first = oi_page_start(p);
 	size_t size = p->block_size;
@@ -79,8 +91,9 @@ static int select_word(struct oi_trial *tr, struct oi_page *p, const struct oi_s
 	return 1;
 }
 
-/* As select_word; *empty: no young object is left here. */
-static int select_page(struct oi_trial *tr, struct oi_page *p, int generation, size_t cap, bool *empty)
+/* Returns what select_word does. *empty: no young object is left in the page. */
+static int select_page(struct oi_trial *tr, struct oi_page *p, int generation, size_t cap,
+		       bool *empty)
 {
 	struct oi_spot at = { 0 };
 	oi_spot_block(&at, oi_page_start(p));
@@ -98,14 +111,20 @@ static int select_page(struct oi_trial *tr, struct oi_page *p, int generation, s
 	return 1;
 }
 
-/* The pages from @link up to @end. Where it ended early, resume says; the page there has been seen in part. */
-static int select_pages(struct oi_trial *tr, struct oi_heap *heap, struct oi_page **link, struct oi_page **end, int generation,
+/*
+ * Selects from the pages from @link up to @end. If that ended early, resume says where; the page
+ * there has been seen in part.
+ */
+static int select_pages(struct oi_trial *tr, struct oi_heap *heap, struct oi_page **link,
+			struct oi_page **end, int generation,
 			size_t cap)
 {
 	while (link != end && *link) {
 		struct oi_page *p = *link;
 		bool empty = true;
-		int result = p->state == OI_PAGE_FREE ? 1 : select_page(tr, p, generation, cap, &empty);
+		int result = p->state == OI_PAGE_FREE ?
+				     1 :
+				     select_page(tr, p, generation, cap, &empty);
 		if (result != 1) {
 			heap->resume = link;
 			return result;
@@ -122,23 +141,28 @@ static int select_pages(struct oi_trial *tr, struct oi_heap *heap, struct oi_pag
 	return 1;
 }
 
-/* From where the last one ended to the end of the list, then the rest of it. */
+/* Selects from where the last selection ended to the end of the list, then from the rest of it. */
 static int select_heap(struct oi_trial *tr, struct oi_heap *heap, int generation, size_t cap)
 {
 	struct oi_page **first = heap->resume ? heap->resume : &heap->young;
 	heap->resume = NULL;
 	int result = select_pages(tr, heap, first, NULL, generation, cap);
-	return result == 1 && first != &heap->young ? select_pages(tr, heap, &heap->young, first, generation, cap) : result;
+	return result == 1 && first != &heap->young ?
+		       select_pages(tr, heap, &heap->young, first, generation, cap) :
+		       result;
 }
 
-/* Key 0 is nobody's: the orphans'. */
+/* Key 0 is nobody's: it stands for the orphans' heap. */
 static struct oi_heap *heap_of(size_t key)
 {
 	return key ? &oi_thread_of_key((uint16_t)key)->heap : &oi_orphans;
 }
 
-/* The heaps of one word of keys that are in @mask; *at: where it ended early. */
-static int select_keys(struct oi_trial *tr, size_t word, uint64_t mask, int generation, size_t cap, size_t *at)
+/*
+ * Selects from the heaps of one word of keys that are in @mask. *at: the key where it ended early.
+ */
+static int select_keys(struct oi_trial *tr, size_t word, uint64_t mask, int generation, size_t cap,
+		       size_t *at)
 {
 	uint64_t *bits = &oi_keysets[OI_KEYS_YOUNG].word[word], left = (*bits | !word) & mask;
 	for (; left; left &= left - 1) {
@@ -155,7 +179,7 @@ static int select_keys(struct oi_trial *tr, size_t word, uint64_t mask, int gene
 	return 1;
 }
 
-/* From the heap at which the last one ended: so none is favoured, nor starved, by a cap. */
+/* Begins at the heap where the last selection ended: so no heap is favoured or starved by a cap. */
 static int select_young(struct oi_trial *tr, int generation, size_t cap)
 {
 	static size_t start;
@@ -163,7 +187,8 @@ static int select_young(struct oi_trial *tr, int generation, size_t cap)
 	uint64_t from = ~UINT64_C(0) << (start % 64);
 	int result = select_keys(tr, first, from, generation, cap, &start);
 	for (size_t i = 1; i < OI_KEYSET_WORDS && result == 1; i++)
-		result = select_keys(tr, (first + i) % OI_KEYSET_WORDS, ~UINT64_C(0), generation, cap, &start);
+		result = select_keys(tr, (first + i) % OI_KEYSET_WORDS, ~UINT64_C(0), generation,
+				     cap, &start);
 	if (result == 1)
 		result = select_keys(tr, first, ~from, generation, cap, &start);
 	return result;
@@ -183,10 +208,12 @@ bool oi_generation_select(struct oi_trial *tr, int generation, size_t cap, bool 
 bool oi_generation_grow_older(uint64_t (*young)[OI_BITMAP], size_t i, bool straight)
 {
 	oi_assert_stopped();
-	uint64_t bit = UINT64_C(1) << (i % 64), *age0 = &young[0][i / 64], *age1 = &young[1][i / 64];
+	uint64_t bit = UINT64_C(1) << (i % 64), *age0 = &young[0][i / 64],
+		 *age1 = &young[1][i / 64];
 	if (*age0 & bit) {
 		*age0 &= ~bit;
-		*age1 = straight ? *age1 & ~bit : *age1 | bit; /* it may be set: of an object that had the block before */
+		/* the bit may be set, by an object that had the block before */
+		*age1 = straight ? *age1 & ~bit : *age1 | bit;
 		return straight;
 	}
 	bool was_young = *age1 & bit;
@@ -198,10 +225,11 @@ bool oi_generation_grow_older(uint64_t (*young)[OI_BITMAP], size_t i, bool strai
 
 #define PAGES_AT_A_TIME 1024 /* about 0.1 ms */
 
-/* Only what is not zero already is written: the child of a fork shares these pages. */
+/* Writes only what is not zero already: the child of a fork shares these pages. */
 static void make_page_old(struct oi_page *p, bool members)
 {
-	struct oi_beside *map = members ? oi_region_of(p)->beside : NULL; /* none, if it is new */
+	/* NULL if the region is new */
+	struct oi_beside *map = members ? oi_region_of(p)->beside : NULL;
 	map = map && map->reciprocal[oi_page_index(p)] ? map : NULL;
 	uint64_t *age0 = oi_young_bits(p, 0), *age1 = oi_young_bits(p, 1);
 	for (size_t w = 0; w < OI_BITMAP; w++) {
@@ -229,7 +257,9 @@ static bool detach_heap(struct oi_vector *lists, struct oi_heap *heap)
 	return true;
 }
 
-/* World stopped. The lists leave their heaps; what does not fit stays there. */
+/*
+ * World stopped. Takes the lists from their heaps; those for which there is no memory stay there.
+ */
 static void detach_young(struct oi_vector *lists)
 {
 	struct oi_key_walk walk = { 0 };
@@ -253,7 +283,7 @@ static void make_some_old(struct oi_vector *lists, bool members)
 	}
 }
 
-/* Pages are in no heap's list. */
+/* true: some pages are in no heap's list */
 static bool detached;
 
 void oi_generation_make_all_old(struct oi_vector *lists, bool members)
@@ -290,9 +320,10 @@ void oi_generation_inherit(struct oi_vector *lists)
 	oi_vector_trim(lists, 512);
 }
 
-/* ---- how many there are ---- */
+/* ---- how many young objects there are ---- */
 
-static void count_word(const struct oi_page *p, size_t w, uint64_t bits, uint64_t age0, int64_t n[2])
+static void count_word(const struct oi_page *p, size_t w, uint64_t bits, uint64_t age0,
+		       int64_t n[2])
 {
 	for (; bits; bits &= bits - 1) {
 		size_t bit = (size_t)__builtin_ctzll(bits);
@@ -320,7 +351,8 @@ bool oi_generation_population(int64_t n[2])
 	oi_assert_stopped();
 	n[0] = n[1] = 0;
 	for (size_t word = 0; word < OI_KEYSET_WORDS; word++)
-		for (uint64_t bits = oi_keysets[OI_KEYS_YOUNG].word[word] | !word; bits; bits &= bits - 1)
+		for (uint64_t bits = oi_keysets[OI_KEYS_YOUNG].word[word] | !word; bits;
+		     bits &= bits - 1)
 			count_heap(heap_of(word * 64 + (size_t)__builtin_ctzll(bits)), n);
 	return !detached;
 }
@@ -341,13 +373,13 @@ bool oi_generation_select_all(struct oi_trial *tr)
 void oi_generation_recount(void)
 {
 	oi_assert_stopped();
-	int64_t n[2], before = oi_pace.aged[0] + oi_pace.aged[1], unflushed[2]; /* stopped */
+	int64_t n[2], before = oi_pace.aged[0] + oi_pace.aged[1], unflushed[2];
 	oi_generation_population(n);
 	oi_pace_unflushed(unflushed);
 	for (int age = 0; age < 2; age++)
-		oi_store_relaxed(&oi_pace.aged[age], n[age] - unflushed[age]);
+		oi_store_relaxed(&oi_pace.aged[age], n[age] - unflushed[age]); /* stopped */
 	before -= n[0] + n[1] - unflushed[0] - unflushed[1];
-	oi_add_relaxed(&oi_pace.old_new, before > 0 ? (uint64_t)before : 0);
+	oi_add_relaxed(&oi_pace.old_new, before > 0 ? (uint64_t)before : 0); /* count */
 }
 
 const char *oi_generation_check(void)
@@ -360,8 +392,11 @@ const char *oi_generation_check(void)
 		return NULL;
 	oi_pace_unflushed(unflushed);
 	for (int age = 0; age < 2; age++) {
-		int64_t counted = oi_load_relaxed(&oi_pace.aged[age]) + unflushed[age]; /* stopped */
-		snprintf(text, sizeof text, "INV-P1: %lld objects of age %d are counted, and there are %lld", (long long)counted, age,
+		/* stopped */
+		int64_t counted = oi_load_relaxed(&oi_pace.aged[age]) + unflushed[age];
+		snprintf(text, sizeof text,
+			 "INV-P1: %lld objects of age %d are counted, and there are %lld",
+			 (long long)counted, age,
 			 (long long)n[age]);
 		if (counted != n[age])
 			return text;

@@ -1,24 +1,31 @@
 /*
- * trial.c - trial deletion (Christopher 1984; the form of CPython's gc: subtract internal references, mark from the rest)
+ * trial.c - trial deletion
  *
- * For a set S of objects, with the world stopped: count for each member the references from members; whoever has more
- * references than that is held from outside; mark what those reach inside S; the rest is garbage. Sound for any S: garbage
- * G has every counted reference inside S, none from a marked member, so all inside G. That is why generations need no write
- * barrier, and why a set may be cut short to fit the pause: even when some of it has been counted, since nothing is known yet
- * but the references from those that stay.
+ * (Christopher 1984; in the form of CPython's gc: subtract internal references, mark from the rest)
  *
- * One side byte per object: 0 not in S; else bits 0..6 hold the internal count + 1, bit 7 the mark. From 126 on the exact
- * count lives in an array of the page, made when the first of its objects needs it: else garbage with an in-degree of 126
- * would never be found. Nothing is written into objects. That array also leads to what traverse told of (below), so it stays until
- * the trial ends: an object that is cut off the set must not take it from the others of its page.
+ * For a set S of objects, with the world stopped: count for each member the references from
+ * members. One that has more references than that is held from outside. Mark what those reach
+ * inside S; the rest is garbage. This is sound for any S: all counted references to garbage G are
+ * inside S, and none is from a marked member, so all are inside G. That is why generations need
+ * no write barrier, and why a set may be cut short to fit the pause, even when some of it has been
+ * counted, since nothing is known yet but the references from those that stay.
  *
- * A stop does not stop plain code: while it lasts, a thread may move references in and out of containers that only traverse can
- * see. So traverse is called once for each object, when references are counted, and its answer is written down; marking goes by
- * that. Then a container that a thread works on, which is held by that thread or by what that thread holds, marks whatever was
- * counted in it, wherever the reference has gone since. (Asked again for marking, it would no longer tell of what has just been
- * moved out, and that would look like garbage.)
+ * There is one side byte per object: 0 means not in S; else bits 0..6 hold the internal count + 1,
+ * and bit 7 the mark. From 126 on the exact count lives in an array of the page, made when the
+ * first of its objects needs it: else garbage with an in-degree of 126 would never be found.
+ * Nothing is written into objects. That array also leads to what traverse told of (below), so it
+ * stays until the trial ends: an object that is cut off the set must not take it from the others
+ * of its page.
  *
- * Memory is touched ahead by rings of 16 (150 ns an object over a cold random graph without, 30 with).
+ * A stop does not stop plain code: while it lasts, a thread may move references in and out of
+ * containers that only traverse can see. So traverse is called once for each object, when
+ * references are counted, and its answer is written down; marking goes by that. A container that a
+ * thread works on is held by that thread or by what the thread holds: so it marks whatever was
+ * counted in it, wherever the reference has gone since. (If traverse were called again for marking,
+ * it would no longer tell of what has just been moved out, and that would look like garbage.)
+ *
+ * Memory is touched ahead by rings of 16 (150 ns an object over a cold random graph without, 30
+ * with).
  */
 #include "collect/trial.h"
 
@@ -41,15 +48,16 @@ bool oi_trial_add(struct oi_trial *tr, struct oi_header *h)
 
 /* ---- counting ---- */
 
-/* What few objects of a page need, by block. */
+/* What only few objects of a page need, by block. */
 struct oi_page_trial {
-	struct oi_page_trial *next; /* of all there are */
+	struct oi_page_trial *next; /* all of a trial's are linked */
 	struct oi_page *page;
 	uint32_t degree[OI_BLOCKS]; /* exact internal counts */
-	uint32_t note[OI_BLOCKS];   /* where in the edges what traverse told of begins; 0: nowhere */
+	/* where in the edges begins what traverse told of; 0: nowhere */
+	uint32_t note[OI_BLOCKS];
 };
 
-/* NULL: no memory. */
+/* Returns NULL if there is no memory. */
 static OI_COLD struct oi_page_trial *map_of(struct oi_trial *tr, const struct oi_header *h)
 {
 	struct oi_page *p = oi_page_of(h);
@@ -61,7 +69,9 @@ static OI_COLD struct oi_page_trial *map_of(struct oi_trial *tr, const struct oi
 	return p->trial;
 }
 
-/* False: no memory; then it counts as held from outside, which is conservative. */
+/*
+ * Returns false if there is no memory; then @h counts as held from outside, which is conservative.
+ */
 static OI_COLD bool count_exactly(struct oi_trial *tr, struct oi_header *h)
 {
 	struct oi_page_trial *map = map_of(tr, h);
@@ -106,7 +116,7 @@ OI_INLINE void count_child(void *child, void *arg)
 	c->ring[i].h = h;
 }
 
-/* What could not be written down is not counted: then it is held from outside. */
+/* What cannot be written down is not counted: then it is held from outside. */
 static void note_child(void *child, void *arg)
 {
 	struct counter *c = arg;
@@ -116,8 +126,9 @@ static void note_child(void *child, void *arg)
 		c->guessed = true;
 }
 
-/* Without memory it is not asked, and what it refers to is held from outside. */
-static OI_NOINLINE void note_references(struct oi_header *h, const ouro_type *type, struct counter *c)
+/* Without memory @h is not traversed, and what it refers to is held from outside. */
+static OI_NOINLINE void note_references(struct oi_header *h, const ouro_type *type,
+					struct counter *c)
 {
 	struct oi_page_trial *map = map_of(c->tr, h);
 	struct oi_vector *e = &c->tr->edges;
@@ -143,7 +154,7 @@ OI_INLINE void count_references(struct oi_header *h, struct counter *c)
 		note_references(h, d->type, c);
 }
 
-/* Those from @n on are members no more. */
+/* The objects from @n on cease to be members. */
 static void cut(struct oi_trial *tr, size_t n)
 {
 	for (size_t i = n; i < tr->set.n; i++)
@@ -151,7 +162,7 @@ static void cut(struct oi_trial *tr, size_t n)
 	tr->set.n = n;
 }
 
-/* False: there were more references than @most, and the set has been cut. */
+/* Returns false if there were more references than @most, and the set has been cut. */
 static bool count_internal(struct oi_trial *tr, size_t most)
 {
 	struct counter c = { .tr = tr };
@@ -171,7 +182,7 @@ static bool count_internal(struct oi_trial *tr, size_t most)
 	return i == n;
 }
 
-/* References from the set; -1: too many to know. */
+/* Returns the number of references from the set; -1: too many to know. */
 static int64_t internal_count(const struct oi_header *h, uint8_t side)
 {
 	unsigned n = side & ~MARK;
@@ -193,7 +204,10 @@ static void recount_child(void *child, void *arg)
 	r->n += oi_header_of(child) == r->h;
 }
 
-/* Once more, as a reference that a thread moves from one container to another meanwhile may have been counted in both. */
+/*
+ * Counts once more, as a reference that a thread moves from one container to another meanwhile may
+ * have been counted in both.
+ */
 static int64_t recount(const struct oi_trial *tr, const struct oi_header *h)
 {
 	struct recount r = { h, 0 };
@@ -210,7 +224,8 @@ static void check_internal_counts(const struct oi_trial *tr)
 		struct oi_header *h = tr->set.data[i];
 		if (oi_flags(h) & OI_FLAG_IMMORTAL)
 			continue;
-		int64_t references = oi_references(h) - tr->hold, internal = internal_count(h, *oi_side_of(h));
+		int64_t references = oi_references(h) - tr->hold,
+			internal = internal_count(h, *oi_side_of(h));
 		for (int n = 0; internal > references && n < RECOUNTS; n++)
 			internal = recount(tr, h);
 		oi_check_internal(h, references, internal);
@@ -234,8 +249,9 @@ static bool held_from_outside(const struct oi_trial *tr, const struct oi_header 
 /* ---- marking ---- */
 
 /*
- * There is no room to remember it: it is marked at once, and all that is marked will be visited again. Each overflow thus marks
- * one object more, which is why that comes to an end though memory may be refused for ever.
+ * There is no room to remember @h: it is marked at once, and all that is marked will be visited
+ * again. Each overflow thus marks one object more, which is why that ends though memory may be
+ * refused for ever.
  */
 static OI_NOINLINE void mark_unvisited(struct oi_trial *tr, struct oi_header *h)
 {
@@ -255,7 +271,7 @@ OI_INLINE void push_child(void *child, void *arg)
 		mark_unvisited(tr, h);
 }
 
-/* What was written down of it. */
+/* Pushes the references of @h that were written down. */
 static OI_NOINLINE void push_noted(struct oi_trial *tr, struct oi_header *h)
 {
 	struct oi_page *p = oi_page_of(h);
@@ -298,7 +314,10 @@ static void mark_from_stack(struct oi_trial *tr)
 	}
 }
 
-/* After an overflow: whatever a marked object refers to is visited again, until the stack holds. */
+/*
+ * After an overflow: whatever a marked object refers to is visited again, until the stack holds it
+ * all.
+ */
 static void mark_again(struct oi_trial *tr)
 {
 	while (tr->overflowed) {

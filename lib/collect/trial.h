@@ -8,16 +8,22 @@
 struct oi_trial {
 	struct oi_vector set;   /* headers */
 	struct oi_vector stack; /* to visit while marking */
-	struct oi_vector edges; /* what traverse told of: for each object how many references, the references */
+	/* what traverse told of: for each object the number of references, then these */
+	struct oi_vector edges;
 	struct oi_page_trial *maps; /* of the pages that have one */
-	bool guessed;           /* no memory to count exactly: some members are taken for held */
-	bool overflowed;        /* the stack could not grow: some children of marked objects are unvisited */
+	/* there was no memory to count exactly: some members are taken for held */
+	bool guessed;
+	/* the stack could not grow: some children of marked objects are unvisited */
+	bool overflowed;
 	int64_t hold;           /* references on each object that are the collector's own */
 	size_t n_reached;       /* the result: members of the set that something outside it holds */
 	size_t n_references;    /* that its members have */
 };
 
-/* Puts an object, whose side byte is @side, into the set, once; false: no memory. */
+/*
+ * Puts an object, whose side byte is @side, into the set, once. Returns false if there is no
+ * memory.
+ */
 OI_INLINE bool oi_trial_add_at(struct oi_trial *tr, struct oi_header *h, uint8_t *side)
 {
 	if (*side)
@@ -29,13 +35,17 @@ OI_INLINE bool oi_trial_add_at(struct oi_trial *tr, struct oi_header *h, uint8_t
 }
 bool oi_trial_add(struct oi_trial *tr, struct oi_header *h);
 /*
- * Counts, marks; afterwards oi_trial_result tells the set's members apart. False: they have more than @most references, and those
- * past the object with which that was reached are members no more.
+ * Counts and marks; afterwards oi_trial_result tells the set's members apart. Returns false if they
+ * have more than @most references: those past the object with which @most was reached are members
+ * no more.
  */
 bool oi_trial_run(struct oi_trial *tr, size_t most);
 #define OI_TRIAL_MARK 0x80
 #define OI_TRIAL_EXACT 127 /* the count is in page->trial */
-/* Was it reached? Clears its side byte, which must be done for each member, once. */
+/*
+ * Returns true if the object was reached. Clears its side byte, which must be done for each member,
+ * once.
+ */
 OI_INLINE bool oi_trial_result_at(uint8_t *side)
 {
 	uint8_t v = *side;
