@@ -5,24 +5,34 @@
  *   in the merge queue of its owner                         merge.c
  *   in a pile: its thread's own, or the reaper's            pile.c
  *   in a set that waits                                     set.c
- *   in the hand of a thread, whose dying counter is then not zero, raised before the thing left its queue [D1]
- * What is waited for is old (Note [TICKET]): what was dead at the call, and what dies of it. One thread at a time leads a flush:
- *   idle    -> leading   a thread that finds no leader. It counts now up and sets since, then makes old what the queues have
- *   leading -> leading   it works off what is old in queues; what threads have in hand it leaves to them, and looks again
+ *   in the hand of a thread, whose dying counter is then not zero: it was raised before the thing
+ *   left its queue [D1]
+ * A flush waits for what is old (Note [TICKET]): what was dead at the call, and what dies of it.
+ * One thread at a time leads a flush:
+ *   idle    -> leading   a thread finds no leader. It counts now up and sets since, then makes old
+ *                        what the queues have
+ *   leading -> leading   it works off what is old in queues; what threads have in hand it leaves to
+ *                        them, and looks again
  *   leading -> idle      nothing is old any more
- * Others that come meanwhile wait for that one to be over, and then for the next, which may be anybody's: two at most.
- * It ends: there is a fixed number of old things, and of their objects. A loop of another thread ends after a batch (death.c), and
- * its rest is in an old queue. The one exception are objects that callbacks make, and that die in the same loop: they count as
- * old, and could be so without end. Hence a limit, twice as many objects as there were, and some, which is looked up when so many
- * are gone; queues are first in first out by then, so that what was there at the call had its turn.
+ * Others that come meanwhile wait for that flush to be over, and then for the next, which may be
+ * anybody's: they wait for two at most.
+ * A flush ends: the number of old things, and of their objects, is fixed. A loop of another
+ * thread ends after a batch (death.c), and its rest is in an old queue. The one exception is
+ * objects that callbacks make, and that die in the same loop: they count as old, and could do so
+ * without end. Hence a limit, twice as many objects as there were, and some, which is looked up
+ * when so many are gone. Queues are first in first out by then, so that what was there at the
+ * call had its turn.
  *
- * How it knows that nothing is old: it reads n_ended [D2], then looks at the queues, merges first, as these go to piles without
- * passing a hand, then at the hands, then at n_ended again. Something old was, at the first reading, in a queue: then it was
- * seen there, or had left with a thread that was seen dying, or has ended a loop since; or in a hand, likewise. Between two such looks
- * there is a fence in the middle of what every thread does (Note [GATE]), as a loop that ended reads now without one.
+ * How it knows that nothing is old: it reads n_ended [D2], then looks at the queues, merges
+ * first, as these go to piles without passing a hand, then at the hands, then at n_ended again.
+ * Suppose that something old was in a queue at the first reading: then it was seen there, or had
+ * left with a thread that was seen dying, or that has ended a loop since. It is the same if it
+ * was in a hand. Between two such looks there is a fence in the middle of what every thread does
+ * (Note [GATE]), as a loop that ended reads now without one.
  *
- * A collection cannot wait for a callback that does not return; it may be waiting for what the caller has. One that another thread
- * has been in for PATIENCE is left out: what it belongs to keeps what it refers to until it returns.
+ * A collection cannot wait for a callback that does not return; it may be waiting for what the
+ * caller has. A callback that another thread has been in for PATIENCE is left out: what it
+ * belongs to keeps what it refers to until it returns.
  * Model: tests/models/flush.pml.
  */
 #include "collect/flush.h"
@@ -48,34 +58,39 @@
 #define LIMIT_FLOOR 100000 /* objects */
 
 static struct oi_thread *leader;
-static uint64_t n_begun, n_over; /* flushes; by the leader */
-static bool waits_only;          /* the leader found nothing to do for a while */
+static uint64_t n_begun, n_over; /* flushes; written by the leader */
+static bool waits_only;          /* the leader has found nothing to do for a while */
 
 struct flush {
 	struct oi_thread *t;
-	bool patient;   /* waits for callbacks for ever */
+	bool patient;   /* waits for ever for callbacks */
 	uint64_t limit; /* of oi_ticket.n_objects; 0: not known yet */
 	uint64_t idle_since;
 };
 
 /* ---- hands ---- */
 
-/* Has it been in one callback for long? Notes are the leader's, and of those that wait for it: time first. */
+/*
+ * Returns true if @t has been in one callback for long. The notes (seen_ns, seen_callback) are
+ * written by the leader and by those that wait for it: the time first.
+ */
 static bool is_stuck(struct oi_thread *t)
 {
 	uint64_t now = oi_now_ns();
-	uint32_t n = oi_load_acquire(&t->n_callbacks);
-	if (oi_load_acquire(&t->in_callback) && oi_load_acquire(&t->seen_callback) == n) /* recheck */
+	uint32_t n = oi_load_acquire(&t->n_callbacks); /* recheck */
+	/* recheck */
+	if (oi_load_acquire(&t->in_callback) && oi_load_acquire(&t->seen_callback) == n)
 		return now - oi_load_relaxed(&t->seen_ns) > PATIENCE_NS;
-	oi_store_relaxed(&t->seen_ns, now);
-	oi_store_release(&t->seen_callback, n);
+	oi_store_relaxed(&t->seen_ns, now); /* elsewhere: seen_callback, below */
+	oi_store_release(&t->seen_callback, n); /* recheck: a guess at how long */
 	return false;
 }
 
 static bool is_old_hand(const struct oi_thread *t)
 {
 	bool dying = oi_load_acquire(&t->dying) && !oi_load_relaxed(&t->dead); /* [D1] */
-	return dying && oi_is_old(oi_load_relaxed(&t->stamp));                 /* the stamp of an earlier loop is older: no harm */
+	/* the stamp may be an earlier loop's, which is older: no harm */
+	return dying && oi_is_old(oi_load_relaxed(&t->stamp));
 }
 
 static bool any_old_hand(const struct flush *f)
@@ -97,7 +112,8 @@ static bool sets_count(void)
 static bool is_settled(const struct flush *f)
 {
 	uint64_t n = oi_load_acquire(&oi_ticket.n_ended); /* [D2] */
-	if (oi_merge_any_old() || oi_pile_any_old() || (sets_count() && oi_set_any_before(oi_ticket.since)) || any_old_hand(f))
+	if (oi_merge_any_old() || oi_pile_any_old() ||
+	    (sets_count() && oi_set_any_before(oi_ticket.since)) || any_old_hand(f))
 		return false;
 	return oi_load_acquire(&oi_ticket.n_ended) == n; /* [D2] */
 }
@@ -110,7 +126,10 @@ static bool is_over(const struct flush *f)
 	return is_settled(f);
 }
 
-/* There is one only from so many on: to look through the counters of 10 000 threads takes 40 ms. */
+/*
+ * Returns true at the limit, which there is only from so many objects on: to look through the
+ * counters of 10 000 threads takes 40 ms.
+ */
 static bool is_too_much(struct flush *f)
 {
 	uint64_t n = oi_load_relaxed(&oi_ticket.n_objects); /* count */
@@ -124,7 +143,7 @@ static bool is_too_much(struct flush *f)
 	return n > f->limit;
 }
 
-/* One round. False: there was nothing to do here. */
+/* Works for one round. Returns false if there was nothing to do here. */
 static bool work_off(struct flush *f)
 {
 	bool any = false;
@@ -173,9 +192,10 @@ static bool try_to_lead(struct oi_thread *t)
 
 static void begin(void)
 {
-	oi_store_relaxed(&waits_only, false);
+	oi_store_relaxed(&waits_only, false); /* recheck */
 	oi_store_release(&n_begun, n_begun + 1);
 	oi_store_relaxed(&oi_ticket.n_objects, UINT64_C(0)); /* count */
+	/* recheck: by the locks of the queues */
 	oi_store_release(&oi_ticket.since, oi_add_acq_rel(&oi_ticket.now, UINT64_C(1)) + 1);
 	oi_merge_make_old();
 	oi_pile_make_old();
@@ -184,13 +204,13 @@ static void begin(void)
 /* What is left, if anything, is the reaper's and the tick's. */
 static void end(struct oi_thread *t)
 {
-	oi_store_release(&oi_ticket.since, UINT64_C(0));
+	oi_store_release(&oi_ticket.since, UINT64_C(0)); /* recheck: by the locks of the queues */
 	oi_store_release(&n_over, n_begun);
 	if (oi_pile_any_old())
 		oi_wake_reap();
 	if (oi_merge_any_old())
 		oi_wake_tick();
-	if (oi_load_relaxed(&leader) == t)
+	if (oi_load_relaxed(&leader) == t) /* owner: no other thread makes it t */
 		oi_store_release(&leader, (struct oi_thread *)NULL);
 }
 
@@ -206,7 +226,7 @@ static void lead(struct oi_thread *t, bool patient)
 	t->thorough = thorough;
 }
 
-/* A callback keeps the leader: what is in queues can be seen to all the same. */
+/* A callback keeps the leader: this thread sees to what is in queues all the same. */
 static void do_without(struct oi_thread *t)
 {
 	oi_merge_drain_all();
@@ -217,11 +237,11 @@ static void do_without(struct oi_thread *t)
 
 static bool is_leader_stuck(void)
 {
-	struct oi_thread *t = oi_load_acquire(&leader);
+	struct oi_thread *t = oi_load_acquire(&leader); /* recheck */
 	return t && (is_stuck(t) || oi_load_relaxed(&waits_only)); /* recheck */
 }
 
-/* A flush that begins from now on has to be over. */
+/* Waits until a flush that begins from now on is over. */
 static void flush(struct oi_thread *t, bool patient)
 {
 	oi_assert_unpinned(t);
@@ -253,21 +273,23 @@ void oi_flush_patiently(struct oi_thread *t)
 
 bool oi_flush_any_waiting(void)
 {
-	return (sets_count() && oi_set_any_queued()) || oi_merge_any() || oi_stray_any() || oi_pile_any();
+	return (sets_count() && oi_set_any_queued()) || oi_merge_any() || oi_stray_any() ||
+	       oi_pile_any();
 }
 
 bool oi_flush_any_serving(const struct oi_thread *self)
 {
 	struct oi_thread *t;
 	for (size_t i = 0; (t = oi_thread_record(i)); i++)
-		if (t != self && oi_load_acquire(&t->serving) && !oi_load_relaxed(&t->dead)) /* [D1] */
+		/* [D1] */
+		if (t != self && oi_load_acquire(&t->serving) && !oi_load_relaxed(&t->dead))
 			return true;
 	return false;
 }
 
 void oi_flush_leave(struct oi_thread *t)
 {
-	if (oi_load_relaxed(&leader) == t) /* recheck: only it makes it itself */
+	if (oi_load_relaxed(&leader) == t) /* owner: no other thread makes it t */
 		end(t);
 }
 

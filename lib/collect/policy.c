@@ -1,22 +1,27 @@
 /*
  * policy.c - when automatic collections start
  *
- * Generation 0: when allocations minus deaths of tracked objects since the last collection pass the threshold; by default
- * the threshold, and the number of objects one young stop may look at, follow from the pause budget and the measured cost
- * per object (a moving average), so that the stop stays inside the budget. What does not fit waits for the next stop:
- * any subset of the young objects is a sound set to collect. Objects with many more references than those before them are
- * noticed when these are counted: a stop ends early at twice as many as it should have come across.
- * Generation 1: after so many collections of 0. Survivors of those that would not fit its budget become old at once: a burst
- * of allocation is handed on to the old generation, and counted there. When more is young than the collector gets round to, and
- * most of what it looked at lately survived, all of it becomes old unseen, in stops that look at pages only; likewise, unless
- * thresholds were given, while nearly everything survives, as it does in a program that builds what it will live with (ring of
- * 1e6: 30 ns a node). One young collection of eight looks in any case.
- * Generation 2: after so many of 1, and CPython's rule: only when more has become old since the last full collection than
- * a quarter of what was old then; or when large objects, which are born old, take up a quarter more bytes. Nothing waits on
- * resident memory, which CPython tried and took back.
+ * Generation 0: when allocations minus deaths of tracked objects since the last collection pass the
+ * threshold. By default the threshold, and the number of objects one young stop may look at, follow
+ * from the pause budget and the measured cost per object (a moving average), so that the stop stays
+ * inside the budget. What does not fit waits for the next stop: any subset of the young objects is
+ * a sound set to collect. Objects with many more references than those before them are noticed when
+ * the references are counted: a stop ends early at twice as many as it should have come across.
+ * Generation 1: after so many collections of generation 0. Survivors that would not fit its budget
+ * become old at once: a burst of allocation is handed on to the old generation, and counted there.
+ * When more is young than the collector gets round to, and most of what it looked at lately
+ * survived, all of it becomes old unseen, in stops that look at pages only. Unless thresholds were
+ * given, that is also done while nearly everything survives, as it does in a program that builds
+ * what it will live with (ring of 1e6: 30 ns a node). One young collection of eight looks in any
+ * case.
+ * Generation 2: after so many of generation 1, and by CPython's rule: only when more has become old
+ * since the last full collection than a quarter of what was old then; or when large objects, which
+ * are born old, take up a quarter more bytes. Nothing waits on resident memory, which CPython tried
+ * and took back.
  *
- * Either also when so many bytes came into use since the last one that it is worth its while: pace.c.
- * And when for some time no full one was due, though what is there may be garbage: idle.c.
+ * Young and full collections also start when so many bytes came into use since the last one that it
+ * is worth while: pace.c. A full one also starts when none was due for some time, though what is
+ * there may be garbage: idle.c.
  */
 #include "collect/policy.h"
 
@@ -46,13 +51,15 @@
 #define STEP ((size_t)(2 << 20) / OI_PAGE)
 #define SURVIVAL_HIGH 192 /* of 256 */
 #define SURVIVAL_SURE 240
-#define UNSEEN 7 /* young collections left out, between two that look whether nearly all still survives */
+/* so many young collections are left out between two that look whether nearly all still survives */
+#define UNSEEN 7
 
-/* For half the budget, at the cost of late. */
+/* Returns the number of objects that half the budget is enough for, at the cost of late. */
 static uint64_t affordable(void)
 {
 	uint64_t budget = oi_runtime.config.pause_budget_ns / 2, most = UINT64_C(10000000000);
-	return (budget < most ? budget : most) * COST_UNIT / oi_load_relaxed(&oi_pace.cost); /* recheck */
+	/* recheck */
+	return (budget < most ? budget : most) * COST_UNIT / oi_load_relaxed(&oi_pace.cost);
 }
 
 size_t oi_policy_cap(void)
@@ -64,12 +71,16 @@ size_t oi_policy_cap(void)
 size_t oi_policy_references(void)
 {
 	uint64_t n = 2 * affordable() * oi_pace.width / WIDTH_UNIT;
-	return n < REFERENCES_MIN ? REFERENCES_MIN : n > REFERENCES_MAX ? REFERENCES_MAX : (size_t)n;
+	return n < REFERENCES_MIN ? REFERENCES_MIN :
+	       n > REFERENCES_MAX ? REFERENCES_MAX :
+				    (size_t)n;
 }
 
 static void set_effective(void)
 {
-	int g0 = oi_load_relaxed(&oi_pace.threshold_set[0]); /* recheck: whoever comes last sees the last of both */
+	/* recheck: whoever comes last sees the last of both */
+	int g0 = oi_load_relaxed(&oi_pace.threshold_set[0]);
+	/* recheck */
 	oi_store_relaxed(&oi_pace.threshold, g0 == -1 ? (int64_t)oi_policy_cap() / 2 : g0);
 	oi_backlog_set_batch();
 }
@@ -77,13 +88,16 @@ static void set_effective(void)
 void oi_policy_set_threshold(const int t[3])
 {
 	for (int i = 0; i < 3; i++)
-		oi_store_relaxed(&oi_pace.threshold_set[i], t[i]);
+		oi_store_relaxed(&oi_pace.threshold_set[i], t[i]); /* recheck */
 	set_effective();
 }
 
 void oi_policy_init(void)
 {
-	oi_pace = (struct oi_pace){ .cost = 60 * COST_UNIT, .width = 4 * WIDTH_UNIT, .yield = 256, .enabled = oi_runtime.config.enabled };
+	oi_pace = (struct oi_pace){ .cost = 60 * COST_UNIT,
+				    .width = 4 * WIDTH_UNIT,
+				    .yield = 256,
+				    .enabled = oi_runtime.config.enabled };
 	oi_policy_set_threshold(oi_runtime.config.threshold);
 	oi_idle_init();
 }
@@ -95,14 +109,15 @@ bool oi_policy_burst(void)
 		return false;
 	if ((int64_t)oi_pace_aged(0) > oi_pace_young_limit() / 2 && survival >= SURVIVAL_HIGH)
 		return true;
+	/* recheck */
 	return oi_load_relaxed(&oi_pace.threshold_set[0]) == -1 && survival >= SURVIVAL_SURE;
 }
 
-/* Where nothing becomes old it is counted up for ever. */
+/* Stops at INT_MAX: where nothing becomes old, this is counted up for ever. */
 static void count_one(int *n)
 {
-	if (oi_load_relaxed(n) < INT_MAX) /* by collections */
-		oi_add_relaxed(n, 1);
+	if (oi_load_relaxed(n) < INT_MAX) /* count */
+		oi_add_relaxed(n, 1); /* count */
 }
 
 static void count_young(int generation)
@@ -110,7 +125,7 @@ static void count_young(int generation)
 	if (generation == 0) {
 		count_one(&oi_pace.count[1]);
 	} else {
-		oi_store_relaxed(&oi_pace.count[1], 0);
+		oi_store_relaxed(&oi_pace.count[1], 0); /* count */
 		count_one(&oi_pace.count[2]);
 	}
 }
@@ -120,29 +135,31 @@ void oi_policy_burst_done(int generation)
 	oi_assert_locked(OI_LOCK_COLLECT);
 	bool behind = oi_load_relaxed(&oi_pace.young) > oi_pace_young_limit() / 2; /* count */
 	oi_own_add(&oi_pace.unseen, 1);
-	oi_store_relaxed(&oi_pace.young, INT64_C(0));
-	oi_store_relaxed(&oi_pace.more, false);
-	if (behind) { /* it stands for all the young collections there would have been */
+	oi_store_relaxed(&oi_pace.young, INT64_C(0)); /* count */
+	oi_store_relaxed(&oi_pace.more, false); /* recheck */
+	if (behind) { /* this stands for all the young collections there would have been */
+		/* count */
 		oi_store_relaxed(&oi_pace.count[1], oi_load_relaxed(&oi_pace.threshold_set[1]));
+		/* count */
 		oi_store_relaxed(&oi_pace.count[2], oi_load_relaxed(&oi_pace.threshold_set[2]));
 	} else {
 		count_young(generation);
 	}
-	oi_store_relaxed(&oi_pace.pages_young, oi_usage_pages());
+	oi_store_relaxed(&oi_pace.pages_young, oi_usage_pages()); /* count */
 	set_effective();
 }
 
 void oi_policy_promoted(void)
 {
-	oi_store_relaxed(&oi_pace.young, INT64_C(0));
-	oi_store_relaxed(&oi_pace.more, false);
-	oi_store_relaxed(&oi_pace.pages_young, oi_usage_pages());
+	oi_store_relaxed(&oi_pace.young, INT64_C(0)); /* count */
+	oi_store_relaxed(&oi_pace.more, false); /* recheck */
+	oi_store_relaxed(&oi_pace.pages_young, oi_usage_pages()); /* count */
 }
 
 void oi_policy_turn(void)
 {
 	oi_add_acq_rel(&oi_pace.turn, 1u); /* [P1]: after young was taken down */
-	if (!oi_backlog_lags()) /* else they would look, and go on waiting */
+	if (!oi_backlog_lags()) /* else threads would look, and go on waiting */
 		oi_futex_wake(&oi_pace.turn);
 }
 
@@ -154,19 +171,30 @@ int oi_policy_due(int max)
 		return 2;
 	if (!oi_pace_young_due() && !oi_pace_young_pages_due())
 		return -1;
+	/* count */
 	if (oi_load_relaxed(&oi_pace.count[1]) < oi_load_relaxed(&oi_pace.threshold_set[1]))
 		return 0;
+	/* count */
 	if (oi_load_relaxed(&oi_pace.count[2]) < oi_load_relaxed(&oi_pace.threshold_set[2]))
 		return 1;
-	uint64_t share = oi_load_relaxed(&oi_pace.old_then) / 4;
-	return max == 2 && oi_load_relaxed(&oi_pace.old_new) > (share > OI_OLD_FLOOR ? share : OI_OLD_FLOOR) ? 2 : 1;
+	uint64_t share = oi_load_relaxed(&oi_pace.old_then) / 4; /* count */
+	/* count */
+	return max == 2 && oi_load_relaxed(&oi_pace.old_new) >
+				   (share > OI_OLD_FLOOR ? share : OI_OLD_FLOOR) ?
+		       2 :
+		       1;
 }
 
-/* @more: objects were left for the next stop, which is due at once. Threads' batches blur the count anyway. */
+/*
+ * With @more objects were left for the next stop, which is due at once. Threads' batches blur the
+ * count anyway.
+ */
 static void reset_young(size_t n, bool more)
 {
-	int64_t young = oi_load_relaxed(&oi_pace.young) - (int64_t)n, threshold = oi_load_relaxed(&oi_pace.threshold); /* count */
-	oi_store_relaxed(&oi_pace.more, more);
+	int64_t young = oi_load_relaxed(&oi_pace.young) - (int64_t)n, /* count */
+		threshold = oi_load_relaxed(&oi_pace.threshold);      /* recheck */
+	oi_store_relaxed(&oi_pace.more, more); /* recheck */
+	/* count */
 	oi_store_relaxed(&oi_pace.young, !more ? 0 : young > threshold ? young : threshold + 1);
 }
 
@@ -175,7 +203,7 @@ bool oi_policy_middle_full(void)
 	return oi_pace_aged(1) > oi_policy_cap();
 }
 
-/* A moving average, of the last eight about. */
+/* Returns a moving average, of about the last eight. */
 static uint32_t average(uint32_t was, uint64_t now, uint64_t most)
 {
 	uint64_t next = was - was / 8 + (now < most ? now : most) / 8;
@@ -185,10 +213,12 @@ static uint32_t average(uint32_t was, uint64_t now, uint64_t most)
 static void learn(const struct oi_policy_young *y)
 {
 	uint32_t survival = (uint32_t)(y->survivors * 256 / y->n), then = oi_pace.survival;
-	/* Down faster than up: garbage is to be seen. */
-	oi_store_relaxed(&oi_pace.survival, survival < then ? (survival + then) / 2 : then - then / 8 + survival / 8);
-	oi_store_relaxed(&oi_pace.unseen, 0u);
-	oi_store_relaxed(&oi_pace.cost, average(oi_pace.cost, y->ns * COST_UNIT / y->n, COST_MAX));
+	/* It falls faster than it rises: garbage is to be seen. */
+	oi_store_relaxed(&oi_pace.survival, /* recheck */
+			 survival < then ? (survival + then) / 2 : then - then / 8 + survival / 8);
+	oi_store_relaxed(&oi_pace.unseen, 0u); /* recheck */
+	oi_store_relaxed(&oi_pace.cost, /* recheck */
+			 average(oi_pace.cost, y->ns * COST_UNIT / y->n, COST_MAX));
 	oi_pace.width = average(oi_pace.width, y->references * WIDTH_UNIT / y->n, WIDTH_MAX);
 }
 
@@ -197,26 +227,33 @@ void oi_policy_young_done(const struct oi_policy_young *y)
 	oi_assert_locked(OI_LOCK_COLLECT);
 	if (y->n >= 100 || y->references >= 1000)
 		learn(y);
-	oi_add_relaxed(&oi_pace.old_new, y->promoted);
+	oi_add_relaxed(&oi_pace.old_new, y->promoted); /* count */
 	oi_usage_count_again();
-	oi_store_relaxed(&oi_pace.pages_young, oi_usage_pages());
+	oi_store_relaxed(&oi_pace.pages_young, oi_usage_pages()); /* count */
 	set_effective();
 	reset_young(y->n, y->more);
 	count_young(y->generation);
 }
 
-/* Old objects that fit in FULL_ROOM, or an eighth of the heap limit, with what belongs to them, if they are like those there are. */
+/*
+ * Sets how many old objects fit in FULL_ROOM, or in an eighth of the heap limit, with what belongs
+ * to them, if they are like those there are.
+ */
 static void set_room(void)
 {
-	uint64_t n = oi_load_relaxed(&oi_pace.old_then) + oi_load_relaxed(&oi_pace.old_new); /* recheck */
+	/* recheck */
+	uint64_t n = oi_load_relaxed(&oi_pace.old_then) + oi_load_relaxed(&oi_pace.old_new);
 	size_t limit = oi_runtime.config.heap_limit, most = FULL_ROOM;
 	if (limit && limit / 8 / OI_PAGE < most)
 		most = limit / 8 / OI_PAGE;
 	uint64_t pages = oi_usage_pages(), room = n * most / (pages ? pages : 1);
-	oi_store_relaxed(&oi_pace.room, room > OI_LAG_FLOOR ? room : OI_LAG_FLOOR);
+	oi_store_relaxed(&oi_pace.room, room > OI_LAG_FLOOR ? room : OI_LAG_FLOOR); /* recheck */
 }
 
-/* What was made since the last full collection began: small objects that can be traversed, any, and bytes of any. */
+/*
+ * What was made since the last full collection began: small objects that can be traversed, objects
+ * of any kind, and bytes of these.
+ */
 struct made {
 	uint64_t tracked, all, bytes;
 };
@@ -226,34 +263,42 @@ static struct made made_since_full(struct oi_totals *n)
 	oi_tally_totals(n);
 	return (struct made){ /* recheck: an estimate */
 		.tracked = n->n_tracked - oi_load_relaxed(&oi_pace.tracked_begun),
-		.all = n->n_allocated - oi_load_relaxed(&oi_pace.all_begun),
-		.bytes = n->bytes_allocated - oi_load_relaxed(&oi_pace.bytes_begun),
+		.all = n->n_allocated - oi_load_relaxed(&oi_pace.all_begun), /* recheck */
+		.bytes = n->bytes_allocated - oi_load_relaxed(&oi_pace.bytes_begun), /* recheck */
 	};
 }
 
-/* What was made so far: small objects that can be traversed, and bytes of any. */
+/*
+ * Notes how many objects and bytes were made so far, and how large they were on average since this
+ * was last noted.
+ */
 static void note_made(void)
 {
 	struct oi_totals n;
 	struct made m = made_since_full(&n);
-	oi_store_relaxed(&oi_pace.average, m.tracked ? m.bytes / m.tracked : m.bytes); /* recheck, here and where they are read: an estimate */
-	oi_store_relaxed(&oi_pace.average_any, m.all ? m.bytes / m.all : 0);
-	oi_store_relaxed(&oi_pace.all_begun, n.n_allocated);
-	oi_store_relaxed(&oi_pace.tracked_begun, n.n_tracked);
-	oi_store_relaxed(&oi_pace.bytes_begun, n.bytes_allocated);
-	oi_store_relaxed(&oi_pace.large_begun, oi_heap_large_made());
+	/* recheck, here, below, and where they are read: an estimate */
+	oi_store_relaxed(&oi_pace.average, m.tracked ? m.bytes / m.tracked : m.bytes);
+	oi_store_relaxed(&oi_pace.average_any, m.all ? m.bytes / m.all : 0); /* recheck */
+	oi_store_relaxed(&oi_pace.all_begun, n.n_allocated); /* recheck */
+	oi_store_relaxed(&oi_pace.tracked_begun, n.n_tracked); /* recheck */
+	oi_store_relaxed(&oi_pace.bytes_begun, n.bytes_allocated); /* recheck */
+	oi_store_relaxed(&oi_pace.large_begun, oi_heap_large_made()); /* recheck */
 }
 
 /*
- * Pages that objects made since the full collection began take up, with what hangs on them, if they are like all that were
- * made since: it has not looked at those, and they are no measure of what may be.
+ * Returns how many pages the objects made since the full collection began take up, with what hangs
+ * on them, if they are like all that were made since. It has not looked at those, and they are no
+ * measure of what may be.
  */
 static size_t pages_since_full(void)
 {
 	struct oi_totals n;
 	struct made m = made_since_full(&n);
-	uint64_t there = oi_pace_aged(0) + oi_pace_aged(1) + oi_load_relaxed(&oi_pace.old_new); /* recheck */
-	return m.tracked ? (size_t)(m.bytes / m.tracked * (there < m.tracked ? there : m.tracked) / OI_PAGE) : 0;
+	/* recheck */
+	uint64_t there = oi_pace_aged(0) + oi_pace_aged(1) + oi_load_relaxed(&oi_pace.old_new);
+	return m.tracked ? (size_t)(m.bytes / m.tracked *
+				    (there < m.tracked ? there : m.tracked) / OI_PAGE) :
+			   0;
 }
 
 void oi_policy_full_begins(bool all)
@@ -263,18 +308,18 @@ void oi_policy_full_begins(bool all)
 	oi_idle_full_begins();
 	if (all) {
 		reset_young(0, false);
-		oi_store_relaxed(&oi_pace.count[1], 0);
+		oi_store_relaxed(&oi_pace.count[1], 0); /* count */
 	}
-	oi_store_relaxed(&oi_pace.count[2], 0);
+	oi_store_relaxed(&oi_pace.count[2], 0); /* count */
 	oi_policy_full_begun();
 	set_room();
-	oi_store_relaxed(&oi_pace.full, true);
+	oi_store_relaxed(&oi_pace.full, true); /* recheck */
 }
 
 void oi_policy_full_begun(void)
 {
 	oi_assert_locked(OI_LOCK_COLLECT);
-	oi_store_relaxed(&oi_pace.old_begun, oi_load_relaxed(&oi_pace.old_new));
+	oi_store_relaxed(&oi_pace.old_begun, oi_load_relaxed(&oi_pace.old_new)); /* count */
 }
 
 void oi_policy_frozen(void)
@@ -283,56 +328,64 @@ void oi_policy_frozen(void)
 	struct oi_thread *t;
 	oi_for_each_thread(t)
 		oi_pace_flush(t);
-	oi_store_relaxed(&oi_pace.young, 0);
-	oi_store_relaxed(&oi_pace.count[1], 0);
-	oi_store_relaxed(&oi_pace.count[2], 0);
-	oi_store_relaxed(&oi_pace.aged[0], 0);
-	oi_store_relaxed(&oi_pace.aged[1], 0);
+	oi_store_relaxed(&oi_pace.young, 0); /* count */
+	oi_store_relaxed(&oi_pace.count[1], 0); /* count */
+	oi_store_relaxed(&oi_pace.count[2], 0); /* count */
+	oi_store_relaxed(&oi_pace.aged[0], 0); /* stopped */
+	oi_store_relaxed(&oi_pace.aged[1], 0); /* stopped */
 }
 
-/* What became old while it ran it has not looked at. */
+/* A full collection is done. It has not looked at what became old while it ran. */
 void oi_policy_full_done(size_t old, size_t dead)
 {
 	oi_assert_locked(OI_LOCK_COLLECT);
-	uint64_t made = oi_load_relaxed(&oi_pace.old_begun);
-	oi_store_relaxed(&oi_pace.yield, dead >= made ? 256 : (uint32_t)(dead * 256 / made));
-	oi_store_relaxed(&oi_pace.old_then, (uint64_t)old);
-	oi_add_relaxed(&oi_pace.old_new, -oi_load_relaxed(&oi_pace.old_begun));
-	oi_store_relaxed(&oi_pace.old_begun, UINT64_C(0));
-	oi_store_relaxed(&oi_pace.old_gone, INT64_C(0));
+	uint64_t made = oi_load_relaxed(&oi_pace.old_begun); /* count */
+	oi_store_relaxed(&oi_pace.yield, /* recheck */
+			 dead >= made ? 256 : (uint32_t)(dead * 256 / made));
+	oi_store_relaxed(&oi_pace.old_then, (uint64_t)old); /* count */
+	oi_add_relaxed(&oi_pace.old_new, -oi_load_relaxed(&oi_pace.old_begun)); /* count */
+	oi_store_relaxed(&oi_pace.old_begun, UINT64_C(0)); /* count */
+	oi_store_relaxed(&oi_pace.old_gone, INT64_C(0)); /* count */
 	oi_idle_full_done(old, dead);
 }
 
 /*
- * What is in use after the collection, less what was made since it began, is what lived then; but what died and waits is in it,
- * too, for an owner who sleeps to merge it, say. As the measure of what may be it would grow by that, and next time more would
- * wait. So it grows by no more than an eighth and STEP, besides what there are more objects.
+ * What is in use after the collection, less what was made since it began, is what lived then. But
+ * it includes what died and waits, for instance for an owner that sleeps to merge it. As the
+ * measure of what may be, it would grow by that, and next time more would wait. So it grows by no
+ * more than an eighth and STEP, besides the space for as many objects as there are more.
  */
 static size_t believable(size_t pages)
 {
-	uint64_t old = oi_load_relaxed(&oi_pace.old_then), before = oi_load_relaxed(&oi_pace.old_before); /* recheck, here and below */
+	uint64_t old = oi_load_relaxed(&oi_pace.old_then),	  /* recheck */
+		before = oi_load_relaxed(&oi_pace.old_before); /* recheck */
 	uint64_t more = old > before ? (old - before) * oi_load_relaxed(&oi_pace.average) : 0;
-	size_t then = oi_load_relaxed(&oi_pace.pages_then), most = then + then / 8 + STEP + (size_t)(more / OI_PAGE);
+	size_t then = oi_load_relaxed(&oi_pace.pages_then), /* recheck */
+	       most = then + then / 8 + STEP + (size_t)(more / OI_PAGE);
 	return pages < most ? pages : most;
 }
 
 void oi_policy_full_freed(void)
 {
-	oi_store_relaxed(&oi_pace.full, false);
-	int64_t large = oi_heap_large_bytes() - (oi_heap_large_made() - oi_load_relaxed(&oi_pace.large_begun)) - (int64_t)oi_pace_sets_waiting().bytes;
-	oi_store_relaxed(&oi_pace.large_then, large > 0 ? large : 0);
+	oi_store_relaxed(&oi_pace.full, false); /* recheck */
+	int64_t large = oi_heap_large_bytes() -
+			/* recheck */
+			(oi_heap_large_made() - oi_load_relaxed(&oi_pace.large_begun)) -
+			(int64_t)oi_pace_sets_waiting().bytes;
+	oi_store_relaxed(&oi_pace.large_then, large > 0 ? large : 0); /* recheck */
 	oi_usage_count();
 	size_t pages = oi_usage_pages(), since = pages_since_full() + oi_backlog_pages_waiting();
+	/* recheck */
 	oi_store_relaxed(&oi_pace.pages_then, believable(pages > since ? pages - since : 0));
-	oi_store_relaxed(&oi_pace.old_before, oi_load_relaxed(&oi_pace.old_then));
+	oi_store_relaxed(&oi_pace.old_before, oi_load_relaxed(&oi_pace.old_then)); /* recheck */
 	set_effective();
 }
 
 void oi_policy_fork_child(void)
 {
 	if (!oi_full_locked_by_me()) {
-		oi_store_relaxed(&oi_pace.full, false); /* nobody looks yet */
-		oi_store_relaxed(&oi_pace.old_begun, UINT64_C(0));
+		oi_store_relaxed(&oi_pace.full, false); /* recheck: nobody looks yet */
+		oi_store_relaxed(&oi_pace.old_begun, UINT64_C(0)); /* count */
 	}
 	oi_idle_fork_child();
 	set_effective();
@@ -343,19 +396,19 @@ void oi_policy_fork_child(void)
 bool ouro_gc_enable(void)
 {
 	oi_current();
-	return __atomic_exchange_n(&oi_pace.enabled, true, __ATOMIC_ACQ_REL);
+	return __atomic_exchange_n(&oi_pace.enabled, true, __ATOMIC_ACQ_REL); /* recheck */
 }
 
 bool ouro_gc_disable(void)
 {
 	oi_current();
-	return __atomic_exchange_n(&oi_pace.enabled, false, __ATOMIC_ACQ_REL);
+	return __atomic_exchange_n(&oi_pace.enabled, false, __ATOMIC_ACQ_REL); /* recheck */
 }
 
 bool ouro_gc_is_enabled(void)
 {
 	oi_current();
-	return oi_load_relaxed(&oi_pace.enabled);
+	return oi_load_relaxed(&oi_pace.enabled); /* recheck */
 }
 
 int ouro_gc_set_threshold(int g0, int g1, int g2)
@@ -371,7 +424,7 @@ void ouro_gc_get_threshold(int out[3])
 {
 	oi_current();
 	for (int i = 0; i < 3; i++)
-		out[i] = oi_load_relaxed(&oi_pace.threshold_set[i]);
+		out[i] = oi_load_relaxed(&oi_pace.threshold_set[i]); /* recheck */
 }
 
 void ouro_gc_get_count(int out[3])
@@ -380,6 +433,6 @@ void ouro_gc_get_count(int out[3])
 	int64_t young = oi_load_relaxed(&oi_pace.young) + t->tracked_delta; /* count */
 	oi_gate_leave(t);
 	out[0] = young < 0 ? 0 : young > INT32_MAX ? INT32_MAX : (int)young;
-	out[1] = oi_load_relaxed(&oi_pace.count[1]);
-	out[2] = oi_load_relaxed(&oi_pace.count[2]);
+	out[1] = oi_load_relaxed(&oi_pace.count[1]); /* count */
+	out[2] = oi_load_relaxed(&oi_pace.count[2]); /* count */
 }

@@ -7,22 +7,22 @@
 void oi_policy_init(void);
 void oi_policy_set_threshold(const int t[3]);
 
-/* The generation that is due now, at most @max, or -1. */
+/* Returns the generation that is due now, at most @max, or -1. */
 int oi_policy_due(int max);
 /*
- * How many objects a young stop may examine; and about how many references of theirs it may follow.
+ * How many objects a young stop may examine, and about how many references of theirs it may follow.
  */
 size_t oi_policy_cap(void);
 size_t oi_policy_references(void);
 /*
- * More objects of age 1 than a stop may examine: survivors become old at once, for their turn would
- * never come.
+ * Returns true if more objects are of age 1 than a stop may examine: then survivors become old at
+ * once, for their turn would never come.
  */
 bool oi_policy_middle_full(void);
 
 /*
- * What is young will live, and a young collection would find nothing: it may as well become old
- * unseen.
+ * Returns true if what is young will probably live, and a young collection would find nothing: then
+ * it may as well become old unseen.
  */
 bool oi_policy_burst(void);
 void oi_policy_burst_done(int generation);
@@ -34,19 +34,20 @@ void oi_policy_frozen(void);
 /* What a young collection did. */
 struct oi_policy_young {
 	int generation;
-	size_t n, references, survivors, promoted; /* examined; of those; live; became old */
+	size_t n, references, survivors, promoted; /* examined; that these have; live; became old */
 	uint64_t ns;
 	bool more; /* objects were left for the next stop */
 };
 /* Under the collection lock. */
 void oi_policy_young_done(const struct oi_policy_young *y);
 
-/* A full collection; @all: what is young becomes old. It found @old to live, @dead not. */
+/* A full collection begins. With @all what is young becomes old. */
 void oi_policy_full_begins(bool all);
-/* What it looks at is settled: what becomes old from now on is the next one's. */
+/* What a full collection looks at is settled: what becomes old from now on is the next one's. */
 void oi_policy_full_begun(void);
+/* A full collection found @old objects to live, and @dead not to. */
 void oi_policy_full_done(size_t old, size_t dead);
-/* What it found is freed, or the reaper's. */
+/* What a full collection found is freed, or the reaper's. */
 void oi_policy_full_freed(void);
 
 /*
@@ -55,8 +56,8 @@ void oi_policy_full_freed(void);
  */
 void oi_policy_turn(void);
 /*
- * In the child of a fork: a full collection that another thread ran is given up. One's own, in
- * whose listener it forked, goes on.
+ * In the child of a fork: a full collection that another thread ran is given up. One of this
+ * thread's, in whose listener it forked, goes on.
  */
 void oi_policy_fork_child(void);
 
