@@ -65,9 +65,11 @@ static uint64_t full_lag(void)
 {
 	if (!oi_load_relaxed(&oi_pace.full)) /* recheck, here and below */
 		return 0;
-	uint64_t old = oi_load_relaxed(&oi_pace.old_then), room = oi_load_relaxed(&oi_pace.room);
-	uint64_t n = oi_load_relaxed(&oi_pace.old_new) - oi_load_relaxed(&oi_pace.old_begun);
-	uint64_t dead = n * oi_load_relaxed(&oi_pace.yield) / 256;
+	uint64_t old = oi_load_relaxed(&oi_pace.old_then), /* count */
+		 room = oi_load_relaxed(&oi_pace.room);    /* count */
+	uint64_t n = oi_load_relaxed(&oi_pace.old_new) -   /* count */
+		     oi_load_relaxed(&oi_pace.old_begun);  /* count */
+	uint64_t dead = n * oi_load_relaxed(&oi_pace.yield) / 256; /* count */
 	return larger(lag_of(dead, larger(old / FULL_SHARE, room)), lag_of(n, larger(old / 2, FULL_FLOOR)));
 }
 
@@ -88,7 +90,7 @@ static uint64_t pages_lag(void)
 {
 	uint64_t then = oi_load_relaxed(&oi_pace.pages_then), n = oi_pace_growth(); /* recheck */
 	bool builds = oi_load_relaxed(&oi_pace.survival) >= SURVIVAL_SURE; /* hardly any of it is garbage */
-	uint64_t dead = builds ? 0 : n * oi_load_relaxed(&oi_pace.yield) / 256;
+	uint64_t dead = builds ? 0 : n * oi_load_relaxed(&oi_pace.yield) / 256; /* count */
 	return larger(lag_of_pages(dead, then / 4 + PAGES_DEAD), lag_of_pages(n, then / 2 + PAGES_ANY));
 }
 
@@ -99,23 +101,28 @@ void oi_backlog_progress(void)
 	oi_add_relaxed(&progress, 1u); /* recheck */
 }
 
-/* Has the reaper been in one callback for long? Then nobody waits for it: that may be for ever. Looked at while there is a backlog. */
+/*
+ * Returns true if the reaper has been in one callback for long. Then nobody waits for it, since that
+ * may be for ever. Called only while there is a backlog.
+ */
 static bool reaper_is_stuck(void)
 {
 	static uint32_t seen;
 	static uint64_t since;
-	uint32_t n = oi_load_relaxed(&progress); /* recheck, here and below: whoever is late begins anew */
+	uint32_t n = oi_load_relaxed(&progress); /* recheck: a thread that is late begins anew */
 	uint64_t now = oi_now_ns();
-	if (n != oi_load_relaxed(&seen)) {
-		oi_store_relaxed(&seen, n);
-		oi_store_relaxed(&since, now);
+	if (n != oi_load_relaxed(&seen)) { /* recheck */
+		oi_store_relaxed(&seen, n); /* recheck */
+		oi_store_relaxed(&since, now); /* recheck */
 	}
-	return now - oi_load_relaxed(&since) > STUCK_NS;
+	return now - oi_load_relaxed(&since) > STUCK_NS; /* recheck */
 }
 
 size_t oi_backlog_pages_waiting(void)
 {
-	return (oi_pace_sets_waiting().bytes + oi_pile_waiting() * oi_load_relaxed(&oi_pace.average_any)) / OI_PAGE; /* recheck */
+	return (oi_pace_sets_waiting().bytes +
+		oi_pile_waiting() * oi_load_relaxed(&oi_pace.average_any)) / /* recheck */
+	       OI_PAGE;
 }
 
 /* What waits for its callbacks; in manual mode the program may take its time. */
@@ -167,8 +174,9 @@ static void set_batch(uint64_t units)
 	unsigned n = doublings(units);
 	int64_t batch = full_batch() >> (n < 8 ? n : 8);
 	batch = batch < 1 ? 1 : batch;
-	if (batch != oi_load_relaxed(&oi_pace.batch)) /* every allocation reads its line */
-		oi_store_relaxed(&oi_pace.batch, batch);
+	/* count: written only if it changes, since every allocation reads its line */
+	if (batch != oi_load_relaxed(&oi_pace.batch))
+		oi_store_relaxed(&oi_pace.batch, batch); /* count */
 }
 
 void oi_backlog_set_batch(void)

@@ -331,7 +331,7 @@ void oi_pile_make_old(void)
 {
 	oi_lock(OI_LOCK_PILE);
 	struct fifo none = reapers[1];
-	made_old = oi_load_relaxed(&oi_ticket.now); /* by the flush alone */
+	made_old = oi_load_relaxed(&oi_ticket.now); /* owner: only the flush writes it */
 	if (is_empty(&none)) {
 		reapers[1] = reapers[0];
 		reapers[0] = none;
