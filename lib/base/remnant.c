@@ -131,7 +131,7 @@ static bool unmap_whole(struct remnant *r)
 {
 	struct remnant was = *r;
 	oi_store_release(&charge_in_hand, was.charge); /* owner */
-	oi_store_release(&in_hand, was.next); /* [Z2] before it is unmapped, and perhaps reused */
+	oi_store_release(&in_hand, was.next); /* [Z2] before it is unmapped, and maybe reused */
 	bool gone = oi_os_unmap_now(r, was.bytes);
 	if (gone)
 		oi_os_charge(-was.charge);

@@ -1,10 +1,10 @@
 /*
  * wake.c - asking the library's threads for something
  *
- * Each sleeps on a futex word that counts requests; a flag for each kind of work keeps the requests
- * cheap. [B1] The flag is set by a sequentially consistent exchange after the work was made
- * visible, and cleared before the work is looked for. The word is read before any of that, and before the
- * request to end: what is asked for after the word is read ends the sleep at once.
+ * Each sleeps on a futex word that counts requests; a flag for each kind of work keeps the
+ * requests cheap. [B1] The flag is set by a sequentially consistent exchange after the work was
+ * made visible, and cleared before the work is looked for. The word is read before any of that, and
+ * before the request to end: what is asked for after the word is read ends the sleep at once.
  * [B3] A thread that hands something to the reapers looks after the request whether one is at
  * leisure, and asks for a tick if none is: Note [TEAM] in servants.c.
  */

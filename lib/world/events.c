@@ -1,13 +1,17 @@
 /*
  * events.c - listeners
  *
- * Events are told by the thread that holds the collection lock, and by the one that runs a full collection: two at a time. No
- * lock of theirs is held while a listener runs, so that it may call the library. Each slot counts the calls that are under way, so
- * that ouro_gc_off_event can wait for those of its own, and for no other's: these may wait for what its caller has. A slot is used
- * again when its last call is over; who waited for that sees another listener there, or none and no calls. A caller that is in a
- * callback, or pinned, does not wait: a listener may wait for what it has in hand, or for a stop, which waits for who is pinned, and two
- * listeners could wait for each other. All under the lock.
- * A thread may be in several calls at once, as a listener may collect when it is told of a hold-up. The child of a fork has its own.
+ * Events are told by the thread that holds the collection lock, by the one that runs a full
+ * collection, and, of hold-ups, by the collector thread: several at a time. No lock of this file is
+ * held while a listener runs, so that it may call the library. Each slot counts the calls that are
+ * under way, so that ouro_gc_off_event can wait for those of its own listener, and for no other's:
+ * these may wait for what its caller has. A slot is used again when its last call is over; a thread
+ * that waited for that sees another listener there, or none and no calls. A caller that is in a
+ * callback, or pinned, does not wait: a listener may wait for what the caller has in hand, or for a
+ * stop, which waits for pinned threads, and two listeners could wait for each other. All under the
+ * lock.
+ * A thread may be in several calls at once, as a listener may collect when it is told of a hold-up.
+ * The child of a fork counts those of its own thread.
  */
 #include "world/events.h"
 
@@ -28,7 +32,7 @@ static struct {
 	void *arg;
 	uint32_t n_calls; /* under way */
 } listener[LISTENERS];
-static uint32_t n_listeners; /* slots in use, holes included; to look at without the lock */
+static uint32_t n_listeners; /* slots in use, holes included; looked at without the lock, too */
 
 struct call {
 	const struct call *outer;
@@ -83,10 +87,11 @@ static void tell(const ouro_gc_event *e)
 		call(i, e);
 }
 
-void oi_event(ouro_gc_phase phase, int generation, uint64_t candidates, uint64_t collected, uint64_t ns)
+void oi_event(ouro_gc_phase phase, int generation, uint64_t candidates, uint64_t collected,
+	      uint64_t ns)
 {
-	ouro_gc_event e = { .phase = phase, .generation = generation, .candidates = candidates, .collected = collected,
-			    .duration_ns = ns };
+	ouro_gc_event e = { .phase = phase, .generation = generation, .candidates = candidates,
+			    .collected = collected, .duration_ns = ns };
 	tell(&e);
 }
 
@@ -126,7 +131,7 @@ int ouro_gc_on_event(ouro_gc_listener fn, void *arg)
 	return i < LISTENERS ? 0 : ENOMEM;
 }
 
-/* Of a listener that was taken out of there. */
+/* Returns true while a listener that was taken out of slot @i is being called. */
 static bool is_called(uint32_t i)
 {
 	oi_lock(OI_LOCK_LISTENERS);

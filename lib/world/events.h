@@ -4,7 +4,8 @@
 
 #include "ouro.h"
 
-void oi_event(ouro_gc_phase phase, int generation, uint64_t candidates, uint64_t collected, uint64_t ns);
+void oi_event(ouro_gc_phase phase, int generation, uint64_t candidates, uint64_t collected,
+	      uint64_t ns);
 /*
  * By the collector thread, outside its gate and with no lock held: tells what holdup.c has noted
  * since the last time.
