@@ -1,26 +1,33 @@
 /*
  * commit.c - which candidates are dead, and their death in one instant, beside the mutators
  *
- * Note [COMMIT]. On entry the candidates, found by any means (full.c), bear the flag. See Note [CANDIDATE] for the mutators'
- * side. (After Bacon and Rajan 2001, whose tests of a fixed set of candidates these are, without their buffers of counts.)
+ * Note [COMMIT]. On entry the candidates, found by any means (full.c), bear the flag. See Note
+ * [CANDIDATE] for the mutators' side. (After Bacon and Rajan 2001, whose tests of a fixed set of
+ * candidates these are, without their buffers of counts.)
  *   1 handshake: from now on every event on a candidate takes its flag away, and is logged
  *   2 COUNT   the references from candidates to candidates; what only traverse tells of, in one stop
- *   3 CHECK   a candidate with more references than that, or without its flag, lives: it is dropped (its flag is taken away),
- *             with all candidates it reaches
- *   4 commit word OPEN; handshake; what was rescued is dropped likewise; if there was anything, 4 again; else OPEN -> DEAD, which
- *             fails if there was a rescue since, then 4 again. That is the instant at which all that still bear the flag are dead
- * Why it is sound. Let o bear the flag at the commit. No event on o happened between 1 and the last handshake: else it was logged
- * before that handshake was over, and dropped. So the references that 2 counted are where they were, in candidates, and their
- * number is still what 3 read: nothing else refers to o. A candidate s that was dropped had its references dropped while
- * they were still there, as their leaving s would have been an event on o, and a handshake came after. So all references to o
- * are in what bears the flag. Uncounted pointers ended at the handshakes; weak upgrades go through the commit word.
- * Two traps. Dropping and committing at once, without the handshake between, is wrong. And a candidate that dies by count
- * after it was counted holds its references until it is dismantled, perhaps much later: it must be followed although it is dead.
+ *   3 CHECK   a candidate with more references than that, or without its flag, lives: it is dropped
+ *             (its flag is taken away), with all candidates it reaches
+ *   4 the commit word becomes OPEN; handshake; what was rescued is dropped likewise. If there was
+ *     anything, 4 is repeated; else OPEN -> DEAD, which fails if there was a rescue since, and then 4
+ *     is repeated. That is the instant at which all that still bear the flag are dead
+ *
+ * Why it is sound. Let o bear the flag at the commit. No event on o happened between 1 and the last
+ * handshake: else it was logged before that handshake was over, and o dropped. So the references
+ * that 2 counted are where they were, in candidates, and their number is still what 3 read: nothing
+ * else refers to o. A candidate s that was dropped had its references dropped while they were still
+ * there, as their leaving s would have been an event on o, and a handshake came after. So all
+ * references to o are in what bears the flag. Uncounted pointers ended at the handshakes; weak
+ * upgrades go through the commit word.
+ * Two traps. To drop and commit at once, without the handshake between, is wrong. And a candidate
+ * that dies by count after it was counted holds its references until it is dismantled, perhaps much
+ * later: it must be followed although it is dead.
  * It ends: each failed commit is one rescue more, of an object that is on the list no longer.
  *
- * What only traverse tells of is written down when it is counted, and when its object is dropped, it is that which is dropped: of
- * a dying object traverse may not be called any more. Opaque objects (pass.h): references may leave them without an event, and
- * could be counted in two of them; hence one stop for all that are candidates.
+ * What only traverse tells of is written down when it is counted, and when its object is dropped,
+ * what was written down is dropped: traverse may not be called any more for a dying object. As to
+ * opaque objects (pass.h): references may leave them without an event, and could be counted in two
+ * of them; hence one stop for all that are candidates.
  * Models: tests/models/commit.pml; halves.pml for reading the two halves of a count.
  */
 #include "collect/commit.h"
@@ -42,14 +49,17 @@ bool oi_commit_flag(struct oi_pass *p, struct oi_header *h, const struct oi_plac
 	return true;
 }
 
-/* fn(p, h, at) for each candidate not dropped yet. Inside the gate. */
+/* Calls fn(p, h, at) for each candidate that is not dropped yet. Inside the gate. */
 OI_INLINE void each_candidate(struct oi_pass *p, oi_member_fn fn)
 {
 	for (size_t i = 0; i < p->pages.n && !p->failed; i++)
 		oi_pass_each_open(p, p->pages.data[i], fn);
 }
 
-/* As oi_pass_look; the members of a set that is looked through for the resurrected are condemned all of them. */
+/*
+ * Like oi_pass_look, but all members of a set that is looked through for the resurrected are
+ * condemned.
+ */
 OI_INLINE const struct oi_type *look(const struct oi_pass *p, const struct oi_header *h)
 {
 	return oi_pass_look(h, oi_pass_others(p));
@@ -57,7 +67,7 @@ OI_INLINE const struct oi_type *look(const struct oi_pass *p, const struct oi_he
 
 /* ---- 2: counting ---- */
 
-/* What traverse tells of: counted, and written down. */
+/* Counts what traverse tells of, and writes it down. */
 static void note_edge(void *child, void *arg)
 {
 	struct oi_pass *p = arg;
@@ -68,7 +78,7 @@ static void note_edge(void *child, void *arg)
 	oi_pass_push(p, &p->edges, oi_header_of(child));
 }
 
-/* A note, which the page's map leads to: how many references, the references. */
+/* Makes a note, to which the page's map leads: the number of references, then these. */
 static void note_edges(struct oi_pass *p, struct oi_header *h, const ouro_type *type)
 {
 	struct oi_place at;
@@ -92,7 +102,7 @@ static void note_candidate(struct oi_pass *p, struct oi_header *h)
 		note_edges(p, h, d->type);
 }
 
-/* There may have been safepoints since it was looked at. */
+/* There may have been safepoints since @h was looked at. */
 static void count_rest(struct oi_pass *p, struct oi_header *h, const ouro_type *type)
 {
 	if (type->item_slots.n)
@@ -144,7 +154,7 @@ static void drop_if_rescued(struct oi_pass *p, struct oi_header *h, const struct
 		drop(p, h, at);
 }
 
-/* Any pointer will do: see drop_children. */
+/* @child may be any word: see drop_children. */
 static void drop_child(void *child, void *arg)
 {
 	struct oi_place at;
@@ -153,7 +163,7 @@ static void drop_child(void *child, void *arg)
 		drop(arg, oi_header_of(child), &at);
 }
 
-/* What was written down of it. */
+/* Drops what was written down of @h. */
 static void drop_noted(struct oi_pass *p, struct oi_header *h)
 {
 	struct oi_place at;
@@ -165,8 +175,9 @@ static void drop_noted(struct oi_pass *p, struct oi_header *h)
 }
 
 /*
- * Of a dying one too, until all its references are released. Those that have been, each an event, are still in its slots,
- * though what they referred to may be gone: so they are looked at as if they were any words.
+ * Drops the children of a dying object, too, until all its references are released. Those that have
+ * been, each an event, are still in its slots, though what they referred to may be gone: so they
+ * are looked at as if they were any words.
  */
 static void drop_children(struct oi_pass *p, struct oi_header *h)
 {
@@ -182,14 +193,14 @@ static void drop_children(struct oi_pass *p, struct oi_header *h)
 	oi_pass_step(p, 16);
 }
 
-/* All that the dropped reach. */
+/* Drops all that the dropped reach. */
 static void drop_reached(struct oi_pass *p)
 {
 	while (p->stack.n && !p->failed)
 		drop_children(p, p->stack.data[--p->stack.n]);
 }
 
-/* Do only candidates refer to it? */
+/* Returns true if only candidates refer to @h. */
 static bool is_closed(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
 {
 	if (!oi_is_candidate(h) || !look(p, h))
@@ -207,9 +218,9 @@ static void check(struct oi_pass *p, struct oi_header *h, const struct oi_place 
 /* ---- 4: the commit ---- */
 
 /*
- * What was rescued since the last call, which is in the log up to @n, or anywhere if that ran over. True: something was dropped,
- * and a handshake must follow before a commit. An entry that is not written yet is of a rescue that is under way: then the commit
- * word is DIRTY.
+ * Drops what was rescued since the last call, which is in the log up to @n, or anywhere if that ran
+ * over. Returns true if something was dropped, and a handshake must follow before a commit. An
+ * entry that is not written yet is of a rescue that is under way: then the commit word is DIRTY.
  */
 static bool drop_rescued(struct oi_pass *p, uint64_t *n)
 {

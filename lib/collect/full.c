@@ -1,14 +1,19 @@
 /*
  * full.c - collections beside the mutators: full ones, and young ones too large for a stop
  *
- * Nobody is stopped, whatever the heap and the garbage look like; see Note [PASS] for how it can look at objects that are in use.
- *   1 walking is set; handshake; maps and lists; what is young becomes old in short stops, if it is in the scope
+ * Nobody is stopped, whatever the heap and the garbage look like. Note [PASS] says how a collection
+ * can look at objects that are in use.
+ *   1 walking is set; handshake; maps and lists; what is young becomes old in short stops, if it is
+ *     in the scope
  *   2 candidates: suspect.c
- *   3 the exact check and the commit: commit.c; a few short stops for what only upgrades keep: linger.c
- *   4 weak references expire; handshake; the dead are condemned (set.c); the commit word is IDLE
- * Nothing is written into live objects but the flag of a candidate that turns out to live: the maps lie elsewhere.
+ *   3 the exact check and the commit: commit.c
+ *   4 weak references expire; handshake; the dead are condemned (set.c); the commit word is IDLE;
+ *     then a few short stops decide on what only upgrades keep: linger.c
+ * Nothing is written into live objects but the flag of a candidate that turns out to live: the maps
+ * lie elsewhere.
  *
- * The same check and commit tell, when finalizers of a large set have run, what they brought back: oi_full_resurrect.
+ * The same check and commit tell, when finalizers of a large set have run, what they brought back:
+ * oi_full_resurrect.
  */
 #include "collect/full.h"
 
@@ -42,7 +47,10 @@ static void expire_weak_references(struct oi_pass *p)
 	}
 }
 
-/* fn(p, h) for each on the list, once, with safepoints unless in the child of a fork; true: it stays on the list. */
+/*
+ * Calls fn(p, h) for each object on the list, once, with safepoints unless in the child of a fork;
+ * the object stays on the list if fn returns true.
+ */
 static void sift(struct oi_pass *p, bool (*fn)(struct oi_pass *p, struct oi_header *h))
 {
 	struct oi_vector *list = &p->set->objects;
@@ -65,7 +73,7 @@ static bool condemn(struct oi_pass *p, struct oi_header *h)
 	return true;
 }
 
-/* It lives, or whoever inherits its set looks at it again. */
+/* @h lives, or whoever inherits its set looks at it again. */
 static bool keep(struct oi_pass *p, struct oi_header *h)
 {
 	(void)p;
@@ -107,7 +115,10 @@ static void begin(struct oi_thread *t, struct oi_set *s, void (*between)(void), 
 		pass.failed = true;
 }
 
-/* Large ones are given back, outside the gate: that takes a while. @t: NULL in the child of a fork. */
+/*
+ * Empties a list. The memory of a large one is given back, outside the gate: that takes a while. @t
+ * is NULL in the child of a fork.
+ */
 static void empty(struct oi_thread *t, struct oi_vector *v)
 {
 	struct oi_vector old = { 0 };
@@ -123,12 +134,13 @@ static void empty(struct oi_thread *t, struct oi_vector *v)
 	oi_vector_free(&old);
 }
 
-/* Once the set is the pass's no more. */
+/* Ends the pass, whose set is its own no more. */
 static void end(struct oi_thread *t)
 {
 	oi_beside_forget_exact(t);
 	oi_beside_drop(t, &pass.regions);
-	struct oi_vector *lists[] = { &pass.regions, &pass.pages, &pass.stack, &pass.opaque, &pass.edges };
+	struct oi_vector *lists[] = { &pass.regions, &pass.pages, &pass.stack, &pass.opaque,
+				      &pass.edges };
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
 		empty(t, lists[i]);
 	oi_heap_end_walk(t);
@@ -136,12 +148,13 @@ static void end(struct oi_thread *t)
 
 void oi_full_shutdown(void)
 {
-	struct oi_vector *lists[] = { &pass.regions, &pass.pages, &pass.stack, &pass.opaque, &pass.edges, &pass.young, &pass.doubts, &pass.rescued };
+	struct oi_vector *lists[] = { &pass.regions, &pass.pages, &pass.stack,  &pass.opaque,
+				      &pass.edges,   &pass.young, &pass.doubts, &pass.rescued };
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
 		oi_vector_free(lists[i]);
 }
 
-/* In one gate: from here on the set is only in its thread's hand. */
+/* In one gate: afterwards the set is only in its thread's hand. */
 static void let_go_of_set(struct oi_pass *p)
 {
 	oi_gate_enter(p->t);
@@ -159,7 +172,8 @@ static void bury(struct oi_pass *p)
 	sift_all(p, condemn);
 }
 
-struct oi_set *oi_full_begin(struct oi_thread *t, int generation, enum oi_scope scope, void (*between)(void))
+struct oi_set *oi_full_begin(struct oi_thread *t, int generation, enum oi_scope scope,
+			     void (*between)(void))
 {
 	oi_assert_locked(OI_LOCK_FULL);
 	oi_assert_unpinned(t);
@@ -187,18 +201,21 @@ size_t oi_full_finish(struct oi_thread *t)
 		bury(&pass);
 	else
 		sift_all(&pass, forget);
-	oi_store_release(&oi_candidates.commit, (uint32_t)OI_COMMIT_IDLE); /* [K1] nothing bears the flag */
+	/* [K1] nothing bears the flag */
+	oi_store_release(&oi_candidates.commit, (uint32_t)OI_COMMIT_IDLE);
 	oi_linger_decide(&pass);
 	let_go_of_set(&pass);
 	if (pass.failed)
-		oi_log("collection of generation %d given up: no memory for its lists", s->generation);
+		oi_log("collection of generation %d given up: no memory for its lists",
+		       s->generation);
 	end(t);
 	return pass.n_members;
 }
 
 bool oi_full_promote(void)
 {
-	bool mine = oi_full_locked_by_me(); /* a collection of the old objects: what was young is none of its members */
+	/* then the collection is of old objects: what was young is none of its members */
+	bool mine = oi_full_locked_by_me();
 	if (!mine && !oi_trylock(OI_LOCK_FULL))
 		return false;
 	oi_generation_make_all_old(&pass.young, false);
@@ -215,7 +232,8 @@ static void flag_set(struct oi_pass *p)
 	for (size_t i = 0; i < p->set->objects.n && !p->failed; i++) {
 		struct oi_header *h = p->set->objects.data[i];
 		struct oi_place at;
-		if (oi_place_of(h, &at) && oi_commit_flag(p, h, &at)) /* else it is immortal, and what it reaches is not closed */
+		/* else the object is immortal, and what it reaches is not closed */
+		if (oi_place_of(h, &at) && oi_commit_flag(p, h, &at))
 			oi_beside_bits(&at)->member |= oi_beside_bit(&at);
 		oi_pass_step(p, 16);
 	}
@@ -223,17 +241,18 @@ static void flag_set(struct oi_pass *p)
 }
 
 /*
- * One of a set, after the check: sealed, or given back, with the reference that was the set's. Inside a death of this
- * thread's.
+ * Seals a member of a set after the check, or gives it back with the reference that was the set's.
+ * Inside a death of this thread's.
  */
 static bool decide(struct oi_pass *p, struct oi_header *h)
 {
 	if (oi_is_candidate(h)) {
+		/* elsewhere: oi_unflag follows */
 		oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_SEALED);
 		oi_unflag(h);
 		return true;
 	}
-	oi_and_acq_rel(&h->flags, (uint8_t)~OI_FLAG_GARBAGE);
+	oi_and_acq_rel(&h->flags, (uint8_t)~OI_FLAG_GARBAGE); /* elsewhere: oi_release follows */
 	if (oi_release(p->t, h))
 		oi_death_later(p->t, h);
 	return false;
@@ -259,13 +278,15 @@ void oi_full_inherit(void)
 {
 	oi_assert_stopped();
 	if (oi_full_locked_by_me())
-		return; /* a listener forked: this thread goes on with its collection, in the child as in the parent */
+		/* a listener forked: this thread goes on with its collection, in the child, too */
+		return;
 	pass.t = NULL;
 	oi_lock_renew(OI_LOCK_FULL);
 	oi_generation_inherit(&pass.young);
 	if (pass.set && pass.hold) {
 		sift(&pass, keep); /* whoever inherits the set checks it again */
-	} else if (pass.set && oi_load_relaxed(&oi_candidates.commit) == OI_COMMIT_DEAD) { /* stopped */
+	} else if (pass.set && oi_load_relaxed(&oi_candidates.commit) == /* stopped */
+				       OI_COMMIT_DEAD) {
 		expire_weak_references(&pass);
 		sift(&pass, condemn);
 	} else if (pass.set) {

@@ -1,12 +1,16 @@
 /*
- * pass.h - one pass of a collection beside the mutators: its lists, its safepoints, how it looks at objects others use
+ * pass.h - one pass of a collection beside the mutators: its lists, its safepoints, how it looks at
+ * objects that others use
  *
- * Note [PASS]. The collection is inside its gate while it looks at objects and leaves it every few dozen microseconds, so that
- * stops, grace periods and young collections hardly wait for it. Between two such slices anything may die; what it keeps are
- * addresses, and they still are blocks' addresses: while oi_candidates.walking is set, pages of objects that can be traversed are
- * not given back, large ones neither, and blocks wait for a grace period before they are used again, published or not. So
- * within a slice what was alive stays readable, and afterwards it is looked at anew (oi_pass_look).
- * State outside a slice is whole: the child of a fork, where the collecting thread is gone, undoes it from there (full.c).
+ * Note [PASS]. The collection is inside its gate while it looks at objects, and leaves it every
+ * few dozen microseconds, so that stops, grace periods and young collections hardly wait for it.
+ * Between two such slices anything may die. What the collection keeps are addresses, and they
+ * still are addresses of blocks: while oi_candidates.walking is set, pages of objects that can be
+ * traversed are not given back, nor are large ones, and blocks wait for a grace period before they
+ * are used again, published or not. So within a slice what was alive stays readable, and
+ * afterwards it is looked at anew (oi_pass_look).
+ * The state outside a slice is whole: the child of a fork, where the collecting thread is gone,
+ * undoes it from there (full.c).
  */
 #ifndef OI_PASS_H
 #define OI_PASS_H
@@ -27,21 +31,25 @@ struct oi_pass {
 	struct oi_vector stack;   /* objects to visit */
 	struct oi_vector opaque;  /* objects whose traverse waits for a stop */
 	struct oi_vector edges;   /* of opaque candidates: commit.c */
-	struct oi_vector doubts;  /* pairs: an object that seems to be held, its references then: linger.c */
+	/* pairs of an object that seems to be held and its references then: linger.c */
+	struct oi_vector doubts;
 	struct oi_vector rescued; /* what is to be decided in a stop: linger.c */
 	struct oi_vector young;   /* lists of young pages that are being made old: generation.c */
 	void (*between)(void);    /* at each safepoint, outside the gate; or NULL */
 	oi_child_fn any_word;     /* a visitor that can be given slots of the dying */
 	int64_t hold;             /* references on each candidate that are the collector's own */
 	unsigned work;            /* units since the last safepoint */
-	bool young_only;          /* the scope: what was young when it began; those are the first members */
+	/* the scope is what was young when the pass began; those are the first members */
+	bool young_only;
 	bool stopped;             /* the world is, for this collection: no safepoints */
-	bool odd;                 /* an object seems to have fewer references than members have to it: checked builds */
+	/* checked builds: an object seems to have fewer references than members have to it */
+	bool odd;
 	bool failed;              /* no memory for a list: nothing is found */
 	size_t n_members;         /* the result: objects looked at */
 	size_t n_open;            /* candidates not dropped */
 	size_t n_suspected;       /* pages that have candidates: the first of the list */
-	size_t n_seen, n_kept;    /* candidates dealt with, and still on the list, after the commit */
+	/* candidates dealt with, and still on the list, after the commit */
+	size_t n_seen, n_kept;
 };
 
 void oi_pass_breathe(struct oi_pass *p);
@@ -59,9 +67,10 @@ OI_INLINE void oi_pass_push(struct oi_pass *p, struct oi_vector *v, void *item)
 }
 
 /*
- * The type of the object in a block; NULL if none lives there, or it has one of the flags. (Condemned ones are another
- * collection's, and their slots are no guide.) [A1]: who sees the word sees the rest of the header; the block of an object that
- * was not gone when this thread entered its gate is not used again while it is inside.
+ * Returns the type of the object in a block; NULL if none lives there, or if it has one of the
+ * flags @not_with. (Condemned objects are another collection's, and their slots are no guide.)
+ * [A1]: whoever sees the word sees the rest of the header; the block of an object that was not gone
+ * when this thread entered its gate is not used again while the thread is inside.
  */
 OI_INLINE const struct oi_type *oi_pass_look(const struct oi_header *h, uint8_t not_with)
 {
@@ -69,29 +78,39 @@ OI_INLINE const struct oi_type *oi_pass_look(const struct oi_header *h, uint8_t 
 	uint16_t own = (uint16_t)(word >> 48);
 	uint8_t flags = (uint8_t)(word >> 32);
 	if (unlikely(own == OI_OWN_FREE) || unlikely(own == OI_OWN_GONE) ||
-	    unlikely(flags & not_with) || unlikely(oi_load_acquire(&h->shared) & OI_DEAD)) /* [C1] */
+	    unlikely(flags & not_with) ||
+	    unlikely(oi_load_acquire(&h->shared) & OI_DEAD)) /* [C1] */
 		return NULL;
 	return &oi_types[(uint32_t)word];
 }
 
-/* The flags of what is nobody's to look at: but of a set that is looked through for the resurrected, all is condemned. */
+/*
+ * Returns the flags of what this pass must not look at: GARBAGE, except in a set that is looked
+ * through for the resurrected, where all is condemned.
+ */
 OI_INLINE uint8_t oi_pass_others(const struct oi_pass *p)
 {
 	return p->hold ? 0 : OI_FLAG_GARBAGE;
 }
 
-/* May its traverse run beside mutators? */
+/* Returns true if the type's traverse must not run beside mutators. */
 OI_INLINE bool oi_type_opaque(const ouro_type *type)
 {
 	return type->traverse && !(type->flags & OURO_TRAVERSE_CONCURRENT);
 }
 
-/* Slots in items, and what traverse tells of, if it may run now; else the object goes to p->opaque. */
-void oi_pass_visit_items(struct oi_pass *p, struct oi_header *h, const ouro_type *type, oi_child_fn fn, void *arg);
-void oi_pass_visit_rest(struct oi_pass *p, struct oi_header *h, const ouro_type *type, oi_child_fn fn, void *arg);
+/*
+ * The first visits slots in items; the second also what traverse tells of, if it may run now, else
+ * the object goes to p->opaque.
+ */
+void oi_pass_visit_items(struct oi_pass *p, struct oi_header *h, const ouro_type *type,
+			 oi_child_fn fn, void *arg);
+void oi_pass_visit_rest(struct oi_pass *p, struct oi_header *h, const ouro_type *type,
+			oi_child_fn fn, void *arg);
 
 /* Inside the gate, with safepoints in large objects. */
-OI_INLINE void oi_pass_visit(struct oi_pass *p, struct oi_header *h, const struct oi_type *d, oi_child_fn fn, void *arg)
+OI_INLINE void oi_pass_visit(struct oi_pass *p, struct oi_header *h, const struct oi_type *d,
+			     oi_child_fn fn, void *arg)
 {
 	oi_visit_fixed(h, d, fn, arg);
 	if (unlikely(!d->flat))
@@ -99,13 +118,15 @@ OI_INLINE void oi_pass_visit(struct oi_pass *p, struct oi_header *h, const struc
 }
 
 /*
- * fn(p, h, at) for each member of the page that is not marked, with safepoints between, after which what is marked by then is
- * left out. Inside the gate.
+ * Calls fn(p, h, at) for each member of the page that is not marked, with safepoints between, after
+ * which what is marked by then is left out. Inside the gate.
  */
 typedef void (*oi_member_fn)(struct oi_pass *p, struct oi_header *h, const struct oi_place *at);
 OI_INLINE void oi_pass_each_open(struct oi_pass *p, struct oi_page *page, oi_member_fn fn)
 {
-	struct oi_place at = { .map = oi_region_of(page)->beside, .page = page, .page_index = (uint32_t)oi_page_index(page) };
+	struct oi_place at = { .map = oi_region_of(page)->beside,
+			       .page = page,
+			       .page_index = (uint32_t)oi_page_index(page) };
 	char *start = oi_page_start(page);
 	size_t size = page->block_size;
 	uint32_t n_words = (oi_load_acquire(&page->bump) + 63) / 64;
@@ -133,12 +154,14 @@ OI_INLINE void oi_pass_each_open(struct oi_pass *p, struct oi_page *page, oi_mem
 void oi_pass_call_traverse(struct oi_header *h, const ouro_type *type, oi_child_fn fn, void *arg);
 
 /*
- * Runs what traverse tells of the objects in p->opaque, in stops of their own within the pause budget; inside the gate, which it
- * leaves. @follow, or NULL: takes a little from p->stack, which may put more into p->opaque; called in the stop.
+ * Visits what traverse tells of the objects in p->opaque, in stops of its own within the pause
+ * budget; inside the gate, which it leaves. @follow, unless it is NULL, is called in the stop: it
+ * takes a little from p->stack, which may put more into p->opaque.
  */
-void oi_pass_traverse_opaque(struct oi_pass *p, oi_child_fn fn, void *arg, void (*follow)(struct oi_pass *p));
+void oi_pass_traverse_opaque(struct oi_pass *p, oi_child_fn fn, void *arg,
+			     void (*follow)(struct oi_pass *p));
 
-/* A stop of this collection's, with its events. Outside the gate. */
+/* Begin and end a stop of this collection's, with its events. Outside the gate. */
 void oi_pass_stop(struct oi_stop *stop);
 void oi_pass_start(struct oi_stop *stop);
 
