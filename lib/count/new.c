@@ -24,12 +24,12 @@ static size_t n_late;
 
 size_t oi_new_late(void)
 {
-	return oi_exchange(&n_late, (size_t)0);
+	return oi_exchange(&n_late, (size_t)0); /* count */
 }
 
 static OI_COLD void be_late(struct oi_header *h)
 {
-	oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_FINALIZED);
+	oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_FINALIZED); /* owner: it was just made */
 	oi_add_relaxed(&n_late, (size_t)1); /* count */
 }
 
@@ -158,7 +158,8 @@ static OI_NOINLINE void *make(struct oi_thread *t, const ouro_type *type, size_t
 	if (o.d && measure(&o) && !(h = try_new(t, &o)))
 		h = new_after_collection(t, &o);
 	if (h) {
-		if (unlikely(oi_load_relaxed(&oi_runtime.shutting_down)) && type->finalize) /* set before a callback of the shutdown runs */
+		/* elsewhere: set before a callback of the shutdown runs */
+		if (unlikely(oi_load_relaxed(&oi_runtime.shutting_down)) && type->finalize)
 			be_late(h);
 		pace(t, &o);
 	}

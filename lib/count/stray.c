@@ -55,7 +55,7 @@ static void flag(struct oi_header *h)
 static void unflag(struct oi_header *h)
 {
 	oi_and_acq_rel(&h->flags, (uint8_t)~OI_FLAG_STRAY);
-	oi_add_relaxed(&n_strays, (uint64_t)-1);
+	oi_add_relaxed(&n_strays, (uint64_t)-1); /* count */
 }
 
 void oi_stray_merge(struct oi_header *h)
