@@ -5,7 +5,7 @@
 #include "base/compiler.h"
 #include "ouro.h"
 
-/* This thread is one of the library's own, whom nobody waits for: what keeps it is not noted. */
+/* This thread is one of the library's own, for which nobody waits: its waits are not noted. */
 extern __thread bool oi_holdup_ours OI_HIDDEN;
 
 /*
@@ -14,9 +14,12 @@ extern __thread bool oi_holdup_ours OI_HIDDEN;
  * told later, by the collector thread: oi_events_holdups.
  */
 void oi_holdup(ouro_holdup cause, uint64_t ns);
-/* By whoever knows the listeners: are there any? Else the collector thread is not woken for them. */
+/* Says whether there are listeners; if not, the collector thread is not woken for them. */
 void oi_holdup_listened(bool any);
-/* For the collector thread: what was noted since the last time, the longest. False: nothing. */
+/*
+ * For the collector thread: how many were noted since the last time, and the longest. Returns false
+ * if none was.
+ */
 bool oi_holdup_take(ouro_holdup cause, uint64_t *n, uint64_t *longest_ns);
 const char *oi_holdup_name(ouro_holdup cause);
 void oi_holdup_statistics(ouro_stats *out);

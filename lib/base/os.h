@@ -1,8 +1,8 @@
 /*
  * os.h - the only file with system calls: memory, time, futex, membarrier, thread names
  *
- * The answer of each is looked at, here or by the caller. None is a cancellation point, and none changes errno but those that
- * answer NULL or false.
+ * The answer of each is looked at, here or by the caller. None is a cancellation point, and none
+ * changes errno but those that answer NULL or false.
  */
 #ifndef OI_OS_H
 #define OI_OS_H
@@ -12,61 +12,70 @@
 #include <sys/types.h>
 
 uint64_t oi_now_ns(void);
-/* What the calling thread has used of a processor; where the system does not say, the time. */
+/* What the calling thread has used of a processor; the time, where the system does not say. */
 uint64_t oi_cpu_ns(void);
-/* The same of the whole process. */
+/* Like oi_cpu_ns, but for the whole process. */
 uint64_t oi_process_cpu_ns(void);
 
 /*
- * Zeroed pages, counted in oi_os_reserved; NULL when the system has none (or a fault was injected). From a MiB on they are given
- * back later, and what the system does not take back is kept and used again: remnant.h.
+ * Zeroed pages, counted in oi_os_reserved; NULL when the system has none (or a fault was injected).
+ * From a MiB on they are given back later, and what the system does not take back is kept and used
+ * again: remnant.h.
  */
 void *oi_os_map(size_t bytes);
 void oi_os_unmap(void *p, size_t bytes);
-/* The same for work lists that come and go: not counted, so that a collection at the heap limit has room to work. */
+/*
+ * Like oi_os_map, but for work lists that come and go: not counted, so that a collection at the
+ * heap limit has room to work.
+ */
 void *oi_os_map_list(size_t bytes);
 void *oi_os_remap_list(void *p, size_t bytes, size_t new_bytes);
 void oi_os_unmap_list(void *p, size_t bytes);
-/* For remnant.c: false if the system refuses. */
+/* For remnant.c. Returns false if the system refuses. */
 bool oi_os_unmap_now(void *p, size_t bytes);
 /* Address space only, aligned to its size's power of two alignment; not counted until oi_os_charge. */
 void *oi_os_reserve(size_t bytes, size_t alignment);
 void oi_os_unreserve(void *p, size_t bytes);
-/* From inside a gate, or under a lock: the tick does it; @charged: bytes that are counted until then. */
+/* From inside a gate, or under a lock: the tick does it. @charged: bytes counted until then. */
 void oi_os_unreserve_later(void *p, size_t bytes, size_t charged);
-/* LeakSanitizer, where the program has it, looks there for addresses of the program's memory. The three above do it. */
+/*
+ * LeakSanitizer, where the program has it, looks there for addresses of the program's memory. The
+ * three above do it.
+ */
 void oi_os_root(const void *p, size_t bytes);
 void oi_os_unroot(const void *p, size_t bytes);
 /*
- * Gives the memory back, keeps the address range, which reads as zero afterwards. False: the system keeps it as it is, as it does with
- * what the program has locked; then it is not zeroed, and not given back.
+ * Gives the memory back, keeps the address range, which reads as zero afterwards. Returns false if
+ * the system keeps it as it is, as it does with what the program has locked; then it is not zeroed,
+ * and not given back.
  */
 bool oi_os_purge(void *p, size_t bytes);
-/* Maps memory there, at once and for writing; no more than a help: it may fail. */
 #define OI_OS_PAGE oi_os_page
-extern size_t oi_os_page OI_HIDDEN; /* bytes of the system's pages: 4, 16 or 64 KiB. Ours are a multiple */
+extern size_t oi_os_page OI_HIDDEN; /* bytes of the system's: 4, 16, 64 KiB; ours are a multiple */
+/* Maps memory there, at once and for writing; no more than a help: it may fail. */
 void oi_os_populate(void *p, size_t bytes);
 void oi_os_charge(int64_t bytes);
 uint64_t oi_os_reserved(void);
 
 /*
- * Sleeps while *word == value; timeout in ns, 0: the longest there is, a second. May wake spuriously; so every caller looks again. No
- * sleep is for ever: where futex is refused from some moment on, those who sleep already are woken by nobody. It naps then.
+ * Sleeps while *word == value; timeout in ns, 0: the longest there is, a second. May wake
+ * spuriously; so every caller looks again. No sleep is for ever: where futex is refused from some
+ * moment on, nobody wakes the threads that sleep already. It naps then.
  */
 void oi_futex_wait(uint32_t *word, uint32_t value, uint64_t timeout_ns);
 void oi_futex_wake(uint32_t *word);
 void oi_sleep_ns(uint64_t ns);
 
-/* True if expedited membarrier works in this process. */
+/* Returns true if expedited membarrier works in this process. */
 bool oi_membarrier_register(void);
-/* False: the system refuses it (now). */
+/* Returns false if the system refuses it (now). */
 bool oi_membarrier(void);
 
 /* As far as it goes; not a cancellation point. */
 void oi_write_stderr(const char *text, size_t bytes);
 
 pid_t oi_gettid(void);
-/* False only if it is certain that it is not. */
+/* Returns false only if it is certain that the thread is gone. */
 bool oi_thread_alive(pid_t tid);
 void oi_thread_name(char out[16]);
 

@@ -1,12 +1,13 @@
 /*
  * sized.c - structs that grow
  *
- * Fields are added at the end of the structs that a program fills or receives, under the same soname. So that a program built
- * against an older header has no memory overwritten, the inline functions of the headers pass the size of the struct that they
- * were compiled with (ouro_stats_get calls ouro_stats_get_sized). The symbols without a size are in unsized.c.
- * Other structs: ouro_gc_event is made by the library and passed by address, so an older listener sees its beginning;
- * ouro_type is the program's and read by the library: a field behind flags may only be read if a new bit of flags says that it
- * is there.
+ * Fields are added at the end of the structs that a program fills or receives, under the same
+ * soname. So that a program built against an older header has no memory overwritten, the inline
+ * functions of the headers pass the size of the struct that they were compiled with (ouro_stats_get
+ * calls ouro_stats_get_sized). The symbols without a size are in unsized.c.
+ * Other structs: ouro_gc_event is made by the library and passed by address, so an older listener
+ * sees its beginning; ouro_type is the program's and read by the library: a field behind flags may
+ * only be read if a new bit of flags says that it is there.
  */
 #include "base/sized.h"
 
