@@ -8,8 +8,8 @@
  *
  * The owner drains its queue at its next operation once 64 objects wait (OI_REQUEST_DRAIN). Else
  * the collector thread's tick does it within 10 ms: it seizes the gate of an owner that is outside
- * (an unpinned thread runs no operation, asleep or not). So an owner that sleeps for ever holds no memory hostage, which CPython's
- * free-threaded build does not manage.
+ * (an unpinned thread runs no operation, asleep or not). So an owner that sleeps for ever holds no
+ * memory hostage, which CPython's free-threaded build does not manage.
  * An owner that drains in the middle of one of its operations runs no user code: objects with
  * callbacks go to the reaper. Nobody drains more than a slice at a time: an operation of the owner
  * drains 64 objects, and carries out a batch of deaths (death.c); a seizure drains OI_MERGE_SLICE,
