@@ -5,12 +5,13 @@
  * [CANDIDATE] for the mutators' side. (After Bacon and Rajan 2001, whose tests of a fixed set of
  * candidates these are, without their buffers of counts.)
  *   1 handshake: from now on every event on a candidate takes its flag away, and is logged
- *   2 COUNT   the references from candidates to candidates; what only traverse tells of, in one stop
+ *   2 COUNT   the references from candidates to candidates; what only traverse tells of, in one
+ *             stop
  *   3 CHECK   a candidate with more references than that, or without its flag, lives: it is dropped
  *             (its flag is taken away), with all candidates it reaches
  *   4 the commit word becomes OPEN; handshake; what was rescued is dropped likewise. If there was
- *     anything, 4 is repeated; else OPEN -> DEAD, which fails if there was a rescue since, and then 4
- *     is repeated. That is the instant at which all that still bear the flag are dead
+ *     anything, 4 is repeated; else OPEN -> DEAD, which fails if there was a rescue since, and
+ *     then 4 is repeated. That is the instant at which all that still bear the flag are dead
  *
  * Why it is sound. Let o bear the flag at the commit. No event on o happened between 1 and the last
  * handshake: else it was logged before that handshake was over, and o dropped. So the references
@@ -40,7 +41,8 @@ bool oi_commit_flag(struct oi_pass *p, struct oi_header *h, const struct oi_plac
 {
 	oi_assert_inside(p->t);
 	uint16_t own = oi_load_relaxed(&h->own); /* recheck */
-	while (own <= OI_OWN_KEY_MAX && !oi_cas(&h->own, &own, (uint16_t)(own | OI_OWN_CANDIDATE))) /* [K2] */
+	while (own <= OI_OWN_KEY_MAX &&
+	       !oi_cas(&h->own, &own, (uint16_t)(own | OI_OWN_CANDIDATE))) /* [K2] */
 		;
 	if (own > OI_OWN_KEY_MAX)
 		return false;
@@ -72,7 +74,8 @@ static void note_edge(void *child, void *arg)
 {
 	struct oi_pass *p = arg;
 	struct oi_place at;
-	if (!oi_place_of(oi_header_of(child), &at) || !oi_beside_open(&at) || oi_block_at(at.page, at.block) != oi_header_of(child))
+	if (!oi_place_of(oi_header_of(child), &at) || !oi_beside_open(&at) ||
+	    oi_block_at(at.page, at.block) != oi_header_of(child))
 		return;
 	oi_beside_count_one(oi_beside_count(&at), oi_header_of(child));
 	oi_pass_push(p, &p->edges, oi_header_of(child));
@@ -113,7 +116,8 @@ static void count_rest(struct oi_pass *p, struct oi_header *h, const ouro_type *
 		note_candidate(p, h);
 }
 
-static void count_among_candidates(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
+static void count_among_candidates(struct oi_pass *p, struct oi_header *h,
+				   const struct oi_place *at)
 {
 	const struct oi_type *d = oi_is_candidate(h) ? look(p, h) : NULL;
 	(void)at;
@@ -158,7 +162,8 @@ static void drop_if_rescued(struct oi_pass *p, struct oi_header *h, const struct
 static void drop_child(void *child, void *arg)
 {
 	struct oi_place at;
-	if (oi_beside_covers(child) && oi_place_of(oi_header_of(child), &at) && oi_beside_open(&at) &&
+	if (oi_beside_covers(child) && oi_place_of(oi_header_of(child), &at) &&
+	    oi_beside_open(&at) &&
 	    oi_block_at(at.page, at.block) == oi_header_of(child))
 		drop(arg, oi_header_of(child), &at);
 }
@@ -230,7 +235,8 @@ static bool drop_rescued(struct oi_pass *p, uint64_t *n)
 	if (end > OI_RESCUE_LOG) {
 		each_candidate(p, drop_if_rescued);
 	} else {
-		for (; *n < end && (h = oi_load_acquire(&oi_candidates.rescued[*n])); ++*n) { /* [K1] */
+		/* [K1] */
+		for (; *n < end && (h = oi_load_acquire(&oi_candidates.rescued[*n])); ++*n) {
 			struct oi_place at;
 			if (oi_place_of(h, &at) && oi_beside_open(&at))
 				drop(p, h, &at);
@@ -257,7 +263,8 @@ static bool commit(struct oi_pass *p)
 		oi_store_release(&oi_candidates.commit, (uint32_t)OI_COMMIT_OPEN); /* [K1] */
 		oi_grace_wait();
 		oi_gate_enter(p->t);
-		bool dropped = drop_rescued(p, &n), dead = !dropped && !p->failed && (!p->n_open || try_commit());
+		bool dropped = drop_rescued(p, &n),
+		     dead = !dropped && !p->failed && (!p->n_open || try_commit());
 		oi_gate_leave(p->t);
 		if (dead)
 			return p->n_open != 0;

@@ -1,18 +1,24 @@
 /*
  * linger.c - dead sets that only weak upgrades keep, which come and go
  *
- * Note [DOOR]. A thread that polls a weak reference has a counted reference for a moment each time: the object looks held, or, if it
- * is a candidate, is rescued by that event. Several such threads can keep a dead set for ever: no commit finds it untouched. So what
- * was rescued in a collection, and what looked held for reasons that come and go (a few references more than members have, another
- * number of them when looked at again), is decided in a stop, by trial deletion over that and what it reaches, as a young
- * collection would; and that the stop does not find it held again, upgrades are kept out for as long as that takes:
- *   open   -> closed  the collection, once the candidates bear their flags again; then a handshake, as for any flag
- *   closed -> open    the same, after the stop, when no flag is left; whoever waits is woken
- * An upgrade of a flagged object that finds the door closed leaves its gate, waits for it to open, or DOOR_NS at most, and begins
- * anew, 50 times at most: then it goes on as if there were no door. Who has a reference already goes on; dropping it leaves the flag where it is (oi_rescue), since it is the stop that decides. So
- * within a moment all references that only upgrades have are gone, unless a thread keeps one, and then it is right that the set lives.
- * Pinned threads do not wait, as the handshake would wait for them, nor do listeners of a collection, as the stop waits for its lock:
- * what they poll lives on. The bound is for those that such a listener waits for.
+ * Note [DOOR]. A thread that polls a weak reference has a counted reference for a moment each
+ * time: the object looks held, or, if it is a candidate, is rescued by that event. Several such
+ * threads can keep a dead set for ever: no commit finds it untouched. So a stop decides on what
+ * was rescued in a collection, and on what looked held for reasons that come and go (a few
+ * references more than members have, and another number of them when looked at again). It does so
+ * by trial deletion over that and what it reaches, as a young collection would. In order that the
+ * stop does not find it held again, upgrades are kept out for as long as that takes:
+ *   open   -> closed  the collection, once the candidates bear their flags again; then a handshake,
+ *                     as for any flag
+ *   closed -> open    the collection, after the stop, when no flag is left; it wakes whoever waits
+ * An upgrade of a flagged object that finds the door closed leaves its gate, waits for it to
+ * open, or DOOR_NS at most, and begins anew, 50 times at most: then it goes on as if there were
+ * no door. A thread that has a reference already goes on; dropping it leaves the flag where it is
+ * (oi_rescue), since it is the stop that decides. So within a moment all references that only
+ * upgrades have are gone, unless a thread keeps one, and then it is right that the set lives.
+ * Pinned threads do not wait, as the handshake would wait for them, nor do listeners of a
+ * collection, as the stop waits for its lock: what they poll lives on. The bound is for those
+ * that such a listener waits for.
  * Large sets, which do not fit a stop, are decided by commits only.
  */
 #include "collect/linger.h"
@@ -122,7 +128,8 @@ static void open_door(void)
 
 static void close_door(struct oi_pass *p)
 {
-	oi_store_release(&oi_candidates.door, 1u); /* [K3] before the flags that make anybody look at it */
+	/* [K3] before the flags that make anybody look at it */
+	oi_store_release(&oi_candidates.door, 1u);
 	oi_gate_enter(p->t);
 	for (size_t i = 0; i < p->rescued.n; i++)
 		if (weight(p->rescued.data[i]))

@@ -1,4 +1,7 @@
-/* pass.c - safepoints of a collection beside the mutators, and looking at large and opaque objects. See pass.h. */
+/*
+ * pass.c - safepoints of a collection beside the mutators, and looking at large and opaque objects.
+ * See pass.h.
+ */
 #include "collect/pass.h"
 
 #include "base/os.h"
@@ -23,8 +26,12 @@ void oi_pass_breathe(struct oi_pass *p)
 	oi_gate_enter(p->t);
 }
 
-/* Only large objects have that many items, and a large block is not used again while the heap is walked. */
-void oi_pass_visit_items(struct oi_pass *p, struct oi_header *h, const ouro_type *type, oi_child_fn fn, void *arg)
+/*
+ * Only large objects have that many items, and a large block is not used again while the heap is
+ * walked.
+ */
+void oi_pass_visit_items(struct oi_pass *p, struct oi_header *h, const ouro_type *type,
+			 oi_child_fn fn, void *arg)
 {
 	oi_assert_at_rest(p->t);
 	char *items = (char *)oi_object_of(h) + type->size;
@@ -38,13 +45,15 @@ void oi_pass_visit_items(struct oi_pass *p, struct oi_header *h, const ouro_type
 		oi_pass_breathe(p);
 		uint16_t own = (uint16_t)(oi_load_acquire(&h->word) >> 48); /* [A1] */
 		if (own == OI_OWN_FREE || own == OI_OWN_GONE)
-			return; /* dismantled: each reference it had was released, which is an event */
+			/* dismantled: each reference it had was released, which is an event */
+			return;
 		if (!oi_pass_look(h, oi_pass_others(p)) && fn != p->any_word)
 			return; /* it died: what it referred to may be gone */
 	}
 }
 
-void oi_pass_visit_rest(struct oi_pass *p, struct oi_header *h, const ouro_type *type, oi_child_fn fn, void *arg)
+void oi_pass_visit_rest(struct oi_pass *p, struct oi_header *h, const ouro_type *type,
+			oi_child_fn fn, void *arg)
 {
 	oi_assert_at_rest(p->t);
 	if (type->item_slots.n)
@@ -53,7 +62,7 @@ void oi_pass_visit_rest(struct oi_pass *p, struct oi_header *h, const ouro_type 
 		return;
 	if (oi_type_opaque(type))
 		oi_pass_push(p, &p->opaque, h);
-	else if (oi_pass_look(h, oi_pass_others(p))) /* again: there may have been safepoints since */
+	else if (oi_pass_look(h, oi_pass_others(p))) /* there may have been safepoints */
 		oi_pass_call_traverse(h, type, fn, arg);
 }
 
@@ -77,7 +86,10 @@ void oi_pass_call_traverse(struct oi_header *h, const ouro_type *type, oi_child_
 	oi_call_traverse_of_living(type, h, &v);
 }
 
-/* Under the collection lock, as the stops of young collections: listeners hear of one pause after the other. */
+/*
+ * Under the collection lock, as are the stops of young collections: listeners hear of one pause
+ * after the other.
+ */
 void oi_pass_stop(struct oi_stop *stop)
 {
 	oi_assert_unpinned(oi_self);
@@ -94,8 +106,9 @@ void oi_pass_start(struct oi_stop *stop)
 	oi_collect_unlock();
 }
 
-/* World stopped. As many as half the budget allows. */
-static void traverse_some(struct oi_pass *p, oi_child_fn fn, void *arg, void (*follow)(struct oi_pass *p))
+/* World stopped. Traverses as many objects as half the budget allows. */
+static void traverse_some(struct oi_pass *p, oi_child_fn fn, void *arg,
+			  void (*follow)(struct oi_pass *p))
 {
 	uint64_t until = oi_now_ns() + oi_runtime.config.pause_budget_ns / 2;
 	do {
@@ -110,7 +123,8 @@ static void traverse_some(struct oi_pass *p, oi_child_fn fn, void *arg, void (*f
 	} while (p->opaque.n && oi_now_ns() < until);
 }
 
-void oi_pass_traverse_opaque(struct oi_pass *p, oi_child_fn fn, void *arg, void (*follow)(struct oi_pass *p))
+void oi_pass_traverse_opaque(struct oi_pass *p, oi_child_fn fn, void *arg,
+			     void (*follow)(struct oi_pass *p))
 {
 	oi_assert_inside(p->t);
 	struct oi_stop stop;

@@ -4,10 +4,11 @@
  *   COUNT   references from members, the objects in the scope, to members
  *   MARK    from every member that has more references than that
  *   FLAG    the members that are not marked: the candidates
- * The first two read while others write, so their errors make live objects candidates, and hide garbage that was not garbage when
- * they began. They are never believed (commit.c). Garbage that was there from the start is touched by nobody: its counts are
- * right, and nothing marks it. Objects made meanwhile are young, and no members: what they refer to has references that were not
- * counted.
+ * COUNT and MARK read while others write, so their errors make live objects candidates, and hide
+ * garbage that was not garbage when they began. They are never believed (commit.c). Garbage that
+ * was there from the start is touched by nobody: its counts are right, and nothing marks it.
+ * Objects made meanwhile are young, and no members: what they refer to has references that were
+ * not counted.
  */
 #include "collect/suspect.h"
 
@@ -19,13 +20,18 @@
 #include "world/context.h"
 
 #define RING 32
-#define OPAQUE 256 /* so many wait for a stop before there is one */
+#define OPAQUE 256 /* so many objects wait for a stop before there is one */
 
-/* Old, and nobody else's concern. @i: number of the block in the page. */
-OI_INLINE const struct oi_type *look_at_old(const struct oi_page *p, const struct oi_header *h, size_t i)
+/*
+ * Returns the type of an old object that is nobody else's concern, or NULL. @i is the number of the
+ * block in the page.
+ */
+OI_INLINE const struct oi_type *look_at_old(const struct oi_page *p, const struct oi_header *h,
+					    size_t i)
 {
 	const struct oi_type *d = oi_pass_look(h, OI_FLAG_GARBAGE | OI_FLAG_FROZEN);
-	uint64_t young = oi_load_relaxed(&oi_young_bits(p, 0)[i / 64]) | oi_load_relaxed(&oi_young_bits(p, 1)[i / 64]); /* owner */
+	uint64_t young = oi_load_relaxed(&oi_young_bits(p, 0)[i / 64]) | /* owner */
+			 oi_load_relaxed(&oi_young_bits(p, 1)[i / 64]);
 	return young >> (i % 64) & 1 ? NULL : d;
 }
 
@@ -38,12 +44,14 @@ OI_INLINE void fetch(const struct oi_header *h)
 
 /* ---- counting ---- */
 
-/* 64 blocks. */
-OI_INLINE uint64_t count_word(struct oi_pass *p, struct oi_page *page, struct oi_header *h, uint32_t from, uint32_t to)
+/* Counts what up to 64 blocks refer to, and returns which are members. */
+OI_INLINE uint64_t count_word(struct oi_pass *p, struct oi_page *page, struct oi_header *h,
+			      uint32_t from, uint32_t to)
 {
 	uint64_t member = 0;
 	size_t size = page->block_size;
-	for (uint32_t i = from; i < to && !p->failed; i++, h = (struct oi_header *)((char *)h + size)) {
+	for (uint32_t i = from; i < to && !p->failed;
+	     i++, h = (struct oi_header *)((char *)h + size)) {
 		__builtin_prefetch((char *)h + 8 * size);
 		const struct oi_type *d = look_at_old(page, h, i);
 		if (!d)
@@ -59,7 +67,8 @@ static void count_page(struct oi_pass *p, struct oi_page *page)
 	uint32_t n = oi_load_acquire(&page->bump);
 	struct oi_bits *bits = oi_region_of(page)->beside->bits[oi_page_index(page)];
 	for (uint32_t i = 0; i < n && !p->failed; i += 64) {
-		uint64_t member = count_word(p, page, oi_block_at(page, i), i, n - i < 64 ? n : i + 64);
+		uint64_t member = count_word(p, page, oi_block_at(page, i), i,
+					     n - i < 64 ? n : i + 64);
 		bits[i / 64].member |= member;
 		p->n_members += (unsigned)__builtin_popcountll(member);
 		oi_pass_step(p, 8 + 24 * (unsigned)__builtin_popcountll(member));
@@ -109,7 +118,10 @@ static void mark_reached(struct oi_pass *p)
 	p->stack.n = 0;
 }
 
-/* In a stop, so only a few: from one object that only traverse leads to, to the next. */
+/*
+ * Marks only a few, as it is called in a stop: from one object that only traverse leads to, to the
+ * next.
+ */
 static void mark_some(struct oi_pass *p)
 {
 	for (unsigned i = 0; i < RING && p->stack.n; i++) {
@@ -132,7 +144,8 @@ static void mark_held(struct oi_pass *p, struct oi_header *h, const struct oi_pl
 {
 	const struct oi_type *d = oi_pass_look(h, OI_FLAG_GARBAGE);
 	if (!d || !referred_from_outside(h, at))
-		return; /* it died, for one: then it has no counts, and is dropped when the others are flagged */
+		/* @h may have died: it has no counts then, and is dropped when others are flagged */
+		return;
 	if (unlikely(oi_flags(h) & OI_FLAG_WEAK))
 		oi_linger_doubt(p, h, oi_references(h) - oi_beside_internal(at));
 	oi_beside_bits(at)->mark |= oi_beside_bit(at);
@@ -140,7 +153,7 @@ static void mark_held(struct oi_pass *p, struct oi_header *h, const struct oi_pl
 	mark_reached(p);
 }
 
-/* The members are known: what was young. */
+/* For a pass whose members are known already: what was young. */
 static void count_member(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
 {
 	const struct oi_type *d = look_at_old(at->page, h, at->block);
@@ -186,7 +199,8 @@ static void flag_page(struct oi_pass *p, struct oi_page *page)
 
 /* ---- pages ---- */
 
-static void each_page(struct oi_pass *p, void (*fn)(struct oi_pass *p, struct oi_page *page), oi_child_fn child)
+static void each_page(struct oi_pass *p, void (*fn)(struct oi_pass *p, struct oi_page *page),
+		      oi_child_fn child)
 {
 	oi_gate_enter(p->t);
 	for (size_t i = 0; i < p->pages.n && !p->failed; i++) {
@@ -206,7 +220,10 @@ static void each_page(struct oi_pass *p, void (*fn)(struct oi_pass *p, struct oi
 /* ---- all of it ---- */
 
 #if OURO_CHECKED
-/* Fewer references than members have to it: looked at too early, or a lie of a traverse's, which the oracle tells apart. */
+/*
+ * Notes that @h has fewer references than members have to it: it was looked at too early, or a
+ * traverse lies. The oracle tells these apart.
+ */
 static void note_odd(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
 {
 	p->odd |= oi_pass_look(h, OI_FLAG_IMMORTAL) && oi_beside_internal(at) > oi_references(h);
