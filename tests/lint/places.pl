@@ -8,6 +8,7 @@
 use strict;
 use warnings;
 use Lint;
+use Place;
 
 noted($_) for 'mutants without their place', 'models without their place';
 my %suite = map { module_of($_) => 1 } sources('tests stress', qr/\/(test|stress)_\w+\.c\z/);
@@ -20,7 +21,8 @@ for my $file (sources('tests/mutants', qr/\.mut\z/)) {
 		if (!-e $place) {
 			$say->("no such file: $place");
 		} else {
-			my $n = () = text($place) =~ /\Q$old\E/g;
+			my $there = place_of($old);
+			my $n = () = text($place) =~ /$there/g;
 			$say->("its text stands $n times in $place") if $n != 1;
 		}
 	}

@@ -3,7 +3,7 @@
  *
  * Models lib/process/fork.c (in_child), lib/base/wake.c (request), lib/process/servants.c
  * (oi_servants_start_missing, oi_servants_need, oi_servants_stop, oi_servants_fork_child), and of
- * lib/collect/collect.c that a thread keeps automatic collections away (hold_off).
+ * lib/world/gclock.c that a thread keeps automatic collections away (hold_off).
  *
  * Processes: in the parent a thread that keeps collections away and gives that up, and one that
  * needs a thread of the library's; one that forks at any moment between their steps, from which on

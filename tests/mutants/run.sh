@@ -6,7 +6,7 @@
 #	=== name: what is wrong
 #	lib/x.c
 #	kill: suite suite ...
-#	the text to be replaced, which stands in the file just once, with its white space
+#	the text to be replaced, which stands in the file just once, whatever its layout and comments
 #	---
 #	the text that replaces it
 # A suite is test_x or stress_x, of a checked build (stress with random yields and stalls), or release/test_x; in the order in
@@ -77,7 +77,7 @@ one() { # one NAME: its parts are in the log folder
 	name=$1
 	file=$(cat "$log/$name.file")
 	what=$(cat "$log/$name.what")
-	if ! perl tests/mutants/plant.pl "$log/$name" "$tree/$file" >"$tree/$file.new" 2>"$log/$name.log"; then
+	if ! perl -Itests/lint tests/mutants/plant.pl "$log/$name" "$tree/$file" >"$tree/$file.new" 2>"$log/$name.log"; then
 		rm -f "$tree/$file.new"
 		failed=$((failed + 1))
 		printf 'STALE     %-34s %s\n' "$name" "$(cat "$log/$name.log")"
