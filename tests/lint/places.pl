@@ -7,8 +7,8 @@
 # - The table of models names each model, and files of lib/.
 use strict;
 use warnings;
+use Place; # before Lint, which goes to the tree
 use Lint;
-use Place;
 
 noted($_) for 'mutants without their place', 'models without their place';
 my %suite = map { module_of($_) => 1 } sources('tests stress', qr/\/(test|stress)_\w+\.c\z/);
