@@ -1,19 +1,26 @@
 /*
  * heap.c - per-thread allocation buffers
  *
- * Each thread owns pages of one block size and allocates from them without atomics: first from the page's free list, then
- * by bumping. A block freed by another thread is pushed onto its page's remote stack, and the page, once, onto its heap's
- * (remote_queued says so); the owner takes both in when it runs out. Large objects own runs of pages and belong to no
- * thread. This is mimalloc's scheme (Leijen, Zorn, de Moura 2019) with liburcu's lock-free stack.
+ * Each thread owns pages of one block size and allocates from them without atomics: from the page's
+ * free list, to which extend adds new blocks, some at a time; blocks of more than 1 KiB come by
+ * bumping instead. A block freed by another thread is pushed onto its page's remote stack, and the
+ * page, once, onto its heap's (remote_queued says so); the owner takes both in when it needs a
+ * page. Large objects own runs of pages and belong to no thread. This is mimalloc's scheme (Leijen,
+ * Zorn, de Moura 2019) with liburcu's lock-free stack.
  *
- * A page: free -> small (page_new) -> current <-> listed or full -> free (page_empty), or orphan when its thread leaves,
- * and again current of the thread that adopts it. Changes of heap and state are made under the heap lock.
- * [H1] A freer pushes the block, then looks at remote_queued; the owner clears remote_queued, then takes the blocks. Both
- * are sequentially consistent read-modify-writes: either the owner takes the block or the freer queues the page again.
- * [H3] A freer queues the page at its heap, then looks whether it is its heap still; a thread that leaves moves its pages, then
- * takes what is queued.
+ * A page: free -> small (page_new) -> current <-> listed or full -> free (give_up). It is an orphan
+ * when its thread leaves, or when it is empty but must stay for a walk (make_orphan), and current
+ * again in the heap of the thread that adopts it. A page's heap and state change under the heap
+ * lock, except that a large run becomes LARGE once it is zeroed: until then nobody else looks at
+ * it.
+ * [H1] A freer pushes the block, then looks at remote_queued; the owner clears remote_queued, then
+ * takes the blocks. All are sequentially consistent: either the owner takes the block or the freer
+ * queues the page again.
+ * [H3] A freer queues the page at its heap, then looks whether that is still its heap; a thread
+ * that leaves moves its pages, then takes what is queued.
  * [H2] state is stored last, with release, and read with acquire by walkers (beside.c).
- * INV-H1 (outside operations) used = blocks neither in free, nor above bump; those in remote are still in used.
+ * INV-H1 (outside operations) used = blocks neither in free nor above bump; those in remote still
+ * count in used.
  * INV-H2 (always) all objects whose own is a thread's key lie in pages of that thread's heap.
  */
 #include "heap/heap.h"
@@ -32,9 +39,10 @@
 #include "world/thread.h"
 
 #define HARVEST 4 /* pages */
-#define HARVEST_FOR 16 /* the same while another thread is kept out of its gate: about 0.1 ms */
+/* pages, while another thread is kept out of its gate, or waits for it: about 0.1 ms */
+#define HARVEST_FOR 16
 
-struct oi_heap oi_orphans; /* pages whose thread left; under the heap lock */
+struct oi_heap oi_orphans; /* the pages of no thread; under the heap lock */
 static struct oi_page *kept; /* under the heap lock */
 static int64_t large_made;
 static int64_t large_bytes; /* of large objects that can be traversed */
@@ -109,7 +117,7 @@ static void heap_add(struct oi_heap *heap, struct oi_page *p)
 	if (heap->all)
 		heap->all->heap_previous = p;
 	oi_store_relaxed(&heap->all, p); /* recheck: adopt looks at the orphans' without the lock */
-	oi_store_release(&p->heap, heap);
+	oi_store_release(&p->heap, heap); /* recheck: queue_pages looks again [H3] */
 }
 
 static void heap_remove(struct oi_heap *heap, struct oi_page *p)
@@ -117,7 +125,7 @@ static void heap_remove(struct oi_heap *heap, struct oi_page *p)
 	if (p->heap_previous)
 		p->heap_previous->heap_next = p->heap_next;
 	else
-		oi_store_relaxed(&heap->all, p->heap_next);
+		oi_store_relaxed(&heap->all, p->heap_next); /* recheck: as in heap_add */
 	if (p->heap_next)
 		p->heap_next->heap_previous = p->heap_previous;
 }
@@ -127,7 +135,7 @@ static bool has_room(const struct oi_page *p)
 	return p->free || p->bump < p->capacity;
 }
 
-/* Pages without a thread are looked at anyway. */
+/* Pages without a thread need no note: they are looked at anyway. */
 static void note_heap(enum oi_keys which, struct oi_heap *heap)
 {
 	if (heap != &oi_orphans)
@@ -166,8 +174,8 @@ void oi_block_spoil(struct oi_header *h, const struct oi_page *p)
 }
 
 /*
- * Under the heap lock, @p is empty, or large and its object dead. True: a collection walks, pages must stay what they are,
- * and it is on the list for the end of that.
+ * Under the heap lock. @p is empty, or large and its object dead. Returns true if it must stay what
+ * it is since a collection walks, and it is on the list for the end of that.
  */
 static bool keep(struct oi_page *p)
 {
@@ -182,7 +190,7 @@ static bool keep(struct oi_page *p)
 	return true;
 }
 
-/* Leaves the heap lock, after something was freed. */
+/* Releases the heap lock after something was freed; the tick is asked for if much is cached. */
 static void unlock_freed(void)
 {
 	bool excess = oi_pages_excess();
@@ -191,7 +199,7 @@ static void unlock_freed(void)
 		oi_wake_trim();
 }
 
-/* Under the heap lock. On the list of young pages of its heap it stays. */
+/* Under the heap lock. The page stays on the list of young pages of @heap. */
 static void make_orphan(struct oi_heap *heap, struct oi_page *p)
 {
 	if (p->listed)
@@ -203,8 +211,9 @@ static void make_orphan(struct oi_heap *heap, struct oi_page *p)
 }
 
 /*
- * Under the heap lock: an empty page goes. If it must stay what it is, whoever needs one of that size gets it. Else what each thread had
- * at its most would be kept from all others for as long as collections walk, which on a busy machine is always.
+ * Under the heap lock. Gives an empty page back; if it must stay what it is, it goes to the threads
+ * that need one of that size. Otherwise the pages that each thread had at its peak would be kept
+ * from all others for as long as collections walk, which on a busy machine is always.
  */
 static void give_up(struct oi_heap *heap, struct oi_page *p)
 {
@@ -218,9 +227,10 @@ static void give_up(struct oi_heap *heap, struct oi_page *p)
 	}
 }
 
-/* Under the heap lock. True: it was empty, and has gone. */
+/* Under the heap lock. Returns true if the page was empty, and is given up. */
 static bool retire(struct oi_heap *heap, struct oi_page *p)
 {
+	/* recheck: heap_to_queue_at, by a freer that is late */
 	if (p->used || oi_load_acquire(&p->remote_queued))
 		return false;
 	give_up(heap, p);
@@ -228,16 +238,19 @@ static bool retire(struct oi_heap *heap, struct oi_page *p)
 }
 
 /*
- * An empty page goes back, unless it is its thread's only one of that size, or its thread walks its pages as it leaves: then
- * oi_heap_abandon gives it back. Owner, or under the heap lock for orphans.
+ * Gives an empty page back, unless it is the only one of that size in which its thread has room, or
+ * the thread walks its pages as it leaves: then oi_heap_abandon gives it back. Called by the owner,
+ * or under the heap lock for orphans.
  */
 static void page_empty(struct oi_heap *heap, struct oi_page *p)
 {
 	bool orphan = heap == &oi_orphans;
-	if (p->current || heap->leaving || (!orphan && p->listed && !p->next && !p->previous && !heap->bin[p->bin].current))
+	if (p->current || heap->leaving ||
+	    (!orphan && p->listed && !p->next && !p->previous && !heap->bin[p->bin].current))
 		return;
+	/* recheck: a stack still links the page, and harvesting comes back here */
 	if (oi_load_acquire(&p->remote_queued))
-		return; /* somebody's stack still links it; harvesting comes back here */
+		return;
 	if (!orphan)
 		oi_heap_lock();
 	give_up(heap, p);
@@ -257,16 +270,18 @@ static void local_free(struct oi_heap *heap, struct oi_page *p, const struct oi_
 }
 
 /*
- * Whose page it is, so that it can be queued there; NULL: it need not be. remote_queued was set by the caller. A freer can be so
- * late that the owner has taken its block in and given the empty page back: a page without a heap is queued nowhere, unless
- * it has been put to use again meanwhile and has blocks waiting.
+ * Returns the heap at which to queue the page, or NULL if it need not be queued. remote_queued was
+ * set by the caller. A freer can be so late that the owner has taken its block in and given the
+ * empty page back. So a page without a heap is not queued, unless it has meanwhile been put to use
+ * again and has blocks waiting.
  */
 static struct oi_heap *heap_to_queue_at(struct oi_page *p)
 {
 	struct oi_heap *heap;
-	while (!(heap = oi_load_acquire(&p->heap))) {
-		oi_exchange_seq_cst(&p->remote_queued, 0u);
-		if (!__atomic_load_n(&p->remote.head, __ATOMIC_SEQ_CST) || oi_exchange_seq_cst(&p->remote_queued, 1u))
+	while (!(heap = oi_load_acquire(&p->heap))) { /* recheck: queue_pages looks again [H3] */
+		oi_exchange_seq_cst(&p->remote_queued, 0u); /* [H1] */
+		if (!__atomic_load_n(&p->remote.head, __ATOMIC_SEQ_CST) || /* [H1] */
+		    oi_exchange_seq_cst(&p->remote_queued, 1u)) /* [H1] */
 			break;
 	}
 	return heap;
@@ -283,9 +298,10 @@ static struct cds_lfs_node *join(struct cds_lfs_node *first, struct cds_lfs_node
 }
 
 /*
- * A page can change hands before it is pushed, and the heap it is pushed to be the one of a thread that is gone, where nobody
- * would look. So look again: what lies there goes on to whose it is. [H3] A thread that leaves moves its pages, then takes its
- * stack, whose exchanges are in one order: either it takes this page, or the look sees that it has moved.
+ * Before a page is pushed it can change hands, and the heap onto which it is pushed may belong to a
+ * thread that is gone, where nobody would look. So we look again: what lies there goes on to the
+ * heap it belongs to. [H3] A thread that leaves moves its pages, then takes its stack; pushes and
+ * takings are in one order. So either it takes this page, or we see here that the page has moved.
  */
 static void queue_pages(struct cds_lfs_node *todo)
 {
@@ -309,18 +325,18 @@ static void queue_page(struct oi_page *p)
 	queue_pages(&p->remote_link);
 }
 
-/* [H1] */
 static void remote_free(struct oi_page *p, const struct oi_chain *c)
 {
 	oi_stack_push_chain(&p->remote, c->first, c->last);
-	if (__atomic_load_n(&p->remote_queued, __ATOMIC_SEQ_CST) == 0 && oi_exchange_seq_cst(&p->remote_queued, 1u) == 0)
+	if (__atomic_load_n(&p->remote_queued, __ATOMIC_SEQ_CST) == 0 && /* [H1] */
+	    oi_exchange_seq_cst(&p->remote_queued, 1u) == 0) /* [H1] */
 		queue_page(p);
 }
 
 static void large_free(struct oi_page *p)
 {
 	if (p->tracked)
-		oi_add_relaxed(&large_bytes, -(int64_t)p->block_size);
+		oi_add_relaxed(&large_bytes, -(int64_t)p->block_size); /* count */
 	oi_heap_lock();
 	if (!keep(p))
 		oi_pages_free(p);
@@ -349,8 +365,9 @@ void oi_block_free(struct oi_thread *t, struct oi_header *h)
 }
 
 /*
- * Takes in what others freed in a page of this heap. Owner, or under the heap lock for orphans; only of a page just popped
- * from a remote stack: clearing remote_queued while it is still linked there would let it be linked twice.
+ * Takes in what others freed in a page of this heap. Called by the owner, or under the heap lock
+ * for orphans; only for a page just popped from a remote stack: to clear remote_queued while the
+ * page is still linked there would let it be linked twice.
  */
 static void harvest_page(struct oi_heap *heap, struct oi_page *p)
 {
@@ -370,24 +387,30 @@ static void harvest_page(struct oi_heap *heap, struct oi_page *p)
 		bin_add(heap, p);
 }
 
-/* Up to @max pages: each may mean walking a thousand cold blocks, and a thread that allocates is inside its gate. */
+/*
+ * Takes in up to @max pages: each may mean walking a thousand cold blocks, and a thread that
+ * allocates is inside its gate.
+ */
 static void harvest(struct oi_heap *heap, unsigned max)
 {
-	for (struct cds_lfs_node *node; max && ((node = heap->pending) || (node = oi_stack_take_all(&heap->remote))); max--) {
-		oi_store_relaxed(&heap->pending, node->next); /* recheck: oi_heap_harvest_idle looks */
+	for (struct cds_lfs_node *node;
+	     max && ((node = heap->pending) || (node = oi_stack_take_all(&heap->remote))); max--) {
+		/* recheck: oi_heap_harvest_idle looks */
+		oi_store_relaxed(&heap->pending, node->next);
 		struct oi_page *p = caa_container_of(node, struct oi_page, remote_link);
-		struct oi_heap *owner = oi_load_acquire(&p->heap);
+		struct oi_heap *owner = oi_load_acquire(&p->heap); /* recheck: queue_page */
 		if (owner == heap) {
 			harvest_page(heap, p);
 			if (p->used == 0)
 				page_empty(heap, p);
 		} else {
-			queue_page(p); /* it changed hands after somebody looked: to its new heap */
+			/* it changed hands after the freer looked: to its new heap */
+			queue_page(p);
 		}
 	}
 }
 
-/* Foreign frees it has not looked at. */
+/* Returns true if the heap has foreign frees that it has not taken in. */
 static bool has_remote(const struct oi_heap *heap)
 {
 	return oi_load_relaxed(&heap->remote.head) || oi_load_relaxed(&heap->pending); /* recheck */
@@ -404,7 +427,8 @@ static void page_init(struct oi_page *p, unsigned bin, size_t block_size)
 	p->reciprocal = (uint32_t)(((UINT64_C(1) << 32) + block_size - 1) / block_size);
 	p->bin = (uint8_t)bin;
 	p->tracked = bin >= OI_CLASSES;
-	p->listed = p->current = false; /* remote and remote_queued stay as they are: a late freer may be at them */
+	p->listed = p->current = false;
+	/* remote and remote_queued stay as they are: a late freer may be at them */
 	memset(oi_young_bits(p, 0), 0, 2 * OI_BITMAP * 8);
 }
 
@@ -421,7 +445,7 @@ static struct oi_page *page_new(struct oi_heap *heap, unsigned bin)
 	return p;
 }
 
-/* A page with room that a thread left behind. */
+/* Takes over a page with room that has no thread. */
 static struct oi_page *adopt(struct oi_heap *heap, unsigned bin)
 {
 	if (!oi_load_relaxed(&oi_orphans.all)) /* recheck */
@@ -446,7 +470,8 @@ static OI_NOINLINE struct oi_page *next_page(struct oi_thread *t, unsigned bin)
 		b->current->current = false;
 		b->current = NULL;
 	}
-	harvest(heap, HARVEST); /* though there is room: what is empty goes back, and comes anew in order */
+	/* Even if there is room: empty pages go back, and come again with their blocks in order. */
+	harvest(heap, HARVEST);
 	struct oi_page *p = b->pages;
 	if (p)
 		bin_remove(heap, p);
@@ -466,8 +491,8 @@ static OI_NOINLINE struct oi_page *next_page(struct oi_thread *t, unsigned bin)
 #define ZERO_AT_A_TIME ((size_t)1 << 20) /* 0.1 ms */
 
 /*
- * A run that has been used before, of up to 31 MiB: 8 ms. Nobody else sees it yet, so the gate may be passed meanwhile, if somebody
- * waits for that.
+ * Zeroes a run that has been used before, of up to 31 MiB: 8 ms. Nobody else sees it yet, so the
+ * gate may be passed meanwhile, if another thread waits for that.
  */
 static void zero_run(struct oi_thread *t, char *p, size_t bytes)
 {
@@ -475,14 +500,15 @@ static void zero_run(struct oi_thread *t, char *p, size_t bytes)
 		n = bytes < ZERO_AT_A_TIME ? bytes : ZERO_AT_A_TIME;
 		memset(p, 0, n);
 		oi_point("zero");
-		if (oi_load_relaxed(&t->request) & (OI_REQUEST_STOP | OI_REQUEST_SEIZE)) { /* recheck */
+		/* recheck */
+		if (oi_load_relaxed(&t->request) & (OI_REQUEST_STOP | OI_REQUEST_SEIZE)) {
 			oi_gate_leave(t);
 			oi_gate_enter(t);
 		}
 	}
 }
 
-/* Its object is born old: to traverse it would take a stop too long. */
+/* Its object is born old: a stop that traverses it would take too long. */
 static struct oi_header *large_alloc(struct oi_thread *t, size_t bytes, bool tracked)
 {
 	size_t n = (bytes + OI_PAGE - 1) / OI_PAGE;
@@ -494,14 +520,15 @@ static struct oi_header *large_alloc(struct oi_thread *t, size_t bytes, bool tra
 		p->used = p->bump = 1;
 		p->tracked = tracked;
 		p->bin = OI_BIN_LARGE;
-		oi_store_release(&p->heap, &oi_orphans); /* a late freer may look */
+		/* recheck: queue_pages, by a freer that is late */
+		oi_store_release(&p->heap, &oi_orphans);
 	}
 	oi_heap_unlock();
 	if (!p)
 		return NULL;
 	if (tracked) {
-		oi_add_relaxed(&large_bytes, (int64_t)p->block_size);
-		oi_add_relaxed(&large_made, (int64_t)p->block_size);
+		oi_add_relaxed(&large_bytes, (int64_t)p->block_size); /* count */
+		oi_add_relaxed(&large_made, (int64_t)p->block_size); /* count */
 	}
 	struct oi_header *h = oi_block_at(p, 0);
 	oi_unpoison(h, p->block_size);
@@ -520,7 +547,7 @@ static struct oi_header *take_new(struct oi_page *p, size_t bytes, bool tracked)
 	if (!p->zeroed)
 		oi_zero(oi_object_of(h), bytes - sizeof *h);
 	h->own = OI_OWN_FREE;
-	oi_store_release(&p->bump, (uint32_t)i + 1);
+	oi_store_release(&p->bump, (uint32_t)i + 1); /* [A1] */
 	p->used++;
 	if (tracked)
 		oi_make_young(h, i);
@@ -530,8 +557,8 @@ static struct oi_header *take_new(struct oi_page *p, size_t bytes, bool tracked)
 #define EXTEND_BYTES 4096
 
 /*
- * Has the system map as much again as has been used, whenever that is used up: one call for what would be a page fault for each
- * 4 KiB (35 against 28 ns an object, in a heap that grows).
+ * Has the system map as much again as has been used, whenever that is used up: one call replaces a
+ * page fault for each 4 KiB (28 ns an object in a heap that grows, 35 without).
  */
 static void populate(struct oi_page *p, size_t from, size_t to)
 {
@@ -542,10 +569,14 @@ static void populate(struct oi_page *p, size_t from, size_t to)
 		oi_os_populate(oi_page_start(p) + mapped, mapped);
 }
 
-/* Puts the next so many new blocks into the free list, in order: the calls that take them are short (ouro_new). */
+/*
+ * Puts the next EXTEND_BYTES of new blocks into the free list, in order: the calls that take them
+ * are short (ouro_new).
+ */
 static void extend(struct oi_page *p)
 {
-	size_t i = p->bump, n = EXTEND_BYTES / p->block_size, end = i + n < p->capacity ? i + n : p->capacity;
+	size_t i = p->bump, n = EXTEND_BYTES / p->block_size,
+	       end = i + n < p->capacity ? i + n : p->capacity;
 	struct cds_lfs_node **link = &p->free;
 	populate(p, i * p->block_size, end * p->block_size);
 	for (; i < end; i++) {
@@ -574,7 +605,7 @@ struct oi_header *oi_block_alloc(struct oi_thread *t, size_t bytes, unsigned bin
 
 /* ---- leaving, stopping ---- */
 
-/* No page is one to allocate from any more, so that none is left behind as that when it goes. */
+/* Leaves no page current: a page must not be when it leaves the heap. */
 static void close_bins(struct oi_heap *heap)
 {
 	for (struct oi_bin *b = heap->bin; b < heap->bin + OI_BINS; b++) {
@@ -588,7 +619,10 @@ static void close_bins(struct oi_heap *heap)
 	}
 }
 
-/* Whoever waits for the gate of a thread that leaves need not wait for all of its pages. Not in the child of a fork. */
+/*
+ * A thread that waits for the gate of one that leaves need not wait for all of its pages. Does
+ * nothing in the child of a fork.
+ */
 static void pass_gate(struct oi_thread *t)
 {
 	if (t != oi_self)
@@ -600,7 +634,7 @@ static void pass_gate(struct oi_thread *t)
 
 #define ORPHANS_AT_A_TIME 64 /* under the lock */
 
-/* True: there are more. */
+/* Returns true if there are more. */
 static bool orphan_some(struct oi_heap *heap)
 {
 	oi_heap_lock();
@@ -611,7 +645,10 @@ static bool orphan_some(struct oi_heap *heap)
 	return heap->all;
 }
 
-/* The lists of young pages are spliced, not walked for membership: a page is on one list at most. */
+/*
+ * Splices the list of young pages onto the orphans'. A page is on one list at most, so none is on
+ * both.
+ */
 static void hand_over_young(struct oi_heap *heap)
 {
 	struct oi_page **end = &heap->young;
@@ -643,7 +680,10 @@ void oi_heap_abandon(struct oi_thread *t)
 
 #define KEPT_AT_A_TIME 64
 
-/* Under the heap lock. Large ones go back; empty ones are put before their owner, unless somebody's stack links them anyway. */
+/*
+ * Under the heap lock. Large ones go back; empty ones are queued for their owner to give back,
+ * unless a stack links them anyway.
+ */
 static void release_kept(struct oi_page *p)
 {
 	p->kept = false;
@@ -657,7 +697,7 @@ void oi_heap_end_walk(struct oi_thread *t)
 {
 	oi_assert_outside(t);
 	bool more = true;
-	oi_store_relaxed(&oi_candidates.walking, 0u); /* recheck: under the lock */
+	oi_store_relaxed(&oi_candidates.walking, 0u); /* recheck: keep, under the heap lock */
 	while (more) {
 		if (t)
 			oi_gate_enter(t); /* pages do not vanish during a stop */

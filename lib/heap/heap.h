@@ -1,4 +1,7 @@
-/* heap.h - per-thread allocation buffers: bins of pages by block size, foreign frees, pages of threads that left. */
+/*
+ * heap.h - per-thread allocation buffers: bins of pages by block size, foreign frees, pages of
+ * threads that left.
+ */
 #ifndef OI_HEAP_H
 #define OI_HEAP_H
 
@@ -54,7 +57,8 @@ OI_INLINE struct oi_header *oi_block_of(struct cds_lfs_node *link)
 }
 
 /*
- * @bytes > 0, up to the next multiple of 16. From both ends, which meet or overlap: no loop, for which clang would call memset.
+ * Zeroes @bytes > 0, rounded up to a multiple of 16. It does so from both ends, which meet or
+ * overlap, without a loop, for which clang would call memset.
  */
 OI_INLINE void oi_zero(void *p, size_t bytes)
 {
@@ -78,10 +82,11 @@ OI_INLINE void oi_zero(void *p, size_t bytes)
 OI_INLINE void oi_make_young(const struct oi_header *h, size_t i)
 {
 	uint64_t *bits = &oi_region_of(h)->young[oi_page_number(h)][0][i / 64];
-	oi_store_relaxed(bits, oi_load_relaxed(bits) | UINT64_C(1) << (i % 64)); /* owner; full.c looks */
+	/* owner; suspect.c looks */
+	oi_store_relaxed(bits, oi_load_relaxed(bits) | UINT64_C(1) << (i % 64));
 }
 
-/* The first of the page's free blocks, of which there is one; as oi_block_alloc. */
+/* Like oi_block_alloc, for a page that has a free block: takes the first one. */
 OI_INLINE struct oi_header *oi_block_take(struct oi_page *p, size_t bytes, bool tracked)
 {
 	if (bytes <= sizeof(struct oi_header))
@@ -98,18 +103,20 @@ OI_INLINE struct oi_header *oi_block_take(struct oi_page *p, size_t bytes, bool 
 }
 
 /*
- * What a freed block contains, in checked builds and for AddressSanitizer: its counts and its payload may not be touched, but for
- * the link. The first word of the header, which says that it is free, is for walks to read.
+ * Makes the contents of a freed block unusable, in checked builds and for AddressSanitizer: nobody
+ * may touch its counts and its payload, except the link. Walks read the first word of the header,
+ * which says that it is free.
  */
 void oi_block_spoil(struct oi_header *h, const struct oi_page *p);
 /*
- * Inside the gate. A block for @bytes (header included) with its payload zeroed up to there; its header is not yet
- * written. NULL: no memory. @bin as in oi_type.
+ * Inside the gate. Returns a block for @bytes (header included), with its payload zeroed up to
+ * there and its header not yet written; NULL if there is no memory. @bin as in oi_type.
  */
 struct oi_header *oi_block_alloc(struct oi_thread *t, size_t bytes, unsigned bin, bool tracked);
 /*
- * Frees a block of @p, a page of this thread (INV-H2), where that is nothing but linking it there: the page allocates or is
- * listed, and does not become empty in a list. False: not done.
+ * Frees a block of @p, a page of this thread (INV-H2), if all it takes is to link it there: the
+ * page is allocated from or listed, and does not become empty in a list. Returns false if it did
+ * nothing.
  */
 OI_INLINE bool oi_block_put(struct oi_page *p, struct oi_header *h)
 {
@@ -145,40 +152,46 @@ OI_INLINE void oi_chain_add(struct oi_chain *c, struct oi_header *h, const struc
 	c->first = link;
 }
 
-/* If there are any. */
+/* Frees the blocks of the chain, if there are any. Inside the gate, or world stopped. */
 void oi_chain_free(struct oi_thread *t, struct oi_page *p, const struct oi_chain *c);
 
 void oi_heap_init(struct oi_heap *heap);
-/* Nobody is left: the pages without a thread are forgotten. */
+/* Nobody is left: forgets the pages without a thread. */
 void oi_heap_shutdown(void);
-/* The thread leaves: its pages go to whoever needs their size next. Inside the gate. */
+/*
+ * The thread leaves: its pages go to the threads that need pages of their size next. Inside the
+ * gate.
+ */
 void oi_heap_abandon(struct oi_thread *t);
 /*
- * Takes in what others freed in pages of this thread, of threads that are outside and do not come by, and of none, so that empty
- * pages go back. Outside the gate.
+ * Outside the gate. Takes in what others freed in the pages of this thread, of threads that are
+ * outside and do not come by, and of no thread, so that empty pages go back.
  */
 void oi_heap_harvest_idle(struct oi_thread *self);
 /*
- * @t, which is kept out of its gate, does nothing: what it has empty goes back, and what is not is no more than listed, so that
- * no stop looks at it for its young objects.
+ * @t, which is kept out of its gate, does nothing. Its empty pages go back. The others are no
+ * longer allocated from, so that young collections need not look at one in which nothing is young.
  */
 void oi_heap_tidy(struct oi_thread *t);
-/* In pages of no thread alone. */
+/* Like oi_heap_harvest_idle, but only in the pages of no thread. */
 void oi_heap_harvest_orphans(struct oi_thread *self);
-/* No collection walks the heap any more: what was kept for it goes back. Outside the gate of @t; NULL: in the child of a fork. */
+/*
+ * No collection walks the heap any more: what was kept for it goes back. Outside the gate of @t,
+ * which is NULL in the child of a fork.
+ */
 void oi_heap_end_walk(struct oi_thread *t);
-/* Purges what is free and cached. */
+/* Gives free memory that is cached back to the system, all of it. */
 void oi_heap_purge(void);
-/* The tick: gives back memory that has been cached for long. True: there is more. */
+/* For the tick: gives back memory that has been cached for long. Returns true if there is more. */
 bool oi_heap_trim(void);
-/* World stopped: @p, on no list, goes onto that of its heap. */
+/* World stopped. Puts @p, which is on no list of young pages, onto that of its heap. */
 void oi_heap_add_young(struct oi_page *p);
-/* The list of pages with young objects of heaps without a thread. */
+/* The heap of the pages that have no thread. */
 extern struct oi_heap oi_orphans;
 
-/* What large objects that can be traversed occupy. */
+/* Returns the bytes of all large objects that can be traversed. */
 int64_t oi_heap_large_bytes(void);
-/* What all that were ever made did. */
+/* Returns the bytes of all that were ever made. */
 int64_t oi_heap_large_made(void);
 
 void oi_heap_lock(void);
