@@ -1,17 +1,22 @@
 /*
  * limbo.c - memory that waits for a grace period
  *
- * A dead object's block may be reused at once only if no other thread can still hold its bare address, that is if it was
- * never published (stored in a slot, or weakly referenced). The others come here: batches, filled by their thread, sealed
- * with the epoch of that moment, freed once the next epoch is done. [G3]: the seal is a read-modify-write on the epoch,
- * so that a thread that enters its gate at a later epoch has seen the unlinking of everything in the batch.
+ * A dead object's block may be reused at once only if no other thread can still hold its bare
+ * address, that is, if it was never published (stored in a slot, or weakly referenced). The others
+ * come here, into batches: a thread fills a batch, seals it with the epoch of that moment, and
+ * frees it once the next epoch is done. [G3] The seal is a read-modify-write on the epoch, so that
+ * a thread that enters its gate at a later epoch has seen the unlinking of everything in the batch.
  *
- * A batch is also sealed at 64 KiB of blocks, and a grace period begun when four of them wait, which bounds limbo to what a
- * second-level cache holds: 1.5 ns an object there, 15 at 16 MiB. Not sooner, because beginning one interrupts every other
- * processor that runs a thread of the program (trees on 2 threads: 53 ns of CPU a node with one for every batch, 44 so).
- * And when its thread has begun four pages since the first came in: of 64 threads that make trees, where a node in seven dies
- * by its count, each had thirty pages with nothing in them but a few blocks that waited for the batch to be full. But not while
- * many wait already, for a pinned thread as a rule: a batch has 16 KiB, with however little in it.
+ * A batch that is not full is also sealed at 64 KiB of blocks, if these are SEAL_ITEMS at least, or
+ * at a MiB; and a grace period is begun when four batches wait. This bounds limbo to what a
+ * second-level cache holds: 1.5 ns an object there, 15 at 16 MiB. It is not begun sooner, because
+ * that interrupts every other processor that runs a thread of the program (trees on 2 threads: 44
+ * ns of CPU a node, 53 with one for every batch).
+ * A batch is also sealed when its thread has begun four pages since the first block came in: of 64
+ * threads that make trees, where a node in seven dies by its count, each had thirty pages with
+ * nothing in them but a few blocks that waited for the batch to be full. This is not done while
+ * many batches wait already, as a rule for a pinned thread: a batch has 16 KiB, with however little
+ * in it.
  * Model: tests/models/limbo.pml.
  */
 #include "heap/limbo.h"
@@ -29,15 +34,22 @@
 #include "world/keyset.h"
 #include "world/object.h"
 
-#define AHEAD 8
-/* What a thread keeps of empty ones: with more threads than processors a grace period takes a turn of one. */
+#define AHEAD 8 /* items that free_run prefetches ahead */
+/*
+ * Bytes of empty batches that a thread keeps: with more threads than processors a grace period
+ * takes as long as a turn on one.
+ */
 #define SPARES_BYTES (24 * sizeof(struct oi_batch))
-#define SEAL_ITEMS 128 /* a grace period costs 1 to 2 us, 5 to 10 if it must interrupt another processor */
+/* a grace period costs 1 to 2 us, 5 to 10 if it must interrupt another processor */
+#define SEAL_ITEMS 128
 #define BEGIN 4 /* batches */
 #define TURNS 4 /* pages */
-#define TICKS 16 /* 64 ms: the collector has more urgent things to do, and freed memory is kept as long anyway */
+/*
+ * ticks, 64 ms: the collector has more urgent things to do, and freed memory is kept as long anyway
+ */
+#define TICKS 16
 
-static struct oi_batch *abandoned; /* sealed; under the lock, but peeked at without */
+static struct oi_batch *abandoned; /* sealed; under the lock, but looked at without */
 
 static struct oi_batch *new_batch(struct oi_thread *t)
 {
@@ -58,7 +70,7 @@ static struct oi_batch *new_batch(struct oi_thread *t)
 static void set_oldest(struct oi_limbo *l, struct oi_batch *b)
 {
 	l->oldest = b;
-	oi_store_relaxed(&l->since, b ? b->epoch : 0); /* recheck: whoever reclaims for idle threads looks */
+	oi_store_relaxed(&l->since, b ? b->epoch : 0); /* recheck: reclaim_sealed_before looks */
 }
 
 static void seal(struct oi_limbo *l)
@@ -85,7 +97,9 @@ static bool add(struct oi_thread *t, void *item, size_t bytes)
 		return false;
 	l->filling->item[l->filling->n++] = item;
 	l->bytes += bytes;
-	if (l->filling->n == OI_BATCH || (l->bytes >= OI_LIMBO_BYTES && l->filling->n >= SEAL_ITEMS) || l->bytes >= 16 * OI_LIMBO_BYTES) {
+	if (l->filling->n == OI_BATCH ||
+	    (l->bytes >= OI_LIMBO_BYTES && l->filling->n >= SEAL_ITEMS) ||
+	    l->bytes >= 16 * OI_LIMBO_BYTES) {
 		bool heavy = l->bytes >= BEGIN * OI_LIMBO_BYTES;
 		seal(l);
 		oi_limbo_reclaim(t, heavy);
@@ -106,7 +120,10 @@ void oi_limbo_add_weak(struct oi_thread *t, uint32_t index)
 	add(t, (void *)((uintptr_t)index << 1 | 1), 0);
 }
 
-/* The blocks from item @i on that lie in one page, of which there is one, at once. What comes after them. */
+/*
+ * Frees at once the blocks from item @i on, a block, that lie in one page. Returns the index after
+ * them.
+ */
 static size_t free_run(struct oi_thread *t, const struct oi_batch *b, size_t i)
 {
 	struct oi_page *p = oi_page_of(b->item[i]);
@@ -142,7 +159,8 @@ static void free_batch(struct oi_thread *t, struct oi_batch *b)
 
 static bool ripe(const struct oi_batch *b)
 {
-	return oi_load_acquire(&oi_world.epoch_done) > b->epoch; /* [G4] acquire: pairs with try_finish_epoch */
+	/* [G4] acquire: pairs with try_finish_epoch */
+	return oi_load_acquire(&oi_world.epoch_done) > b->epoch;
 }
 
 static void reclaim_abandoned(struct oi_thread *t)
@@ -156,7 +174,7 @@ static void reclaim_abandoned(struct oi_thread *t)
 		*to = b;
 		b = next;
 	}
-	oi_store_relaxed(&abandoned, left);
+	oi_store_relaxed(&abandoned, left); /* recheck: looked at without the lock */
 	oi_unlock(OI_LOCK_LIMBO);
 	while ((b = free_now)) {
 		free_now = b->next;
@@ -175,7 +193,7 @@ static void free_oldest(struct oi_thread *t)
 	free_batch(t, b);
 }
 
-/* This thread may not come by again soon. */
+/* Asks the tick to come, as this thread may not come by again soon. */
 static void await_tick(const struct oi_limbo *l)
 {
 	if (l->oldest)
@@ -188,7 +206,9 @@ void oi_limbo_reclaim(struct oi_thread *t, bool force)
 	struct oi_limbo *l = &t->limbo;
 	if (force && l->filling)
 		seal(l);
-	/* The first may end a grace period that began before the batch was sealed. */
+	/*
+	 * The first of the two tries may end a grace period that began before the batch was sealed.
+	 */
 	for (int i = 0; i < 2 && l->oldest && !ripe(l->oldest); i++)
 		oi_grace_try(force || l->n_sealed >= BEGIN);
 	while (l->oldest && ripe(l->oldest))
@@ -219,7 +239,7 @@ void oi_limbo_catch_up(struct oi_thread *t)
 	oi_limbo_reclaim(t, false);
 }
 
-/* A batch, as this keeps @t out of its gate. */
+/* Frees one batch only, as @t is kept out of its gate meanwhile. */
 static void reclaim_for(struct oi_thread *t, void *arg)
 {
 	bool *more = arg;
@@ -228,7 +248,10 @@ static void reclaim_for(struct oi_thread *t, void *arg)
 		free_oldest(t);
 }
 
-/* What was sealed before @epoch; true: something is sealed. */
+/*
+ * Frees, for threads that are outside, what was sealed before @epoch and may be freed. Returns true
+ * if something is sealed.
+ */
 static bool reclaim_sealed_before(uint64_t epoch)
 {
 	struct oi_key_walk walk = { 0 };
@@ -256,7 +279,8 @@ void oi_limbo_reclaim_idle(void)
 bool oi_limbo_tick(void)
 {
 	oi_assert_unpinned(oi_self);
-	static uint64_t done; /* when it was due last: what was sealed before that its thread could have freed */
+	/* The epoch done when it was due last: what was sealed before could have been freed. */
+	static uint64_t done;
 	static unsigned n;
 	bool due = n++ % TICKS == 0, left = oi_load_relaxed(&abandoned) != NULL; /* recheck */
 	bool any = reclaim_sealed_before(due ? done : 0);
@@ -280,7 +304,7 @@ void oi_limbo_abandon(struct oi_thread *t)
 	if (l->oldest) {
 		oi_lock(OI_LOCK_LIMBO);
 		l->newest->next = abandoned;
-		oi_store_relaxed(&abandoned, l->oldest);
+		oi_store_relaxed(&abandoned, l->oldest); /* recheck: likewise */
 		oi_unlock(OI_LOCK_LIMBO);
 		l->oldest = NULL;
 		oi_wake_trim();

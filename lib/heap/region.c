@@ -1,4 +1,7 @@
-/* region.c - regions: handing out and taking back runs of pages. What changes something here runs under the heap lock. */
+/*
+ * region.c - regions: handing out and taking back runs of pages. What changes something here runs
+ * under the heap lock.
+ */
 #include "heap/region.h"
 
 #include "base/lock.h"
@@ -9,36 +12,39 @@
 #include <string.h>
 
 /*
- * Pages that become free keep their memory for the next burst. What of it was not needed for TRIM_NS goes back to the system, as far
- * as it is more than an eighth of what is in use: giving it back at once, to ask for it a moment later, was a tenth of the time
- * of binary trees with parents. What is more than a quarter, and CACHE_PAGES, goes at the next tick.
+ * Pages that become free keep their memory for the next burst. Of the pages that are cached beyond
+ * an eighth of what is in use, those that were not needed for TRIM_NS go back to the system: giving
+ * them back at once, to ask for them a moment later, was a tenth of the time of binary trees with
+ * parents. What is beyond a quarter, and CACHE_PAGES, goes at the next tick.
  */
 #define CACHE_PAGES ((size_t)(16 << 20) / OI_PAGE)
 #define TRIM_NS 64000000
 #define TRIM_PAGES 16   /* under the lock */
-#define PURGE_PAGES 16  /* likewise, at the limit */
+#define PURGE_PAGES 16  /* at a time, at the heap limit */
 
 struct oi_region *oi_regions;
 
 uintptr_t oi_address_end = (uintptr_t)1 << OI_ADDRESS_BITS;
-static uint64_t ours[OI_REGIONS_MAX / 64]; /* one bit for each 32 MiB: which are ours */
+static uint64_t ours[OI_REGIONS_MAX / 64]; /* one bit for each 32 MiB: is it a region of ours? */
 static size_t n_used_pages, n_cached_pages; /* cached: free, but still holding memory */
-static size_t n_staying; /* of these, what the system does not take back: mlock, a filter */
+static size_t n_staying; /* of these, those that the system does not take back: mlock, a filter */
 static struct {
 	uint64_t until;  /* 0: nothing to trim */
-	size_t least;    /* of the pages that were cached since it began: so many were not needed */
-	size_t to_purge; /* of those before */
+	/* The fewest pages cached since the window began: so many were not needed. */
+	size_t least;
+	size_t to_purge; /* pages left to purge of the window before */
 } window;
 
 static void mark_ours(const struct oi_region *r, bool mine)
 {
-	uintptr_t from = (uintptr_t)r >> OI_REGION_SHIFT, to = ((uintptr_t)r + r->bytes - 1) >> OI_REGION_SHIFT;
+	uintptr_t from = (uintptr_t)r >> OI_REGION_SHIFT,
+		  to = ((uintptr_t)r + r->bytes - 1) >> OI_REGION_SHIFT;
 	for (uintptr_t i = from; i <= to; i++) {
 		uint64_t bit = UINT64_C(1) << (i % 64);
-		if (mine && i == from) /* a huge object's blocks start in its first 32 MiB */
-			oi_or_acq_rel(&ours[i / 64], bit);
+		if (mine && i == from) /* a huge object begins in its region's first 32 MiB */
+			oi_or_acq_rel(&ours[i / 64], bit); /* elsewhere: oi_region_contains */
 		else
-			oi_and_acq_rel(&ours[i / 64], ~bit);
+			oi_and_acq_rel(&ours[i / 64], ~bit); /* elsewhere: likewise */
 	}
 }
 
@@ -47,6 +53,7 @@ bool oi_region_contains(const void *p)
 	uintptr_t i = (uintptr_t)p >> OI_REGION_SHIFT;
 	if (i >= OI_REGIONS_MAX)
 		return false;
+	/* elsewhere: however the address was got; for any other address it is a diagnosis */
 	return oi_load_acquire(&ours[i / 64]) >> (i % 64) & 1;
 }
 
@@ -58,13 +65,18 @@ struct oi_header *oi_region_block(const void *p)
 	if (page->state != OI_PAGE_SMALL)
 		return NULL;
 	size_t i = ((uintptr_t)p & (OI_PAGE - 1)) / page->block_size;
-	return i < oi_load_relaxed(&page->bump) ? oi_block_at(page, i) : NULL; /* recheck: a diagnosis */
+	/* recheck: a diagnosis */
+	return i < oi_load_relaxed(&page->bump) ? oi_block_at(page, i) : NULL;
 }
 
 static bool over_limit(size_t bytes)
 {
-	/* Pages leave room for what cannot be refused: thread records, limbo batches, the side table. */
-	size_t limit = oi_runtime.config.heap_limit, part = limit / (OI_OS_PAGE > 16384 ? 8 : 16); /* they come in whole pages */
+	/*
+	 * Pages leave room for what cannot be refused: thread records, limbo batches, the side
+	 * table. These come in whole pages of the system's.
+	 */
+	size_t limit = oi_runtime.config.heap_limit,
+	       part = limit / (OI_OS_PAGE > 16384 ? 8 : 16);
 	size_t room = part < (16 << 20) ? part : 16 << 20;
 	return limit && oi_os_reserved() + bytes > limit - room;
 }
@@ -90,7 +102,7 @@ static bool is_free(const struct oi_region *r, size_t i)
 	return r->free[i / 64] >> (i % 64) & 1;
 }
 
-/* First run of @n free pages, or OI_PAGES. */
+/* Returns where the first run of @n free pages begins, or OI_PAGES if there is none. */
 static size_t find_run(const struct oi_region *r, size_t n)
 {
 	size_t length = 0;
@@ -136,7 +148,10 @@ static struct oi_page *take_run(struct oi_region *r, size_t first, size_t n)
 	return p;
 }
 
-/* Refused, it keeps its memory, with what is in it, and counts as cached on. */
+/*
+ * Gives a page back to the system. If the system refuses, the page keeps its memory and what is in
+ * it, and still counts as cached.
+ */
 static void purge_page(struct oi_page *p)
 {
 	if (!oi_os_purge(oi_page_start(p), OI_PAGE)) {
@@ -149,7 +164,10 @@ static void purge_page(struct oi_page *p)
 	oi_os_charge(-(int64_t)OI_PAGE_COST);
 }
 
-/* Tries at most so many that were not refused yet; high addresses first: they are handed out last. */
+/*
+ * Purges at most @most pages that were not refused yet; those of high addresses first, as they are
+ * handed out last.
+ */
 static void purge(size_t most)
 {
 	for (struct oi_region *r = oi_regions; r && n_cached_pages && most; r = r->next)
@@ -182,7 +200,10 @@ bool oi_pages_purge(void)
 	return n_cached_pages > n_staying;
 }
 
-/* Under the limit, out of what is cached if need be. False: there is not so much. */
+/*
+ * Makes room for @bytes under the limit, out of what is cached if need be. Returns false if there
+ * is not so much.
+ */
 static bool make_room(size_t bytes)
 {
 	while (over_limit(bytes) && n_cached_pages > n_staying)
@@ -190,7 +211,7 @@ static bool make_room(size_t bytes)
 	return !over_limit(bytes);
 }
 
-/* What a run would add to the bytes reserved: of cached pages nothing. */
+/* Returns what a run would add to the bytes reserved: its cached pages add nothing. */
 static size_t cost_of(const struct oi_region *r, size_t first, size_t n)
 {
 	size_t cost = 0;
@@ -219,13 +240,14 @@ struct oi_page *oi_pages_alloc(size_t n)
 	return take_run(r, OI_FIRST_PAGE, n);
 }
 
+/* Returns how many more pages than @keep are cached, of those that the system takes back. */
 static size_t beyond(size_t keep)
 {
 	size_t cached = n_cached_pages - n_staying;
 	return cached > keep ? cached - keep : 0;
 }
 
-/* An eighth of what is in use, and at least 2 MiB. */
+/* Returns how many pages are cached beyond an eighth of what is in use, and 2 MiB. */
 static size_t excess(void)
 {
 	return beyond(n_used_pages / 8 + 32);
@@ -272,7 +294,7 @@ static void free_huge(struct oi_page *p)
 	struct oi_region *r = oi_region_of(p), **link = &oi_regions;
 	while (*link != r)
 		link = &(*link)->next;
-	oi_store_release(link, r->next);
+	oi_store_release(link, r->next); /* elsewhere: the heap lock */
 	mark_ours(r, false);
 	oi_os_unreserve_later(r, r->bytes, r->bytes);
 }
@@ -282,7 +304,7 @@ void oi_pages_free(struct oi_page *p)
 	oi_assert_locked(OI_LOCK_HEAP);
 	struct oi_region *r = oi_region_of(p);
 	p->state = OI_PAGE_FREE;
-	oi_store_release(&p->heap, (struct oi_heap *)NULL); /* heap.c, queue_page */
+	oi_store_release(&p->heap, (struct oi_heap *)NULL); /* recheck: heap_to_queue_at */
 	drop_tables(p);
 	if (r->bytes > OI_REGION) {
 		free_huge(p);
@@ -293,7 +315,7 @@ void oi_pages_free(struct oi_page *p)
 	for (size_t i = first; i < first + n; i++)
 		r->free[i / 64] |= UINT64_C(1) << (i % 64);
 	r->n_free += (uint32_t)n;
-	oi_store_relaxed(&n_used_pages, n_used_pages - n);
+	oi_store_relaxed(&n_used_pages, n_used_pages - n); /* count */
 	n_cached_pages += n;
 }
 
@@ -334,7 +356,7 @@ void oi_regions_unmap(void)
 					oi_os_charge(-(int64_t)OI_PAGE_COST);
 		oi_os_unreserve(r, r->bytes);
 	}
-	oi_store_relaxed(&n_used_pages, (size_t)0);
+	oi_store_relaxed(&n_used_pages, (size_t)0); /* count */
 	n_cached_pages = n_staying = 0;
 	memset(&window, 0, sizeof window);
 }

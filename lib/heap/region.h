@@ -1,10 +1,11 @@
 /*
  * region.h - address space in regions of 32 MiB, cut into pages of 64 KiB
  *
- * A region is aligned to its size, so an address leads to its region, its page and its block by arithmetic. Its head
- * holds the page descriptors, and, indexed by page and block, the side arrays in which collections keep what they know
- * about objects: the collector writes nothing into a live object. They lie apart from the pages because at each page's
- * start they would all fall into the same cache sets (30 against 24 ns an object).
+ * A region is aligned to its size, so an address leads to its region, its page and its block by
+ * arithmetic. Its head holds the page descriptors, and, indexed by page and block, the side arrays
+ * in which collections keep what they know about objects, so as not to write into live ones. The
+ * arrays lie apart from the pages, because at each page's start they would all fall into the same
+ * cache sets (30 ns an object, 24 as it is).
  */
 #ifndef OI_REGION_H
 #define OI_REGION_H
@@ -22,8 +23,9 @@
 #define OI_BITMAP (OI_BLOCKS / 64)
 
 /*
- * What maps of the address space cover, a bit for each region: all that Linux hands out unasked, 47 bits on x86-64, 48 on arm64.
- * With addresses of more bits, of which programs have to ask for each, what lies beyond is refused.
+ * The maps of the address space have a bit for each region, and cover all that Linux hands out
+ * unasked: 47 bits on x86-64, 48 on arm64. Where addresses have more bits, a program has to ask for
+ * each of those; what lies beyond the maps is refused.
  */
 #define OI_ADDRESS_BITS 48
 #define OI_REGIONS_MAX ((uintptr_t)1 << (OI_ADDRESS_BITS - OI_REGION_SHIFT))
@@ -35,45 +37,51 @@ struct oi_page_trial;
 enum oi_page_state { OI_PAGE_FREE, OI_PAGE_SMALL, OI_PAGE_LARGE };
 
 /*
- * The first line is what making and freeing an object look at, and the owner alone writes there most of the time; the last is
- * where other threads free.
+ * The first line is what making and freeing an object look at; most of the time the owner alone
+ * writes there. The last line is where other threads free.
  */
 struct oi_page {
-	/* ---- owner of the page (its heap's thread), or whoever holds the heap lock for pages without one ---- */
-	struct cds_lfs_node *free; /* blocks freed by the owner: the links are the first words of their payloads */
+	/* ---- the owner, its heap's thread; if it has none, whoever holds the heap lock ---- */
+	/* Free blocks, new ones among them; linked through the first words of their payloads. */
+	struct cds_lfs_node *free;
 	uint32_t used;          /* handed out and not yet back in free */
-	uint32_t bump;          /* blocks below it have been handed out at least once */
+	uint32_t bump;          /* blocks below it have been handed out, or put into free */
 	uint32_t capacity;
 	uint32_t reciprocal;    /* ceil(2^32 / block_size) */
 	uint64_t block_size;
 	struct oi_heap *heap;   /* any thread: whose page it is; changes under the heap lock */
-	uint32_t *weak_index;   /* any thread: block -> entry of the side table; made when first needed */
+	uint32_t *weak_index;   /* any thread: block -> entry of the side table; made when needed */
 	uint32_t n_pages;       /* of the run; > 1 only for large ones */
-	uint8_t state;          /* enum oi_page_state; changes under the heap lock */
+	uint8_t state;          /* enum oi_page_state; who changes it: heap.c */
 	uint8_t bin;
 	bool tracked;           /* its objects are traversable */
 	bool listed;            /* in the bin's list */
 	bool current;           /* the bin allocates from it */
 	bool zeroed;            /* fresh from the system: blocks above bump are zero */
 	bool committed;         /* counted in bytes reserved */
-	bool stays;             /* free, and the system did not take its memory back: not asked again before it was used */
+	/* Free, but the system did not take its memory back: not offered before it is used. */
+	bool stays;
 	bool on_young;          /* linked below */
-	bool kept;              /* empty, or large and dead, but kept while a collection walks: heap.c; under the heap lock */
+	/* Empty, or large and dead, but kept for a walk: heap.c; under the heap lock. */
+	bool kept;
 
-	struct oi_page *next __attribute__((aligned(OI_LINE))), *previous; /* in its bin's list of pages with room */
+	/* In its bin's list of pages with room. */
+	struct oi_page *next __attribute__((aligned(OI_LINE))), *previous;
 	struct oi_page *heap_next, *heap_previous; /* in its heap's list of all pages */
 	struct oi_page *young_next, *kept_next;
 
 	/* ---- collector ---- */
 	struct oi_page_trial *trial; /* what a collection in a stop knows of few objects: trial.c */
-	struct oi_page_beside *beside; /* the same of a collection beside the mutators, and more: beside.h */
+	struct oi_page_beside *beside; /* likewise, of one beside the mutators: beside.h */
 
 	/* ---- any thread ---- */
-	struct __cds_lfs_stack remote __attribute__((aligned(OI_LINE))); /* blocks freed by others, linked through their payload */
-	uint32_t remote_queued;          /* 1: on some heap's remote stack */
+	/* Blocks freed by others, linked through their payload. */
+	struct __cds_lfs_stack remote __attribute__((aligned(OI_LINE)));
+	uint32_t remote_queued;          /* 1: on some heap's remote stack, or about to be */
 	struct cds_lfs_node remote_link;
 } __attribute__((aligned(OI_LINE)));
-_Static_assert(offsetof(struct oi_page, next) == OI_LINE && sizeof(struct oi_page) == 3 * OI_LINE, "three lines");
+_Static_assert(offsetof(struct oi_page, next) == OI_LINE && sizeof(struct oi_page) == 3 * OI_LINE,
+	       "three lines");
 
 struct oi_region {
 	struct oi_region *next;
@@ -82,7 +90,8 @@ struct oi_region {
 	uint64_t free[OI_PAGES / 64];     /* bit set: free */
 	struct oi_page page[OI_PAGES];
 	struct oi_beside *beside;         /* beside.h */
-	uint64_t young[OI_PAGES][2][OI_BITMAP]; /* bit set: the block holds a tracked object of age 0, of age 1 */
+	/* Bit set: the block holds a tracked object of age 0, of age 1. */
+	uint64_t young[OI_PAGES][2][OI_BITMAP];
 	uint8_t side[OI_PAGES][OI_BLOCKS];
 };
 
@@ -118,7 +127,10 @@ OI_INLINE char *oi_page_start(const struct oi_page *p)
 	return (char *)oi_region_of(p) + (oi_page_index(p) << OI_PAGE_SHIFT);
 }
 
-/* Number of the block within its page. Exact, because offsets are multiples of the size below 2^16. */
+/*
+ * Returns the number of the block within its page. This is exact, because offsets are multiples of
+ * the size below 2^16.
+ */
 OI_INLINE size_t oi_block_index(const struct oi_page *p, const void *header)
 {
 	return (size_t)(((uintptr_t)header & (OI_PAGE - 1)) * p->reciprocal >> 32);
@@ -135,15 +147,15 @@ OI_INLINE uint8_t *oi_side_of(const void *header)
 	return &oi_region_of(header)->side[oi_page_number(header)][oi_block_index(p, header)];
 }
 
-/* The bitmap of age @age (0 or 1) of a page. */
+/* Returns the bitmap of age @age (0 or 1) of a page. */
 OI_INLINE uint64_t *oi_young_bits(const struct oi_page *p, int age)
 {
 	return oi_region_of(p)->young[oi_page_index(p)][age];
 }
 
 /*
- * Where the entries of a page's blocks are, for lists that are mostly in order of their addresses: looked up once a page, which
- * takes three loads that wait for each other.
+ * Where the entries of a page's blocks are, for lists that are mostly in the order of addresses: it
+ * is looked up once a page, as that takes three loads that wait for each other.
  */
 struct oi_spot {
 	uintptr_t page; /* its address / OI_PAGE; 0: none yet */
@@ -152,7 +164,7 @@ struct oi_spot {
 	uint32_t reciprocal;
 };
 
-/* The number of the block, after which *s is its page's. */
+/* Returns the number of the block; afterwards *s is of its page. */
 OI_INLINE size_t oi_spot_block(struct oi_spot *s, const void *header)
 {
 	uintptr_t page = (uintptr_t)header >> OI_PAGE_SHIFT;
@@ -164,30 +176,50 @@ OI_INLINE size_t oi_spot_block(struct oi_spot *s, const void *header)
 	return (size_t)(((uintptr_t)header & (OI_PAGE - 1)) * s->reciprocal >> 32);
 }
 
-/* Is this address inside a region? Any pointer will do. */
+/*
+ * Returns true if the address lies inside a region, in the first 32 MiB of it. Any pointer will do.
+ */
 bool oi_region_contains(const void *p);
-/* The live or dead block an address lies in, or NULL: not an object of the heap. For checks. */
+/*
+ * Returns the block in which an address lies, whether in use or free; NULL if it is in none, or in
+ * a large one. For checks.
+ */
 struct oi_header *oi_region_block(const void *p);
 
-/* Under the heap lock. @n adjacent pages, descriptor of the first; NULL: no memory, or over the heap limit. */
+/*
+ * Under the heap lock. Returns the descriptor of the first of @n adjacent pages; NULL if there is
+ * no memory, or the heap limit would be passed.
+ */
 struct oi_page *oi_pages_alloc(size_t n);
 void oi_pages_free(struct oi_page *p);
-/* A region for one object of @bytes. */
+/* Under the heap lock. Makes a region for one object of @bytes; returns as oi_pages_alloc. */
 struct oi_page *oi_huge_alloc(size_t bytes);
-/* In use by small blocks and by large ones that have no region to themselves. At any time, about. For tests. */
+/*
+ * Returns the number of pages in use by small blocks and by large ones that have no region to
+ * themselves. At any time, about. For tests.
+ */
 size_t oi_pages_used(void);
-/* Gives the memory of some cached free pages back to the system, as far as it takes it. True: there are more. Under the heap lock. */
+/*
+ * Under the heap lock. Gives the memory of some cached free pages back to the system, as far as it
+ * takes it. Returns true if there are more.
+ */
 bool oi_pages_purge(void);
-/* What the system refused to take back is offered again. Likewise. */
+/* Under the heap lock. What the system refused to take back will be offered again. */
 void oi_pages_ask_again(void);
-/* Is so much cached that oi_pages_trim must be called every few ms? Under the heap lock. */
+/*
+ * Under the heap lock. Returns true if so much is cached that oi_pages_trim must be called every
+ * few ms.
+ */
 bool oi_pages_excess(void);
-/* Gives a little of what has been cached for long back. Pages; 0: that is all for now. Under the heap lock. */
+/*
+ * Under the heap lock. Gives a little of what has been cached for long back; returns how many pages
+ * it tried, or 0 if that is all for now.
+ */
 size_t oi_pages_trim(void);
 /* At shutdown. */
 void oi_regions_unmap(void);
 
-/* Calls fn for each page in use; world stopped, or under the heap lock. */
+/* Loops over the pages in use. World stopped, or under the heap lock. */
 #define oi_for_each_page(p) \
 	for (struct oi_region *r_ = oi_regions; r_; r_ = r_->next) \
 		for (struct oi_page *p = r_->page + OI_FIRST_PAGE; p < r_->page + OI_PAGES; p += p->n_pages ? p->n_pages : 1) \
