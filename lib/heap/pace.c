@@ -1,20 +1,20 @@
 /*
  * pace.c - what asks for automatic collections
  *
- * Generation 0: allocations minus deaths of tracked objects since the last collection, which is
- * CPython's count, where any death counts. What there is of either age is counted beside it
- * (INV-P1): aged[] is the number of objects with the bits of that age, which deaths by count look
- * at, and stops take over exactly, of what they condemn, too. Each thread counts to itself and adds
- * a batch at a time.
+ * Generation 0: a collection is due when allocations minus deaths of tracked objects since the last
+ * one pass the threshold. This is CPython's count, where any death counts. Beside it we count what
+ * there is of either age (INV-P1): aged[] is the number of objects with the bits of that age.
+ * Deaths by count look at these bits, and stops correct aged[] exactly, also for what they condemn.
+ * Each thread counts to itself and adds a batch at a time.
  *
- * A collection is due also when so many bytes came into use (usage.c) since the last one that it is
- * worth its while, whatever the objects: few large ones, small ones that hold what cannot be
- * traversed, thresholds that are never passed. Then what is young becomes old for a full
- * collection, so that it sees all.
+ * A collection is also due when so many bytes came into use (usage.c) since the last one that it is
+ * worth its while, whatever the number of objects: they may be few and large, or small ones that
+ * hold what cannot be traversed, or the thresholds may never be passed. For a full collection that
+ * is due so, what is young becomes old first, so that the collection sees all.
  *
- * What collections make of that, how large the thresholds are, and which generation has its turn:
- * policy.c. Threads that together allocate faster than the collector collects are delayed:
- * backlog.c.
+ * What collections make of these numbers, how large the thresholds are, and which generation has
+ * its turn: policy.c. Threads that together allocate faster than the collector collects are
+ * delayed: backlog.c.
  */
 #include "heap/pace.h"
 
@@ -27,11 +27,11 @@
 #include "world/park.h"
 
 #define LAG 4       /* thresholds */
-#define LAG_SHARE 8 /* of the old generation: so much more memory is no matter */
+#define LAG_SHARE 8 /* of the old generation: so much more memory does not matter */
 /* So much growth is worth a young collection, whatever the threshold. */
 #define YOUNG_PAGES ((size_t)(3 << 20) / OI_PAGE)
-#define FULL_PAGES ((size_t)(8 << 20) / OI_PAGE)  /* and that, beside a quarter, a full one */
-#define LARGE_DUE ((int64_t)16 << 20)             /* bytes, or a quarter */
+#define FULL_PAGES ((size_t)(8 << 20) / OI_PAGE)  /* so much, beside a quarter, a full one */
+#define LARGE_DUE ((int64_t)16 << 20)             /* bytes, or a quarter if that is more */
 
 struct oi_pace oi_pace;
 
@@ -42,19 +42,20 @@ int64_t oi_pace_n_frozen;
 
 void oi_pace_set_waits(uint64_t n, uint64_t bytes)
 {
-	oi_add_relaxed(&waiting.n, n); /* recheck, both */
-	oi_add_relaxed(&waiting.bytes, bytes);
+	oi_add_relaxed(&waiting.n, n);         /* recheck */
+	oi_add_relaxed(&waiting.bytes, bytes); /* recheck */
 }
 
 void oi_pace_set_is_over(uint64_t n, uint64_t bytes)
 {
-	oi_add_relaxed(&waiting.n, -n); /* recheck, both */
-	oi_add_relaxed(&waiting.bytes, -bytes);
+	oi_add_relaxed(&waiting.n, -n);         /* recheck */
+	oi_add_relaxed(&waiting.bytes, -bytes); /* recheck */
 }
 
 struct oi_pace_waiting oi_pace_sets_waiting(void)
 {
-	uint64_t n = oi_load_relaxed(&waiting.n), bytes = oi_load_relaxed(&waiting.bytes); /* recheck */
+	uint64_t n = oi_load_relaxed(&waiting.n),         /* recheck */
+		 bytes = oi_load_relaxed(&waiting.bytes); /* recheck */
 	return (struct oi_pace_waiting){ n, bytes };
 }
 
@@ -65,13 +66,15 @@ void oi_pace_frozen_died(void)
 
 uint64_t oi_pace_population(void)
 {
-	uint64_t old = oi_load_relaxed(&oi_pace.old_then) + oi_load_relaxed(&oi_pace.old_new); /* recheck */
+	uint64_t old = oi_load_relaxed(&oi_pace.old_then) + /* recheck */
+		       oi_load_relaxed(&oi_pace.old_new);   /* recheck */
 	return old + oi_pace_aged(0) + oi_pace_aged(1);
 }
 
 uint64_t oi_pace_changed(void)
 {
-	int64_t gone = oi_load_relaxed(&oi_pace.old_gone); /* recheck, here and below */
+	int64_t gone = oi_load_relaxed(&oi_pace.old_gone); /* recheck */
+	/* recheck */
 	uint64_t made = oi_load_relaxed(&oi_pace.old_new) + oi_pace_aged(0) + oi_pace_aged(1);
 	return made + (uint64_t)(gone < 0 ? -gone : gone);
 }
@@ -83,7 +86,8 @@ void oi_pace_unflushed(int64_t n[2])
 	const struct oi_park_left *l = &oi_park_left;
 	n[0] = l->tracked_delta + l->died[0] + l->died[1];
 	n[1] = -l->died[0];
-	oi_for_each_active(t) { /* the others' are there, or added: oi_park, oi_thread_detach */
+	/* The others' are in oi_park_left, or added: oi_park, oi_thread_detach. */
+	oi_for_each_active(t) {
 		n[0] += t->tracked_delta + t->died[0] + t->died[1];
 		n[1] -= t->died[0];
 	}
@@ -93,17 +97,18 @@ void oi_pace_unflushed(int64_t n[2])
 
 int64_t oi_pace_young_limit(void)
 {
-	int64_t limit = (int64_t)oi_load_relaxed(&oi_pace.old_then) / LAG_SHARE, least = LAG * oi_load_relaxed(&oi_pace.threshold);
-	limit = limit < least ? least : limit; /* recheck */
+	int64_t limit = (int64_t)oi_load_relaxed(&oi_pace.old_then) / LAG_SHARE, /* recheck */
+		least = LAG * oi_load_relaxed(&oi_pace.threshold);               /* recheck */
+	limit = limit < least ? least : limit;
 	return limit < OI_LAG_FLOOR ? OI_LAG_FLOOR : limit;
 }
 
-/* What grew since @then, which follows what shrinks. */
+/* Returns by how much the pages in use exceed *then, which is lowered if they have become fewer. */
 static size_t growth(size_t *then)
 {
-	size_t pages = oi_usage_pages(), least = oi_load_relaxed(then); /* recheck, here and below */
+	size_t pages = oi_usage_pages(), least = oi_load_relaxed(then); /* recheck */
 	if (pages < least)
-		oi_store_relaxed(then, pages);
+		oi_store_relaxed(then, pages); /* recheck */
 	return pages > least ? pages - least : 0;
 }
 
@@ -112,51 +117,60 @@ size_t oi_pace_growth(void)
 	return growth(&oi_pace.pages_then);
 }
 
-/* Memory is what counts of objects that are large, or hold what the collector does not look at. */
+/*
+ * For objects that are large, or hold what the collector does not look at, memory is what counts.
+ */
 bool oi_pace_young_pages_due(void)
 {
 	size_t share = oi_load_relaxed(&oi_pace.pages_then) / 16; /* recheck */
-	return growth(&oi_pace.pages_young) > (share > YOUNG_PAGES ? share : YOUNG_PAGES) && oi_pace_aged(0) + oi_pace_aged(1);
+	return growth(&oi_pace.pages_young) > (share > YOUNG_PAGES ? share : YOUNG_PAGES) &&
+	       oi_pace_aged(0) + oi_pace_aged(1);
 }
 
 bool oi_pace_pages_due(void)
 {
-	return oi_pace_growth() > oi_load_relaxed(&oi_pace.pages_then) / 4 + FULL_PAGES; /* recheck */
+	/* recheck */
+	return oi_pace_growth() > oi_load_relaxed(&oi_pace.pages_then) / 4 + FULL_PAGES;
 }
 
 bool oi_pace_large_due(void)
 {
-	int64_t then = oi_load_relaxed(&oi_pace.large_then), n = oi_heap_large_bytes() - then; /* recheck */
+	int64_t then = oi_load_relaxed(&oi_pace.large_then), /* recheck */
+		n = oi_heap_large_bytes() - then;
 	return n > (then / 4 > LARGE_DUE ? then / 4 : LARGE_DUE);
 }
 
 static bool anything_due(int64_t young)
 {
 	int64_t threshold = oi_load_relaxed(&oi_pace.threshold); /* recheck */
-	if (!threshold || !oi_load_relaxed(&oi_pace.enabled))
+	if (!threshold || !oi_load_relaxed(&oi_pace.enabled)) /* recheck */
 		return false;
-	if (young > threshold || oi_load_relaxed(&oi_pace.more))
+	if (young > threshold || oi_load_relaxed(&oi_pace.more)) /* recheck */
 		return true;
 	return oi_pace_young_pages_due() || oi_pace_pages_due();
 }
 
-/* Returns what is young then. */
+/*
+ * Adds to the counts what one thread, or those that were parked, counted. Returns what is young
+ * then.
+ */
 static int64_t take_in(int64_t delta, int64_t middle, int64_t old)
 {
 	int64_t n = oi_add_relaxed(&oi_pace.young, delta) + delta; /* count */
-	oi_add_relaxed(&oi_pace.aged[0], delta + middle + old);
+	oi_add_relaxed(&oi_pace.aged[0], delta + middle + old); /* count */
 	if (middle)
-		oi_add_relaxed(&oi_pace.aged[1], -middle);
+		oi_add_relaxed(&oi_pace.aged[1], -middle); /* count */
 	if (old)
-		oi_add_relaxed(&oi_pace.old_gone, old);
+		oi_add_relaxed(&oi_pace.old_gone, old); /* count */
 	return n;
 }
 
-/* Of two threads that take it each gets a part. */
+/* Takes in what was left of parked threads. If two threads do so at once, each gets a part. */
 static OI_COLD void flush_left(void)
 {
 	struct oi_park_left *l = &oi_park_left;
-	oi_store_relaxed(&l->any, false); /* elsewhere: before the exchanges; who comes after sets it */
+	/* elsewhere: before the exchanges; a thread that adds after them sets it again */
+	oi_store_relaxed(&l->any, false);
 	int64_t delta = oi_exchange(&l->tracked_delta, INT64_C(0)); /* elsewhere: as the hint */
 	int64_t middle = oi_exchange(&l->died[0], INT64_C(0)); /* elsewhere: likewise */
 	int64_t old = oi_exchange(&l->died[1], INT64_C(0)); /* elsewhere: likewise */
@@ -169,16 +183,18 @@ void oi_pace_flush(struct oi_thread *t)
 	if (unlikely(oi_load_relaxed(&oi_park_left.any))) /* recheck: the tick comes by, too */
 		flush_left();
 	int64_t n = take_in(t->tracked_delta, t->died[0], t->died[1]);
-	oi_store_relaxed(&t->tracked_delta, 0);
-	oi_store_relaxed(&t->died[0], 0);
-	oi_store_relaxed(&t->died[1], 0);
+	oi_store_relaxed(&t->tracked_delta, 0); /* owner, or it is kept out */
+	oi_store_relaxed(&t->died[0], 0);       /* owner, or it is kept out */
+	oi_store_relaxed(&t->died[1], 0);       /* owner, or it is kept out */
 	if (anything_due(n) || oi_perturb_collect())
 		oi_wake_collect();
 }
 
 bool oi_pace_may(void)
 {
-	return oi_load_relaxed(&oi_pace.enabled) && oi_load_relaxed(&oi_pace.threshold) && !oi_collect_held_off(); /* recheck */
+	/* recheck */
+	return oi_load_relaxed(&oi_pace.enabled) && oi_load_relaxed(&oi_pace.threshold) &&
+	       !oi_collect_held_off();
 }
 
 bool oi_pace_worth(void)
