@@ -31,20 +31,25 @@ int oi_type_check(const ouro_type *type)
 		return EINVAL;
 	if (type->traverse && !type->clear)
 		return EINVAL;
-	if (!fields_fit(&type->slots, type->size, sizeof(void *)) || !fields_fit(&type->weaks, type->size, sizeof(ouro_weak)))
+	if (!fields_fit(&type->slots, type->size, sizeof(void *)) ||
+	    !fields_fit(&type->weaks, type->size, sizeof(ouro_weak)))
 		return EINVAL;
 	if (!fields_fit(&type->item_slots, type->item_size, sizeof(void *)) ||
 	    !fields_fit(&type->item_weaks, type->item_size, sizeof(ouro_weak)))
 		return EINVAL;
 	/* Slots in items must be aligned for every item. */
-	if ((type->item_slots.n || type->item_weaks.n) && (type->size % sizeof(void *) || type->item_size % sizeof(void *)))
+	if ((type->item_slots.n || type->item_weaks.n) &&
+	    (type->size % sizeof(void *) || type->item_size % sizeof(void *)))
 		return EINVAL;
 	return 0;
 }
 
 /* ---- items and cells ---- */
 
-/* The number of items is the last word of the block. Plain: written before the header, and never again [A1]. */
+/*
+ * The number of items is the last word of the block. A plain load: it is written before the header,
+ * and never again [A1].
+ */
 size_t oi_items(const struct oi_header *h, const ouro_type *t)
 {
 	if (!t->item_size)
@@ -80,16 +85,23 @@ struct traversal {
 static void end_traverse(struct traversal *c)
 {
 	if (unlikely(c->left != NULL))
-		oi_abort("the traverse of a \"%s\" did not return: an exception, or the end of its thread, left it", c->left->name);
+		oi_abort(
+	"the traverse of a \"%s\" did not return: an exception, or the end of its thread, left it",
+	c->left->name);
 	c->t->callback = c->callback;
 	c->t->traversed = NULL;
 }
 
-/* oi_callback_check, which whatever enters the library comes by while callback is not NULL, sees what is traversed. */
+/*
+ * Every call that enters the library while callback is not NULL comes by oi_callback_check, which
+ * sees what is traversed.
+ */
 void oi_call_traverse(const ouro_type *type, struct oi_header *h, ouro_visitor *v)
 {
 	struct oi_thread *t = oi_self;
-	__attribute__((cleanup(end_traverse))) struct traversal c = { .t = t, .callback = t->callback, .left = type };
+	__attribute__((cleanup(end_traverse))) struct traversal c = { .t = t,
+								      .callback = t->callback,
+								      .left = type };
 	t->traversed = type;
 	t->callback = &oi_in_traverse;
 	type->traverse(oi_object_of(h), v);
@@ -100,8 +112,12 @@ static const struct oi_header *traversed; /* [X1] */
 
 void oi_call_traverse_of_living(const ouro_type *type, struct oi_header *h, ouro_visitor *v)
 {
-	oi_store_release(&traversed, h); /* [X1] then a look whether it is dead; a death does the two the other way round, */
-	oi_gate_fence();                 /* with the same fence between: either it sees this traverse, or this sees it */
+	/*
+	 * [X1] First the store, then a look whether the object is dead. A death does the two the
+	 * other way round, with the same fence between: either it sees this traverse, or we see it.
+	 */
+	oi_store_release(&traversed, h); /* [X1] */
+	oi_gate_fence();
 	if (!oi_is_dead(h))
 		oi_call_traverse(type, h, v);
 	oi_store_release(&traversed, (const struct oi_header *)NULL); /* [X1] */
@@ -128,7 +144,8 @@ static void clear_cells(char *base, const ouro_fields *f)
 {
 	for (uint32_t i = 0; i < f->n; i++)
 		for (uint32_t k = 0; k < f->field[i].count; k++)
-			oi_store_release(&((ouro_weak *)(base + f->field[i].offset))[k].word, UINT64_C(0)); /* [W4] */
+			oi_store_release( /* [W4] */
+			    &((ouro_weak *)(base + f->field[i].offset))[k].word, UINT64_C(0));
 }
 
 void oi_clear_weaks(struct oi_header *h, const ouro_type *t)
@@ -148,5 +165,6 @@ void ouro_visit(ouro_visitor *v, void *child)
 
 const ouro_type *ouro_typeof(const void *obj)
 {
-	return obj ? oi_type_given[oi_load_relaxed(&oi_header_of(obj)->type)] : NULL; /* elsewhere: the caller has a reference */
+	/* elsewhere: the caller has a reference */
+	return obj ? oi_type_given[oi_load_relaxed(&oi_header_of(obj)->type)] : NULL;
 }

@@ -11,11 +11,12 @@ struct ouro_visitor {
 	void *arg;
 };
 
-/* 0 or EINVAL. */
+/* Returns 0 or EINVAL. */
 int oi_type_check(const ouro_type *type);
 /*
  * Finds or makes the number of a type, and puts it into the thread's cache: typebook.c. Inside the
- * gate, which it leaves for a while unless the thread is pinned. 0: errno is EINVAL or ENOMEM.
+ * gate, which it leaves for a while unless the thread is pinned. Returns 0 with errno EINVAL or
+ * ENOMEM if there is none.
  */
 OI_COLD uint32_t oi_type_learn(struct oi_thread *t, const ouro_type *type);
 
@@ -25,24 +26,24 @@ OI_INLINE struct oi_type_cache *oi_type_cached(struct oi_thread *t, const ouro_t
 }
 
 /*
- * What the cache holds for a type that may go away, and another come to lie there: the address of
- * none.
+ * Returns what the cache holds for a type that may go away, and at whose address another may come
+ * to lie: an address that is no type's.
  */
 OI_INLINE const ouro_type *oi_type_marked(const ouro_type *type)
 {
 	return (const ouro_type *)((uintptr_t)type | 1);
 }
 
-/* Does the program's type say what it said when it got its number? */
+/* Returns true if the program's type still says what it said when it got its number. */
 bool oi_type_unchanged(const struct oi_type_cache *c, const ouro_type *type);
 
-/* Is it such a type, and the one that the cache has? */
+/* Returns true if @type may go away, and is the one that the cache has. */
 OI_INLINE bool oi_type_is_unloadable(const struct oi_type_cache *c, const ouro_type *type)
 {
 	return type && c->type == oi_type_marked(type) && oi_type_unchanged(c, type);
 }
 
-/* What ouro_new needs; NULL as oi_type_learn. */
+/* Returns what ouro_new needs of a type; NULL where oi_type_learn returns 0. */
 OI_INLINE const struct oi_type *oi_type_find(struct oi_thread *t, const ouro_type *type)
 {
 	const struct oi_type_cache *c = oi_type_cached(t, type);
@@ -60,16 +61,18 @@ OI_INLINE void oi_visit_fields(char *base, const ouro_fields *f, oi_child_fn fn,
 	for (uint32_t i = 0; i < f->n; i++) {
 		void **slot = (void **)(base + f->field[i].offset);
 		for (uint32_t k = 0; k < f->field[i].count; k++) {
-			void *child = oi_load_acquire(&slot[k]);
+			void *child = oi_load_acquire(&slot[k]); /* [S1] */
 			if (child)
 				fn(child, arg);
 		}
 	}
 }
 
-/* The fixed part's. */
+/* Like oi_visit_fixed, for more slots than oi_type.slot holds. */
 void oi_visit_many(char *obj, const ouro_fields *f, oi_child_fn fn, void *arg);
-OI_INLINE void oi_visit_fixed(struct oi_header *h, const struct oi_type *d, oi_child_fn fn, void *arg)
+/* Visits the slots of the fixed part. */
+OI_INLINE void oi_visit_fixed(struct oi_header *h, const struct oi_type *d, oi_child_fn fn,
+			      void *arg)
 {
 	void **obj = oi_object_of(h);
 	unsigned n = d->n_slots;
@@ -84,31 +87,35 @@ OI_INLINE void oi_visit_fixed(struct oi_header *h, const struct oi_type *d, oi_c
 	}
 }
 
-OI_INLINE void oi_visit_items(char *items, size_t from, size_t to, const ouro_type *t, oi_child_fn fn, void *arg)
+OI_INLINE void oi_visit_items(char *items, size_t from, size_t to, const ouro_type *t,
+			      oi_child_fn fn, void *arg)
 {
 	for (size_t i = from; i < to; i++)
 		oi_visit_fields(items + i * t->item_size, &t->item_slots, fn, arg);
 }
 
 /*
- * Runs the type's traverse. It may neither be left otherwise than by returning, as its caller has
- * stopped the world, or a walk in hand, nor call the library: the program is stopped with a
- * message, at the next call that shows it.
+ * Runs the type's traverse. As the caller has stopped the world, or has a walk in hand, traverse
+ * must end by returning, and must not call the library: at the next call that shows either, the
+ * program is ended with a message.
  */
 void oi_call_traverse(const ouro_type *type, struct oi_header *h, ouro_visitor *v);
 /*
- * The same beside mutators, perhaps, by one collection at a time: it has begun before the object's
- * clear or destroy, or does not begin. The second, of an object that is DEAD, outside the gate:
- * returns when no such traverse of it is under way.
+ * Like oi_call_traverse, but perhaps beside mutators; by one collection at a time. It has begun
+ * before the clear or destroy of the object, or does not begin. oi_await_traverse, outside the
+ * gate, for an object that is DEAD, returns when no such traverse of it is under way.
  */
 void oi_call_traverse_of_living(const ouro_type *type, struct oi_header *h, ouro_visitor *v);
 void oi_await_traverse(const struct oi_header *h);
 
-/* What is not in the slots of the fixed part: the items' slots; and what traverse reports. */
+/*
+ * Visit what is not in the slots of the fixed part: the items' slots; these and what traverse
+ * reports.
+ */
 void oi_visit_items_of(struct oi_header *h, const ouro_type *t, oi_child_fn fn, void *arg);
 void oi_visit_rest(struct oi_header *h, const ouro_type *t, oi_child_fn fn, void *arg);
 
-/* All slots: the fixed part's, then the items'. */
+/* Visits all slots: the fixed part's, then the items'. */
 OI_INLINE void oi_visit_slots(struct oi_header *h, oi_child_fn fn, void *arg)
 {
 	const struct oi_type *d = oi_described(h);
@@ -118,8 +125,8 @@ OI_INLINE void oi_visit_slots(struct oi_header *h, oi_child_fn fn, void *arg)
 }
 
 /*
- * Slots and what traverse reports; only while the world is stopped, or for an object nobody else
- * can reach.
+ * Visits all slots and what traverse reports. World stopped, or for an object that nobody else can
+ * reach.
  */
 OI_INLINE void oi_visit_all(struct oi_header *h, oi_child_fn fn, void *arg)
 {

@@ -1,15 +1,15 @@
 /*
  * typebook.c - what the library knows of each type: its number, and a copy of what the program said
  *
- * Objects hold a number. It leads to a copy of the type and of its name, so that nothing is read where the program's own lies, but
- * by calls that are given it: that may be a plugin, closed while objects of the type are left. Numbers and copies are never given
- * back.
- * A type is known by its address and by all it says. Another one at the address of one that was there before, in a plugin that
- * was built anew and loaded again, gets a number of its own; if objects of the old one are left, the log names them: should they
- * have callbacks, these are gone.
- * A thread keeps the numbers of types by address alone, as ouro_new may look at nothing more; but of those types only that lie where
- * nothing is unloaded (loader.c). Others are compared in full at each call, at addresses that are no type's (odd): the cache shows
- * where to begin.
+ * Objects hold a number. It leads to a copy of the type and of its name, so that only calls to
+ * which the program gives its own type read that: it may lie in a plugin, which is closed while
+ * objects of the type are left. Numbers and copies are never given back.
+ * A type is known by its address and by all that it says. If another type lies at the address of an
+ * earlier one, in a plugin that was built anew and loaded again, it gets a number of its own. If
+ * objects of the earlier one are left, the log says so: their callbacks may be gone.
+ * A thread keeps the numbers of types by address alone, as ouro_new may look at nothing more; but
+ * only of types that lie where nothing is unloaded (loader.c). Others are kept at odd addresses,
+ * which are no type's, and compared in full at each call; the cache says with which number.
  */
 #include "heap/type.h"
 #include "world/context.h"
@@ -25,7 +25,7 @@
 #include "heap/walk.h"
 #include "world/gate.h"
 
-#define NAME_MAX_ 255 /* bytes of a name are kept, and compared */
+#define NAME_MAX_ 255 /* bytes of a name that are kept, and compared */
 
 struct oi_type oi_types[OI_TYPES_MAX];
 const ouro_type *oi_type_given[OI_TYPES_MAX];
@@ -64,7 +64,7 @@ struct copy {
 	char name[];
 };
 
-/* NULL: no memory. */
+/* Returns NULL if there is no memory. */
 static const ouro_type *copy(const ouro_type *type)
 {
 	size_t n = strnlen(type->name, NAME_MAX_);
@@ -85,16 +85,18 @@ static bool same_fields(const ouro_fields *a, const ouro_fields *b)
 {
 	uint64_t differ = a->n ^ b->n;
 	for (uint32_t i = 0; !differ && i < a->n; i++)
-		differ = (a->field[i].offset ^ b->field[i].offset) | (a->field[i].count ^ b->field[i].count);
+		differ = (a->field[i].offset ^ b->field[i].offset) |
+			 (a->field[i].count ^ b->field[i].count);
 	return !differ;
 }
 
 static bool same_callbacks(const ouro_type *a, const ouro_type *b)
 {
-	return a->traverse == b->traverse && a->clear == b->clear && a->finalize == b->finalize && a->destroy == b->destroy;
+	return a->traverse == b->traverse && a->clear == b->clear && a->finalize == b->finalize &&
+	       a->destroy == b->destroy;
 }
 
-/* A text that has changed where it was is no other type. */
+/* A name whose text has changed in its place does not make another type. */
 static bool same_name(const ouro_type *known, const ouro_type *type)
 {
 	const struct copy *c = caa_container_of(known, struct copy, type);
@@ -103,23 +105,26 @@ static bool same_name(const ouro_type *known, const ouro_type *type)
 
 static bool same(const ouro_type *known, const ouro_type *type)
 {
-	return known->size == type->size && known->item_size == type->item_size && known->flags == type->flags &&
-	       same_callbacks(known, type) && same_fields(&known->slots, &type->slots) &&
-	       same_fields(&known->weaks, &type->weaks) && same_fields(&known->item_slots, &type->item_slots) &&
+	return known->size == type->size && known->item_size == type->item_size &&
+	       known->flags == type->flags && same_callbacks(known, type) &&
+	       same_fields(&known->slots, &type->slots) &&
+	       same_fields(&known->weaks, &type->weaks) &&
+	       same_fields(&known->item_slots, &type->item_slots) &&
 	       same_fields(&known->item_weaks, &type->item_weaks) && same_name(known, type);
 }
 
 /* ---- numbers ---- */
 
 #define CHAINS 1024
-static uint32_t chain[CHAINS]; /* heads, by the hash of the address; types are only ever put in front */
+/* Heads, by the hash of the address; types are only ever put in front. */
+static uint32_t chain[CHAINS];
 
 static uint32_t *chain_of(const ouro_type *type)
 {
 	return &chain[((uintptr_t)type >> 4) * UINT64_C(0x9e3779b97f4a7c15) >> 54];
 }
 
-/* The offsets of the slots one by one, if they are few and not far apart. */
+/* Notes the offsets of the slots one by one, if they are few and not far apart. */
 static void describe_slots(struct oi_type *d, const ouro_fields *f)
 {
 	for (uint32_t i = 0; i < f->n; i++)
@@ -137,7 +142,9 @@ static struct oi_type describe(const ouro_type *type)
 {
 	struct oi_type d = { .tracked = oi_type_tracked(type), .bin = OI_BIN_LARGE };
 	size_t bytes;
-	if (!__builtin_add_overflow(type->size, sizeof(struct oi_header) + (type->item_size ? sizeof(size_t) : 0), &bytes) &&
+	if (!__builtin_add_overflow(
+		type->size, sizeof(struct oi_header) + (type->item_size ? sizeof(size_t) : 0),
+		&bytes) &&
 	    bytes <= OI_BLOCK_MAX) {
 		d.bin = (uint8_t)oi_bin_of(bytes, d.tracked);
 		d.bytes = (uint32_t)bytes;
@@ -157,23 +164,31 @@ static uint32_t find(uint32_t i, const ouro_type *type)
 	return i;
 }
 
-/* Two threads that come with a new type at the same time give it two numbers, which is harmless: no lock to fork under. */
+/*
+ * Two threads that come with a new type at the same time give it two numbers, which is harmless; so
+ * there is no lock to be taken at a fork.
+ */
 static uint32_t number_new(const ouro_type *type, uint32_t first)
 {
-	if (oi_load_relaxed(&n_types) >= OI_TYPES_MAX) /* recheck: before a copy is made, which is never given back */
+	/* recheck: first, since a copy that is made is never given back */
+	if (oi_load_relaxed(&n_types) >= OI_TYPES_MAX)
 		return 0;
 	struct oi_type d = describe(type);
-	uint32_t number = (d.type = copy(type)) ? oi_add_relaxed(&n_types, 1u) : OI_TYPES_MAX; /* count */
+	/* count */
+	uint32_t number = (d.type = copy(type)) ? oi_add_relaxed(&n_types, 1u) : OI_TYPES_MAX;
 	if (number >= OI_TYPES_MAX) {
 		if (d.type)
+			/* count: no more are given */
 			oi_store_relaxed(&n_types, (uint32_t)OI_TYPES_MAX);
 		return 0;
 	}
-	oi_types[number] = d; /* [T2], as what follows; who has an object of the type by [A1] or [S1] */
+	/* [T2], also what follows; whoever has an object of the type: by [A1] or [S1] */
+	oi_types[number] = d;
 	oi_type_given[number] = type;
 	do
 		oi_types[number].next = first;
-	while (!oi_cas(chain_of(type), &first, number)); /* [T2] release: the description before its number */
+	/* [T2] release: the description before its number */
+	while (!oi_cas(chain_of(type), &first, number));
 	return number;
 }
 
@@ -189,15 +204,18 @@ static bool count_left(void *arg, struct oi_page *p)
 	struct left *left = arg;
 	for (uint32_t i = 0; i < p->bump; i++) {
 		const struct oi_header *h = oi_block_at(p, i);
-		uint16_t own = oi_load_relaxed(&h->own);                                  /* stopped */
-		left->n += own != OI_OWN_FREE && own != OI_OWN_GONE && h->type == left->number; /* stopped */
+		uint16_t own = oi_load_relaxed(&h->own); /* stopped */
+		left->n += own != OI_OWN_FREE && own != OI_OWN_GONE && h->type == left->number;
 	}
 	return true;
 }
 
-#define STOPS 100000 /* then it is enough: the heap changes under the walk */
+#define STOPS 100000 /* after so many it is enough: the heap changes under the walk */
 
-/* In stops within the pause budget, as it goes through the heap; about, for that. */
+/*
+ * Returns about how many objects of the type are left: it goes through the heap, which changes
+ * meanwhile, in stops within the pause budget.
+ */
 static size_t n_left(uint32_t number)
 {
 	struct left left = { .number = number };
@@ -207,26 +225,29 @@ static size_t n_left(uint32_t number)
 		struct oi_stop stop;
 		oi_world_stop(&stop);
 		oi_point("types: a part of the heap");
-		over = oi_walk_on(&walk, oi_now_ns() + oi_runtime.config.pause_budget_ns / 2, count_left, &left);
+		over = oi_walk_on(&walk, oi_now_ns() + oi_runtime.config.pause_budget_ns / 2,
+				  count_left, &left);
 		oi_world_start(&stop);
 	}
 	return left.n;
 }
 
-/* Outside the gate. @number was another type at the address of one that is new. */
+/* Outside the gate. @number is another type, at the address of one that is new. */
 static void warn_of(uint32_t number)
 {
 	const struct oi_type *d = &oi_types[number];
 	size_t n = n_left(number);
 	if (n)
-		oi_log("another type lies where \"%s\" did, at %p, and %zu objects of that are left%s", d->type->name,
-		       (const void *)oi_type_given[number], n,
-		       oi_type_has_callbacks(d->type) ? ": the callbacks that they have may be gone" : "");
+		oi_log(
+		    "another type lies where \"%s\" did, at %p, and %zu objects of that are left%s",
+		    d->type->name, (const void *)oi_type_given[number], n,
+		    oi_type_has_callbacks(d->type) ? ": the callbacks that they have may be gone" :
+						     "");
 }
 
 /* ---- learning ---- */
 
-/* Outside the gate, but pinned perhaps: then it cannot stop the world to look. */
+/* Outside the gate, but perhaps pinned: then it cannot stop the world to look for objects. */
 static uint32_t look_up(struct oi_thread *t, const ouro_type *type)
 {
 	uint32_t first = oi_load_acquire(chain_of(type)), number = find(first, type); /* [T2] */
@@ -266,7 +287,11 @@ uint32_t oi_type_learn(struct oi_thread *t, const ouro_type *type)
 		return 0;
 	const struct oi_type *d = &oi_types[number];
 	*oi_type_cached(t, type) = (struct oi_type_cache){
-		d->stays ? type : oi_type_marked(type), number, d->bin == OI_BIN_LARGE || type->item_size ? 0 : (uint16_t)d->bytes, d->bin, d->tracked,
+		d->stays ? type : oi_type_marked(type),
+		number,
+		d->bin == OI_BIN_LARGE || type->item_size ? 0 : (uint16_t)d->bytes,
+		d->bin,
+		d->tracked,
 	};
 	return number;
 }
