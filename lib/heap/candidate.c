@@ -8,7 +8,7 @@
 
 struct oi_candidates oi_candidates;
 
-/* True: this call took it away. */
+/* Returns true if this call took it away. */
 static bool take_flag(struct oi_header *h)
 {
 	uint16_t own = oi_load_relaxed(&h->own); /* recheck */
@@ -23,16 +23,18 @@ bool oi_rescue(struct oi_header *h)
 {
 	oi_assert_at_rest(oi_self);
 	uint32_t c = oi_load_acquire(&oi_candidates.commit); /* [K1] */
-	if (c == OI_COMMIT_IDLE && oi_load_acquire(&oi_candidates.door)) /* [K3] a stop decides, not the flag */
+	/* [K3] a stop decides, not the flag */
+	if (c == OI_COMMIT_IDLE && oi_load_acquire(&oi_candidates.door))
 		return true;
 	do
 		if (c == OI_COMMIT_DEAD)
 			return false;
-	while (c == OI_COMMIT_OPEN && !oi_cas(&oi_candidates.commit, &c, (uint32_t)OI_COMMIT_DIRTY)); /* [K1] */
+	while (c == OI_COMMIT_OPEN &&
+	       !oi_cas(&oi_candidates.commit, &c, (uint32_t)OI_COMMIT_DIRTY)); /* [K1] */
 	oi_perturb();
 	if (!take_flag(h))
 		return true;
-	uint64_t i = oi_add_acq_rel(&oi_candidates.n_rescued, UINT64_C(1));
+	uint64_t i = oi_add_acq_rel(&oi_candidates.n_rescued, UINT64_C(1)); /* [K1] */
 	if (i < OI_RESCUE_LOG)
 		oi_store_release(&oi_candidates.rescued[i], h); /* [K1] */
 	return true;

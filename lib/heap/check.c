@@ -16,17 +16,19 @@ void oi_check_object(const struct oi_header *h, const char *operation)
 {
 	if ((uintptr_t)h % 16 || !oi_region_contains(h) || oi_page_number(h) < OI_FIRST_PAGE)
 		oi_abort("%s: %p is not an object", operation, (void *)(h + 1));
-	if (oi_load_relaxed(&h->own) == OI_OWN_FREE)
-		oi_abort("%s: the \"%s\" at %p has been freed", operation, name_of(h), (void *)(h + 1));
+	if (oi_load_relaxed(&h->own) == OI_OWN_FREE) /* recheck: a diagnosis */
+		oi_abort("%s: the \"%s\" at %p has been freed", operation, name_of(h),
+			 (void *)(h + 1));
 }
 
 /*
- * While its finalizer runs, and until what it did is decided (the flag goes before DEAD does), the object may be used by those
- * to whom the finalizer gave references: they are counted.
+ * Returns true if the object is dead. While its finalizer runs, and until what that did is decided
+ * (the flag goes before DEAD does), those to whom the finalizer gave references may use the object:
+ * they are counted.
  */
 static bool is_gone(const struct oi_header *h)
 {
-	uint32_t s = oi_load_relaxed(&h->shared);
+	uint32_t s = oi_load_relaxed(&h->shared); /* recheck: a diagnosis */
 	return (s & OI_DEAD) && !(oi_flags(h) & OI_FLAG_FINALIZING) && oi_shared_count(s) <= 0;
 }
 
@@ -49,11 +51,14 @@ void oi_check_release(const struct oi_header *h, const char *operation)
 {
 	oi_check_object(h, operation);
 	if (is_gone(h))
-		oi_abort("%s: the \"%s\" at %p is dead: it was released once too often", operation, name_of(h), (void *)(h + 1));
-	uint32_t s = oi_load_relaxed(&h->shared);
-	if ((s & OI_MERGED) && oi_shared_count(s) <= 0 && oi_load_relaxed(&h->own) != OI_OWN_IMMORTAL)
-		oi_abort("%s: the \"%s\" at %p has no reference left: it was released once too often", operation, name_of(h),
-			 (void *)(h + 1));
+		oi_abort("%s: the \"%s\" at %p is dead: it was released once too often", operation,
+			 name_of(h), (void *)(h + 1));
+	uint32_t s = oi_load_relaxed(&h->shared); /* recheck: a diagnosis */
+	if ((s & OI_MERGED) && oi_shared_count(s) <= 0 &&
+	    oi_load_relaxed(&h->own) != OI_OWN_IMMORTAL) /* recheck: a diagnosis */
+		oi_abort(
+		    "%s: the \"%s\" at %p has no reference left: it was released once too often",
+		    operation, name_of(h), (void *)(h + 1));
 }
 
 static void check_container(const void *slot, const char *operation, bool dying_is_fine)
@@ -61,13 +66,15 @@ static void check_container(const void *slot, const char *operation, bool dying_
 	struct oi_header *h = oi_region_block(slot);
 	if (!h)
 		return;
-	if (oi_load_relaxed(&h->own) == OI_OWN_FREE)
-		oi_abort("%s: the slot at %p lies in a \"%s\" at %p that has been freed", operation, slot, name_of(h), (void *)(h + 1));
+	if (oi_load_relaxed(&h->own) == OI_OWN_FREE) /* recheck: a diagnosis */
+		oi_abort("%s: the slot at %p lies in a \"%s\" at %p that has been freed",
+			 operation, slot, name_of(h), (void *)(h + 1));
 	if (!dying_is_fine && is_gone(h) && !oi_self->in_callback)
-		oi_abort("%s: the slot at %p lies in a dead \"%s\" at %p", operation, slot, name_of(h), (void *)(h + 1));
+		oi_abort("%s: the slot at %p lies in a dead \"%s\" at %p", operation, slot,
+			 name_of(h), (void *)(h + 1));
 }
 
-/* A container that was peeked may be dying; a thread that is not pinned has peeked nothing. */
+/* A container that was peeked at may be dying; a thread that is not pinned has peeked at none. */
 void oi_check_slot(const void *slot, const char *operation)
 {
 	check_container(slot, operation, oi_self->pin_depth != 0);

@@ -1,7 +1,8 @@
 /*
  * check.h - what a checked build (make CHECKED=1) verifies on every call; nothing otherwise
  *
- * A failed check names the operation, the type and the address, and aborts. It never allocates or locks.
+ * A failed check names the operation, the type and the address, and aborts. A check never allocates
+ * or locks.
  */
 #ifndef OI_CHECK_H
 #define OI_CHECK_H
@@ -10,19 +11,25 @@
 #include "world/thread.h"
 
 #if OURO_CHECKED
-/* The block of an object that has not been freed; dying is fine. */
+/*
+ * Each aborts unless what it says holds. @h is an object that has not been freed; it may be dying.
+ */
 void oi_check_object(const struct oi_header *h, const char *operation);
-/* That, and not dead (unless its finalizer runs). */
+/* Likewise, and it is not dead, or it is used by those to whom its finalizer gave references. */
 void oi_check_live(const struct oi_header *h, const char *operation);
-/* That, or this is a callback of the dying. */
+/* It is live, as above; or this thread is in a callback, and it has not been freed. */
 void oi_check_usable(const struct oi_header *h, const char *operation);
-/* That, and it has a reference to give back. */
+/* It is live, as above, and has a reference to give back. */
 void oi_check_release(const struct oi_header *h, const char *operation);
-/* If @slot lies in an object, that one is not freed, or (write) not dead. */
+/*
+ * If @slot lies in an object, that has not been freed; nor is it dead, unless the slot is only
+ * read, by a pinned thread, or this thread is in a callback.
+ */
 void oi_check_slot(const void *slot, const char *operation);
 void oi_check_slot_write(const void *slot, const char *operation);
+/* This thread is pinned. */
 void oi_check_pinned(const char *operation);
-/* Internal references never exceed the count: a traverse that reports too much. */
+/* Internal references do not exceed the count, as they would if a traverse reported too much. */
 void oi_check_internal(const struct oi_header *h, int64_t references, int64_t internal);
 #else
 #define oi_check_object(h, operation) ((void)0)

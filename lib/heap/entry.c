@@ -39,6 +39,7 @@ static bool refill(struct oi_thread *t)
 		if (index)
 			first_free = oi_entry_at(index)->next_free;
 		else if (grow())
+			/* recheck: oi_entry_known looks without the lock */
 			index = n_entries, oi_store_relaxed(&n_entries, index + 1);
 		else
 			break;
@@ -83,7 +84,7 @@ void oi_entry_recycle(struct oi_thread *t, uint32_t index)
 	struct oi_weak_entry *e = oi_entry_at(index);
 	uint32_t generation = oi_load_relaxed(&e->generation) + 1; /* owner */
 	if (generation == 0)
-		return; /* retired for ever */
+		return; /* never used again: its generations are used up */
 	oi_store_release(&e->generation, generation); /* [W1] before the object of its next life */
 	oi_entry_put(t, index);
 }
@@ -96,24 +97,23 @@ void oi_entry_leave(struct oi_thread *t)
 
 bool oi_entry_known(uint32_t index)
 {
-	/* recheck: who asks in a stop meets at most a thread that takes one */
+	/* recheck: a thread that asks in a stop meets at most one that takes an entry */
 	return index < oi_load_relaxed(&n_entries);
 }
 
-/*
- * Chunks stay: a cell from before may still be looked at, and its generation must not come again.
- */
+/* Chunks stay: an earlier cell may still be looked at, and its generation must not come again. */
 void oi_entry_shutdown(void)
 {
 	oi_lock(OI_LOCK_WEAK);
 	first_free = 0;
 	for (uint32_t i = 1; i < n_entries; i++) {
 		struct oi_weak_entry *e = oi_entry_at(i);
-		uint32_t generation = oi_load_relaxed(&e->generation); /* elsewhere: every operation is kept out */
-		oi_store_relaxed(&e->object, NULL);
+		/* elsewhere: all operations are kept out */
+		uint32_t generation = oi_load_relaxed(&e->generation);
+		oi_store_relaxed(&e->object, NULL); /* elsewhere: likewise */
 		e->watches = NULL;
 		if (generation)
-			oi_store_relaxed(&e->generation, generation + 1);
+			oi_store_relaxed(&e->generation, generation + 1); /* elsewhere: likewise */
 		if (generation + 1 == 0)
 			continue;
 		e->next_free = first_free;

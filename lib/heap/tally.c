@@ -9,15 +9,16 @@ static void sum(struct oi_totals *to, const struct oi_thread *t)
 	to->n_tracked += oi_tally_tracked(&t->allocated);
 	oi_tally_sum(&t->freed, &to->n_freed, &to->bytes_freed);
 	to->n_delays += oi_load_relaxed(&t->n_delays); /* count */
-	to->delay_ns += oi_load_relaxed(&t->delay_ns);
-	uint64_t max = oi_load_relaxed(&t->delay_max_ns);
+	to->delay_ns += oi_load_relaxed(&t->delay_ns); /* count */
+	uint64_t max = oi_load_relaxed(&t->delay_max_ns); /* count */
 	if (max > to->delay_max_ns)
 		to->delay_max_ns = max;
 }
 
 /*
- * A record's counters go on counting when another thread uses it, so that nothing moves at a thread's end, and no lock is needed: a
- * thread that is pinned while the world is being stopped may ask, too.
+ * A record's counters go on counting when another thread uses the record. So nothing moves when a
+ * thread ends, and no lock is needed: a thread that is pinned while the world is being stopped may
+ * ask, too.
  */
 void oi_tally_totals(struct oi_totals *out)
 {

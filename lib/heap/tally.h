@@ -1,6 +1,6 @@
 /*
- * tally.h - how many objects a thread has made, and freed: by bin, which is one counter an
- * object, and says the bytes too. Counts with one writer, read by statistics.
+ * tally.h - how many objects a thread has made, and freed, by bin: that is one counter to add to
+ * for an object, and tells the bytes, too. Each counter has one writer; statistics read it.
  */
 #ifndef OI_TALLY_H
 #define OI_TALLY_H
@@ -15,7 +15,7 @@ OI_INLINE void oi_tally_add(struct oi_tally *t, const struct oi_page *p)
 		oi_own_add(&t->large_bytes, p->block_size);
 }
 
-/* Of small objects that can be traversed. */
+/* Returns the number of small objects that can be traversed. */
 OI_INLINE uint64_t oi_tally_tracked(const struct oi_tally *t)
 {
 	uint64_t n = 0;
@@ -33,12 +33,12 @@ OI_INLINE void oi_tally_sum(const struct oi_tally *t, uint64_t *n, uint64_t *byt
 		*bytes += k * oi_class_bytes(bin % OI_CLASSES);
 	}
 	*n += oi_load_relaxed(&t->n[OI_BIN_LARGE]); /* count */
-	*bytes += oi_load_relaxed(&t->large_bytes);
+	*bytes += oi_load_relaxed(&t->large_bytes); /* count */
 }
 
 /*
- * Of all threads there are and were since the start, with how long the pacing of collections has
- * delayed them.
+ * Totals of all threads that there are or were since the start, including how long the pacing of
+ * collections has delayed them.
  */
 struct oi_totals {
 	uint64_t n_allocated, n_tracked, n_freed, bytes_allocated, bytes_freed;

@@ -1,13 +1,15 @@
 /*
  * usage.c - bytes in use
  *
- * The sum, over all threads, of bytes made minus bytes freed, as they were when last looked at: each thread keeps counters by
- * size (tally.h), and anybody may take the difference since the last look into the sum. Whoever exchanges the noted number adds
- * what it grew by, so that the sum is that of the last numbers noted, in whatever order looks at one thread overlap. A
- * difference may be negative: an object is freed by another thread than made it.
+ * The sum, over all threads, of bytes made minus bytes freed, as they were when last looked at:
+ * each thread keeps counters by size (tally.h), and any thread may add the difference since the
+ * last look to the sum. A thread that looks exchanges the noted number, and adds by how much it
+ * grew. So the sum is that of the last numbers noted, in whatever order looks at one thread
+ * overlap. A difference may be negative, as an object may be freed by another thread than made it.
  *
- * It is what collections are paced by, not pages: those that a full collection leaves half empty are filled again before any
- * page is taken, and a measure that they are part of learns that more and more is normal.
+ * Collections are paced by this, not by pages: those that a full collection leaves half empty are
+ * filled again before any page is taken, and a measure that includes them learns that more and more
+ * is normal.
  */
 #include "heap/usage.h"
 
@@ -28,8 +30,8 @@ static int64_t bytes_of(const struct oi_thread *t)
 
 void oi_usage_note(struct oi_thread *t)
 {
-	int64_t now = bytes_of(t), then = oi_exchange(&t->bytes_noted, now); /* count, here and below */
-	oi_add_relaxed(&in_use, now - then);
+	int64_t now = bytes_of(t), then = oi_exchange(&t->bytes_noted, now); /* count */
+	oi_add_relaxed(&in_use, now - then); /* count */
 }
 
 void oi_usage_count(void)
@@ -58,5 +60,5 @@ size_t oi_usage_pages(void)
 
 void oi_usage_shutdown(void)
 {
-	oi_store_relaxed(&in_use, INT64_C(0)); /* nobody looks */
+	oi_store_relaxed(&in_use, INT64_C(0)); /* stopped: nobody looks */
 }

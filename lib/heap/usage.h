@@ -1,4 +1,7 @@
-/* usage.h - bytes of the blocks that objects take up, until they are dismantled: what a collection could win. */
+/*
+ * usage.h - bytes of the blocks that objects take up until they are dismantled: what a collection
+ * could win.
+ */
 #ifndef OI_USAGE_H
 #define OI_USAGE_H
 
@@ -6,13 +9,22 @@
 
 struct oi_thread;
 
-/* In pages, about: what threads made and freed since they began their last page is not in it, unless it was counted anew. */
+/*
+ * Returns about how many pages these bytes would fill. What threads made and freed since they began
+ * their last page is not in it, unless it was counted anew.
+ */
 size_t oi_usage_pages(void);
-/* Takes in what @t made and freed since: by itself when it begins a page, or by anybody. */
+/*
+ * Takes in what @t made and freed since it was last looked at; called by @t when it begins a page,
+ * or by any thread.
+ */
 void oi_usage_note(struct oi_thread *t);
-/* The same of all threads. */
+/* Does so for all threads. */
 void oi_usage_count(void);
-/* The same, unless that has been done lately: it takes no more than a hundredth of the time. By one thread at a time. */
+/*
+ * Like oi_usage_count, unless that has been done lately: it takes no more than a hundredth of the
+ * time. Called by one thread at a time.
+ */
 void oi_usage_count_again(void);
 void oi_usage_shutdown(void);
 

@@ -20,7 +20,8 @@ static size_t after(const struct oi_region *r, size_t i)
 	return i + (r->page[i].n_pages ? r->page[i].n_pages : 1);
 }
 
-bool oi_walk_on(struct oi_walk *w, uint64_t until_ns, bool (*fn)(void *arg, struct oi_page *p), void *arg)
+bool oi_walk_on(struct oi_walk *w, uint64_t until_ns, bool (*fn)(void *arg, struct oi_page *p),
+		void *arg)
 {
 	oi_assert_stopped();
 	bool any = false;
