@@ -11,7 +11,8 @@
 #include "world/gclock.h"
 
 struct graph {
-	struct oi_trial nodes;  /* set: headers, in the order found; the side bytes say which */
+	/* set: headers, in the order found; side bytes say which are in it */
+	struct oi_trial nodes;
 	struct oi_vector edges; /* pairs of objects */
 	void *from;
 	size_t max;
@@ -32,7 +33,7 @@ static void add_edge(void *child, void *arg)
 	g->ok = g->ok && oi_vector_push(&g->edges, g->from) && oi_vector_push(&g->edges, child);
 }
 
-/* World stopped. Every node gets a reference, so that it can be described afterwards. */
+/* World stopped. Gives every node a reference, so that it can be described afterwards. */
 static void read_graph(struct graph *g, struct oi_header *root)
 {
 	g->cut = !g->max;

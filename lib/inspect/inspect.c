@@ -1,8 +1,8 @@
 /*
  * inspect.c - listings of objects, and freezing them
  *
- * A listing stops the world once, as long as its walk takes, and takes a reference to each object it found; the visitor runs
- * afterwards, outside the stop.
+ * A listing stops the world once, for as long as its walk takes, and takes a reference to each
+ * object that it finds; the visitor runs afterwards, outside the stop.
  */
 #include <errno.h>
 
@@ -20,7 +20,10 @@
 #include "world/gate.h"
 #include "world/gclock.h"
 
-/* World stopped: a reference that the caller gives back later. */
+/*
+ * World stopped. Takes a reference, which the caller gives back later, unless the object is dead.
+ * Returns false if there is no memory.
+ */
 static bool hold(struct oi_vector *v, struct oi_header *h)
 {
 	oi_assert_stopped();
@@ -35,10 +38,13 @@ static bool hold(struct oi_vector *v, struct oi_header *h)
 
 struct held {
 	struct oi_vector *v;
-	size_t i; /* the first that is held */
+	size_t i; /* the first that is still held */
 };
 
-/* None is left to release unless the visitor, or a callback of what died, was left. */
+/*
+ * Releases what is still held: something is only if the visitor, or a callback of what died, was
+ * left.
+ */
 static void let_go(struct held *held)
 {
 	for (; held->i < held->v->n; held->i++)
@@ -46,7 +52,7 @@ static void let_go(struct held *held)
 	oi_vector_free(held->v);
 }
 
-/* Frees the list of held objects, visiting them first if all went well. */
+/* Frees the list of held objects, and visits them first if all went well. */
 static ssize_t visit(struct oi_vector *v, bool ok, ouro_object_visitor fn, void *arg)
 {
 	__attribute__((cleanup(let_go))) struct held held = { .v = v };
@@ -64,7 +70,7 @@ static ssize_t visit(struct oi_vector *v, bool ok, ouro_object_visitor fn, void 
 	return ok ? n : -1;
 }
 
-/* -1 with errno set, or 0. */
+/* Returns -1 with errno set, or 0. */
 static ssize_t refuse(bool bad)
 {
 	struct oi_thread *t = oi_current();
@@ -83,7 +89,8 @@ ssize_t ouro_gc_objects(int generation, ouro_object_visitor fn, void *arg)
 	oi_for_each_page(p)
 		for (uint32_t i = 0; p->tracked && i < p->bump && ok; i++) {
 			struct oi_header *h = oi_block_at(p, i);
-			if (oi_generation_member(h) && (generation == -1 || oi_generation_of(h) == generation))
+			if (oi_generation_member(h) &&
+			    (generation == -1 || oi_generation_of(h) == generation))
 				ok = hold(&v, h);
 		}
 	oi_world_start(&stop);
@@ -92,7 +99,7 @@ ssize_t ouro_gc_objects(int generation, ouro_object_visitor fn, void *arg)
 
 struct search {
 	struct oi_vector v;
-	void *wanted; /* NULL: every child is */
+	void *wanted; /* NULL if every child is */
 	bool found, ok;
 };
 
@@ -156,7 +163,7 @@ static void freeze_all(void)
 				continue;
 			if (!oi_event_on(h))
 				continue;
-			oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_FROZEN);
+			oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_FROZEN); /* stopped */
 			oi_pace_n_frozen++;
 		}
 	oi_policy_frozen();
@@ -168,7 +175,8 @@ static void unfreeze_all(void)
 	oi_for_each_page(p)
 		for (uint32_t i = 0; p->tracked && i < p->bump; i++)
 			if (oi_flags(oi_block_at(p, i)) & OI_FLAG_FROZEN)
-				oi_and_acq_rel(&oi_block_at(p, i)->flags, (uint8_t)~OI_FLAG_FROZEN);
+				oi_and_acq_rel(&oi_block_at(p, i)->flags, /* stopped */
+					       (uint8_t)~OI_FLAG_FROZEN);
 	oi_pace_n_frozen = 0;
 }
 
@@ -179,7 +187,7 @@ static void in_a_stop(void (*fn)(void), const char *operation)
 		oi_log("%s: not inside a pinned region or an event function", operation);
 		return;
 	}
-	oi_collect_lock(); /* counts of young objects are a collection's */
+	oi_collect_lock(); /* the counts of young objects belong to collections */
 	oi_world_stop(&stop);
 	fn();
 	oi_world_start(&stop);

@@ -1,9 +1,10 @@
 /*
  * report.c - what was still held at shutdown
  *
- * A trial deletion over every object, the untracked included: those with references from outside, and what they reach.
- * Immortal objects are taken out of the set first; their references then count from outside, which would make what they hold
- * look held, so they are walked once more to mark that part as theirs.
+ * A trial deletion over every object, including the untracked: it finds those with references from
+ * outside, and what they reach. Immortal objects are not in the set, so their references would
+ * count as from outside, and what they hold would look held. So these references are taken off the
+ * counts for the time of the trial.
  */
 #include "inspect/report.h"
 
@@ -17,7 +18,7 @@
 #include "world/gclock.h"
 #include "world/world.h"
 
-/* By the number of its type: a heap may know 65 535. */
+/* One for each number of a type: a heap may know 65 535. */
 struct tally {
 	size_t objects, bytes;
 };
@@ -26,14 +27,16 @@ static void say_by_type(const struct tally *table)
 {
 	for (size_t i = 0; i < OI_TYPES_MAX; i++)
 		if (table[i].objects)
-			oi_say("still held at shutdown: %zu of \"%s\", %zu bytes", table[i].objects, oi_types[i].type->name, table[i].bytes);
+			oi_say("still held at shutdown: %zu of \"%s\", %zu bytes", table[i].objects,
+			       oi_types[i].type->name, table[i].bytes);
 }
 
-/* The references that immortal objects hold do not count as held from outside: taken off, and given back afterwards. */
+/* Takes a reference that an immortal object holds off the count, or, with -1, gives it back. */
 static void unhold(void *child, void *arg)
 {
 	struct oi_header *h = oi_header_of(child);
-	oi_store_relaxed(&h->shared, oi_load_relaxed(&h->shared) - *(int32_t *)arg * OI_ONE); /* stopped */
+	/* stopped */
+	oi_store_relaxed(&h->shared, oi_load_relaxed(&h->shared) - *(int32_t *)arg * OI_ONE);
 }
 
 static bool select_everything(struct oi_trial *tr)
@@ -92,6 +95,6 @@ void oi_report_held(ouro_report *out)
 	oi_collect_unlock();
 	if (!table)
 		return;
-	say_by_type(table); /* with nothing held, as the log function is the program's */
+	say_by_type(table); /* no lock is held, as the log function is the program's */
 	oi_os_unmap_list(table, OI_TYPES_MAX * sizeof *table);
 }

@@ -5,8 +5,8 @@
 #include "ouro.h"
 
 /*
- * Counts the live objects that are held from outside, directly or through others; not the immortal ones, nor what only they
- * hold. The log names them by type.
+ * Counts the live objects that are held from outside, directly or through others; not the immortal
+ * ones, nor what only these hold. The log names them by type.
  */
 void oi_report_held(ouro_report *out);
 

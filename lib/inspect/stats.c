@@ -33,12 +33,12 @@ static void fill(ouro_stats *out)
 	oi_collect_statistics(out->collections, out->collected, out->collection_ns);
 	const struct oi_histogram *h = &oi_world.pauses;
 	out->pauses = oi_load_relaxed(&h->n); /* count */
-	out->pause_sum_ns = oi_load_relaxed(&h->sum);
-	out->pause_max_ns = oi_load_relaxed(&h->max);
+	out->pause_sum_ns = oi_load_relaxed(&h->sum); /* count */
+	out->pause_max_ns = oi_load_relaxed(&h->max); /* count */
 	out->pause_p50_ns = oi_histogram_quantile(h, 0.5);
 	out->pause_p99_ns = oi_histogram_quantile(h, 0.99);
 	out->pause_p999_ns = oi_histogram_quantile(h, 0.999);
-	out->stop_max_ns = oi_load_relaxed(&oi_world.stop_max_ns);
+	out->stop_max_ns = oi_load_relaxed(&oi_world.stop_max_ns); /* count */
 }
 
 void ouro_stats_get_sized(ouro_stats *out, size_t size)
@@ -102,13 +102,14 @@ static void write_text(FILE *f, const ouro_stats *s)
 	for (const struct row *r = rows; r < rows + N_ROWS; r++) {
 		fprintf(f, "%-18s", r->name);
 		for (int i = 0; i < n_values(r); i++)
-			fprintf(f, " %s%s%" PRIu64, r->kind == PER_CAUSE ? oi_holdup_name((ouro_holdup)i) : "",
+			fprintf(f, " %s%s%" PRIu64,
+				r->kind == PER_CAUSE ? oi_holdup_name((ouro_holdup)i) : "",
 				r->kind == PER_CAUSE ? " " : "", value(s, r, i));
 		fputc('\n', f);
 	}
 }
 
-/* A number, an array of three, or an object whose members are the causes. */
+/* Writes a number, an array of three, or an object whose members are the causes. */
 static void write_json_values(FILE *f, const ouro_stats *s, const struct row *r)
 {
 	static const char *const open[] = { "", "[", "{" }, *const close[] = { "", "]", "}" };
@@ -134,7 +135,8 @@ static void write_openmetrics(FILE *f, const ouro_stats *s)
 {
 	for (const struct row *r = rows; r < rows + N_ROWS; r++) {
 		const char *total = r->counter ? "_total" : "";
-		fprintf(f, "# TYPE ouro_%s %s\n# HELP ouro_%s %s\n", r->name, r->counter ? "counter" : "gauge", r->name, r->help);
+		fprintf(f, "# TYPE ouro_%s %s\n# HELP ouro_%s %s\n", r->name,
+			r->counter ? "counter" : "gauge", r->name, r->help);
 		for (int i = 0; i < n_values(r); i++) {
 			fprintf(f, "ouro_%s%s", r->name, total);
 			if (r->kind == PER_GENERATION)
