@@ -5,14 +5,12 @@ use warnings;
 use Exporter 'import';
 our @EXPORT = qw(place_of);
 
-my $between = qr{(?:\s|/\*.*?\*/)*}s;
+my $between = qr{(?:\s|(?>/\*.*?\*/))*}s; # a comment, and no more than one at a time
 
 sub place_of { # place_of TEXT: a pattern
 	my ($text) = @_;
 	$text =~ s{/\*.*?\*/}{ }gs;
-	my $pattern = join $between, map { quotemeta } $text =~ /\w+|[^\w\s]/g;
-	return qr/(?<!\w)$pattern(?!\w)/ if $text =~ /^\s*\w/ && $text =~ /\w\s*$/;
-	return $text =~ /^\s*\w/ ? qr/(?<!\w)$pattern/ : qr/$pattern/;
+	return join $between, map { /\w/ ? "\\b$_\\b" : quotemeta } $text =~ /\w+|[^\w\s]/g;
 }
 
 1;
