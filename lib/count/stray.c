@@ -124,14 +124,10 @@ static bool look_through(void *arg, struct oi_page *p)
 	return true;
 }
 
-/* True: that was the end of the heap. */
+/* True: that was the end of the heap. The stop is a grace period, too. */
 static bool find(struct batch *b)
 {
-	struct oi_stop stop;
-	oi_world_stop(&stop);
-	bool whole = oi_walk_on(&next, oi_now_ns() + oi_runtime.config.pause_budget_ns, look_through, b);
-	oi_world_start(&stop); /* which was a grace period */
-	return whole;
+	return oi_walk_in_stop(&next, oi_runtime.config.pause_budget_ns, look_through, b);
 }
 
 /* ---- serving them ---- */

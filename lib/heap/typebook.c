@@ -221,14 +221,9 @@ static size_t n_left(uint32_t number)
 	struct left left = { .number = number };
 	struct oi_walk walk = { .region = NULL };
 	bool over = false;
-	for (size_t i = 0; !over && i < STOPS; i++) {
-		struct oi_stop stop;
-		oi_world_stop(&stop);
-		oi_point("types: a part of the heap");
-		over = oi_walk_on(&walk, oi_now_ns() + oi_runtime.config.pause_budget_ns / 2,
-				  count_left, &left);
-		oi_world_start(&stop);
-	}
+	for (size_t i = 0; !over && i < STOPS; i++)
+		over = oi_walk_in_stop(&walk, oi_runtime.config.pause_budget_ns / 2, count_left,
+				       &left);
 	return left.n;
 }
 

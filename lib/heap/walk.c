@@ -3,6 +3,7 @@
 
 #include "base/os.h"
 #include "world/context.h"
+#include "world/world.h"
 
 static struct oi_region *first_region(const struct oi_walk *w, size_t *page)
 {
@@ -20,10 +21,11 @@ static size_t after(const struct oi_region *r, size_t i)
 	return i + (r->page[i].n_pages ? r->page[i].n_pages : 1);
 }
 
-bool oi_walk_on(struct oi_walk *w, uint64_t until_ns, bool (*fn)(void *arg, struct oi_page *p),
-		void *arg)
+static bool walk_on(struct oi_walk *w, uint64_t budget_ns,
+		    bool (*fn)(void *arg, struct oi_page *p), void *arg)
 {
 	oi_assert_stopped();
+	uint64_t began = oi_now_ns();
 	bool any = false;
 	size_t i;
 	for (struct oi_region *r = first_region(w, &i); r; r = r->next, i = OI_FIRST_PAGE)
@@ -31,10 +33,20 @@ bool oi_walk_on(struct oi_walk *w, uint64_t until_ns, bool (*fn)(void *arg, stru
 			if (r->page[i].state == OI_PAGE_FREE)
 				continue;
 			*w = (struct oi_walk){ r, i };
-			if ((any && oi_now_ns() > until_ns) || !fn(arg, &r->page[i]))
+			if ((any && oi_now_ns() - began > budget_ns) || !fn(arg, &r->page[i]))
 				return false;
 			any = true;
 		}
 	*w = (struct oi_walk){ .region = NULL };
 	return true;
+}
+
+bool oi_walk_in_stop(struct oi_walk *w, uint64_t budget_ns,
+		     bool (*fn)(void *arg, struct oi_page *p), void *arg)
+{
+	struct oi_stop stop;
+	oi_world_stop(&stop);
+	bool over = walk_on(w, budget_ns, fn, arg);
+	oi_world_start(&stop);
+	return over;
 }

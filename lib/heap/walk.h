@@ -15,11 +15,12 @@ struct oi_walk {
 };
 
 /*
- * World stopped. Calls @fn for each page in use, for one at least, until it is late or @fn returns
- * false: then that page comes next again. Returns true if that was the end of the heap. The walk
- * begins anew if the region where it was has gone.
+ * Outside the gate, not pinned. Stops the world, and calls @fn for each page in use, for one at
+ * least, until @budget_ns have gone by or @fn returns false: then that page comes next again.
+ * Returns true if that was the end of the heap. The walk begins anew if the region where it was has
+ * gone.
  */
-bool oi_walk_on(struct oi_walk *w, uint64_t until_ns, bool (*fn)(void *arg, struct oi_page *p),
-		void *arg);
+bool oi_walk_in_stop(struct oi_walk *w, uint64_t budget_ns,
+		     bool (*fn)(void *arg, struct oi_page *p), void *arg);
 
 #endif
