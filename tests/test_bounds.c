@@ -116,8 +116,7 @@ static void bounds_counters_of_a_thread_wrap(void **state)
 	struct oi_merge_queue *q = &oi_self->merges;
 	uint32_t *const counters[] = {
 		&q->n_taken, &q->n_done, &q->awaited, &oi_self->n_served, &oi_self->deaths.n_served,
-		&oi_self->n_deaths, &oi_self->n_callbacks, &oi_self->deaths.n_callbacks,
-		&oi_self->seen_callback,
+		&oi_self->n_callbacks, &oi_self->deaths.n_callbacks, &oi_self->seen_callback,
 	};
 	for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
 		oi_store_relaxed(counters[i], begin);

@@ -355,7 +355,6 @@ void oi_death_begin(struct oi_thread *t)
 /* The outermost loop ends: what it leaves is in its queue. */
 static void note_end(struct oi_thread *t)
 {
-	oi_store_release(&t->n_deaths, t->n_deaths + 1); /* count */
 	/* recheck: a flush looks twice, with a fence between */
 	if (likely(t->stamp == oi_load_relaxed(&oi_ticket.now)))
 		return;

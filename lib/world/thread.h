@@ -59,7 +59,6 @@ struct oi_thread {
 	uint64_t stamp;        /* of the outermost death loop: Note [TICKET] */
 	size_t n_dismantled;   /* objects, in that loop */
 	uint32_t n_served;     /* times serving ended; both are read by flush */
-	uint32_t n_deaths;     /* outermost death loops ended; read by flush */
 	uint32_t n_callbacks;  /* outermost callbacks begun; read by flush */
 	uint32_t in_callback;  /* inside a finalizer, watch, clear or destroy; read by flush */
 	const struct oi_callback *callback; /* the innermost it is in: callback.c */
