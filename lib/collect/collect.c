@@ -406,12 +406,10 @@ static void reclaim_all(struct oi_thread *t)
 
 /*
  * Sets without user code die here, while they are in the cache: so what collections find cannot
- * pile up.
+ * pile up. The others are the reaper's.
  */
-static void dispose(struct oi_thread *t, struct oi_set *s, void (*between)(void))
+static void carry_away(struct oi_thread *t, struct oi_set *s, void (*between)(void))
 {
-	/* the lock is held between the slices of another collection */
-	oi_debug_report(s, oi_collect_locked_by_me() ? oi_log : oi_say);
 	if (s && s->has_callbacks) {
 		oi_set_queue(t, s);
 		oi_wake_reap();
@@ -419,6 +417,13 @@ static void dispose(struct oi_thread *t, struct oi_set *s, void (*between)(void)
 		work_in_quanta(t, s, between);
 	}
 	oi_serve_end(t);
+}
+
+static void dispose(struct oi_thread *t, struct oi_set *s, void (*between)(void))
+{
+	/* the lock is held between the slices of another collection */
+	oi_debug_report(s, oi_collect_locked_by_me() ? oi_log : oi_say);
+	carry_away(t, s, between);
 }
 
 /* With @all what is young becomes old first. */
@@ -523,13 +528,7 @@ void oi_collect_for_memory(struct oi_thread *t)
 	free_quietly(t);
 	struct oi_set *s = collect_all(t, false);
 	oi_debug_report(s, oi_log);
-	if (s && s->has_callbacks) {
-		oi_set_queue(t, s);
-		oi_wake_reap();
-	} else if (s) {
-		work_in_quanta(t, s, NULL);
-	}
-	oi_serve_end(t);
+	carry_away(t, s, NULL);
 	oi_policy_full_freed();
 	give_back(t);
 	oi_holdup(OURO_HOLDUP_LIMIT, oi_now_ns() - began);
