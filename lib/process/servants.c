@@ -128,9 +128,10 @@ void oi_servants_start_missing(void)
 
 static bool any_wanted(void)
 {
-	/* recheck: a thread that sets one looks at missing afterwards */
+	/* A thread that sets one looks at missing afterwards. */
 	return oi_load_relaxed(&oi_wanted.collect) || /* recheck */
-	       oi_load_relaxed(&oi_wanted.tick) || /* recheck */ oi_load_relaxed(&oi_wanted.reap);
+	       oi_load_relaxed(&oi_wanted.tick) ||    /* recheck */
+	       oi_load_relaxed(&oi_wanted.reap);      /* recheck */
 }
 
 void oi_servants_need(void)

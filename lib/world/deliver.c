@@ -22,10 +22,10 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/os.h"
-#include "world/callback.h"
-#include "ouro.h"
 #include "base/wake.h"
+#include "world/callback.h"
 #include "world/thread.h"
+#include "ouro.h"
 
 typedef void log_fn(const char *message, void *arg);
 

@@ -40,7 +40,6 @@
  * A parked thread keeps little: what it has free is taken from it TIDY_TICKS after (tidy.c). What
  * stays is its record and the pages in which its objects lie. Up to OI_PARK_ABOVE threads keep what
  * they have.
- * record and the pages in which its objects lie. Up to OI_PARK_ABOVE threads keep what they have.
  */
 #include "world/park.h"
 

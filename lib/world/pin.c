@@ -4,8 +4,8 @@
  */
 #include "base/log.h"
 #include "world/gate.h"
-#include "ouro.h"
 #include "world/thread.h"
+#include "ouro.h"
 
 static OI_NOINLINE void pin_slow(void)
 {

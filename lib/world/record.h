@@ -56,7 +56,7 @@ struct oi_tally {
 	uint64_t large_bytes;
 };
 
-/* Where this thread last found a type's number: type.c. */
+/* Where this thread last found a type's number: typebook.c. */
 struct oi_type_cache {
 	const struct ouro_type *type; /* NULL if this place is unused */
 	uint32_t number;
