@@ -465,12 +465,23 @@ static inline struct node *make_list(const ouro_type *type, size_t n)
 	return head;
 }
 
-static inline uint64_t objects_live(void)
+static inline ouro_stats stats(void)
 {
 	ouro_stats s;
 
+	memset(&s, 0xff, sizeof(s));
 	ouro_stats_get(&s);
-	return s.objects_live;
+	return s;
+}
+
+static inline uint64_t objects_live(void)
+{
+	return stats().objects_live;
+}
+
+static inline uint64_t bytes_reserved(void)
+{
+	return stats().bytes_reserved;
 }
 
 /* For loops that make garbage beside a collector: waits, for a while, if they are too far ahead of it. */

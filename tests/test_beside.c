@@ -6,14 +6,6 @@
 #define TEST_COUNTS_COLLECTIONS 1
 #include "mutators.h"
 
-static uint64_t bytes_reserved(void)
-{
-	ouro_stats s;
-
-	ouro_stats_get(&s);
-	return s.bytes_reserved;
-}
-
 /* ---- looking at what changes ---- */
 
 /* Some are so new that their makers have not filled them in: only what the library knows of them can be looked at. */

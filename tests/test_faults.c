@@ -316,14 +316,6 @@ static void faults_lazy_start_is_answered(void **state)
 
 /* ---- a thread that nothing detaches when it exits ---- */
 
-static uint64_t threads_attached(void)
-{
-	ouro_stats s;
-
-	ouro_stats_get(&s);
-	return s.threads;
-}
-
 static void *exit_with_objects(void *slot)
 {
 	ouro_release(ouro_slot_load(slot)); /* cannot fail: it attaches as it can */
@@ -354,11 +346,11 @@ static void faults_thread_without_destructor_is_reaped(void **state)
 	thread_run(attach_and_fail, &error);
 	assert_int_equal(error, ENOMEM);
 	thread_run(exit_with_objects, &slot);
-	assert_true(EVENTUALLY(threads_attached() == 1));
+	assert_true(EVENTUALLY(stats().threads == 1));
 	thread_run(exit_pinned, NULL);
 	disarm();
 	ouro_gc_collect(2); /* stops the world, and waits for nobody who is gone */
-	assert_true(EVENTUALLY(threads_attached() == 1));
+	assert_true(EVENTUALLY(stats().threads == 1));
 	assert_null(oi_verify_heap());
 	ouro_slot_store(&slot, NULL);
 	require_works();
@@ -394,7 +386,7 @@ static void faults_thread_without_destructor_joins_the_next_heap(void **state)
 	atomic_store(&in_heap, 2);
 	assert_true(EVENTUALLY(atomic_load(&in_heap) == -2));
 	pthread_join(t, NULL);
-	assert_true(EVENTUALLY(threads_attached() == 1));
+	assert_true(EVENTUALLY(stats().threads == 1));
 	require_works();
 }
 

@@ -10,14 +10,6 @@
 
 enum { MB = 1 << 20 };
 
-static uint64_t bytes_reserved(void)
-{
-	ouro_stats s;
-
-	ouro_stats_get(&s);
-	return s.bytes_reserved;
-}
-
 static int limited_setup(void **state)
 {
 	ouro_config cfg = test_config();

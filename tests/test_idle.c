@@ -30,14 +30,6 @@ static struct node *ring[RINGS];
 
 static const ouro_type plain_type = { .name = "plain", .size = 64, .flags = OURO_ACYCLIC };
 
-static ouro_stats stats(void)
-{
-	ouro_stats s;
-
-	ouro_stats_get(&s);
-	return s;
-}
-
 static void make_rings(int from, int to)
 {
 	for (int i = from; i < to; i++)

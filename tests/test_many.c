@@ -204,26 +204,18 @@ static void many_idle_threads_cost_a_flush_little(void **state)
 
 /* ---- what they hold ---- */
 
-static uint64_t reserved(void)
-{
-	ouro_stats s;
-
-	ouro_stats_get(&s);
-	return s.bytes_reserved;
-}
-
 static void many_idle_threads_hold_little(void **state)
 {
-	uint64_t before = reserved();
+	uint64_t before = bytes_reserved();
 
 	(void)state;
 	idlers_start(MANY);
 	/* A page, and a batch of limbo, were 64 and 16 KiB each. 2 MiB of free pages are kept for whoever needs some next. */
-	assert_true(EVENTUALLY(reserved() < before + MANY * 8192 + OI_PARK_ABOVE * (80 << 10) + (3 << 20)));
-	print_message("%llu bytes for each of %d idle threads\n", (unsigned long long)((reserved() - before) / MANY), MANY);
+	assert_true(EVENTUALLY(bytes_reserved() < before + MANY * 8192 + OI_PARK_ABOVE * (80 << 10) + (3 << 20)));
+	print_message("%llu bytes for each of %d idle threads\n", (unsigned long long)((bytes_reserved() - before) / MANY), MANY);
 	idlers_stop();
 	/* 20 MB of pages are kept for others for a while, the records for good. */
-	assert_true(EVENTUALLY(reserved() < before + MANY * 6000 + (4 << 20)));
+	assert_true(EVENTUALLY(bytes_reserved() < before + MANY * 6000 + (4 << 20)));
 }
 
 static int n_with_pages(void)
@@ -238,7 +230,7 @@ static int n_with_pages(void)
 /* What they emptied must stay what it is until the walk is over; but not with them, who do not come by to give it back. */
 static void many_idle_threads_keep_nothing_for_a_walk(void **state)
 {
-	uint64_t before = reserved();
+	uint64_t before = bytes_reserved();
 
 	(void)state;
 	oi_store_relaxed(&oi_candidates.walking, 1u);
@@ -247,7 +239,7 @@ static void many_idle_threads_keep_nothing_for_a_walk(void **state)
 	oi_heap_end_walk(oi_self);
 	assert_true(few);
 	ouro_gc_collect(0);
-	assert_true(EVENTUALLY(reserved() < before + MANY * 8192 + OI_PARK_ABOVE * (80 << 10) + (3 << 20)));
+	assert_true(EVENTUALLY(bytes_reserved() < before + MANY * 8192 + OI_PARK_ABOVE * (80 << 10) + (3 << 20)));
 	idlers_stop();
 }
 

@@ -8,15 +8,6 @@
 #define TEST_COUNTS_COLLECTIONS 1
 #include "fixture.h"
 
-static ouro_stats stats(void)
-{
-	ouro_stats s;
-
-	memset(&s, 0xff, sizeof(s));
-	ouro_stats_get(&s);
-	return s;
-}
-
 static void stats_of_a_fresh_heap(void **state)
 {
 	ouro_stats s = stats();

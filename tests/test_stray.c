@@ -47,20 +47,12 @@ static void grant_memory(void)
 	oi_fail_arm(OI_FAIL_ALLOC, 0, false);
 }
 
-static uint64_t stops(void)
-{
-	ouro_stats s;
-
-	ouro_stats_get(&s);
-	return s.pauses;
-}
-
 /* While memory is refused still. */
 static void assert_all_served(uint64_t before)
 {
 	assert_true(EVENTUALLY(!oi_stray_any() && objects_live() == 0));
 	assert_true(oi_fail_failed(OI_FAIL_ALLOC) > 0);
-	assert_true(stops() < before + STOPS);
+	assert_true(stats().pauses < before + STOPS);
 }
 
 static void stray_blocks_are_served_while_memory_is_short(void **state)
@@ -68,7 +60,7 @@ static void stray_blocks_are_served_while_memory_is_short(void **state)
 	(void)state;
 	make_all(&node_type, true);
 	refuse_memory();
-	uint64_t before = stops();
+	uint64_t before = stats().pauses;
 	release_all();
 	assert_all_served(before);
 	grant_memory();
@@ -109,7 +101,7 @@ static void stray_merges_are_served_while_memory_is_short(void **state)
 		make_all(types[i], false);
 		start_releaser(&t);
 		refuse_memory();
-		uint64_t before = stops();
+		uint64_t before = stats().pauses;
 		atomic_store(&go, true);
 		assert_all_served(before);
 		grant_memory();

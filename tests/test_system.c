@@ -91,14 +91,6 @@ static void use_blocks(void)
 		ouro_release(block[i]);
 }
 
-static uint64_t reserved(void)
-{
-	ouro_stats s;
-
-	ouro_stats_get(&s);
-	return s.bytes_reserved;
-}
-
 static int locked_child(void *arg)
 {
 	(void)arg;
@@ -108,16 +100,16 @@ static int locked_child(void *arg)
 		return skipped("mlockall");
 	start_heap();
 	use_blocks();
-	uint64_t before = reserved();
+	uint64_t before = bytes_reserved();
 	for (int i = 0; i < 3; i++) {
 		REQUIRE(ouro_gc_collect(2) >= 0);
-		REQUIRE(reserved() + (1 << 20) > before); /* what was not given back is counted on */
+		REQUIRE(bytes_reserved() + (1 << 20) > before); /* what was not given back is counted on */
 		use_blocks();
-		REQUIRE(reserved() < before + (1 << 20)); /* and used again */
+		REQUIRE(bytes_reserved() < before + (1 << 20)); /* and used again */
 	}
 	munlockall();
 	REQUIRE(ouro_gc_collect(2) >= 0);
-	REQUIRE(reserved() < before / 2);
+	REQUIRE(bytes_reserved() < before / 2);
 	use_blocks();
 	stop_heap();
 	return 0;
@@ -139,7 +131,7 @@ static int locked_limit_child(void *arg)
 		return skipped("mlockall");
 	start_heap();
 	use_blocks();
-	cfg.heap_limit = reserved() / 15 * 16 + (32 << 10); /* a sixteenth is not for pages */
+	cfg.heap_limit = bytes_reserved() / 15 * 16 + (32 << 10); /* a sixteenth is not for pages */
 	stop_heap();
 	REQUIRE(ouro_init(&cfg) == 0);
 	for (int i = 0; i < 5; i++)
@@ -185,15 +177,15 @@ static void system_huge_object_is_unmapped_by_nobody_in_a_gate(void **state)
 		ouro_release(make_pair(&node_type, i));
 	while (!atomic_load(&held))
 		ouro_release(make_pair(&node_type, 0));
-	before = reserved();
+	before = bytes_reserved();
 	char *huge = ouro_new_items(&bytes_type, HUGE_BYTES);
 	assert_non_null(huge);
 	huge[HUGE_BYTES / 2] = 1;
-	assert_true(reserved() >= before + HUGE_BYTES);
+	assert_true(bytes_reserved() >= before + HUGE_BYTES);
 	ouro_release(huge); /* in its gate: it leaves that to the tick, which does not come now */
-	assert_true(reserved() >= before + HUGE_BYTES);
+	assert_true(bytes_reserved() >= before + HUGE_BYTES);
 	atomic_store(&holding_up, false);
-	assert_true(EVENTUALLY(reserved() < before + HUGE_BYTES));
+	assert_true(EVENTUALLY(bytes_reserved() < before + HUGE_BYTES));
 	ouro_gc_disable();
 	assert_int_equal(ouro_gc_off_event(hold_up, &held), 0);
 }

@@ -9,14 +9,6 @@
 #include "base/compiler.h"
 #include "world/world.h"
 
-static uint64_t threads_attached(void)
-{
-	ouro_stats s;
-
-	ouro_stats_get(&s);
-	return s.threads;
-}
-
 /* ---- attaching ---- */
 
 static void thread_attaches_on_its_first_call(void **state)
@@ -25,11 +17,11 @@ static void thread_attaches_on_its_first_call(void **state)
 
 	(void)state;
 	ouro_release(make(1));
-	uint64_t before = threads_attached();
+	uint64_t before = stats().threads;
 	sleeper_start(&s, NULL, NULL);
-	assert_int_equal(threads_attached(), before);
+	assert_int_equal(stats().threads, before);
 	sleeper_stop(&s);
-	assert_int_equal(threads_attached(), before);
+	assert_int_equal(stats().threads, before);
 }
 
 static void make_one(void *arg)
@@ -44,30 +36,30 @@ static void thread_count_follows_attach_and_exit(void **state)
 
 	(void)state;
 	make_one(NULL);
-	uint64_t before = threads_attached();
+	uint64_t before = stats().threads;
 	for (int i = 0; i < 4; i++) {
 		sleeper_start(&s[i], make_one, NULL);
-		assert_int_equal(threads_attached(), before + (uint64_t)i + 1);
+		assert_int_equal(stats().threads, before + (uint64_t)i + 1);
 	}
 	for (int i = 0; i < 4; i++)
 		sleeper_stop(&s[i]);
-	assert_true(EVENTUALLY(threads_attached() == before));
+	assert_true(EVENTUALLY(stats().threads == before));
 }
 
 static void thread_attach_detach_and_rename(void **state)
 {
 	(void)state;
 	assert_int_equal(ouro_thread_attach("main"), 0);
-	uint64_t attached = threads_attached();
+	uint64_t attached = stats().threads;
 	assert_int_equal(ouro_thread_attach("a name of more than fifteen bytes"), 0);
 	assert_int_equal(ouro_thread_attach(NULL), 0);
 	assert_int_equal(ouro_thread_attach(""), 0);
-	assert_int_equal(threads_attached(), attached);
+	assert_int_equal(stats().threads, attached);
 	for (int i = 0; i < 10; i++) {
 		ouro_thread_detach();
 		ouro_thread_detach();
 		assert_int_equal(ouro_thread_attach("main"), 0);
-		assert_int_equal(threads_attached(), attached);
+		assert_int_equal(stats().threads, attached);
 	}
 }
 
@@ -173,7 +165,7 @@ static void thread_exits_in_any_way(void **state)
 
 	(void)state;
 	make_one(NULL);
-	uint64_t before = threads_attached();
+	uint64_t before = stats().threads;
 	thread_run(exit_by_return, NULL);
 	assert_left_behind("f1 d1 ");
 	thread_run(exit_by_pthread_exit, NULL);
@@ -187,7 +179,7 @@ static void thread_exits_in_any_way(void **state)
 	atomic_store(&ready, false);
 	pthread_detach(thread_start(exit_detached, NULL));
 	assert_true(EVENTUALLY(ready));
-	assert_true(EVENTUALLY(threads_attached() == before));
+	assert_true(EVENTUALLY(stats().threads == before));
 	assert_left_behind("f4 d4 ");
 }
 
@@ -247,12 +239,12 @@ static void thread_specific_destructors_may_use_the_library(void **state)
 	(void)state;
 	assert_int_equal(pthread_key_create(&key, late_destructor), 0);
 	make_one(NULL);
-	uint64_t before = threads_attached();
+	uint64_t before = stats().threads;
 	atomic_store(&destructor_runs, 0);
 	for (int i = 0; i < 20; i++)
 		thread_run(use_late, i % 2 ? &key : NULL);
 	assert_int_equal(destructor_runs, 20 * DESTRUCTOR_ROUNDS);
-	assert_true(EVENTUALLY(threads_attached() == before));
+	assert_true(EVENTUALLY(stats().threads == before));
 	ouro_gc_collect(2);
 	ouro_flush();
 	assert_int_equal(objects_live(), 0);
@@ -301,7 +293,7 @@ static void thread_hundreds_at_once(void **state)
 	(void)state;
 	for (int i = 0; i < N; i++)
 		sleeper_start(&s[i], make_one, NULL);
-	assert_true(threads_attached() >= N);
+	assert_true(stats().threads >= N);
 	assert_true(ouro_gc_collect(2) >= 0);
 	for (int i = 0; i < N; i++)
 		sleeper_stop(&s[i]);

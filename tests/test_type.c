@@ -351,14 +351,6 @@ static void type_loaded_again_is_another(void **state)
 	assert_logged("another type", 1);
 }
 
-static uint64_t pauses(void)
-{
-	ouro_stats s;
-
-	ouro_stats_get(&s);
-	return s.pauses;
-}
-
 /* However many objects there are: they are gone through in many stops, each within the budget. */
 static void type_loaded_again_is_told_of_in_short_stops(void **state)
 {
@@ -372,9 +364,9 @@ static void type_loaded_again_is_told_of_in_short_stops(void **state)
 	struct node *list = make_from_page(&node_type, 1);
 	list->right = make_list(page, OBJECTS - 1);
 	page_leave();
-	uint64_t before = pauses();
+	uint64_t before = stats().pauses;
 	ouro_release(make_from_page(&larger_type, 0));
-	assert_true(pauses() > before + 20);
+	assert_true(stats().pauses > before + 20);
 	assert_logged("and 200000 objects of that are left", 1);
 	ouro_release(list);
 	assert_int_equal(ouro_flush(), 0);

@@ -13,14 +13,6 @@
 
 static ouro_weak global_cell;
 
-static uint64_t weak_entries(void)
-{
-	ouro_stats s;
-
-	ouro_stats_get(&s);
-	return s.weak_entries;
-}
-
 /* What a cell leads to, without keeping the reference. */
 static void *where(ouro_weak *cell)
 {
@@ -146,11 +138,11 @@ static void weak_cell_of_a_dead_object_lets_its_entry_go(void **state)
 		struct node *holder = make(i);
 
 		assert_int_equal(ouro_weak_store(&holder->weak, target), 0);
-		assert_int_equal(weak_entries(), 1);
+		assert_int_equal(stats().weak_entries, 1);
 		ouro_release(holder);
 	}
 	ouro_release(target);
-	assert_true(EVENTUALLY(weak_entries() == 0));
+	assert_true(EVENTUALLY(stats().weak_entries == 0));
 }
 
 /* An object may refer weakly to itself, or to the one that holds it (a parent). */
@@ -165,7 +157,7 @@ static void weak_cell_may_lead_to_its_own_object(void **state)
 	assert_ptr_equal(where(&n->weak), n);
 	ouro_release(n);
 	assert_true(EVENTUALLY(objects_live() == 0));
-	assert_true(EVENTUALLY(weak_entries() == 0));
+	assert_true(EVENTUALLY(stats().weak_entries == 0));
 }
 
 static void weak_entries_are_counted_and_go_down(void **state)
@@ -180,11 +172,11 @@ static void weak_entries_are_counted_and_go_down(void **state)
 		assert_int_equal(ouro_weak_store(&n[i]->weak, n[i]), 0);
 		assert_int_equal(ouro_weak_store(&cell, n[i]), 0);
 	}
-	assert_int_equal(weak_entries(), N);
+	assert_int_equal(stats().weak_entries, N);
 	for (int i = 0; i < N; i++)
 		ouro_release(n[i]);
 	ouro_weak_clear(&cell);
-	assert_true(EVENTUALLY(weak_entries() == 0));
+	assert_true(EVENTUALLY(stats().weak_entries == 0));
 }
 
 static void weak_reference_does_not_keep_a_cycle(void **state)
@@ -317,7 +309,7 @@ static void weak_stored_in_the_finalizer_expires(void **state)
 	assert_int_equal(ouro_gc_collect(2), 2);
 	assert_null(ouro_weak_load(&global_cell));
 	ouro_weak_clear(&global_cell);
-	assert_true(EVENTUALLY(weak_entries() == 0));
+	assert_true(EVENTUALLY(stats().weak_entries == 0));
 }
 
 /* ---- one instant for a whole cycle, and races ---- */
@@ -451,7 +443,7 @@ static void weak_cell_is_shared_by_threads(void **state)
 	assert_int_equal(w.wrong, 0);
 	ouro_weak_clear(&w.a);
 	ouro_weak_clear(&w.b);
-	assert_true(EVENTUALLY(weak_entries() == 0));
+	assert_true(EVENTUALLY(stats().weak_entries == 0));
 }
 
 /* ---- a dead cycle that upgrades keep for moments, one after the other ---- */
