@@ -131,7 +131,9 @@ static int locked_limit_child(void *arg)
 		return skipped("mlockall");
 	start_heap();
 	use_blocks();
-	cfg.heap_limit = bytes_reserved() / 15 * 16 + (32 << 10); /* a sixteenth is not for pages */
+	/* A sixteenth is not for pages; where the system's own are large, an eighth. */
+	unsigned part = sysconf(_SC_PAGESIZE) > 16384 ? 8 : 16;
+	cfg.heap_limit = bytes_reserved() / (part - 1) * part + (32 << 10);
 	stop_heap();
 	REQUIRE(ouro_init(&cfg) == 0);
 	for (int i = 0; i < 5; i++)

@@ -78,10 +78,13 @@ static bool await_memory(struct oi_thread *t)
 	return waited;
 }
 
-/* Memory that large objects have left, and nobody has given back yet. */
+/*
+ * Memory that large objects have left, and nobody has given back yet. Tries again even if there is
+ * none of it: the tick may have given it back just now.
+ */
 static struct oi_header *new_after_unmapping(struct oi_thread *t, const struct order *o)
 {
-	if (t->pin_depth || !oi_remnant_any())
+	if (t->pin_depth)
 		return NULL;
 	oi_gate_leave(t);
 	oi_remnant_retry(SIZE_MAX);
