@@ -14,7 +14,7 @@ trap 'rm -f "$log"' EXIT
 
 # The programs end by themselves; the limit is for one that cannot even be stopped by its own alarm.
 whole=$(printf '%.0f' "$seconds")
-limit=$((whole + 240))
+limit=$((10 * whole + 400))
 
 one() { # one PROGRAM NOTE: runs it with the environment it finds
 	name=$(basename "$1")
