@@ -7,6 +7,7 @@
 
 #include <limits.h>
 
+#include "base/perturb.h"
 #include "collect/collect.h"
 #include "count/backlog.h"
 #include "heap/pace.h"
@@ -108,6 +109,74 @@ static void pace_delays_are_counted_and_bounded(void **state)
 	assert_true(after.delay_sum_ns >= after.delays * 900000);
 	ouro_gc_collect(2);
 	assert_int_equal(objects_live(), 0);
+}
+
+/* ---- one delay ---- */
+
+#if !OURO_CHECKED
+static void (*oi_point_hook)(const char *point);
+#endif
+
+static int n_waits; /* in one delay */
+
+/* A collection comes to its end when nine tenths of the delay are over: so its first wait is over at once. */
+static void end_first_wait_late(const char *point)
+{
+	if (strcmp(point, "delay") != 0 || n_waits++ != 0)
+		return;
+	for (uint64_t began = now_ns(); now_ns() - began < 900000;)
+		;
+	oi_add_relaxed(&oi_pace.turn, 1u);
+}
+
+/* Collections come to their ends all the time. */
+static void end_every_wait(const char *point)
+{
+	if (strcmp(point, "delay") != 0)
+		return;
+	n_waits++;
+	oi_add_relaxed(&oi_pace.turn, 1u);
+}
+
+/* Returns how long a delay took, which is measured inside. */
+static uint64_t delay_once(void (*hook)(const char *))
+{
+	uint64_t before = stats().delay_sum_ns;
+
+	n_waits = 0;
+	__atomic_store_n(&oi_point_hook, hook, __ATOMIC_RELEASE);
+	oi_gate_enter(oi_self);
+	oi_backlog_delay(oi_self, 0);
+	oi_gate_leave(oi_self);
+	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	return stats().delay_sum_ns - before;
+}
+
+/*
+ * Whatever wakes the thread meanwhile, a delay ends a millisecond after it began: in one of many tries, as a busy machine wakes
+ * threads late. If the second wait began anew it would take 1.9 ms at least, every time.
+ */
+static void pace_delay_is_not_begun_anew(void **state)
+{
+	(void)state;
+	if (!CHECKED_BUILD)
+		skip();
+	atomic_store(&let_stop, false);
+	assert_int_equal(ouro_gc_on_event(hold_first, NULL), 0);
+	ouro_gc_enable();
+	struct node *list = make_list(&node_type, 22000);
+	oi_gate_enter(oi_self);
+	oi_pace_flush(oi_self);
+	oi_gate_leave(oi_self);
+	assert_true(oi_backlog_lags());
+	bool in_time = EVENTUALLY(delay_once(end_first_wait_late) < 1500000 && n_waits == 2);
+	bool ends = EVENTUALLY(delay_once(end_every_wait) >= 1000000 && n_waits > 1);
+	ouro_gc_disable();
+	atomic_store(&let_stop, true);
+	assert_int_equal(ouro_gc_off_event(hold_first, NULL), 0);
+	ouro_release(list);
+	assert_true(in_time);
+	assert_true(ends);
 }
 
 /* A pinned thread holds up every stop, so nothing is collected; nor may it be held up itself. */
@@ -373,6 +442,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		HEAP_CASE(pace_garbage_of_every_age_is_bounded),
 		HEAP_CASE(pace_delays_are_counted_and_bounded),
+		HEAP_CASE(pace_delay_is_not_begun_anew),
 		HEAP_CASE(pace_never_delays_a_pinned_thread),
 		HEAP_CASE(pace_never_delays_while_disabled),
 		HEAP_CASE(pace_garbage_of_large_objects_is_bounded),

@@ -15,6 +15,7 @@
 
 #include "base/holdup.h"
 #include "base/os.h"
+#include "base/perturb.h"
 #include "base/runtime.h"
 #include "base/wake.h"
 #include "count/pile.h"
@@ -201,6 +202,7 @@ static void await_collection(struct oi_thread *t)
 		uint32_t turn = oi_load_acquire(&oi_pace.turn); /* before the look [P1] */
 		if (!oi_backlog_lags())
 			break;
+		oi_point("delay");
 		oi_futex_wait(&oi_pace.turn, turn, began + DELAY_NS - now);
 		now = oi_now_ns();
 	} while (now - began < DELAY_NS);
