@@ -7,6 +7,7 @@
 #include "base/holdup.h"
 #include "base/os.h"
 #include "base/lock.h"
+#include "process/attach.h"
 #include "world/thread.h"
 #include "world/world.h"
 
@@ -282,6 +283,29 @@ static void holdup_counts_what_is_longer_than_the_budget(void **state)
 	assert_int_equal(holdups(OURO_HOLDUP_PACE), 0);
 }
 
+static void *held_up(void *arg)
+{
+	bool *ours = arg;
+
+	if (oi_thread_attach("held up", *ours) != 0)
+		abort();
+	oi_holdup(OURO_HOLDUP_PACE, 1000000000);
+	oi_thread_detach(oi_self);
+	return NULL;
+}
+
+/* Nobody waits for one of the library's own threads. */
+static void holdup_of_the_librarys_own_threads_does_not_count(void **state)
+{
+	bool ours = true, theirs = false;
+
+	(void)state;
+	thread_run(held_up, &ours);
+	assert_int_equal(holdups(OURO_HOLDUP_PACE), 0);
+	thread_run(held_up, &theirs);
+	assert_int_equal(holdups(OURO_HOLDUP_PACE), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -292,6 +316,7 @@ int main(void)
 		HEAP_CASE(holdup_by_a_lock),
 		BARE_CASE(holdup_by_a_call_for_memory),
 		BARE_CASE(holdup_counts_what_is_longer_than_the_budget),
+		HEAP_CASE(holdup_of_the_librarys_own_threads_does_not_count),
 	};
 
 	return cmocka_run_group_tests_name("holdup", tests, NULL, NULL);

@@ -10,7 +10,12 @@
 #include <ucontext.h>
 
 #include "base/log.h"
+#include "base/perturb.h"
 #include "world/thread.h"
+
+#if !OURO_CHECKED
+static void (*oi_point_hook)(const char *point);
+#endif
 
 enum { TEAM = 8 }; /* reapers there can be */
 
@@ -97,6 +102,61 @@ static void reapers_that_all_block_hold_up_nothing_plain(void **state)
 	assert_int_equal(objects_live(), 0);
 }
 
+/* Automatic collections, until the condition holds. */
+#define COLLECTED_UNTIL(condition) __extension__({ \
+	ouro_gc_set_threshold(1, 10, 10); \
+	ouro_gc_enable(); \
+	bool collected_ = EVENTUALLY((ouro_release(make_ring(&node_type, 2)), condition)); \
+	ouro_gc_disable(); \
+	collected_; })
+
+static atomic_bool feeds;
+static atomic_size_t n_fed;
+
+/* On the collector thread, before it looks for deaths that call nobody: there always is one more. */
+static void feed(const char *point)
+{
+	if (strcmp(point, "serve quietly") != 0 || !atomic_load(&feeds))
+		return;
+	ouro_release(make_list(&node_type, 3)); /* what is past release_batch is handed over */
+	atomic_fetch_add(&n_fed, 1);
+}
+
+static uint64_t n_collections(void)
+{
+	return stats().collections[0] + stats().collections[1];
+}
+
+static bool collects_once_more(void)
+{
+	uint64_t before = n_collections();
+
+	return COLLECTED_UNTIL(n_collections() > before);
+}
+
+/* What dies without end while no reaper is left does not keep the collector from collecting. */
+static void collector_goes_on_beside_deaths_without_end(void **state)
+{
+	(void)state;
+	if (!CHECKED_BUILD)
+		skip();
+	atomic_store(&feeds, true);
+	atomic_store(&n_fed, 0);
+	__atomic_store_n(&oi_point_hook, feed, __ATOMIC_RELEASE);
+	block_reapers(TEAM);
+	drop_from_another_thread(make_of(&counted_type, 1));
+	bool begun = EVENTUALLY(atomic_load(&n_fed) > 0);
+	bool collected = true;
+	for (int i = 0; i < 3; i++)
+		collected = collected && collects_once_more();
+	atomic_store(&feeds, false);
+	atomic_store(&let_go, true);
+	assert_int_equal(ouro_flush(), 0);
+	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	assert_true(begun);
+	assert_true(collected);
+}
+
 static void log_does_not_wait_for_a_reaper_that_blocks(void **state)
 {
 	(void)state;
@@ -117,14 +177,6 @@ static const ouro_type blocking_set_type = {
 	.name = "blocking set", .size = sizeof(struct node), .slots = OURO_SLOTS(struct node, left, right),
 	.finalize = block_finalizer, .destroy = counted_destroy,
 };
-
-/* Automatic collections, until the condition holds. */
-#define COLLECTED_UNTIL(condition) __extension__({ \
-	ouro_gc_set_threshold(1, 10, 10); \
-	ouro_gc_enable(); \
-	bool collected_ = EVENTUALLY((ouro_release(make_ring(&node_type, 2)), condition)); \
-	ouro_gc_disable(); \
-	collected_; })
 
 static void set_whose_finalizer_blocks_holds_up_no_other(void **state)
 {
@@ -359,6 +411,7 @@ int main(void)
 		TEAM_CASE(reaper_that_blocks_gets_a_colleague),
 		TEAM_CASE(log_does_not_wait_for_a_reaper_that_blocks),
 		TEAM_CASE(reapers_that_all_block_hold_up_nothing_plain),
+		TEAM_CASE(collector_goes_on_beside_deaths_without_end),
 		TEAM_CASE(set_whose_finalizer_blocks_holds_up_no_other),
 		TEAM_CASE(collector_waits_for_no_destructor_of_a_reaper),
 		TEAM_CASE(callback_that_blocks_holds_up_nothing_behind_it),

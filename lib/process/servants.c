@@ -52,6 +52,7 @@
 
 #include "base/doors.h"
 #include "base/os.h"
+#include "base/perturb.h"
 #include "base/remnant.h"
 #include "base/runtime.h"
 #include "base/wake.h"
@@ -206,8 +207,9 @@ static void start_a_reaper(void)
 static void serve_quietly(void)
 {
 	uint64_t until = oi_now_ns() + TICK_NS;
-	while (oi_pile_serve_quietly(oi_self) && oi_now_ns() < until)
-		;
+	do
+		oi_point("serve quietly");
+	while (oi_pile_serve_quietly(oi_self) && oi_now_ns() < until);
 }
 
 /* Note [TEAM]. Returns true if something waits. */
