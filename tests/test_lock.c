@@ -23,6 +23,7 @@
 #include "count/pile.h"
 #include "count/watch.h"
 #include "count/weak.h"
+#include "heap/empty.h"
 #include "heap/heap.h"
 #include "heap/limbo.h"
 #include "heap/pace.h"

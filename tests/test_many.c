@@ -8,6 +8,7 @@
 #include "base/lock.h"
 #include "base/os.h"
 #include "heap/candidate.h"
+#include "heap/empty.h"
 #include "heap/heap.h"
 #include "world/park.h"
 #include "world/thread.h"

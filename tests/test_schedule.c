@@ -10,6 +10,7 @@
 #include "mutators.h"
 
 #include "base/perturb.h"
+#include "heap/foreign.h"
 #include "heap/heap.h"
 #include "heap/limbo.h"
 #include "world/gate.h"

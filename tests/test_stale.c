@@ -9,6 +9,7 @@
 #include "base/perturb.h"
 #include "count/merge.h"
 #include "count/pile.h"
+#include "heap/foreign.h"
 #include "heap/heap.h"
 #include "heap/limbo.h"
 #include "world/gate.h"

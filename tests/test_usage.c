@@ -10,6 +10,7 @@
 #include "fixture.h"
 
 #include "heap/candidate.h"
+#include "heap/empty.h"
 #include "heap/heap.h"
 #include "heap/region.h"
 #include "heap/usage.h"

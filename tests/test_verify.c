@@ -7,6 +7,7 @@
 
 #include "collect/verify.h"
 #include "heap/heap.h"
+#include "heap/orphan.h"
 #include "heap/pace.h"
 #include "heap/region.h"
 #include "world/object.h"

@@ -2,7 +2,7 @@
  * urcu.h - liburcu's lists, and the structure of its lock-free stack
  *
  * The steps on the stack are our own. liburcu 0.13 has them in inline assembly that ThreadSanitizer does not see; and before it
- * takes all it looks whether there is any, with a plain load, which the handshake of heap.c [H1] cannot do with.
+ * takes all it looks whether there is any, with a plain load, which the handshake of foreign.c [H1] cannot do with.
  */
 #ifndef OI_URCU_H
 #define OI_URCU_H

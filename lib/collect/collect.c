@@ -47,6 +47,8 @@
 #include "count/pile.h"
 #include "count/ticket.h"
 #include "count/weak.h"
+#include "heap/empty.h"
+#include "heap/foreign.h"
 #include "heap/heap.h"
 #include "heap/limbo.h"
 #include "heap/pace.h"

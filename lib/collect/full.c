@@ -26,6 +26,7 @@
 #include "count/count.h"
 #include "count/death.h"
 #include "count/weak.h"
+#include "heap/empty.h"
 #include "heap/heap.h"
 #include "world/context.h"
 #include "world/gclock.h"

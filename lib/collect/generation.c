@@ -5,6 +5,7 @@
 
 #include "collect/pass.h"
 #include "heap/heap.h"
+#include "heap/orphan.h"
 #include "heap/pace.h"
 #include "world/context.h"
 #include "world/thread.h"

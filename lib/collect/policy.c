@@ -32,6 +32,7 @@
 #include "collect/idle.h"
 #include "count/backlog.h"
 #include "heap/heap.h"
+#include "heap/large.h"
 #include "heap/pace.h"
 #include "heap/tally.h"
 #include "heap/usage.h"

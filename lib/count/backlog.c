@@ -20,6 +20,7 @@
 #include "base/wake.h"
 #include "count/pile.h"
 #include "heap/heap.h"
+#include "heap/large.h"
 #include "heap/pace.h"
 #include "heap/usage.h"
 #include "world/context.h"

@@ -125,7 +125,7 @@ static bool measure(struct order *o)
 	if (__builtin_mul_overflow(o->n_items, type->item_size, &items) ||
 	    __builtin_add_overflow(items, type->size, &o->bytes) ||
 	    __builtin_add_overflow(o->bytes, fixed, &o->bytes) ||
-	    __builtin_add_overflow(o->bytes, OI_PAGE, &all)) { /* room to round up to pages in: heap.c, region.c */
+	    __builtin_add_overflow(o->bytes, OI_PAGE, &all)) { /* room to round up to pages in: large.c, region.c */
 		errno = EOVERFLOW;
 		return false;
 	}

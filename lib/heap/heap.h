@@ -1,6 +1,5 @@
 /*
- * heap.h - per-thread allocation buffers: bins of pages by block size, foreign frees, pages of
- * threads that left.
+ * heap.h - per-thread allocation buffers: block sizes, making and freeing blocks
  */
 #ifndef OI_HEAP_H
 #define OI_HEAP_H
@@ -158,41 +157,10 @@ void oi_chain_free(struct oi_thread *t, struct oi_page *p, const struct oi_chain
 void oi_heap_init(struct oi_heap *heap);
 /* Nobody is left: forgets the pages without a thread. */
 void oi_heap_shutdown(void);
-/*
- * The thread leaves: its pages go to the threads that need pages of their size next. Inside the
- * gate.
- */
-void oi_heap_abandon(struct oi_thread *t);
-/*
- * Outside the gate. Takes in what others freed in the pages of this thread, of threads that are
- * outside and do not come by, and of no thread, so that empty pages go back.
- */
-void oi_heap_harvest_idle(struct oi_thread *self);
-/*
- * @t, which is kept out of its gate, does nothing. Its empty pages go back. The others are no
- * longer allocated from, so that young collections need not look at one in which nothing is young.
- */
-void oi_heap_tidy(struct oi_thread *t);
-/* Like oi_heap_harvest_idle, but only in the pages of no thread. */
-void oi_heap_harvest_orphans(struct oi_thread *self);
-/*
- * No collection walks the heap any more: what was kept for it goes back. Outside the gate of @t,
- * which is NULL in the child of a fork.
- */
-void oi_heap_end_walk(struct oi_thread *t);
-/* Gives free memory that is cached back to the system, all of it. */
-void oi_heap_purge(void);
-/* For the tick: gives back memory that has been cached for long. Returns true if there is more. */
-bool oi_heap_trim(void);
 /* World stopped. Puts @p, which is on no list of young pages, onto that of its heap. */
 void oi_heap_add_young(struct oi_page *p);
-/* The heap of the pages that have no thread. */
-extern struct oi_heap oi_orphans;
-
-/* Returns the bytes of all large objects that can be traversed. */
-int64_t oi_heap_large_bytes(void);
-/* Returns the bytes of all that were ever made. */
-int64_t oi_heap_large_made(void);
+/* Under the heap lock. Begins a page, or a run, of blocks of that size; its state is left. */
+void oi_page_init(struct oi_page *p, unsigned bin, size_t block_size);
 
 void oi_heap_lock(void);
 void oi_heap_unlock(void);

@@ -20,6 +20,7 @@
 
 #include "base/wake.h"
 #include "heap/heap.h"
+#include "heap/large.h"
 #include "heap/usage.h"
 #include "world/context.h"
 #include "world/gate.h"

@@ -62,7 +62,7 @@ struct oi_page {
 	/* Free, but the system did not take its memory back: not offered before it is used. */
 	bool stays;
 	bool on_young;          /* linked below */
-	/* Empty, or large and dead, but kept for a walk: heap.c; under the heap lock. */
+	/* Empty, or large and dead, but kept for a walk: empty.c; under the heap lock. */
 	bool kept;
 
 	/* In its bin's list of pages with room. */

@@ -27,6 +27,7 @@
 #include "heap/entry.h"
 #include "heap/heap.h"
 #include "heap/limbo.h"
+#include "heap/orphan.h"
 #include "heap/pace.h"
 #include "process/alone.h"
 #include "process/lifecycle.h"

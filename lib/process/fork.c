@@ -88,6 +88,7 @@
 #include "heap/entry.h"
 #include "heap/heap.h"
 #include "heap/limbo.h"
+#include "heap/orphan.h"
 #include "process/attach.h"
 #include "process/lifecycle.h"
 #include "process/servants.h"

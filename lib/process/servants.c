@@ -65,6 +65,8 @@
 #include "count/pile.h"
 #include "count/stray.h"
 #include "count/ticket.h"
+#include "heap/empty.h"
+#include "heap/foreign.h"
 #include "heap/heap.h"
 #include "heap/limbo.h"
 #include "process/alone.h"

@@ -6,6 +6,7 @@
 
 #include "count/merge.h"
 #include "count/pile.h"
+#include "heap/empty.h"
 #include "heap/heap.h"
 #include "heap/limbo.h"
 #include "heap/pace.h"

@@ -20,7 +20,7 @@ struct oi_keyset {
 /* All sets, so that the child of a fork can put back what a walk that vanished had taken out. */
 enum oi_keys {
 	OI_KEYS_YOUNG,   /* heaps with young pages: generation.c, heap.c */
-	OI_KEYS_REMOTE,  /* threads in whose pages others have freed: heap.c */
+	OI_KEYS_REMOTE,  /* threads in whose pages others have freed: foreign.c */
 	OI_KEYS_SEALED,  /* threads that have something sealed: limbo.c */
 	OI_KEYS_QUEUED,  /* threads in whose merge queues something waits: merge.c */
 	OI_KEYS_WAITING, /* threads on whose stacks something waits: pile.c */

@@ -12,7 +12,7 @@ for my $file (sources('lib', qr/\.h\z/)) {
 	$names{$1} = 1 while $code =~ /\b((?:oi|ouro)_\w+)\s*\(/g;
 	$names{$1} = 1 while $code =~ /^(?:typedef\s+)?(?:struct|union|enum)\s+(\w+)\s*\{/mg;
 	$names{$1} = 1 while $code =~ /^\t(OI_\w+)\b\s*[,=}\n]/mg;
-	$names{$1} = 1 while $code =~ /^extern\b[^;]*?\b((?:oi|ouro)_\w+)\b/mg;
+	$names{$1} = 1 while $code =~ /^extern\b[^;]*\b((?:oi|ouro)_\w+)\b/mg;
 	$names{$1} = 1 while $code =~ /^typedef\b[^;]*\b(\w+)\s*;/mg;
 	$names{$1} = 1 while $code =~ /^enum\s*\w*\s*\{([^}]*)\}/mg && do { $names{$_} = 1
 		for $1 =~ /\b(OI_\w+)/g; 1 };

@@ -2,8 +2,9 @@
  * leave.pml - a thread that leaves walks its pages, which change under the walk
  *
  * Models lib/count/merge.c (oi_merge_leave: a page, then out of the gate and in again, then the
- * next page), lib/heap/heap.c (page_empty, which spares the pages of a heap that is leaving,
- * oi_heap_abandon, which gives the empty ones back) and who takes a free page.
+ * next page), lib/heap/empty.c (oi_page_emptied, which spares the pages of a heap that is
+ * leaving), lib/heap/orphan.c (oi_heap_abandon, which gives the empty ones back) and who takes a
+ * free page.
  *
  * The leaver has two pages, one object in each that bears its key. Between two pages its objects
  * may die, and a page that has none becomes empty: it goes back, and another thread, which has a
