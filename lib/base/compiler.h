@@ -1,4 +1,8 @@
-/* compiler.h - attributes and named-order atomics. Internal headers refuse to be included from outside. */
+/*
+ * compiler.h - attributes, and atomics with named orders
+ *
+ * Internal headers refuse to be included from outside.
+ */
 #ifndef OI_COMPILER_H
 #define OI_COMPILER_H
 
@@ -51,13 +55,18 @@
 #define OI_COLD __attribute__((cold, noinline))
 #define OI_NOINLINE __attribute__((noinline))
 #define OI_PRINTF(a, b) __attribute__((format(printf, a, b)))
-/* For declarations of variables that fast paths read: else they are reached through the global offset table. */
+/*
+ * For declarations of variables that fast paths read: without it they are reached through the
+ * global offset table.
+ */
 #define OI_HIDDEN __attribute__((visibility("hidden")))
-#define OI_LINE 64 /* bytes of a cache line; where it is 128, as on some arm64, neighbours may share one */
+/* Bytes of a cache line. Where it has 128, as on some arm64, neighbours may share one. */
+#define OI_LINE 64
 
 /*
- * The order is part of the name; each use says what it pairs with. Fields are plain integers reached only through these,
- * because the header of an object is shared with C++ programs through inline code.
+ * The order is part of the name; each use says what it pairs with. What several threads use is
+ * plain integers and pointers, not _Atomic ones: slots are fields of the program's structs, which
+ * may be C++.
  */
 #define oi_load_relaxed(p) __atomic_load_n((p), __ATOMIC_RELAXED)
 #define oi_load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
@@ -72,15 +81,19 @@
 #define oi_sub_acq_rel(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_ACQ_REL)
 #define oi_or_acq_rel(p, v) __atomic_fetch_or((p), (v), __ATOMIC_ACQ_REL)
 #define oi_and_acq_rel(p, v) __atomic_fetch_and((p), (v), __ATOMIC_ACQ_REL)
-/* *expected is reloaded (acquire) on failure. */
-#define oi_cas(p, expected, desired) \
-	__atomic_compare_exchange_n((p), (expected), (desired), false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
+/* On failure *expected becomes what is there, loaded with acquire. */
+#define oi_cas(p, expected, desired) /* elsewhere: each use has its own tag */ \
+	__atomic_compare_exchange_n((p), (expected), (desired), false, __ATOMIC_ACQ_REL, \
+				    __ATOMIC_ACQUIRE)
 #define oi_compiler_barrier() __asm__ volatile("" ::: "memory")
 
-/* The compiler forgets how it got the variable: gcc else computes addresses of pages again and again from their parts. */
+/*
+ * The compiler forgets how it got the variable: otherwise gcc computes addresses of pages again and
+ * again from their parts.
+ */
 #define oi_keep(p) __asm__("" : "+r"(p))
 
-/* A counter with one writer: an add without a read-modify-write that readers on other threads may look at. */
+/* Adds to a counter that one thread writes and others may read: no read-modify-write is needed. */
 #define oi_own_add(p, v) oi_store_relaxed((p), oi_load_relaxed(p) + (v))
 
 OI_INLINE void oi_pause(void)

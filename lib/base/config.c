@@ -8,7 +8,10 @@
 
 #include "base/log.h"
 
-/* The variable of a field that is out of range, or NULL; no variable says such a mode. */
+/*
+ * Returns the variable whose field is out of range, or NULL. The mode of finalizers is not looked
+ * at: its variable cannot set one that does not exist.
+ */
 static const char *out_of_range(const ouro_config *c)
 {
 	if (c->threshold[0] < -1 || c->threshold[1] < 0 || c->threshold[2] < 0)
@@ -20,7 +23,8 @@ static const char *out_of_range(const ouro_config *c)
 
 int oi_config_check(const ouro_config *c)
 {
-	bool mode = c->finalizers == OURO_FINALIZERS_THREAD || c->finalizers == OURO_FINALIZERS_MANUAL;
+	bool mode = c->finalizers == OURO_FINALIZERS_THREAD ||
+		    c->finalizers == OURO_FINALIZERS_MANUAL;
 	return mode && !out_of_range(c) ? 0 : EINVAL;
 }
 
@@ -76,7 +80,8 @@ int oi_config_from_environment(ouro_config *c)
 		bad = "OURO_GC";
 	if ((s = getenv("OURO_FINALIZERS")) && !parse_mode(s, &c->finalizers))
 		bad = "OURO_FINALIZERS";
-	static const char *const names[] = { "OURO_RELEASE_BATCH", "OURO_HEAP_LIMIT", "OURO_PAUSE_BUDGET_NS", "OURO_PIN_WARN_NS" };
+	static const char *const names[] = { "OURO_RELEASE_BATCH", "OURO_HEAP_LIMIT",
+					     "OURO_PAUSE_BUDGET_NS", "OURO_PIN_WARN_NS" };
 	for (int i = 0; i < 4; i++) {
 		if (!(s = getenv(names[i])))
 			continue;

@@ -5,9 +5,12 @@
 #include "base/compiler.h"
 #include "ouro.h"
 
-/* 0 or EINVAL. */
+/* Returns EINVAL if a field is out of range, else 0. */
 int oi_config_check(const ouro_config *c);
-/* Overrides *c by the OURO_* variables; EINVAL for one that is malformed, which the log names. */
+/*
+ * Overrides *c by the OURO_* variables. Returns EINVAL if one is malformed or out of range, which
+ * the log names; the others have been applied.
+ */
 int oi_config_from_environment(ouro_config *c);
 
 #endif

@@ -2,8 +2,8 @@
  * doors.h - the calls that go up
  *
  * A file includes only what lies in its own layer or below, and asks for what is above it by what
- * it returns. These are the exceptions: calls that lead from below to who stands above, because
- * nothing may be done before they are.
+ * it returns. These calls are the exceptions: they lead up, because the caller cannot go on before
+ * they are done.
  */
 #ifndef OI_DOORS_H
 #define OI_DOORS_H
@@ -14,7 +14,7 @@ struct oi_callback;
 struct oi_thread;
 
 /*
- * Implemented by servants.c. The library's threads are missing, since a fork or since they were
+ * Implemented by servants.c. The library's threads are missing, after a fork or because they were
  * refused, and something is asked of them: starts them, unless another thread is at it or the last
  * refusal is too recent. Callable anywhere; never waits.
  */
@@ -28,37 +28,37 @@ OI_COLD void oi_servants_start_missing(void);
 OI_COLD void oi_gate_slow(struct oi_thread *t);
 
 /*
- * Implemented by attach.c. Attaches the calling thread, and starts the heap if nothing has. NULL,
- * only if @may_fail: no memory; else it waits if there is none at all.
+ * Implemented by attach.c. Attaches the calling thread, and starts the heap if it does not run.
+ * Without memory it returns NULL if @may_fail; else it waits until there is some.
  */
 struct oi_thread *oi_thread_first_call(bool may_fail);
 /*
- * Likewise. The heap that @t, the caller's, belonged to was shut down: it joins, or starts, the
- * next one. Outside the gate.
+ * Implemented by attach.c. The heap that @t, the caller's record, belonged to was shut down: joins
+ * the next one, or starts it. Outside the gate.
  */
 void oi_thread_reattach(struct oi_thread *t);
 
 /*
- * Implemented by collect.c. Memory please: an allocation has found none. Outside the gate, by a
- * thread that is neither pinned nor in a death; the caller may hold any lock of the program's.
- * The first makes a full collection on this thread, which runs no code of the program's: that is
- * the reaper's. The second, afterwards, waits a little if other threads are freeing something;
- * false: there is nothing to wait for.
+ * Implemented by collect.c. An allocation has found no memory. Outside the gate, by a thread that
+ * is neither pinned nor in a death; the program may hold any lock of its own. The first makes a
+ * full collection on this thread, which runs none of the program's code: that is left to the
+ * reaper. The second, called after it, waits a little if other threads are freeing something, and
+ * returns false if there is nothing to wait for.
  */
 void oi_collect_for_memory(struct oi_thread *t);
 bool oi_collect_await_memory(struct oi_thread *t);
 
 /*
- * Implemented by left.c. The callbacks inside @outer, or all, will not return: what was in hand
- * below them goes to others, and the record says what it said when @outer was called. Outside the
- * gate, by the thread itself.
+ * Implemented by left.c. The callbacks inside @outer will not return; with NULL, none of the
+ * thread's will. What it had in hand below them goes to others, and its record says again what it
+ * said when @outer was called. Outside the gate, by the thread itself.
  */
 void oi_left(struct oi_thread *t, const struct oi_callback *outer);
 
 #if OURO_CHECKED
 /*
- * Implemented by context.c, for lock.c. Does a stop wait for the calling thread: is it inside its
- * gate, and not about to fork?
+ * Implemented by context.c, for lock.c. Returns true if a stop would wait for the calling thread:
+ * if it is inside its gate, and not about to fork.
  */
 bool oi_context_waited_for(void);
 #endif

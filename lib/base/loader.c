@@ -1,16 +1,20 @@
 /*
  * loader.c - what the library asks of the dynamic loader
  *
- * Staying. The library has threads, handlers and destructors of threads: its code must not go away. The shared library is linked
- * with -z nodelete; where a plugin has a copy of the static one inside, that copy has the loader keep the plugin.
+ * Staying. The library has threads, handlers and destructors of threads, so its code must not go
+ * away. The shared library is linked with -z nodelete; where a plugin has a copy of the static one
+ * inside, that copy has the loader keep the plugin.
  *
- * Going. Types and their callbacks lie in objects of the program that may go away, and others may come to lie at their addresses.
- * What stays is known: the program, and what was there when it started, if this library was among it.
+ * Going. Types and their callbacks lie in shared objects of the program that may go away, and
+ * others may come to lie at their addresses. What stays is known: the program, and what was there
+ * when it started, if this library was among it; and this library.
  *
- * Others. A process may hold several copies of this library: a program with the static one, a plugin with a copy of its own.
- * Their symbols are hidden from each other, their heaps know nothing of each other, and an object of one that is given to the other
- * is read as what it is not. Each copy carries an ELF note that leads to its word oi_copy_runs, so that each finds all others. Who
- * starts sets its own word, then looks at theirs (sequentially consistent): of two, one at least sees the other.
+ * Others. A process may hold several copies of this library: a program with the static one, a
+ * plugin with a copy of its own. Their symbols are hidden from each other, their heaps know nothing
+ * of each other, and a copy that is given an object of another's heap takes it for what it is not.
+ * Each copy carries an ELF note that leads to its word oi_copy_runs, so each finds all others. A
+ * copy that starts sets its own word, then looks at theirs, both sequentially consistent: of two,
+ * one at least sees the other [L2].
  */
 #include "base/loader.h"
 
@@ -22,7 +26,7 @@
 #include "base/lock.h"
 #include "ouro.h"
 
-/* The note: name "ouro", type 1, and how far it is from there to the word. */
+/* The note: the name "ouro", type 1, and how far the word is from there. */
 extern uint32_t oi_copy_runs OI_HIDDEN;
 __attribute__((used)) uint32_t oi_copy_runs;
 __asm__(".pushsection .note.ouro, \"a\", %note\n"
@@ -39,11 +43,11 @@ struct note {
 	int32_t distance;
 };
 
-/* Static programs have no loader. */
+/* Static programs have no loader: these are NULL there. */
 #pragma weak dlopen
 #pragma weak dlsym
 
-static size_t n_at_start; /* objects that were there when the program started; 0: not known */
+static size_t n_at_start; /* shared objects there when the program started; 0: not known */
 
 static bool lies_in(const struct dl_phdr_info *o, uintptr_t address)
 {
@@ -59,8 +63,8 @@ static bool lies_in(const struct dl_phdr_info *o, uintptr_t address)
 
 struct search {
 	uintptr_t address;
-	size_t n;         /* objects before it */
-	const char *name; /* "": the program; NULL: none */
+	size_t n;         /* shared objects before the one that holds the address */
+	const char *name; /* its name; "": the program; NULL: there is none */
 	unsigned long long n_gone;
 };
 
@@ -97,7 +101,10 @@ bool oi_loader_keeps(const void *address)
 	return s.name && (s.n == 0 || s.n < n_at_start || s.n == own.n);
 }
 
-/* Part of the program, or in the scope it looks for names in while nothing has gone away yet. */
+/*
+ * Returns true if this library is part of the program, or lies in the scope in which the program
+ * looks for names, while nothing has gone away yet.
+ */
 static bool loaded_with_program(const struct search *own)
 {
 	if (own->n == 0)
@@ -119,7 +126,7 @@ __attribute__((constructor(101))) static void settle(void)
 
 struct others {
 	const char *name;
-	size_t n; /* objects looked at */
+	size_t n; /* shared objects looked at */
 };
 
 static void look_at_note(const struct note *n, struct others *others, const char *name)
@@ -129,7 +136,7 @@ static void look_at_note(const struct note *n, struct others *others, const char
 	if (memcmp(n->name, "ouro", sizeof "ouro") != 0)
 		return;
 	const uint32_t *runs = (const uint32_t *)((const char *)&n->distance + n->distance);
-	if (runs != &oi_copy_runs && oi_load_seq_cst(runs))
+	if (runs != &oi_copy_runs && oi_load_seq_cst(runs)) /* [L2] */
 		others->name = name;
 }
 
@@ -138,13 +145,15 @@ static size_t padded(size_t n, size_t alignment)
 	return (n + alignment - 1) & ~(alignment - 1);
 }
 
-static void look_at_notes(const char *at, size_t bytes, size_t alignment, struct others *others, const char *name)
+static void look_at_notes(const char *at, size_t bytes, size_t alignment, struct others *others,
+			  const char *name)
 {
 	const char *end = at + bytes;
 	alignment = alignment == 8 ? 8 : 4;
 	while ((size_t)(end - at) >= sizeof(ElfW(Nhdr))) {
 		const struct note *n = (const struct note *)at;
-		size_t size = padded(sizeof(ElfW(Nhdr)) + n->n_name, alignment) + padded(n->n_bytes, alignment);
+		size_t size = padded(sizeof(ElfW(Nhdr)) + n->n_name, alignment) +
+			      padded(n->n_bytes, alignment);
 		if (size > (size_t)(end - at))
 			return;
 		if (size >= sizeof *n)
@@ -161,7 +170,8 @@ static int look_for_others(struct dl_phdr_info *o, size_t size, void *arg)
 	for (unsigned i = 0; i < o->dlpi_phnum && !others->name; i++) {
 		const ElfW(Phdr) *h = &o->dlpi_phdr[i];
 		if (h->p_type == PT_NOTE)
-			look_at_notes((const char *)(o->dlpi_addr + h->p_vaddr), h->p_memsz, h->p_align, others, name);
+			look_at_notes((const char *)(o->dlpi_addr + h->p_vaddr), h->p_memsz,
+				      h->p_align, others, name);
 	}
 	return others->name != NULL;
 }
@@ -169,7 +179,7 @@ static int look_for_others(struct dl_phdr_info *o, size_t size, void *arg)
 void oi_loader_started(void)
 {
 	oi_assert_locked(OI_LOCK_RUNTIME);
-	(void)oi_exchange_seq_cst(&oi_copy_runs, 1u);
+	(void)oi_exchange_seq_cst(&oi_copy_runs, 1u); /* [L2] */
 }
 
 const char *oi_loader_other(void)
@@ -181,5 +191,5 @@ const char *oi_loader_other(void)
 
 void oi_loader_ended(void)
 {
-	(void)oi_exchange_seq_cst(&oi_copy_runs, 0u);
+	(void)oi_exchange_seq_cst(&oi_copy_runs, 0u); /* [L2] */
 }

@@ -140,7 +140,8 @@ void oi_lock_floor_back(unsigned floor)
 void oi_lock_check_gate(void)
 {
 	if (unlikely(held) && oi_lock_any_held(false))
-		oi_abort("the gate is entered while the lock \"%s\" is held", oi_lock_any_held(false));
+		oi_abort("the gate is entered while the lock \"%s\" is held",
+			 oi_lock_any_held(false));
 }
 
 void oi_lock_assert_held(enum oi_rank rank, const char *where)

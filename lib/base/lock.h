@@ -12,7 +12,7 @@
  * A lock is long if it is held throughout something that passes gates and waits for other threads:
  * a collection has two, as it goes on beside the mutators, between safepoints of its own. No thread
  * waits for one inside a gate, so that whoever holds it is never kept from getting on.
- * In a release build a lock is its mutex, and nothing else.
+ * A release build checks nothing of this.
  */
 #ifndef OI_LOCK_H
 #define OI_LOCK_H
@@ -105,7 +105,7 @@ OI_INLINE void oi_unlock(enum oi_rank rank)
 		pthread_mutex_unlock(&oi_locks[rank].mutex);
 }
 
-/* In the child of a fork: the lock's holder, if it had one, may be gone. Free afterwards. */
+/* In the child of a fork: makes a lock free whose holder, if it had one, may be gone. */
 void oi_lock_renew(enum oi_rank rank);
 
 /*

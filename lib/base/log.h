@@ -19,20 +19,20 @@
  * held, in a stop.
  */
 void oi_log(const char *format, ...) OI_PRINTF(1, 2);
-/* Corruption or misuse: the message goes to stderr, then abort. */
+/* For corruption or misuse: writes the message to stderr and aborts. */
 _Noreturn void oi_abort(const char *format, ...) OI_PRINTF(1, 2);
 
-/* ---- for who delivers ---- */
+/* ---- for deliver.c ---- */
 
 /* Notes a message and asks nobody. */
 void oi_log_note(const char *format, va_list ap);
-/* Does a message wait? Whoever noted it delivers it, or has asked for that. */
+/* Returns true if a message waits. Whoever noted it delivers it, or has asked for that. */
 bool oi_log_waiting(void);
 /* Under the lock: takes the oldest. Returns false if there is none. */
 bool oi_log_next(char message[OI_LOG_MESSAGE]);
 /* Under the lock: forgets all. */
 void oi_log_clear(void);
-/* To stderr, in place of a function. */
+/* Writes a message to stderr, if the program has set no function. */
 void oi_log_write(const char *message);
 
 #endif

@@ -42,7 +42,9 @@ uint64_t oi_os_reserved(void)
 	return n > 0 ? (uint64_t)n : 0;
 }
 
-/* Each call is timed: with much memory, or a kernel that is short of it, one can take milliseconds. */
+/*
+ * Each call is timed: with much memory, or a kernel that is short of it, one can take milliseconds.
+ */
 static void note_call(uint64_t began)
 {
 	oi_holdup(OURO_HOLDUP_MEMORY, oi_now_ns() - began);
@@ -53,7 +55,8 @@ static void *map(size_t bytes, int more)
 	if (oi_fail(OI_FAIL_ALLOC) || oi_fail(OI_FAIL_MMAP))
 		return NULL;
 	uint64_t began = oi_now_ns();
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | more, -1, 0);
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | more,
+		       -1, 0);
 	note_call(began);
 	return p == MAP_FAILED ? NULL : p;
 }
@@ -73,7 +76,7 @@ static size_t in_pages(size_t bytes)
 	return (bytes + OI_OS_PAGE - 1) & ~(OI_OS_PAGE - 1);
 }
 
-/* Now, or it becomes a remnant. @charged: of these bytes, which are counted. */
+/* Unmaps it now; if that is refused it becomes a remnant. @charged of the bytes are counted. */
 static void unmap(void *p, size_t bytes, size_t charged)
 {
 	if (likely(oi_os_unmap_now(p, bytes)))
@@ -82,7 +85,7 @@ static void unmap(void *p, size_t bytes, size_t charged)
 		oi_remnant_add(p, in_pages(bytes), (int64_t)charged);
 }
 
-/* Later if there is much of it: callers may be inside a gate, or hold a lock. */
+/* Like unmap, but later if it is much: callers may be inside a gate, or hold a lock. */
 static void unmap_soon(void *p, size_t bytes, size_t charged)
 {
 	if (bytes < OI_REMNANT_LONG)
@@ -116,8 +119,9 @@ static void *remap_by_copy(void *p, size_t bytes, size_t new_bytes)
 }
 
 /*
- * By copying as well if the system refuses. And where ThreadSanitizer looks, which knows mmap and munmap, but not mremap: what it
- * noted of the old addresses would stay, for whoever is moved there next, and be reported as a race with them.
+ * Copies if the system refuses, and under ThreadSanitizer, which knows mmap and munmap, but not
+ * mremap: what it noted of the old addresses would stay, and be reported as a race with whoever
+ * gets them next.
  */
 void *oi_os_remap_list(void *p, size_t bytes, size_t new_bytes)
 {
@@ -141,9 +145,11 @@ void oi_os_unmap(void *p, size_t bytes)
 	unmap_soon(p, bytes, in_pages(bytes));
 }
 
-/* There if the program is built with LeakSanitizer, or AddressSanitizer, which has it. */
-void __lsan_register_root_region(const void *p, size_t bytes) __attribute__((weak, visibility("default")));
-void __lsan_unregister_root_region(const void *p, size_t bytes) __attribute__((weak, visibility("default")));
+/* They exist if the program is built with LeakSanitizer, or AddressSanitizer, which has it. */
+void __lsan_register_root_region(const void *p, size_t bytes)
+	__attribute__((weak, visibility("default")));
+void __lsan_unregister_root_region(const void *p, size_t bytes)
+	__attribute__((weak, visibility("default")));
 
 void oi_os_root(const void *p, size_t bytes)
 {
@@ -171,7 +177,7 @@ void *oi_os_reserve(size_t bytes, size_t alignment)
 	return p + front;
 }
 
-/* The tools that look at it. */
+/* Has the tools that look at memory forget it. */
 static void forget(void *p, size_t bytes)
 {
 	oi_os_unroot(p, bytes);
@@ -200,7 +206,10 @@ bool oi_os_purge(void *p, size_t bytes)
 	return ok;
 }
 
-/* Linux 5.14; before, each is mapped when it is first touched. Where it is refused nobody asks again. */
+/*
+ * Linux has this since 5.14; before, each page is mapped when it is first touched. Where it is
+ * refused nobody asks again.
+ */
 void oi_os_populate(void *p, size_t bytes)
 {
 #ifdef MADV_POPULATE_WRITE
@@ -215,7 +224,7 @@ void oi_os_populate(void *p, size_t bytes)
 	int error = errno;
 	note_call(began);
 	if (!ok && (error == EINVAL || error == ENOSYS))
-		oi_store_relaxed(&refused, true);
+		oi_store_relaxed(&refused, true); /* recheck: each asks once more at most */
 	errno = saved;
 #else
 	(void)p;
@@ -225,18 +234,21 @@ void oi_os_populate(void *p, size_t bytes)
 
 /* ---- time ---- */
 
-/* The newest time there was, to a millisecond. */
+/* The newest time that was told, to a millisecond. */
 static uint64_t last_ns;
 
 static uint64_t note_time(uint64_t ns)
 {
 	uint64_t last = oi_load_relaxed(&last_ns); /* recheck: a lower bound */
 	if (unlikely(ns > last + 1000000))
-		oi_store_relaxed(&last_ns, ns);
+		oi_store_relaxed(&last_ns, ns); /* recheck: a lower bound */
 	return ns > last ? ns : last;
 }
 
-/* Where the clock is refused, time passes by being asked for: whoever waits for a moment gets there. */
+/*
+ * Where the clock is refused, time passes by being asked for: whoever waits for a moment gets
+ * there.
+ */
 static uint64_t time_without_clock(void)
 {
 	return oi_add_relaxed(&last_ns, (uint64_t)1000) + 1000; /* count */
@@ -248,7 +260,8 @@ uint64_t oi_now_ns(void)
 	int saved = errno;
 	bool ok = !oi_fail(OI_FAIL_TIMER) && !clock_gettime(CLOCK_MONOTONIC, &t);
 	errno = saved;
-	return likely(ok) ? note_time((uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec) : time_without_clock();
+	return likely(ok) ? note_time((uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec) :
+			    time_without_clock();
 }
 
 static uint64_t cpu_ns(clockid_t whose)
@@ -275,7 +288,7 @@ static struct timespec timespec_of(uint64_t ns)
 	return (struct timespec){ (time_t)(ns / 1000000000u), (long)(ns % 1000000000u) };
 }
 
-/* The answers of a sleep that took place, or had no reason to. */
+/* Returns true if the sleep took place, or there was no reason for it. */
 static bool slept(long answer)
 {
 	return answer == 0 || errno == EINTR || errno == EAGAIN || errno == ETIMEDOUT;
@@ -284,29 +297,31 @@ static bool slept(long answer)
 static bool futex_wait(uint32_t *word, uint32_t value, uint64_t ns)
 {
 	struct timespec t = timespec_of(ns);
-	return !oi_fail(OI_FAIL_FUTEX) && slept(syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, &t, NULL, 0));
+	return !oi_fail(OI_FAIL_FUTEX) &&
+	       slept(syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, &t, NULL, 0));
 }
 
 /*
- * By system calls, as libc's functions of these names are cancellation points. A filter may refuse the one and not the others; if it
- * refuses all, whoever waits at least lets others run.
+ * By system calls, since libc's functions of these names are cancellation points. A filter may
+ * refuse one and not the others; if it refuses all, this at least lets others run.
  */
 void oi_sleep_ns(uint64_t ns)
 {
 	static uint32_t nobody_wakes;
 	struct timespec t = timespec_of(ns);
 	int saved = errno;
-	if (!(!oi_fail(OI_FAIL_TIMER) && slept(syscall(SYS_nanosleep, &t, NULL))) && !futex_wait(&nobody_wakes, 0, ns) &&
+	if (!(!oi_fail(OI_FAIL_TIMER) && slept(syscall(SYS_nanosleep, &t, NULL))) &&
+	    !futex_wait(&nobody_wakes, 0, ns) &&
 	    !slept(syscall(SYS_ppoll, NULL, 0, &t, NULL, 0)))
 		sched_yield();
 	errno = saved;
 }
 
-#define LONGEST_NS 1000000000u /* without a time-out of the caller's */
+#define LONGEST_NS 1000000000u /* if the caller names no time */
 #define NAP_MIN_NS 50000u
 #define NAP_MAX_NS 4000000u
 
-/* Instead of a futex: the longer the same thing is waited for, the longer naps are. */
+/* Instead of a futex: naps that grow while the same thing is waited for. */
 static void nap(const uint32_t *word, uint32_t value, uint64_t longest)
 {
 	static __thread struct {
@@ -325,12 +340,14 @@ void oi_futex_wait(uint32_t *word, uint32_t value, uint64_t timeout_ns)
 {
 	uint64_t longest = timeout_ns ? timeout_ns : LONGEST_NS;
 	int saved = errno;
-	if (unlikely(!futex_wait(word, value, longest)) && __atomic_load_n(word, __ATOMIC_SEQ_CST) == value)
+	/* recheck: by the caller */
+	if (unlikely(!futex_wait(word, value, longest)) &&
+	    __atomic_load_n(word, __ATOMIC_SEQ_CST) == value)
 		nap(word, value, longest);
 	errno = saved;
 }
 
-/* Refused: those who sleep look again when their time is over. */
+/* If it is refused, the threads that sleep look again when their time is over. */
 void oi_futex_wake(uint32_t *word)
 {
 	int saved = errno;
@@ -344,20 +361,23 @@ void oi_futex_wake(uint32_t *word)
 bool oi_membarrier(void)
 {
 	int saved = errno;
-	bool ok = !oi_fail(OI_FAIL_MEMBARRIER) && !syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+	bool ok = !oi_fail(OI_FAIL_MEMBARRIER) &&
+		  !syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
 	errno = saved;
 	return ok;
 }
 
 bool oi_membarrier_register(void)
 {
-	const char *off = getenv("OURO_MEMBARRIER"); /* 0: for systems, and tests, without the system call */
+	/* "0": for systems and tests that are to do without the system call */
+	const char *off = getenv("OURO_MEMBARRIER");
 	if (off && off[0] == '0')
 		return false;
 	int saved = errno;
-	bool ok = !oi_fail(OI_FAIL_MEMBARRIER) && !syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
+	bool ok = !oi_fail(OI_FAIL_MEMBARRIER) &&
+		  !syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
 	errno = saved;
-	return ok && oi_membarrier(); /* a filter may look at the command */
+	return ok && oi_membarrier(); /* a filter may allow the one command and not the other */
 }
 
 /* ---- threads ---- */
@@ -380,7 +400,7 @@ pid_t oi_gettid(void)
 	int saved = errno;
 	pid_t tid = (pid_t)syscall(SYS_gettid);
 	errno = saved;
-	return tid; /* -1 where it is refused: nobody's */
+	return tid; /* -1, which is nobody's, where it is refused */
 }
 
 bool oi_thread_alive(pid_t tid)

@@ -12,7 +12,7 @@
 #include <sys/types.h>
 
 uint64_t oi_now_ns(void);
-/* What the calling thread has used of a processor; the time, where the system does not say. */
+/* The time for which the calling thread has run; oi_now_ns, where the system does not say. */
 uint64_t oi_cpu_ns(void);
 /* Like oi_cpu_ns, but for the whole process. */
 uint64_t oi_process_cpu_ns(void);
@@ -33,14 +33,14 @@ void *oi_os_remap_list(void *p, size_t bytes, size_t new_bytes);
 void oi_os_unmap_list(void *p, size_t bytes);
 /* For remnant.c. Returns false if the system refuses. */
 bool oi_os_unmap_now(void *p, size_t bytes);
-/* Address space only, aligned to its size's power of two alignment; not counted until oi_os_charge. */
+/* Address space only, aligned to @alignment, a power of two; not counted until oi_os_charge. */
 void *oi_os_reserve(size_t bytes, size_t alignment);
 void oi_os_unreserve(void *p, size_t bytes);
-/* From inside a gate, or under a lock: the tick does it. @charged: bytes counted until then. */
+/* Callable inside a gate or under a lock: the tick does it. @charged: bytes counted until then. */
 void oi_os_unreserve_later(void *p, size_t bytes, size_t charged);
 /*
- * LeakSanitizer, where the program has it, looks there for addresses of the program's memory. The
- * three above do it.
+ * Has LeakSanitizer, where the program has it, look there for addresses of the program's memory;
+ * ends that. The three functions above do it themselves.
  */
 void oi_os_root(const void *p, size_t bytes);
 void oi_os_unroot(const void *p, size_t bytes);
@@ -51,16 +51,17 @@ void oi_os_unroot(const void *p, size_t bytes);
  */
 bool oi_os_purge(void *p, size_t bytes);
 #define OI_OS_PAGE oi_os_page
-extern size_t oi_os_page OI_HIDDEN; /* bytes of the system's: 4, 16, 64 KiB; ours are a multiple */
-/* Maps memory there, at once and for writing; no more than a help: it may fail. */
+/* Bytes of a page of the system's: 4, 16 or 64 KiB. The library's pages are a multiple. */
+extern size_t oi_os_page OI_HIDDEN;
+/* Has the system map memory there, at once and for writing. It may fail: it is only a help. */
 void oi_os_populate(void *p, size_t bytes);
 void oi_os_charge(int64_t bytes);
 uint64_t oi_os_reserved(void);
 
 /*
- * Sleeps while *word == value; timeout in ns, 0: the longest there is, a second. May wake
- * spuriously; so every caller looks again. No sleep is for ever: where futex is refused from some
- * moment on, nobody wakes the threads that sleep already. It naps then.
+ * Sleeps while *word == value, for at most timeout_ns; 0: a second. It may return early, so every
+ * caller looks again. No sleep is for ever: where futex is refused from some moment on, nobody
+ * wakes the threads that sleep already. From then on this naps.
  */
 void oi_futex_wait(uint32_t *word, uint32_t value, uint64_t timeout_ns);
 void oi_futex_wake(uint32_t *word);
@@ -71,7 +72,7 @@ bool oi_membarrier_register(void);
 /* Returns false if the system refuses it (now). */
 bool oi_membarrier(void);
 
-/* As far as it goes; not a cancellation point. */
+/* Writes as much as stderr takes. */
 void oi_write_stderr(const char *text, size_t bytes);
 
 pid_t oi_gettid(void);

@@ -25,7 +25,7 @@ static unsigned long number(const char *name)
 
 #define FOREVER (1ul << 63)
 
-/* All words are counters or chosen once. */
+/* Others read at, n_calls and n_failed while a test arms them: nothing rests on their order. */
 static struct failure {
 	const char *variable;
 	int error;

@@ -1,16 +1,19 @@
 /*
  * perturb.h - making rare schedules and failures common, in checked builds only
  *
- * OURO_PERTURB=n       yield or spin at one in n of the marked places inside the library
+ * OURO_PERTURB=n       yields or spins at one in n of the marked places inside the library
  * OURO_STALL=us        at every eighth of these the thread stands still for that long instead
- * OURO_COLLECT_EVERY=n ask for a young collection at every n-th allocation of a thread, whatever the thresholds
- * OURO_RECYCLE=1       use a block again at once where the shipped library does: else it waits, so that misuse is found
+ * OURO_COLLECT_EVERY=n asks for a young collection at every n-th allocation of a thread, whatever
+ *                      the thresholds
+ * OURO_RECYCLE=1       uses a block again at once where the shipped library does; otherwise it
+ *                      waits, so that misuse is found
  * OURO_FAIL_*=n        the n-th call of a kind that the library makes fails, once
- * OURO_FAIL_*=n+       it and all later ones: shortages last
+ * OURO_FAIL_*=n+       that call and all later ones fail: shortages last
  *
- * Kinds: ALLOC (any request for memory: mmap, mremap, malloc, a thread), MMAP, MUNMAP, MREMAP, MADVISE, MEMBARRIER, FUTEX,
- * PTHREAD_CREATE, SETSPECIFIC, TIMER (nanosleep, clock_gettime). A refused call is not made. Tests arm and disarm them with
- * oi_fail_arm, from any thread, while others are at them.
+ * Kinds: ALLOC (any request for memory: mmap, mremap, a thread), MMAP, MUNMAP, MREMAP, MADVISE,
+ * MEMBARRIER, FUTEX, PTHREAD_CREATE, SETSPECIFIC (of the key that detaches threads, and its
+ * creation), TIMER (nanosleep, clock_gettime). A call that is to fail is not made. Tests arm and
+ * disarm them with oi_fail_arm, from any thread, while others make such calls.
  */
 #ifndef OI_PERTURB_H
 #define OI_PERTURB_H
@@ -33,20 +36,26 @@ enum oi_fail {
 
 #if OURO_CHECKED
 void oi_perturb_init(void);
+/* A marked place: yields, spins or stands still there, if OURO_PERTURB asks for it. */
 void oi_perturb(void);
 /*
- * A place with a name, for tests that need a thread to stand still just there: they set the hook, which is called with the name
- * by every thread that passes. It may wait for other threads; what the place is inside of (a gate, a lock) still holds.
+ * A place with a name, for tests that need a thread to stand still just there: they set the hook,
+ * and every thread that passes calls it with the name. It may wait for other threads; but the
+ * thread is still in whatever gate, and holds whatever lock, the place is inside of.
  */
 extern void (*oi_point_hook)(const char *point);
 void oi_point(const char *point);
-/* Before a call of that kind: must it fail? Then errno says why. */
+/* Called before a call of that kind. Returns true if that must fail; then errno says why. */
 bool oi_fail(enum oi_fail kind);
-/* From now on the @n-th call, @forever: and all later ones; 0: none. Counting begins anew. */
+/*
+ * Has the @n-th call from now on fail, with @forever all later ones, too; 0: none. Counting begins
+ * anew.
+ */
 void oi_fail_arm(enum oi_fail kind, unsigned long n, bool forever);
-/* Since then: calls that were to be made, and those of them that failed. */
+/* Return how many calls were to be made since then, and how many of them failed. */
 unsigned long oi_fail_calls(enum oi_fail kind);
 unsigned long oi_fail_failed(enum oi_fail kind);
+/* Returns true if OURO_COLLECT_EVERY asks for a collection at this allocation. */
 bool oi_perturb_collect(void);
 extern bool oi_recycle OI_HIDDEN;
 OI_INLINE bool oi_recycles(void)

@@ -1,8 +1,9 @@
 /*
  * poison.h - telling AddressSanitizer and valgrind which memory nobody may touch
  *
- * AddressSanitizer: in every build with it. valgrind: in checked builds, where its header is there at compile time; a few
- * instructions each if the program does not run in it.
+ * AddressSanitizer is told in every build with it; valgrind in checked builds, if its header is
+ * there at compile time. For valgrind each call is a few instructions if the program does not run
+ * in it.
  */
 #ifndef OI_POISON_H
 #define OI_POISON_H
@@ -27,6 +28,6 @@
 #define oi_unpoison(p, n) ((void)(p))
 #endif
 
-#define OI_SPOILS (OURO_CHECKED || OI_ASAN) /* what is freed is made unusable */
+#define OI_SPOILS (OURO_CHECKED || OI_ASAN) /* whether what is freed is made unusable */
 
 #endif

@@ -1,8 +1,9 @@
 /*
  * urcu.h - liburcu's lists, and the structure of its lock-free stack
  *
- * The steps on the stack are our own. liburcu 0.13 has them in inline assembly that ThreadSanitizer does not see; and before it
- * takes all it looks whether there is any, with a plain load, which the handshake of foreign.c [H1] cannot do with.
+ * The steps on the stack are our own. liburcu 0.13 has them in inline assembly, which
+ * ThreadSanitizer does not see; and before it takes all, it looks with a plain load whether there
+ * is anything, which the handshake of foreign.c [H1] does not allow.
  */
 #ifndef OI_URCU_H
 #define OI_URCU_H
@@ -20,17 +21,19 @@
 #pragma GCC diagnostic pop
 
 /*
- * Lock-free push (Treiber 1986) of a chain of nodes already linked from @first to @last. Sequentially consistent, as is taking
- * all, which is an exchange even of an empty stack: whoever then looks at another word, as the other side does before, sees it,
- * or is seen [H1].
+ * Pushes a chain of nodes that are linked from @first to @last; lock-free (Treiber 1986). Pushing
+ * is sequentially consistent, and so is taking all, which is an exchange even if the stack is
+ * empty. So of a thread that pushes and then looks at another word, and one that writes that word
+ * and then takes all, one at least sees what the other did [H1].
  */
-OI_INLINE void oi_stack_push_chain(struct __cds_lfs_stack *s, struct cds_lfs_node *first, struct cds_lfs_node *last)
+OI_INLINE void oi_stack_push_chain(struct __cds_lfs_stack *s, struct cds_lfs_node *first,
+				   struct cds_lfs_node *last)
 {
 	struct cds_lfs_head *old = oi_load_relaxed(&s->head); /* recheck */
 	do
 		last->next = (struct cds_lfs_node *)old;
-	while (!__atomic_compare_exchange_n(&s->head, &old, (struct cds_lfs_head *)first, false, __ATOMIC_SEQ_CST, /* [H1] */
-					    __ATOMIC_RELAXED));
+	while (!__atomic_compare_exchange_n(&s->head, &old, (struct cds_lfs_head *)first, false,
+					    __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)); /* [H1] */
 }
 
 OI_INLINE void oi_stack_push(struct __cds_lfs_stack *s, struct cds_lfs_node *node)
@@ -38,7 +41,7 @@ OI_INLINE void oi_stack_push(struct __cds_lfs_stack *s, struct cds_lfs_node *nod
 	oi_stack_push_chain(s, node, node);
 }
 
-/* Newest first; NULL if none. Wait-free. */
+/* Takes all nodes; returns the newest, which leads to the others, or NULL. Wait-free. */
 OI_INLINE struct cds_lfs_node *oi_stack_take_all(struct __cds_lfs_stack *s)
 {
 	return (struct cds_lfs_node *)oi_exchange_seq_cst(&s->head, NULL); /* [H1] */

@@ -21,12 +21,13 @@ void oi_vector_free(struct oi_vector *v)
 		oi_os_unmap_list(v->data, v->capacity * sizeof *v->data);
 	v->data = NULL;
 	v->capacity = 0;
-	oi_store_relaxed(&v->n, (size_t)0); /* recheck: owners of stacks look at it outside their gates (pile.h) */
+	/* recheck: a thread looks at its stack's outside its gate (pile.h) */
+	oi_store_relaxed(&v->n, (size_t)0);
 }
 
 void oi_vector_trim(struct oi_vector *v, size_t keep)
 {
-	oi_store_relaxed(&v->n, (size_t)0); /* recheck: as below */
+	oi_store_relaxed(&v->n, (size_t)0); /* recheck: as above */
 	if (v->capacity > keep)
 		oi_vector_free(v);
 }

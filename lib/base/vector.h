@@ -1,4 +1,8 @@
-/* vector.h - a growing array of words on mapped pages, usable while the world is stopped (no malloc). */
+/*
+ * vector.h - a growing array of words on mapped pages
+ *
+ * Usable while the world is stopped: no malloc.
+ */
 #ifndef OI_VECTOR_H
 #define OI_VECTOR_H
 
@@ -11,6 +15,7 @@ struct oi_vector {
 	size_t n, capacity;
 };
 
+/* Doubles the room. Returns false, with nothing changed, if there is no memory. */
 bool oi_vector_grow(struct oi_vector *v);
 void oi_vector_free(struct oi_vector *v);
 /* Empties it and gives the memory back if it holds more than @keep words. */
@@ -24,7 +29,10 @@ OI_INLINE bool oi_vector_push(struct oi_vector *v, void *p)
 	return true;
 }
 
-/* What the items point to comes from memory in order: before looking at item @i. */
+/*
+ * Called before item @i is looked at: fetches what a later item points to, so that all of them come
+ * from memory in time.
+ */
 OI_INLINE void oi_vector_prefetch(const struct oi_vector *v, size_t i)
 {
 	if (likely(i + OI_VECTOR_AHEAD < v->n))

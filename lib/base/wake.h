@@ -12,7 +12,7 @@ struct oi_wanted {
 	uint32_t collector_word, reaper_word; /* futexes: count requests */
 	uint32_t collect, tick, reap;         /* [B1] */
 	uint32_t n_idle;                      /* reapers at leisure [B3] */
-	uint32_t missing;                     /* threads are missing; the next need starts them [B4] */
+	uint32_t missing;                     /* threads; the next need starts them [B4] */
 };
 extern struct oi_wanted oi_wanted OI_HIDDEN;
 
