@@ -368,17 +368,49 @@ static const ouro_type slow_destroy_type = {
 	.name = "slow destroy", .size = sizeof(struct node), .slots = OURO_SLOTS(struct node, left, right), .destroy = slowly,
 };
 
-/* For longer than a callback that does not return is waited for. */
-static void assert_slow_is_waited_for(const ouro_type *type)
+/* While nothing is collected, nobody looks how far the reaper is. */
+static void drop_rings(const ouro_type *type, bool is_stuck)
 {
 	atomic_store(&n_slow, 0);
-	atomic_store(&stuck, false);
+	atomic_store(&stuck, is_stuck);
 	atomic_store(&quick, false);
 	for (int i = 0; i < RINGS; i++) {
 		ouro_release(make_ring(type, MEMBERS));
 		oi_collect_automatic(0, NULL);
 	}
 	assert_int_equal(ouro_gc_set_threshold(5000, 10, 10), 0);
+}
+
+static void let_reaper_go(void)
+{
+	atomic_store(&quick, true);
+	atomic_store(&stuck, false);
+	ouro_gc_disable();
+	assert_int_equal(ouro_flush(), 0);
+	assert_int_equal(objects_live(), 0);
+}
+
+/*
+ * That the reaper has done with no callback since the process began, or since somebody looked, is no sign that it is stuck: it
+ * had none. Nobody looks before this case does, so it is the first one.
+ */
+static void pace_reaper_is_not_stuck_when_one_looks_first(void **state)
+{
+	(void)state;
+	drop_rings(&slow_clear_type, true);
+	assert_true(EVENTUALLY(atomic_load(&n_slow) >= 1));
+	ouro_gc_enable();
+	bool waited_for = oi_backlog_lags();
+	bool given_up = EVENTUALLY(!oi_backlog_lags());
+	let_reaper_go();
+	assert_true(waited_for);
+	assert_true(given_up);
+}
+
+/* For longer than a callback that does not return is waited for. */
+static void assert_slow_is_waited_for(const ouro_type *type)
+{
+	drop_rings(type, false);
 	ouro_gc_enable();
 	assert_true(EVENTUALLY(oi_backlog_lags()));
 	uint64_t end = now_ns() + 1500000000u, since = now_ns();
@@ -391,11 +423,7 @@ static void assert_slow_is_waited_for(const ouro_type *type)
 	assert_in_range(n_slow, 1, RINGS * MEMBERS - 20001); /* or nothing would be proved */
 	atomic_store(&stuck, true);
 	assert_true(EVENTUALLY(!oi_backlog_lags()));
-	atomic_store(&quick, true);
-	atomic_store(&stuck, false);
-	ouro_gc_disable();
-	assert_int_equal(ouro_flush(), 0);
-	assert_int_equal(objects_live(), 0);
+	let_reaper_go();
 }
 
 static void pace_waits_for_a_slow_reaper_and_not_for_one_that_is_stuck(void **state)
@@ -440,6 +468,7 @@ static void pace_counts_never_wrap(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		HEAP_CASE(pace_reaper_is_not_stuck_when_one_looks_first),
 		HEAP_CASE(pace_garbage_of_every_age_is_bounded),
 		HEAP_CASE(pace_delays_are_counted_and_bounded),
 		HEAP_CASE(pace_delay_is_not_begun_anew),

@@ -103,21 +103,28 @@ void oi_backlog_progress(void)
 	oi_add_relaxed(&progress, 1u); /* recheck */
 }
 
+static bool is_long_ago(uint64_t then, uint64_t now)
+{
+	return now > then && now - then > STUCK_NS;
+}
+
 /*
  * Returns true if the reaper has been in one callback for long. Then nobody waits for it, since that
- * may be for ever. Called only while there is a backlog.
+ * may be for ever. Called only while there is a backlog; so what was noted before a long time
+ * without a look says nothing, and the time begins anew.
  */
 static bool reaper_is_stuck(void)
 {
 	static uint32_t seen;
-	static uint64_t since;
+	static uint64_t since, looked;
 	uint32_t n = oi_load_relaxed(&progress); /* recheck: a thread that is late begins anew */
-	uint64_t now = oi_now_ns();
-	if (n != oi_load_relaxed(&seen)) { /* recheck */
+	uint64_t before = oi_load_relaxed(&looked), now = oi_now_ns(); /* recheck */
+	oi_store_relaxed(&looked, now); /* recheck */
+	if (n != oi_load_relaxed(&seen) || is_long_ago(before, now)) { /* recheck */
 		oi_store_relaxed(&seen, n); /* recheck */
 		oi_store_relaxed(&since, now); /* recheck */
 	}
-	return now - oi_load_relaxed(&since) > STUCK_NS; /* recheck */
+	return is_long_ago(oi_load_relaxed(&since), now); /* recheck */
 }
 
 size_t oi_backlog_pages_waiting(void)
