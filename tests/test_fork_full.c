@@ -6,6 +6,8 @@
 #define TEST_COUNTS_COLLECTIONS 1
 #include "mutators.h"
 
+#include "collect/full.h"
+#include "collect/generation.h"
 #include "collect/verify.h"
 #include "heap/candidate.h"
 #include "heap/region.h"
@@ -311,6 +313,55 @@ static void fork_full_by_its_own_listener(void **state)
 	assert_true(at >= 2); /* what is young becomes old; what only traverse tells of, twice */
 }
 
+/* ---- likewise while all that is young becomes old, of which a stop does so many pages ---- */
+
+struct broad {
+	struct broad *next;
+	char bytes[30000]; /* two to a page */
+};
+
+static const ouro_type broad_type = {
+	.name = "broad", .size = sizeof(struct broad), .slots = OURO_SLOTS(struct broad, next),
+};
+
+static size_t n_young(struct broad *list)
+{
+	size_t n = 0;
+
+	for (struct broad *b = list; b != NULL; b = b->next)
+		n += oi_generation_of(oi_header_of(b)) != 2;
+	return n;
+}
+
+static void fork_full_while_a_burst_is_promoted(void **state)
+{
+	struct broad *list = NULL;
+	int status = 0;
+
+	(void)state;
+	needs_threads_in_the_child();
+	for (int i = 0; i < 2500; i++) {
+		struct broad *b = ouro_new(&broad_type);
+
+		assert_non_null(b);
+		ouro_give(&b->next, list);
+		list = b;
+	}
+	fork_in.at = fork_in.n = 0;
+	fork_in.child = -1;
+	assert_int_equal(ouro_gc_on_event(fork_after_a_pause, NULL), 0);
+	bool good = oi_full_promote() && n_young(list) == 0 && oi_verify_heap() == NULL;
+	good = good && ouro_gc_off_event(fork_after_a_pause, NULL) == 0;
+	ouro_release(list);
+	good = good && ouro_gc_collect(2) == 0 && objects_live() == 0;
+	if (fork_in.child == 0)
+		_exit(good ? 0 : 1);
+	assert_true(good);
+	assert_true(fork_in.n > 1); /* it was not over when the process forked */
+	assert_int_equal(waitpid(fork_in.child, &status, 0), fork_in.child);
+	assert_int_equal(status, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -319,6 +370,7 @@ int main(void)
 		HEAP_CASE(fork_full_beside_mutators),
 		HEAP_CASE(fork_full_beside_automatic_collections),
 		HEAP_CASE(fork_full_by_its_own_listener),
+		HEAP_CASE(fork_full_while_a_burst_is_promoted),
 	};
 
 	return cmocka_run_group_tests_name("fork_full", tests, NULL, NULL);

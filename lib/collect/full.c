@@ -217,11 +217,11 @@ bool oi_full_promote(void)
 {
 	/* then the collection is of old objects: what was young is none of its members */
 	bool mine = oi_full_locked_by_me();
-	if (!mine && !oi_trylock(OI_LOCK_FULL))
+	if (!mine && !oi_full_trylock())
 		return false;
 	oi_generation_make_all_old(&pass.young, false);
 	if (!mine)
-		oi_unlock(OI_LOCK_FULL);
+		oi_full_unlock();
 	return true;
 }
 

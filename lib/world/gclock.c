@@ -38,6 +38,13 @@ void oi_full_lock(void)
 	full_locked_by_me = true;
 }
 
+bool oi_full_trylock(void)
+{
+	bool locked = oi_trylock(OI_LOCK_FULL);
+	full_locked_by_me |= locked;
+	return locked;
+}
+
 void oi_full_unlock(void)
 {
 	full_locked_by_me = false;

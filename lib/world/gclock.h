@@ -15,6 +15,7 @@ void oi_collect_unlock(void);
  * collections take meanwhile.
  */
 void oi_full_lock(void);
+bool oi_full_trylock(void);
 void oi_full_unlock(void);
 /* Does this thread hold the second (inside an event function)? */
 bool oi_full_locked_by_me(void);
