@@ -448,6 +448,60 @@ static void pace_what_a_call_looked_at_is_not_new(void **state)
 	assert_int_equal(ouro_gc_collect(2), 30000);
 }
 
+/* ---- full collections that overlap ---- */
+
+static pthread_t first, second;
+static atomic_bool second_held, let_second;
+
+static void hold_second(const ouro_gc_event *event, void *arg)
+{
+	(void)arg;
+	if (event->phase != OURO_PAUSE_STOP || event->generation != 2 || pthread_equal(pthread_self(), first))
+		return;
+	atomic_store(&second_held, true);
+	while (!atomic_load(&let_second))
+		sleep_ms(1);
+}
+
+static void *collect_second(void *arg)
+{
+	ouro_gc_collect(2);
+	return arg;
+}
+
+static void begin_second(void *obj)
+{
+	(void)obj;
+	second = thread_start(collect_second, NULL);
+	(void)EVENTUALLY(atomic_load(&second_held));
+}
+
+static const ouro_type beginning_type = {
+	.name = "beginning", .size = sizeof(struct node), .slots = OURO_SLOTS(struct node, left, right),
+	.destroy = begin_second,
+};
+
+/* The garbage of the first is being freed when the second begins; that this is over says nothing of the second. */
+static void pace_knows_that_a_second_full_collection_runs(void **state)
+{
+	(void)state;
+	first = pthread_self();
+	atomic_store(&second_held, false);
+	atomic_store(&let_second, false);
+	assert_int_equal(ouro_gc_on_event(hold_second, NULL), 0);
+	struct node *n = make_of(&beginning_type, 1);
+	ouro_store(&n->right, n);
+	ouro_release(n);
+	assert_int_equal(ouro_gc_collect(2), 1);
+	bool runs = oi_load_relaxed(&oi_pace.full), held = atomic_load(&second_held);
+	atomic_store(&let_second, true);
+	pthread_join(second, NULL);
+	assert_int_equal(ouro_gc_off_event(hold_second, NULL), 0);
+	assert_true(held);
+	assert_true(runs);
+	assert_false(oi_load_relaxed(&oi_pace.full));
+}
+
 /* A heap where nothing becomes old sees no full collection, and counts young ones for years. */
 static void pace_counts_never_wrap(void **state)
 {
@@ -478,6 +532,7 @@ int main(void)
 		HEAP_CASE(pace_looks_at_little_of_what_survives),
 		HEAP_CASE(pace_waits_for_a_slow_reaper_and_not_for_one_that_is_stuck),
 		HEAP_CASE(pace_what_a_call_looked_at_is_not_new),
+		HEAP_CASE(pace_knows_that_a_second_full_collection_runs),
 		HEAP_CASE(pace_counts_never_wrap),
 		BARE_CASE(pace_stops_early_at_objects_with_many_references),
 		BARE_CASE(pace_finds_all_objects_with_many_references_when_asked),

@@ -314,7 +314,7 @@ void oi_policy_full_begins(bool all)
 	oi_store_relaxed(&oi_pace.count[2], 0); /* count */
 	oi_policy_full_begun();
 	set_room();
-	oi_store_relaxed(&oi_pace.full, true); /* recheck */
+	oi_store_relaxed(&oi_pace.full, (uint32_t)oi_self->key); /* recheck */
 }
 
 void oi_policy_full_begun(void)
@@ -368,7 +368,8 @@ static size_t believable(size_t pages)
 
 void oi_policy_full_freed(void)
 {
-	oi_store_relaxed(&oi_pace.full, false); /* recheck */
+	uint32_t full = oi_self->key;
+	oi_cas(&oi_pace.full, &full, 0u); /* recheck: another's may have begun meanwhile */
 	int64_t large = oi_heap_large_bytes() -
 			/* recheck */
 			(oi_heap_large_made() - oi_load_relaxed(&oi_pace.large_begun)) -
@@ -385,7 +386,7 @@ void oi_policy_full_freed(void)
 void oi_policy_fork_child(void)
 {
 	if (!oi_full_locked_by_me()) {
-		oi_store_relaxed(&oi_pace.full, false); /* recheck: nobody looks yet */
+		oi_store_relaxed(&oi_pace.full, 0u); /* recheck: nobody looks yet */
 		oi_store_relaxed(&oi_pace.old_begun, UINT64_C(0)); /* count */
 	}
 	oi_idle_fork_child();

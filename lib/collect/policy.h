@@ -47,7 +47,7 @@ void oi_policy_full_begins(bool all);
 void oi_policy_full_begun(void);
 /* A full collection found @old objects to live, and @dead not to. */
 void oi_policy_full_done(size_t old, size_t dead);
-/* What a full collection found is freed, or the reaper's. */
+/* What this thread's full collection found is freed, or the reaper's. */
 void oi_policy_full_freed(void);
 
 /*

@@ -54,7 +54,11 @@ struct oi_pace {
 	/* How many objects may become old and be garbage meanwhile, in a heap of any size. */
 	uint64_t room;
 	bool more;              /* the last young collection left objects for the next */
-	bool full;              /* a full one runs, or its garbage is being freed */
+	/*
+	 * The key of the thread whose full collection runs, or whose garbage is being freed; of
+	 * several that of the last; 0: none.
+	 */
+	uint32_t full;
 	uint32_t cost;          /* of an object in a young stop, in 1/64 ns; moving average */
 	uint32_t width;         /* references of an object, in 1/64; moving average */
 	uint32_t survival;      /* of objects in young collections, in 1/256; moving average */
