@@ -15,7 +15,9 @@
  *                        them, and looks again
  *   leading -> idle      nothing is old any more
  * Others that come meanwhile wait for that flush to be over, and then for the next, which may be
- * anybody's: they wait for two at most.
+ * anybody's: they wait for two at most. [D3] A flush has its number (n_begun) before it counts now
+ * up, so a thread that finds an older number waits for one that begins later; it has done its work
+ * before that number is in n_over; and what a leader wrote comes before the next one leads.
  * A flush ends: the number of old things, and of their objects, is fixed. A loop of another
  * thread ends after a batch (death.c), and its rest is in an old queue. The one exception is
  * objects that callbacks make, and that die in the same loop: they count as old, and could do so
@@ -80,6 +82,7 @@ static bool is_stuck(struct oi_thread *t)
 	uint32_t n = oi_load_acquire(&t->n_callbacks); /* recheck */
 	/* recheck */
 	if (oi_load_acquire(&t->in_callback) && oi_load_acquire(&t->seen_callback) == n)
+		/* elsewhere: seen_callback, above */
 		return now - oi_load_relaxed(&t->seen_ns) > PATIENCE_NS;
 	oi_store_relaxed(&t->seen_ns, now); /* elsewhere: seen_callback, below */
 	oi_store_release(&t->seen_callback, n); /* recheck: a guess at how long */
@@ -89,7 +92,7 @@ static bool is_stuck(struct oi_thread *t)
 static bool is_old_hand(const struct oi_thread *t)
 {
 	bool dying = oi_load_acquire(&t->dying) && !oi_load_relaxed(&t->dead); /* [D1] */
-	/* the stamp may be an earlier loop's, which is older: no harm */
+	/* recheck: the stamp may be an earlier loop's, which is older: no harm */
 	return dying && oi_is_old(oi_load_relaxed(&t->stamp));
 }
 
@@ -187,13 +190,13 @@ static void work_until_over(struct flush *f)
 static bool try_to_lead(struct oi_thread *t)
 {
 	struct oi_thread *none = NULL;
-	return oi_cas(&leader, &none, t);
+	return oi_cas(&leader, &none, t); /* [D3] */
 }
 
 static void begin(void)
 {
 	oi_store_relaxed(&waits_only, false); /* recheck */
-	oi_store_release(&n_begun, n_begun + 1);
+	oi_store_release(&n_begun, n_begun + 1); /* [D3] */
 	oi_store_relaxed(&oi_ticket.n_objects, UINT64_C(0)); /* count */
 	/* recheck: by the locks of the queues */
 	oi_store_release(&oi_ticket.since, oi_add_acq_rel(&oi_ticket.now, UINT64_C(1)) + 1);
@@ -205,13 +208,13 @@ static void begin(void)
 static void end(struct oi_thread *t)
 {
 	oi_store_release(&oi_ticket.since, UINT64_C(0)); /* recheck: by the locks of the queues */
-	oi_store_release(&n_over, n_begun);
+	oi_store_release(&n_over, n_begun); /* [D3] */
 	if (oi_pile_any_old())
 		oi_wake_reap();
 	if (oi_merge_any_old())
 		oi_wake_tick();
 	if (oi_load_relaxed(&leader) == t) /* owner: no other thread makes it t */
-		oi_store_release(&leader, (struct oi_thread *)NULL);
+		oi_store_release(&leader, (struct oi_thread *)NULL); /* [D3] */
 }
 
 static void lead(struct oi_thread *t, bool patient)
@@ -245,8 +248,8 @@ static bool is_leader_stuck(void)
 static void flush(struct oi_thread *t, bool patient)
 {
 	oi_assert_unpinned(t);
-	uint64_t wanted = oi_load_acquire(&n_begun) + 1;
-	while (oi_load_acquire(&n_over) < wanted) {
+	uint64_t wanted = oi_load_acquire(&n_begun) + 1; /* [D3] */
+	while (oi_load_acquire(&n_over) < wanted) { /* [D3] */
 		if (try_to_lead(t)) {
 			lead(t, patient);
 		} else if (!patient && is_leader_stuck()) {

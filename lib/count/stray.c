@@ -1,14 +1,17 @@
 /*
  * stray.c - dead objects that could not be queued for want of memory. See stray.h.
  *
- * They are looked for in stops, each of which goes on where the last one ended: with a batch of what it found, or the pause
- * budget spent. Merges are done there and then. The others keep their flag until they are served, one in each gate, so that the
- * child of a fork finds each flagged or served; meanwhile nobody else serves any (server), so that none of the batch goes away.
- * Serving needs no memory: a block is freed, and of an object whose frame finds no room the references are dropped at once. What
- * dies of that may be strays again, which the next walk finds; when a walk over all leaves no fewer than there were, it is given
- * up for a while.
+ * They are looked for in stops. Each goes on where the last one ended, and ends when a batch has
+ * been found or the pause budget is spent. Merges are done in the stop. The others keep their flag
+ * until they are served, one in each gate, so that the child of a fork finds each flagged or
+ * served; meanwhile no other thread serves any (server), so that none of the batch goes away. [Y2]
+ * A server has done with it before the next one begins. Serving needs no memory: a block is freed,
+ * and of an object whose frame finds no room the references are dropped at once. What dies of that
+ * may be strays again, which the next walk finds; when a walk over all leaves no fewer than there
+ * were, the server gives up for a while.
  *
- * local, where the dead do not count, holds what a stray is in its lowest bit, and how far its death is above.
+ * The word local, in which the dead do not count any more, says in its lowest bit what a stray is,
+ * and above it how far its death has come. [Y1]
  */
 #include "count/stray.h"
 
@@ -27,15 +30,16 @@
 #define NAP_NS 5000000
 #define IS_BLOCK 1u
 #define LAST_CURSOR 0x7fffffffu /* stands for SIZE_MAX */
-#define STEPS 16                /* so many values before it are as many before SIZE_MAX */
+#define STEPS 16                /* that many values up to it stand for those up to SIZE_MAX */
 
 static uint64_t n_strays;
 static struct oi_thread *server; /* a thread, while it serves */
-static struct oi_walk next; /* the server's, and in its stops */
+static struct oi_walk next; /* used by the server, in its stops */
 
 struct batch {
 	size_t n;
-	size_t ahead; /* objects to merge with those that are found dead: the next of a list is a stray again otherwise */
+	/* Objects still to be merged ahead: otherwise the next one of a list is a stray again. */
+	size_t ahead;
 	struct oi_header *h[BATCH];
 };
 
@@ -46,15 +50,15 @@ bool oi_stray_any(void)
 
 static void flag(struct oi_header *h)
 {
-	oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_STRAY); /* [Y1] release: local; pairs with look_at */
-	oi_add_relaxed(&n_strays, 1);
+	oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_STRAY); /* [Y1] after local: look_at */
+	oi_add_relaxed(&n_strays, 1); /* count */
 	oi_wake_reap();
 }
 
-/* In a gate or a stop, as is what is done with it: no fork between the two. */
+/* In a gate or a stop, and so is what is done with it: no fork comes between the two. */
 static void unflag(struct oi_header *h)
 {
-	oi_and_acq_rel(&h->flags, (uint8_t)~OI_FLAG_STRAY);
+	oi_and_acq_rel(&h->flags, (uint8_t)~OI_FLAG_STRAY); /* owner: the server */
 	oi_add_relaxed(&n_strays, (uint64_t)-1); /* count */
 }
 
@@ -77,13 +81,13 @@ static size_t unpacked(uint32_t c)
 
 void oi_stray_death(struct oi_header *h, size_t cursor)
 {
-	oi_store_relaxed(&h->local, packed(cursor) << 1);
+	oi_store_relaxed(&h->local, packed(cursor) << 1); /* [Y1] */
 	flag(h);
 }
 
 void oi_stray_block(struct oi_header *h)
 {
-	oi_store_relaxed(&h->local, IS_BLOCK);
+	oi_store_relaxed(&h->local, IS_BLOCK); /* [Y1] */
 	flag(h);
 }
 
@@ -99,20 +103,21 @@ static void merge_ahead(struct batch *b, uint16_t key, struct oi_header *h)
 static void look_at(struct batch *b, struct oi_header *h)
 {
 	uint16_t key = oi_owner_of(h);
-	if (oi_load_relaxed(&h->own) == OI_OWN_FREE || !(oi_flags(h) & OI_FLAG_STRAY)) /* [Y1] stopped */
+	/* [Y1] stopped */
+	if (oi_load_relaxed(&h->own) == OI_OWN_FREE || !(oi_flags(h) & OI_FLAG_STRAY))
 		return;
 	if (oi_is_dead(h)) {
 		b->h[b->n++] = h;
 	} else if (!oi_merge_stray(h)) {
 		unflag(h);
 	} else {
-		oi_store_relaxed(&h->local, 0u); /* a death, from its beginning */
+		oi_store_relaxed(&h->local, 0u); /* stopped: a death, from its beginning */
 		merge_ahead(b, key, h);
 		b->h[b->n++] = h;
 	}
 }
 
-/* False: the batch is full. */
+/* Returns false if the batch is full. */
 static bool look_through(void *arg, struct oi_page *p)
 {
 	struct batch *b = arg;
@@ -124,7 +129,7 @@ static bool look_through(void *arg, struct oi_page *p)
 	return true;
 }
 
-/* True: that was the end of the heap. The stop is a grace period, too. */
+/* Returns true if it came to the end of the heap. The stop is a grace period, too. */
 static bool find(struct batch *b)
 {
 	return oi_walk_in_stop(&next, oi_runtime.config.pause_budget_ns, look_through, b);
@@ -134,7 +139,7 @@ static bool find(struct batch *b)
 
 static void serve_one(struct oi_thread *t, struct oi_header *h)
 {
-	oi_serve_begin(t); /* a flush must not miss what is a stray no longer and not yet dead */
+	oi_serve_begin(t); /* before it is a stray no more: a flush must not miss it */
 	oi_hand_takes(t, OI_STAMP_OLD);
 	oi_gate_enter(t);
 	uint32_t note = oi_load_relaxed(&h->local); /* elsewhere: [Y1] */
@@ -148,7 +153,7 @@ static void serve_one(struct oi_thread *t, struct oi_header *h)
 	oi_serve_end(t);
 }
 
-/* As find. */
+/* Returns what find does. */
 static bool serve_some(struct oi_thread *t)
 {
 	struct batch b = { .n = 0, .ahead = OI_MERGE_SLICE };
@@ -158,7 +163,7 @@ static bool serve_some(struct oi_thread *t)
 	return whole;
 }
 
-/* False: there are no fewer than before. */
+/* Returns false if there are no fewer than before. */
 static bool fewer(uint64_t *left)
 {
 	uint64_t n = oi_load_relaxed(&n_strays), before = *left; /* count */
@@ -177,16 +182,18 @@ static void serve_all(struct oi_thread *t)
 }
 
 /*
- * In its turn: the server may be about to give up, for want of memory that there is again, and what is a stray now is to be gone when a
- * flush is over. But not behind a callback.
+ * Waits for its turn: the server may be about to give up, for want of memory that there is again,
+ * and what is a stray now is to be gone when a flush is over. It does not wait for a callback, nor
+ * for itself: then it returns false.
  */
 static bool begin_to_serve(struct oi_thread *t)
 {
 	for (;;) {
 		struct oi_thread *other = NULL;
-		if (oi_cas(&server, &other, t))
+		if (oi_cas(&server, &other, t)) /* [Y2] */
 			return true;
-		if (other == t || oi_load_acquire(&other->in_callback)) /* [D1] */
+		/* recheck: it is no older than the turn of that thread [Y2] */
+		if (other == t || oi_load_acquire(&other->in_callback))
 			return false;
 		oi_sleep_ns(50000);
 	}
@@ -199,13 +206,13 @@ void oi_stray_serve(void)
 	if (!oi_stray_any() || !begin_to_serve(t))
 		return;
 	serve_all(t);
-	oi_store_release(&server, (struct oi_thread *)NULL);
+	oi_store_release(&server, (struct oi_thread *)NULL); /* [Y2] */
 }
 
 void oi_stray_leave(struct oi_thread *t)
 {
-	if (oi_load_relaxed(&server) == t) /* recheck: only it makes it itself */
-		oi_store_release(&server, (struct oi_thread *)NULL);
+	if (oi_load_relaxed(&server) == t) /* owner: no other thread makes it t */
+		oi_store_release(&server, (struct oi_thread *)NULL); /* [Y2] */
 }
 
 void oi_stray_fork_child(void)

@@ -247,6 +247,7 @@ void oi_thread_reattach(struct oi_thread *t)
 
 void oi_thread_detach(struct oi_thread *t)
 {
+	/* elsewhere: no other thread may use the library while the heap ends (ouro_shutdown) */
 	if (!(oi_load_acquire(&t->request) & OI_REQUEST_ATTACH)) {
 		oi_flush_leave(t);
 		oi_merge_leave(t);
@@ -293,7 +294,7 @@ void oi_threads_shut_down(void)
 	struct oi_thread *t;
 	oi_for_each_thread(t) {
 		oi_thread_unlink(t);
-		oi_store_release(&t->request, (uint32_t)OI_REQUEST_ATTACH);
+		oi_store_release(&t->request, (uint32_t)OI_REQUEST_ATTACH); /* stopped: likewise */
 	}
 	for (size_t i = 0; (t = oi_thread_record(i)); i++) {
 		oi_limbo_drop(t);

@@ -128,7 +128,7 @@ static void before(void)
 {
 	pinned = oi_self && oi_self->pin_depth;
 	if (pinned)
-		oi_store_release(&oi_self->forking, true);
+		oi_store_release(&oi_self->forking, true); /* owner: await_gate looks again */
 	lock_outermost();
 	oi_world_stop_to_fork(&stop);
 	oi_locks_prepare_fork();
@@ -138,7 +138,7 @@ static void in_parent(void)
 {
 	oi_locks_after_fork();
 	if (pinned)
-		oi_store_release(&oi_self->forking, false);
+		oi_store_release(&oi_self->forking, false); /* owner: the world is stopped */
 	oi_world_start(&stop);
 	unlock_outermost();
 }

@@ -199,6 +199,7 @@ static void finalize_one(struct oi_thread *t, struct oi_header *h)
 		oi_weak_sever(t, h, &watches);
 	oi_watch_run(t, watches);
 	if (oi_type_of(h)->finalize &&
+	    /* elsewhere: no other thread uses the library now */
 	    !(oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_FINALIZED) & OI_FLAG_FINALIZED)) {
 		t->in_finalizer++;
 		oi_call(t, oi_type_of(h)->finalize, h);

@@ -23,10 +23,7 @@
 static void wait_outside(struct oi_thread *t, bool arrived)
 {
 	for (;;) {
-		/*
-		 * Read before the request: Note [STOP]. And after n_waiting was counted up, both
-		 * sequentially consistent, as in wake_waiters.
-		 */
+		/* [G6] after n_waiting was counted up, and before the request: Note [STOP] */
 		uint32_t generation = __atomic_load_n(&oi_world.generation, __ATOMIC_SEQ_CST);
 		bool stop = arrived && oi_load_acquire(&oi_world.stopping); /* [Q1] [G2] */
 		if (!stop && !(oi_load_acquire(&t->request) & (OI_REQUEST_STOP | OI_REQUEST_SEIZE)))
@@ -42,23 +39,25 @@ static void wait_outside(struct oi_thread *t, bool arrived)
  */
 static bool serve_own(struct oi_thread *t)
 {
+	/* recheck: what is asked for is looked for under its lock */
 	uint32_t own = oi_load_acquire(&t->request) & (OI_REQUEST_DRAIN | OI_REQUEST_PILE);
 	if (!own || (t->dying && !t->in_callback))
 		return false;
-	oi_and_acq_rel(&t->request, ~own);
+	oi_and_acq_rel(&t->request, ~own); /* recheck: before the look, so a later one stands */
 	if (own & OI_REQUEST_DRAIN) {
 		uint64_t began = oi_now_ns();
 		oi_merge_drain_own(t);
 		oi_holdup(OURO_HOLDUP_MERGE, oi_now_ns() - began);
 	}
 	if ((own & OI_REQUEST_PILE) && oi_pile_leave(t))
-		oi_or_acq_rel(&t->request, OI_REQUEST_PILE);
+		oi_or_acq_rel(&t->request, OI_REQUEST_PILE); /* recheck: as above */
 	return true;
 }
 
 /* Outside the gate: creating a thread takes a while. */
 static void serve_start(struct oi_thread *t)
 {
+	/* owner: it was set in the child of a fork, by this thread */
 	oi_and_acq_rel(&t->request, ~(uint32_t)OI_REQUEST_START);
 	oi_servants_need();
 }
@@ -89,7 +88,7 @@ static void begin_wait(struct oi_thread *t, struct wait *w, uint32_t r)
 {
 	if (w->began)
 		return;
-	/* Before sleeping: oi_world_start. */
+	/* [G6] before it sleeps: wake_waiters */
 	__atomic_fetch_add(&oi_world.n_waiting, 1, __ATOMIC_SEQ_CST);
 	oi_store_relaxed(&t->waiting, true); /* recheck: a hint */
 	w->began = oi_now_ns();
@@ -100,6 +99,7 @@ static void end_wait(struct oi_thread *t, const struct wait *w)
 {
 	if (!w->began)
 		return;
+	/* count: one too many costs a wake, or a stop 2 ms */
 	__atomic_fetch_sub(&oi_world.n_waiting, 1, __ATOMIC_SEQ_CST);
 	oi_store_relaxed(&t->waiting, false); /* recheck: a hint */
 	oi_holdup(w->cause, oi_now_ns() - w->began);

@@ -4,8 +4,8 @@
  * Of the ring of log.c:
  *   idle    -> calling  a thread that has nothing of the library's in hand takes the first message,
  *                       and the function to call
- *   calling -> idle     the call is over, however: it returned, or its thread exits, was cancelled
- *                       in it, or an exception left it. Then what waits is the reaper's
+ *   calling -> idle     the call is over: it returned, or its thread exits or was cancelled in it,
+ *                       or an exception left it; in these cases the reaper delivers what waits
  * One thread at a time calls the function, without the lock. Whoever comes meanwhile leaves; the
  * one that delivers looks again after each call, so no message is left behind. The state changes
  * under the lock, which is held for a copy of a message and nothing else: so whoever has set
@@ -33,7 +33,7 @@ typedef void log_fn(const char *message, void *arg);
 static log_fn *log_function;
 static void *log_arg;
 static bool calling;
-static uint32_t n_calls; /* that are over */
+static uint32_t n_calls; /* how many are over */
 
 static __thread bool in_call;
 
@@ -66,7 +66,7 @@ static void end_call(void *unused)
 	oi_unlock(OI_LOCK_LOG);
 }
 
-/* The function was left: who delivered does not look again. */
+/* The function was left, and the thread that delivered does not look again. */
 static void leave_call(void *unused)
 {
 	end_call(unused);
@@ -134,7 +134,7 @@ void oi_log_fork_child(void)
 	oi_unlock(OI_LOCK_LOG);
 }
 
-/* True: a call by another thread, which began before now, the n-th, is under way. */
+/* Returns true if the call that was under way when @n were over still is. */
 static bool still_calling(uint32_t n)
 {
 	oi_lock(OI_LOCK_LOG);

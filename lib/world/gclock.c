@@ -95,25 +95,25 @@ void oi_collect_hold_off(void)
 void oi_collect_hold_off_no_more(void)
 {
 	holding_off--;
-	if (oi_add_relaxed(&n_holding_off, -1u) == 1)
+	if (oi_add_relaxed(&n_holding_off, -1u) == 1) /* count */
 		oi_wake_collect();
 }
 
 void oi_collect_insist(void)
 {
 	insisting++;
-	oi_add_acq_rel(&n_insisting, 1u);
+	oi_add_acq_rel(&n_insisting, 1u); /* count: whoever misses it goes first, once more */
 }
 
 void oi_collect_insist_no_more(void)
 {
 	insisting--;
-	oi_sub_acq_rel(&n_insisting, 1u);
+	oi_sub_acq_rel(&n_insisting, 1u); /* count */
 }
 
 bool oi_collect_any_insisting(void)
 {
-	return oi_load_acquire(&n_insisting) != 0;
+	return oi_load_acquire(&n_insisting) != 0; /* count */
 }
 
 unsigned oi_collect_holding_off(void)

@@ -5,43 +5,46 @@
 #include "base/compiler.h"
 
 /*
- * One young collection at a time; also guards the side arrays. Never held while user code runs,
- * events excepted.
+ * The collection lock: one young collection at a time. It also guards the side arrays. Of the
+ * program's code, only event functions and traverse run while it is held.
  */
 void oi_collect_lock(void);
 void oi_collect_unlock(void);
 /*
- * One collection beside the mutators at a time; outside the collection lock, which young
- * collections take meanwhile.
+ * The full collection lock: one collection beside the mutators at a time. It is taken before the
+ * collection lock, which young collections take meanwhile.
  */
 void oi_full_lock(void);
 bool oi_full_trylock(void);
 void oi_full_unlock(void);
-/* Does this thread hold the second (inside an event function)? */
+/* Returns true if this thread holds the full collection lock. */
 bool oi_full_locked_by_me(void);
-/* Does this thread hold either, or the world for its fork? */
+/* Returns true if this thread holds either, or the world for its fork. */
 bool oi_collect_locked_by_me(void);
 void oi_collect_lock_both(void);
 void oi_collect_unlock_both(void);
 
-/* May no automatic collection begin now? A full one that was asked for is about to. */
+/*
+ * Returns true if no automatic collection may begin now, since a full one that was asked for is
+ * about to.
+ */
 bool oi_collect_held_off(void);
 /*
- * None begins from now on, until the second; those that have begun are over when the first returns.
- * They nest.
+ * Between the two no automatic collection begins; those that have begun are over when the first
+ * returns. They nest.
  */
 void oi_collect_hold_off(void);
 void oi_collect_hold_off_no_more(void);
 /*
- * A collection that was asked for had to flush again: others that are asked for wait for it to
- * begin.
+ * Between the two, others wait with a collection that is asked for: this thread's had to flush
+ * again, and is to begin first.
  */
 void oi_collect_insist(void);
 void oi_collect_insist_no_more(void);
 bool oi_collect_any_insisting(void);
 /*
- * How often this thread keeps automatic collections from beginning; and that it does so no more
- * often than @n times.
+ * Returns how often this thread keeps automatic collections from beginning; brings that down to @n,
+ * where callbacks did not return.
  */
 unsigned oi_collect_holding_off(void);
 void oi_collect_hold_off_only(unsigned n);

@@ -19,7 +19,7 @@ struct oi_keyset {
 
 /* All sets, so that the child of a fork can put back what a walk that vanished had taken out. */
 enum oi_keys {
-	OI_KEYS_YOUNG,   /* heaps with young pages: generation.c, heap.c */
+	OI_KEYS_YOUNG,   /* threads whose heaps have young pages: generation.c, heap.c */
 	OI_KEYS_REMOTE,  /* threads in whose pages others have freed: foreign.c */
 	OI_KEYS_SEALED,  /* threads that have something sealed: limbo.c */
 	OI_KEYS_QUEUED,  /* threads in whose merge queues something waits: merge.c */
@@ -29,7 +29,7 @@ enum oi_keys {
 };
 extern struct oi_keyset oi_keysets[OI_KEYS] OI_HIDDEN;
 
-/* A walk of one set; begins zeroed, and must be gone to its end. */
+/* A walk of one set: it begins zeroed, and must be gone to its end, as it takes 64 keys at once. */
 struct oi_key_walk {
 	size_t word;
 	uint64_t bits;
@@ -59,7 +59,7 @@ static inline uint16_t oi_keyset_take(enum oi_keys which, struct oi_key_walk *w)
 	return (uint16_t)((w->word - 1) * 64 + bit);
 }
 
-/* Adds @key to every set: whoever looks finds out whether that thread has something. */
+/* Adds @key to every set: threads that look find out whether that one has something. */
 void oi_keysets_add(uint16_t key);
 
 #endif

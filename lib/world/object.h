@@ -99,7 +99,7 @@ enum {
 	OI_FLAG_FROZEN = 16,
 	OI_FLAG_STRAY = 32,     /* no memory to queue it; a walk of pages finds it: stray.c */
 	OI_FLAG_IMMORTAL = 64,
-	/* Member of such a set that no finalizer can bring back any more: only members refer to it. */
+	/* A member of such a set that no finalizer can bring back: only members refer to it. */
 	OI_FLAG_SEALED = 128
 };
 

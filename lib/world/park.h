@@ -14,7 +14,9 @@
 extern struct cds_list_head oi_active OI_HIDDEN;
 #define oi_for_each_active(t) \
 	for (struct cds_list_head *n_ = oi_active.next, *next_; \
-	     n_ != &oi_active && (next_ = n_->next, (t) = caa_container_of(n_, struct oi_thread, active), true); n_ = next_)
+	     n_ != &oi_active && \
+	     (next_ = n_->next, (t) = caa_container_of(n_, struct oi_thread, active), true); \
+	     n_ = next_)
 
 /*
  * What threads that were parked had counted to themselves, as in their records. It is added to in a

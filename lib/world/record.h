@@ -17,7 +17,7 @@ struct ouro_type;
 
 /* ---- memory: heap.h ---- */
 
-#define OI_CLASSES 39            /* block sizes: 32..128 by 16, then four to a doubling, to 32 KiB */
+#define OI_CLASSES 39            /* sizes: 32..128 by 16, then four to a doubling, to 32 KiB */
 #define OI_BINS (2 * OI_CLASSES) /* plain, then tracked: collectors skip plain pages whole */
 #define OI_BIN_LARGE OI_BINS     /* larger than a page's blocks can be */
 

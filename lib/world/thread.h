@@ -111,7 +111,9 @@ extern struct cds_list_head oi_threads;
  */
 #define oi_for_each_thread(t) \
 	for (struct cds_list_head *n_ = oi_threads.next, *next_; \
-	     n_ != &oi_threads && (next_ = n_->next, (t) = caa_container_of(n_, struct oi_thread, link), true); n_ = next_)
+	     n_ != &oi_threads && \
+	     (next_ = n_->next, (t) = caa_container_of(n_, struct oi_thread, link), true); \
+	     n_ = next_)
 void oi_registry_lock(void);
 bool oi_registry_trylock(void);
 void oi_registry_unlock(void);

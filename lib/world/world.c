@@ -15,7 +15,9 @@
  * A thread that finds STOP leaves its gate and sleeps on the generation word, which it reads before
  * the request word: the restart clears the request first and counts up second, so a sleeper sees
  * either the cleared request or a changed generation. Two stops in a row are told apart by the
- * generation; a plain flag deadlocked the prototype.
+ * generation; a plain flag deadlocked the prototype. [G6] The system is asked to wake only if there
+ * are sleepers: a thread adds itself to n_waiting before it reads the generation, and a restart
+ * looks at n_waiting after it has counted up, all sequentially consistent.
  * Only active threads are asked. Those that do nothing are parked, and one that comes back during
  * a stop sees stopping: Note [PARK].
  * Fairness: a stopper first lets in the threads that the last stop kept waiting (bounded by 2 ms,
@@ -57,7 +59,7 @@ void oi_gate_fence(void)
 	 * a full fence, and ThreadSanitizer understands it. [GATE]
 	 */
 	static uint32_t fence;
-	__atomic_fetch_add(&fence, 1, __ATOMIC_SEQ_CST);
+	__atomic_fetch_add(&fence, 1, __ATOMIC_SEQ_CST); /* elsewhere: a fence for [G1] [G2] [G3] */
 }
 
 /* More than a tick of the slowest kernel; far more than a store buffer takes. */
@@ -177,7 +179,7 @@ static bool await_gate(struct oi_thread *t, const struct oi_stop *stop)
 {
 	bool warned = false;
 	for (unsigned n = 0; oi_load_acquire(&t->gate) != 0; back_off(&n)) { /* [G1] */
-		if (oi_load_acquire(&t->forking))
+		if (oi_load_acquire(&t->forking)) /* recheck: as long as the gate is shut */
 			return stop->fork;
 		if (n < 110)
 			continue;
@@ -189,8 +191,8 @@ static bool await_gate(struct oi_thread *t, const struct oi_stop *stop)
 
 static void wake_waiters(void)
 {
-	__atomic_fetch_add(&oi_world.generation, 1, __ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&oi_world.n_waiting, __ATOMIC_SEQ_CST))
+	__atomic_fetch_add(&oi_world.generation, 1, __ATOMIC_SEQ_CST); /* [G6] */
+	if (__atomic_load_n(&oi_world.n_waiting, __ATOMIC_SEQ_CST)) /* [G6] */
 		oi_futex_wake(&oi_world.generation);
 }
 
