@@ -60,7 +60,9 @@ LIB_OBJS  := $(LIB_SRCS:%.c=$(BUILD)/%.o)
 STATIC    := $(BUILD)/libouro.a
 SHARED    := $(BUILD)/libouro.so.$(VERSION)
 
-TEST_BINS    := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/test_*.c)))
+TEST_SRCS    := $(sort $(wildcard tests/*/test_*.c))
+TESTS        := $(patsubst test_%.c,%,$(notdir $(TEST_SRCS)))
+TEST_BINS    := $(TESTS:%=$(BUILD)/tests/test_%)
 STRESS_BINS  := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard stress/stress_*.c)))
 BENCH_BINS   := $(patsubst %.cc,$(BUILD)/%,$(sort $(wildcard bench/bench_*.cc)))
 EXAMPLE_BINS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard examples/*.c)))
@@ -106,10 +108,12 @@ $(BUILD)/ouro.pc $(BUILD)/ouro-static.pc: $(BUILD)/%.pc: lib/%.pc.in FORCE
 	    -e 's|@includedir@|$(call pc_path,$(includedir))|' -e 's|@SANITIZE@|$(SANITIZE)|g' -e 's|@PRIVATE@|$(URCU_LIBS)|' $< > $@
 
 # ---- programs: tests see lib/'s internal headers, everything else only include/ ----
+# Those of all of tests/'s folders lie in one.
+vpath test_%.c $(sort $(dir $(TEST_SRCS)))
 $(BUILD)/tests/test_sized: private ALIASES := $(foreach f,stats_get init shutdown gc_get_stats,-Wl,--defsym=first_$(f)=ouro_$(f))
-$(BUILD)/tests/test_%: tests/test_%.c $(STATIC)
-	@mkdir -p $(@D)
-	$(CC) $(OUR_CPPFLAGS) -Ilib -DOURO_INTERNAL=1 -DOURO_TESTS=1 -D_LGPL_SOURCE $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) $(LDFLAGS) $(ALIASES) \
+$(BUILD)/tests/test_%: test_%.c $(STATIC)
+	@mkdir -p $(@D)/deps
+	$(CC) $(OUR_CPPFLAGS) -MF $(@D)/deps/test_$*.d -Ilib -Itests -DOURO_INTERNAL=1 -DOURO_TESTS=1 -D_LGPL_SOURCE $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) $(LDFLAGS) $(ALIASES) \
 		-o $@ $< $(STATIC) $(URCU_LIBS) -lcmocka -lm
 
 $(BUILD)/stress/stress_%: stress/stress_%.c $(STATIC)
@@ -199,7 +203,7 @@ check-arm64: deps-arm64
 	else echo 'skipped: check-arm64 needs $(ARM64_CC), qemu-aarch64 and the arm64 packages of liburcu and cmocka'; fi
 ARM64_FLAGS = CC=$(ARM64_CC) LDFLAGS='-L$(ARM64_LIB) -Wl,-rpath-link,$(ARM64_LIB)' \
 	CPPFLAGS='-DTEST_EMULATED=1 -I$(ARM64_ROOT)/usr/include -I$(ARM64_ROOT)/usr/include/aarch64-linux-gnu'
-ARM64_TESTS := $(patsubst tests/test_%.c,%,$(wildcard tests/test_*.c))
+ARM64_TESTS := $(TESTS)
 # What maps, gives back and counts memory.
 ARM64_PAGED := collect faults heap memory object slot system thread traverse weak
 
@@ -349,4 +353,4 @@ help:
 	@printf '\n  CC=%s CFLAGS="%s" PREFIX=%s DESTDIR=%s; variants CHECKED=1 TSAN=1 ASAN=1 (CHECKED=0: these of the shipped library); WERROR=1\n' \
 		'$(CC)' '$(CFLAGS)' '$(PREFIX)' '$(DESTDIR)'
 
--include $(LIB_OBJS:.o=.d) $(TEST_BINS:=.d) $(STRESS_BINS:=.d) $(BENCH_BINS:=.d) $(BUILD)/bench/memory.d $(EXAMPLE_BINS:=.d)
+-include $(LIB_OBJS:.o=.d) $(TESTS:%=$(BUILD)/tests/deps/test_%.d) $(STRESS_BINS:=.d) $(BENCH_BINS:=.d) $(BUILD)/bench/memory.d $(EXAMPLE_BINS:=.d)

@@ -38,7 +38,7 @@ for t in "$build"/tests/test_*; do
 	case $t in *.d | *'*'*) continue ;; esac
 	case " ${only:-${t##*/test_}} " in *" ${t##*/test_} "*) one "$(basename "$t")" ${RUN:-} "$t" ;; esac
 done
-for s in tests/test_*.sh; do
+for s in tests/*/test_*.sh; do
 	[ -e "$s" ] && [ -z "$only" ] && one "$(basename "$s" .sh)" sh "$s" "$build"
 done
 [ -n "$tally" ] && echo "$passed $failed" >>"$tally"

@@ -28,6 +28,10 @@ done
 for d in lib include tests stress examples Makefile; do
 	cp -Ru "$d" "$tree/" || exit 1
 done
+# What is gone, or has moved, is not to be built.
+(cd "$tree" && find lib include tests stress examples -type f) | while read -r f; do
+	[ -e "$f" ] || rm "$tree/$f"
+done
 perl tests/mutants/split.pl "$log" tests/mutants/*.mut || exit 1
 
 build() { # build TARGET...: in the variant of the suite

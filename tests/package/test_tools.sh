@@ -9,7 +9,7 @@ program() { # program NAME FLAG...: tools.c with this library; false: this compi
 	name=$1
 	shift
 	# shellcheck disable=SC2086 # several libraries
-	$cc -std=c11 -g -O1 -D_GNU_SOURCE -Iinclude -pthread "$@" -o "$tmp/$name" tests/tools.c "$build/libouro.a" $private \
+	$cc -std=c11 -g -O1 -D_GNU_SOURCE -Iinclude -pthread "$@" -o "$tmp/$name" tests/package/tools.c "$build/libouro.a" $private \
 		>"$tmp/cc.log" 2>&1
 }
 
