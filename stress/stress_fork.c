@@ -15,7 +15,7 @@
 
 #include <sys/wait.h>
 
-enum { SHARED = 32, CHILD_SECONDS_MAX = 30 };
+enum { SHARED = 32, CHILD_SECONDS_MAX = 200 };
 
 /*
  * ThreadSanitizer would otherwise end a child that starts a thread, as the library does on demand; gcc's ends

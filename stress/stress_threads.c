@@ -281,7 +281,7 @@ static void wait_for_death(struct bed *bed)
 
 	while (atomic_load(&bed->died) != atomic_load(&bed->lain)) {
 		took = stress_now_ns() - start;
-		CHECK(took < 20000000000u, "%u objects of a sleeping owner still live",
+		CHECK(took < PATIENCE_NS, "%u objects of a sleeping owner still live",
 		      atomic_load(&bed->lain) - atomic_load(&bed->died));
 		stress_sleep_ns(50000);
 	}

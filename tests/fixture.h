@@ -51,9 +51,9 @@
 
 /* An emulator stands between program and machine as a sanitizer does. */
 #if defined(TEST_TSAN) || defined(TEST_ASAN) || defined(TEST_EMULATED)
-enum { SANITIZED = 1, LOAD_DIVISOR = 10, PATIENCE_S = 120, CASE_LIMIT_S = 360, SMALL_STACK_BYTES = 512 << 10 };
+enum { SANITIZED = 1, LOAD_DIVISOR = 10, PATIENCE_S = 300, CASE_LIMIT_S = 900, SMALL_STACK_BYTES = 512 << 10 };
 #else
-enum { SANITIZED = 0, LOAD_DIVISOR = 1, PATIENCE_S = 60, CASE_LIMIT_S = 180, SMALL_STACK_BYTES = 64 << 10 };
+enum { SANITIZED = 0, LOAD_DIVISOR = 1, PATIENCE_S = 200, CASE_LIMIT_S = 600, SMALL_STACK_BYTES = 64 << 10 };
 #endif
 #define LOAD(n) ((n) / LOAD_DIVISOR)
 

@@ -51,9 +51,9 @@ start_server() {
 	apt-cache dumpavail >"$work/dumpavail" 2>/dev/null || :
 	[ -s "$work/dumpavail" ] || cp "$here/sample-packages" "$work/dumpavail"
 	: >"$work/log"
-	"$program" --port 0 --index "$work/dumpavail" >"$work/log" 2>&1 &
+	"$program" --port 0 --timeout 300 --index "$work/dumpavail" >"$work/log" 2>&1 &
 	server=$!
-	tries=600
+	tries=3000
 	while ! grep -q 'listening on' "$work/log"; do
 		kill -0 "$server" 2>/dev/null || fail "the server did not start"
 		tries=$((tries - 1))
@@ -91,7 +91,7 @@ bench() {
 	pipeline=$1
 	requests=$2
 	shift 2
-	timeout 300 redis-benchmark -p "$port" -c 50 -n "$requests" -r "$packages" -P "$pipeline" \
+	timeout 1000 redis-benchmark -p "$port" -c 50 -n "$requests" -r "$packages" -P "$pipeline" \
 		"$@" >"$work/raw" 2>&1 &
 	client=$!
 	wait "$client" && status=0 || status=$?

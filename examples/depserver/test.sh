@@ -40,7 +40,7 @@ start() { # start OPTION...: on a free port
 	: >"$work/log"
 	"$program" --port 0 --index "$sample" "$@" >"$work/log" 2>&1 &
 	server=$!
-	tries=300
+	tries=3000
 	while ! grep -q 'listening on' "$work/log"; do
 		tries=$((tries - 1))
 		if [ $tries = 0 ] || ! kill -0 "$server" 2>/dev/null; then
@@ -56,7 +56,12 @@ start() { # start OPTION...: on a free port
 # Waits for the server's end; its exit status and its report have to be those of an orderly one.
 ended() { # ended NAME
 	status=0
-	(sleep 60 && kill -9 "$server") >/dev/null 2>&1 &
+	(
+		trap 'kill $nap; exit' TERM
+		sleep 600 &
+		nap=$!
+		wait $nap && kill -9 "$server"
+	) >/dev/null 2>&1 &
 	guard=$!
 	wait "$server" || status=$?
 	kill $guard
@@ -67,7 +72,7 @@ ended() { # ended NAME
 }
 
 cli() {
-	timeout 300 redis-cli -p "$port" "$@"
+	timeout 600 redis-cli -p "$port" "$@"
 }
 
 info() {
@@ -105,16 +110,27 @@ raw() {
 		print "open\n";' "$port" "$@"
 }
 
+# eventually COMMAND... - it succeeds in one of many tries: a server that hangs up on slow clients does so on this script's
+# own, where other programs have the processors
+eventually() {
+	tries=300
+	until "$@"; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || return 1
+		sleep 0.2
+	done
+}
+
 # refuses NAME BYTES - as printf writes them - is answered with a protocol error and hung up on
 refuses() {
-	got=$(printf "$2" | raw 5)
+	got=$(printf "$2" | raw 300)
 	case $got in
 	"-ERR Protocol error: "*closed) ok "$1" true ;;
 	*) is "$1" '-ERR Protocol error: ... closed' "$got" ;;
 	esac
 }
 
-start --timeout 1 --idle 4
+start --timeout 300
 ok 'listens' [ -n "$port" ]
 
 # ---- good requests ----
@@ -122,20 +138,20 @@ is 'ping' PONG "$(cli PING)"
 is 'ping with message' hello "$(cli PING hello)"
 is 'lower case' PONG "$(cli ping)"
 is 'inline' '+PONG
-closed' "$(printf 'PING\r\n' | raw 5 half)"
+closed' "$(printf 'PING\r\n' | raw 300 half)"
 is 'inline without carriage return, empty lines' '+PONG
-closed' "$(printf '\r\n\nPING\n' | raw 5 half)"
+closed' "$(printf '\r\n\nPING\n' | raw 300 half)"
 is 'pipeline keeps order' '$1
 a
 $1
 b
 +OK
-closed' "$(printf 'PING a\r\n*2\r\n$4\r\nPING\r\n$1\r\nb\r\nQUIT\r\nPING c\r\n' | raw 5)"
+closed' "$(printf 'PING a\r\n*2\r\n$4\r\nPING\r\n$1\r\nb\r\nQUIT\r\nPING c\r\n' | raw 300)"
 is 'empty array is ignored' '+PONG
-closed' "$(printf '*0\r\n*-1\r\nPING\r\n' | raw 5 half)"
+closed' "$(printf '*0\r\n*-1\r\nPING\r\n' | raw 300 half)"
 is 'empty bulk' '$0
 
-closed' "$(printf '*2\r\n$4\r\nPING\r\n$0\r\n\r\n' | raw 5 half)"
+closed' "$(printf '*2\r\n$4\r\nPING\r\n$0\r\n\r\n' | raw 300 half)"
 is 'packages in the sample' "$(grep -c '^Package:' "$sample")" "$(info packages)"
 ok 'graph has cycles' [ "$(info scc_count)" -gt 0 ]
 ok 'info shows ouro' [ "$(info ouro_objects_live)" -gt 400 ]
@@ -146,7 +162,7 @@ is 'pkg' "$(sed -n '/^Package: libc6$/,/^$/s/^Version: //p' "$sample")" \
 is 'pkg by number' "$(cli PKG key:3)" "$(cli PKG "key:00000000000$(($(info packages) + 3))")"
 is 'deps of the real package' libgcc-s1 "$(cli DEPS libc6)"
 is 'deps of an independent package' '*0
-closed' "$(printf 'DEPS gcc-12-base\r\n' | raw 5 half)"
+closed' "$(printf 'DEPS gcc-12-base\r\n' | raw 300 half)"
 is 'closure counts its names' "$(cli CLOSURE python3)" "$(cli CLOSURE python3 NAMES | wc -l)"
 is 'closure leaves out the package itself' 0 "$(cli CLOSURE libc6 NAMES | grep -cx libc6)"
 is 'closure follows a cycle' 1 "$(cli CLOSURE libgcc-s1 NAMES | grep -cx libc6)"
@@ -177,7 +193,7 @@ ok 'deps, rdeps and closures agree' consistent
 # ---- bad requests ----
 is 'unknown command' "ERR unknown command 'NOSUCH'" "$(cli NOSUCH | head -n 1)"
 is 'unknown command stays one line' "-ERR unknown command 'A  B'
-closed" "$(printf '*1\r\n$4\r\nA\r\nB\r\n' | raw 5 half)"
+closed" "$(printf '*1\r\n$4\r\nA\r\nB\r\n' | raw 300 half)"
 is 'too few arguments' "ERR wrong number of arguments for 'DEPS' command" "$(cli DEPS | head -n 1)"
 is 'too many arguments' "ERR wrong number of arguments for 'DEPS' command" \
 	"$(cli DEPS a b | head -n 1)"
@@ -204,12 +220,12 @@ refuses 'line of 2000 words' "$(yes x | head -n 2000 | tr '\n' ' ')\r\n"
 	done
 } >"$work/large"
 is 'request of more than 1 MiB' '-ERR Protocol error: request too large' \
-	"$(raw 5 <"$work/large" | head -n 1)"
+	"$(raw 300 <"$work/large" | head -n 1)"
 is 'bulk of 64 KiB' 65536 "$({
 	printf '*2\r\n$4\r\nPING\r\n$65536\r\n'
 	head -c 65536 /dev/zero | tr '\0' x
 	printf '\r\n'
-} | raw 5 half | tr -cd x | wc -c)"
+} | raw 300 half | tr -cd x | wc -c)"
 for _ in 1 2 3 4 5; do
 	head -c 100000 /dev/urandom | raw 3 >/dev/null
 done
@@ -219,35 +235,57 @@ is 'lives after noise' PONG "$(cli PING)"
 is 'half-closed client gets its answers' '+PONG
 $1
 x
-closed' "$(printf 'PING\r\nPING x\r\n' | raw 5 half)"
-is 'half-closed in the middle of a request' closed "$(printf '*1\r\n$4\r\nPI' | raw 5 half)"
+closed' "$(printf 'PING\r\nPING x\r\n' | raw 300 half)"
+is 'half-closed in the middle of a request' closed "$(printf '*1\r\n$4\r\nPI' | raw 300 half)"
 is 'half-closed client waits for its job' '+OK
-closed' "$(printf 'RELOAD\r\n' | raw 5 half)"
-is 'connects and says nothing' closed "$(printf '' | raw 9)"
-dropped=$(info stalled_or_idle_clients_dropped)
-is 'stalled in the middle of a request' closed "$(printf '*1\r\n$4\r\nPI' | raw 5)"
-is 'is counted' $((dropped + 1)) "$(info stalled_or_idle_clients_dropped)"
+closed' "$(printf 'RELOAD\r\n' | raw 300 half)"
+cli SHUTDOWN >/dev/null 2>&1
+ended 'shutdown'
+
+# ---- a server that has no patience ----
+note_dropped() {
+	dropped=$(info stalled_or_idle_clients_dropped)
+	[ -n "$dropped" ]
+}
+more_dropped() {
+	now=$(info stalled_or_idle_clients_dropped)
+	[ -n "$now" ] && [ "$now" -gt "$dropped" ]
+}
+answers() {
+	[ "$(cli PING)" = PONG ]
+}
+start --timeout 1 --idle 4
+is 'connects and says nothing' closed "$(printf '' | raw 300)"
+eventually note_dropped
+is 'stalled in the middle of a request' closed "$(printf '*1\r\n$4\r\nPI' | raw 300)"
+ok 'is counted' eventually more_dropped
 
 # Asks for 200 MB and reads nothing: dropped, and what it made the server keep was bounded.
-dropped=$(info stalled_or_idle_clients_dropped)
+eventually note_dropped
 perl -MIO::Socket::INET -e '
 	local $SIG{PIPE} = "IGNORE";
 	my $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => $ARGV[0])
 		or die "connect: $!";
 	$s->blocking(0);
 	my $bytes = "RDEPS libc6\r\n" x 50000;
-	for (1 .. 20) { syswrite $s, $bytes; select undef, undef, undef, 0.2 }' "$port" &
+	for (1 .. 1500) {
+		exit if !defined(syswrite $s, $bytes) && !$!{EAGAIN};
+		select undef, undef, undef, 0.2;
+	}' "$port" &
 reader=$!
 sleep 1
-is 'answers beside a client that does not read' PONG "$(cli PING)"
+ok 'answers beside a client that does not read' eventually answers
 wait $reader
-is 'a client that does not read is dropped' $((dropped + 1)) \
-	"$(info stalled_or_idle_clients_dropped)"
+ok 'a client that does not read is dropped' eventually more_dropped
 [ "${DEPSERVER_SANITIZED:-0}" = 1 ] ||
 	ok 'its memory was bounded' [ "$(info used_memory_peak_rss)" -lt 150000000 ]
 
+kill -TERM "$server"
+ended 'SIGTERM'
+
 # ---- reloading and ending ----
-timeout 100 redis-benchmark -p "$port" -c 20 -P 8 -n "${REQUESTS:-100000}" -r 100000 \
+start --timeout 300
+timeout 1000 redis-benchmark -p "$port" -c 20 -P 8 -n "${REQUESTS:-100000}" -r 100000 \
 	CLOSURE key:__rand_int__ >"$work/bench" 2>&1 &
 bench=$!
 for _ in $(seq 20); do
@@ -256,13 +294,16 @@ done | sed '/^$/d' | sort | uniq -c | sed 's/^ *//' >"$work/reloads"
 is 'reload under queries' '20 OK' "$(cat "$work/reloads")"
 ok 'queries during reloads' wait $bench
 ok 'a collection by hand' [ "$(cli GC)" -ge 0 ]
-is 'all old graphs are gone' yes "$([ "$(info ouro_objects_live)" -lt 10000 ] && echo yes)"
+few_left() {
+	cli GC >/dev/null && [ "$(info ouro_objects_live)" -lt 10000 ]
+}
+ok 'all old graphs are gone' eventually few_left
 cli SHUTDOWN >/dev/null 2>&1
-ended 'shutdown'
+ended 'shutdown after reloads'
 
-start --clients 3 --threads 2
+start --clients 3 --threads 2 --timeout 300
 status=0
-timeout 10 "$program" --port "$port" --index "$sample" >"$work/second" 2>&1 || status=$?
+timeout 300 "$program" --port "$port" --index "$sample" >"$work/second" 2>&1 || status=$?
 is 'port in use' 1 "$status"
 # Each connects, and again when the server has hung up, until it is killed.
 stay() {
@@ -279,14 +320,14 @@ stay & second=$!
 stay & third=$!
 full='-ERR max number of clients reached
 closed'
-tries=100
-until got=$(printf 'PING\r\n' | raw 5 half) && [ "$got" = "$full" ] || [ $((tries -= 1)) = 0 ]; do
+tries=1000
+until got=$(printf 'PING\r\n' | raw 300 half) && [ "$got" = "$full" ] || [ $((tries -= 1)) = 0 ]; do
 	sleep 0.1
 done
 is 'too many clients' "$full" "$got"
 kill $first $second $third
 wait $first $second $third
-timeout 60 redis-benchmark -p "$port" -c 2 -n 100000000 -r 1000 CLOSURE key:__rand_int__ \
+timeout 1000 redis-benchmark -p "$port" -c 2 -n 100000000 -r 1000 CLOSURE key:__rand_int__ \
 	>/dev/null 2>&1 &
 bench=$!
 sleep 0.5
@@ -306,7 +347,7 @@ refused=0
 port=
 for limit in 1M 2M 3M 4M 6M 8M 12M 16M 24M 32M 64M; do
 	: >"$work/log"
-	OURO_HEAP_LIMIT=$limit "$program" --port 0 --index "$work/big" >"$work/log" 2>&1 &
+	OURO_HEAP_LIMIT=$limit "$program" --port 0 --timeout 300 --index "$work/big" >"$work/log" 2>&1 &
 	server=$!
 	while kill -0 $server 2>/dev/null && ! grep -q 'listening on' "$work/log"; do
 		sleep 0.1

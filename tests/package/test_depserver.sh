@@ -16,7 +16,7 @@ pkg-config --exists libuv || {
 }
 server=$build/examples/depserver/depserver
 quiet_make $variant "$server"
-REQUESTS=20000 timeout 300 sh examples/depserver/test.sh "$server" >"$tmp/out" 2>&1 || {
+REQUESTS=20000 timeout 1200 sh examples/depserver/test.sh "$server" >"$tmp/out" 2>&1 || {
 	cat "$tmp/out"
 	fail 'examples/depserver/test.sh'
 }

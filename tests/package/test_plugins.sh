@@ -12,19 +12,27 @@
 
 cat >"$tmp/plugin.c" <<'END'
 #include <ouro.h>
+#include <stdio.h>
 struct node { struct node *next; };
 static const ouro_type node_type = {
 	.name = "node", .size = sizeof(struct node), .slots = OURO_SLOTS(struct node, next),
 };
+static void tell(const char *message, void *arg)
+{
+	(void)arg;
+	fprintf(stderr, "ouro: %s\n", message);
+}
 void use(void);
 void use(void)
 {
+	ouro_set_log(tell, NULL);
 	for (int i = 0; i < 1000; i++) {
 		struct node *n = ouro_new(&node_type);
 		ouro_store(&n->next, n);
 		ouro_release(n);
 	}
-	ouro_gc_collect(0); /* what a lazy start noted for the log is delivered */
+	ouro_gc_collect(0);       /* what a lazy start noted for the log is delivered */
+	ouro_set_log(NULL, NULL); /* by whomever: that is over */
 }
 END
 
@@ -76,7 +84,7 @@ shared() { # shared OUTPUT SOURCE ARGUMENT...
 }
 
 closed() { # closed PLUGIN WHAT
-	timeout 60 "$tmp/host" "$1" >"$tmp/out" 2>&1 || {
+	timeout 600 "$tmp/host" "$1" >"$tmp/out" 2>&1 || {
 		status=$?
 		cat "$tmp/out"
 		fail "a plugin with $2 is closed: exit $status"
@@ -121,7 +129,7 @@ says() { # says N TEXT WHAT: so many lines with this text
 }
 
 two() { # two PROGRAM PLUGIN...
-	timeout 60 "$@" >"$tmp/out" 2>&1 || fail "$* ends with $?"
+	timeout 600 "$@" >"$tmp/out" 2>&1 || fail "$* ends with $?"
 }
 
 # The plugin's own symbols come first, as they do in the plugins of programs that link the static library by hand.

@@ -9,7 +9,7 @@ awk '/^```c$/ { inside = 1; next } /^```$/ && inside { exit } inside' README.md 
 [ -s "$tmp/readme.c" ] || fail 'no block of C in README.md'
 $cc -std=c11 -Wall -Wextra -Werror $sanitize -Iinclude -o "$tmp/readme" "$tmp/readme.c" \
 	"$build/libouro.a" $private || fail 'the program does not compile'
-timeout 60 "$tmp/readme" >"$tmp/out" 2>&1 || { cat "$tmp/out"; fail 'the program does not work'; }
+timeout 600 "$tmp/readme" >"$tmp/out" 2>&1 || { cat "$tmp/out"; fail 'the program does not work'; }
 awk '/^## / { inside = $0 == "## Results" } inside && /^[|]/' README.md >"$tmp/rows"
 [ "$(wc -l <"$tmp/rows")" -ge 12 ] || fail 'no results in README.md'
 while IFS= read -r row; do
