@@ -37,7 +37,7 @@ void oi_beside_forget_exact(struct oi_thread *t)
 	oi_assert_outside(t);
 	while (page_maps) {
 		if (t)
-			oi_gate_enter(t); /* as oi_beside_drop */
+			oi_gate_enter(t); /* as in oi_beside_drop */
 		forget_some();
 		if (t)
 			oi_gate_leave(t);
@@ -61,7 +61,8 @@ void oi_beside_count_rest(void)
 {
 	for (unsigned i = 0; i < OI_BESIDE_RING; i++) {
 		if (oi_beside_ring.entry[i].count)
-			oi_beside_count_one(oi_beside_ring.entry[i].count, oi_beside_ring.entry[i].h);
+			oi_beside_count_one(oi_beside_ring.entry[i].count,
+					    oi_beside_ring.entry[i].h);
 		oi_beside_ring.entry[i].count = NULL;
 	}
 }
@@ -71,13 +72,17 @@ int64_t oi_beside_exactly(const struct oi_place *at)
 	return at->page->beside ? (int64_t)at->page->beside->count[at->block] : -1;
 }
 
-/* One bit for each 32 MiB: which have maps. Huge regions: only the first, where the object begins. */
+/*
+ * One bit for each 32 MiB that has a map. Of a region that is larger it is the first, where its one
+ * object begins.
+ */
 static uint64_t covered[OI_REGIONS_MAX / 64];
 
 bool oi_beside_covers(const void *word)
 {
 	uintptr_t i = (uintptr_t)word >> OI_REGION_SHIFT;
-	return i < OI_REGIONS_MAX && covered[i / 64] >> (i % 64) & 1 && oi_page_number(word) >= OI_FIRST_PAGE;
+	return i < OI_REGIONS_MAX && covered[i / 64] >> (i % 64) & 1 &&
+	       oi_page_number(word) >= OI_FIRST_PAGE;
 }
 
 static void cover(const struct oi_region *r, bool mine)
@@ -87,7 +92,10 @@ static void cover(const struct oi_region *r, bool mine)
 	covered[i / 64] = mine ? covered[i / 64] | bit : covered[i / 64] & ~bit;
 }
 
-/* Regions of one huge object that cannot be traversed may vanish at any time, and nothing in them is looked at. */
+/*
+ * A region of one huge object that cannot be traversed is left out: it may vanish at any time, and
+ * nothing in it is looked at.
+ */
 static bool list_regions(struct oi_vector *regions)
 {
 	bool ok = true;
@@ -99,13 +107,15 @@ static bool list_regions(struct oi_vector *regions)
 	return ok;
 }
 
-/* The pages of one region whose objects can be traversed. */
+/* Lists the pages of one region whose objects can be traversed. */
 static bool list_pages(struct oi_region *r, struct oi_vector *pages)
 {
 	bool ok = true;
 	oi_heap_lock();
-	for (size_t i = OI_FIRST_PAGE; i < OI_PAGES && ok; i += r->page[i].n_pages ? r->page[i].n_pages : 1) {
-		if (oi_load_acquire(&r->page[i].state) == OI_PAGE_FREE || !r->page[i].tracked) /* [H2] */
+	for (size_t i = OI_FIRST_PAGE; i < OI_PAGES && ok;
+	     i += r->page[i].n_pages ? r->page[i].n_pages : 1) {
+		/* [H2] */
+		if (oi_load_acquire(&r->page[i].state) == OI_PAGE_FREE || !r->page[i].tracked)
 			continue;
 		r->beside->reciprocal[i] = r->page[i].reciprocal;
 		ok = oi_vector_push(pages, &r->page[i]);
@@ -114,7 +124,10 @@ static bool list_pages(struct oi_region *r, struct oi_vector *pages)
 	return ok;
 }
 
-/* What will be written, at once: else a fault that reads, and one that writes and interrupts all threads, for each 4 KiB. */
+/*
+ * Maps what will be written, at once: otherwise each 4 KiB takes a fault that reads, and one that
+ * writes and interrupts all threads.
+ */
 static void populate(struct oi_beside *map)
 {
 	for (size_t i = OI_FIRST_PAGE, n; i < OI_PAGES; i += n + 1) {

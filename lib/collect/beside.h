@@ -1,11 +1,13 @@
 /*
- * beside.h - what a collection beside the mutators knows of objects: maps of its own, beside those of young collections
+ * beside.h - what a collection beside the mutators knows of objects: maps of its own
  *
- * A byte counts the references from members, two bits say member and marked. Young collections run in the middle of such a
- * collection and use the side bytes of the region's head, so these lie elsewhere: a map for each region, made when the
- * collection begins and given back when it ends. Regions made meanwhile have none, and pages made meanwhile are not in it: what
+ * Of each object a byte counts the references from members, and two bits say member and marked.
+ * Young collections run in the middle of such a collection and use the side bytes of the region's
+ * head, so these lie elsewhere: in a map for each region, made when the collection begins and given
+ * back when it ends. Regions made meanwhile have none, and pages made meanwhile are not in it: what
  * lies there is new, and no member.
- * Only the collection writes here. What few pages need is mapped for those alone: exact counts from 255 on, and where notes are.
+ * Only the collection writes here. What few pages need is mapped for these alone: exact counts from
+ * 255 on, and where an object's notes are.
  */
 #ifndef OI_BESIDE_H
 #define OI_BESIDE_H
@@ -19,28 +21,32 @@ struct oi_thread;
 #define OI_BESIDE_EXACT 255
 
 struct oi_beside {
-	uint32_t reciprocal[OI_PAGES]; /* of the page's block size; 0: not looked at. Pages' heads would be two cold lines each */
+	/* Of the page's block size; 0: not looked at. Its head would be two cold lines. */
+	uint32_t reciprocal[OI_PAGES];
 	struct oi_bits {
-		uint64_t member, mark; /* of 64 blocks; side by side, as they are read together */
+		uint64_t member, mark; /* of 64 blocks; they are read together */
 	} bits[OI_PAGES][OI_BITMAP];
 	uint8_t count[OI_PAGES][OI_BLOCKS];
 };
 
 struct oi_page_beside {
-	struct oi_page_beside *next; /* of all there are */
+	struct oi_page_beside *next; /* in the list of all */
 	struct oi_page *page;
 	uint32_t count[OI_BLOCKS];
 	uint32_t note[OI_BLOCKS]; /* commit.c */
 };
 
-/* Where an object's entries are. */
+/* Where an object's byte and bits are. */
 struct oi_place {
 	struct oi_beside *map;
 	struct oi_page *page;
 	uint32_t page_index, block;
 };
 
-/* False: it has none, as objects that cannot be traversed, and those in new regions and pages. Inside the gate. */
+/*
+ * Inside the gate. Returns false if the object has none: it cannot be traversed, or lies in a new
+ * region or page.
+ */
 OI_INLINE bool oi_place_of(const struct oi_header *h, struct oi_place *at)
 {
 	struct oi_region *r = oi_region_of(h);
@@ -48,11 +54,15 @@ OI_INLINE bool oi_place_of(const struct oi_header *h, struct oi_place *at)
 	at->page_index = (uint32_t)oi_page_number(h);
 	at->page = &r->page[at->page_index];
 	uint32_t reciprocal = likely(at->map) ? at->map->reciprocal[at->page_index] : 0;
-	at->block = (uint32_t)(((uintptr_t)h & (OI_PAGE - 1)) * reciprocal >> 32); /* as oi_block_index */
+	/* as oi_block_index */
+	at->block = (uint32_t)(((uintptr_t)h & (OI_PAGE - 1)) * reciprocal >> 32);
 	return reciprocal != 0;
 }
 
-/* May oi_place_of be asked? Of words that need not be an object's address, or no longer. */
+/*
+ * Returns true if oi_place_of may be asked about @word, which need not be the address of an object,
+ * or not any more.
+ */
 bool oi_beside_covers(const void *word);
 
 OI_INLINE uint8_t *oi_beside_count(const struct oi_place *at)
@@ -70,16 +80,19 @@ OI_INLINE uint64_t oi_beside_bit(const struct oi_place *at)
 	return UINT64_C(1) << (at->block % 64);
 }
 
-/* A member that is not marked. */
+/* Returns true for a member that is not marked. */
 OI_INLINE bool oi_beside_open(const struct oi_place *at)
 {
 	const struct oi_bits *bits = oi_beside_bits(at);
 	return bits->member & ~bits->mark & oi_beside_bit(at);
 }
 
-/* The page's own, made if there is none; NULL: no memory. */
+/* Returns the page's own map, which is made if there is none; NULL if there is no memory. */
 struct oi_page_beside *oi_beside_of_page(struct oi_page *p);
-/* As many as fit into a byte are counted: from now on in the map of its page. @h: any address that has a place. */
+/*
+ * As many references as fit into a byte have been counted: counts one more, from now on in the map
+ * of the page. @h may be any address that has a place.
+ */
 OI_COLD void oi_beside_count_exactly(const struct oi_header *h);
 
 OI_INLINE void oi_beside_count_one(uint8_t *count, const struct oi_header *h)
@@ -91,8 +104,9 @@ OI_INLINE void oi_beside_count_one(uint8_t *count, const struct oi_header *h)
 }
 
 /*
- * The same, later: the entry is fetched while others are counted. 150 ns an object over a cold random graph without, 30 with.
- * Before counts are read: oi_beside_count_rest.
+ * Like oi_beside_count_one, but later: the byte is fetched while others are counted. Over a cold
+ * random graph this takes 30 ns an object, and 150 without. Before counts are read, call
+ * oi_beside_count_rest.
  */
 #define OI_BESIDE_RING 16
 extern struct oi_beside_ring {
@@ -117,7 +131,7 @@ OI_INLINE void oi_beside_count_later(const struct oi_header *h)
 	oi_beside_ring.entry[i].h = h;
 }
 
-/* A visitor. It counts also what no candidate is: nobody looks at that. */
+/* A visitor. It also counts references to what is no candidate: nobody looks at that. */
 OI_INLINE void oi_beside_count_child(void *child, void *arg)
 {
 	(void)arg;
@@ -126,7 +140,10 @@ OI_INLINE void oi_beside_count_child(void *child, void *arg)
 
 void oi_beside_count_rest(void);
 
-/* References from members; -1: too many to know, for want of memory. */
+/*
+ * Return the number of references from members; -1 if they are too many to know, for want of
+ * memory.
+ */
 int64_t oi_beside_exactly(const struct oi_place *at);
 OI_INLINE int64_t oi_beside_internal(const struct oi_place *at)
 {
@@ -135,13 +152,14 @@ OI_INLINE int64_t oi_beside_internal(const struct oi_place *at)
 }
 
 /*
- * Maps for all regions there are, whose list goes into @regions; into @pages those of objects that can be traversed. Once
- * oi_candidates.walking is set and a handshake over, so that none of them changes. False: no memory; drop what there is.
+ * Makes maps for all regions there are, which go into @regions; the pages of objects that can be
+ * traversed go into @pages. Called when oi_candidates.walking is set and a handshake is over, so
+ * that none of them changes. Returns false if there is no memory; then drop what there is.
  */
 bool oi_beside_make(struct oi_vector *regions, struct oi_vector *pages);
-/* Exact counts begin anew. Outside the gate of @t; NULL: in the child of a fork. */
+/* Forgets the exact counts and notes. Outside the gate of @t, which is NULL in a fork's child. */
 void oi_beside_forget_exact(struct oi_thread *t);
-/* Gives the maps back, and what is to be counted is not. Likewise. */
+/* Gives the maps back, and forgets what was still to be counted. @t as above. */
 void oi_beside_drop(struct oi_thread *t, struct oi_vector *regions);
 
 #endif

@@ -229,7 +229,7 @@ static void check(struct oi_pass *p, struct oi_header *h, const struct oi_place 
  */
 static bool drop_rescued(struct oi_pass *p, uint64_t *n)
 {
-	uint64_t end = oi_load_acquire(&oi_candidates.n_rescued);
+	uint64_t end = oi_load_acquire(&oi_candidates.n_rescued); /* [K1] */
 	size_t before = p->stack.n;
 	struct oi_header *h;
 	if (end > OI_RESCUE_LOG) {

@@ -18,19 +18,22 @@ static struct oi_vector garbage; /* headers, one reference each; under the lock 
 
 void oi_debug_report(const struct oi_set *s, void (*say)(const char *format, ...) OI_PRINTF(1, 2))
 {
-	unsigned flags = oi_load_relaxed(&debug_flags);
+	unsigned flags = oi_load_relaxed(&debug_flags); /* recheck: a setting */
 	if (!s)
 		return;
 	if (flags & OURO_DEBUG_COLLECTABLE)
 		for (size_t i = 0; i < s->objects.n; i++)
-			say("collectable \"%s\" at %p", oi_type_of(s->objects.data[i])->name, oi_object_of(s->objects.data[i]));
+			say("collectable \"%s\" at %p", oi_type_of(s->objects.data[i])->name,
+			    oi_object_of(s->objects.data[i]));
 	if (flags & OURO_DEBUG_STATS)
-		say("collection of generation %d: %zu objects examined, %zu unreachable, %llu us", s->generation, s->n_examined,
-		    s->objects.n, (unsigned long long)(s->found_ns / 1000));
+		say("collection of generation %d: %zu objects examined, %zu unreachable, %llu us",
+		    s->generation, s->n_examined, s->objects.n,
+		    (unsigned long long)(s->found_ns / 1000));
 }
 
 bool oi_debug_save(struct oi_set *s)
 {
+	/* recheck: a setting */
 	if (!(oi_load_relaxed(&debug_flags) & OURO_DEBUG_SAVEALL) || oi_runtime.shutting_down)
 		return false;
 	size_t n = 0;
@@ -39,17 +42,22 @@ bool oi_debug_save(struct oi_set *s)
 		struct oi_header *h = s->objects.data[n];
 		if (!oi_vector_push(&garbage, h)) /* the set's hold becomes the list's reference */
 			break;
+		/* owner: these bits are the set's */
 		oi_and_acq_rel(&h->flags, (uint8_t)~(OI_FLAG_GARBAGE | OI_FLAG_SEALED));
 	}
 	bool all = n == s->objects.n;
 	if (all)
-		s->objects.n = 0; /* under the lock: the child of a fork finds each in one of the two */
+		s->objects.n = 0; /* under the lock: a fork's child finds each in one of them */
 	oi_unlock(OI_LOCK_GARBAGE);
-	oi_add_relaxed(&n_kept[s->generation], n);
+	oi_add_relaxed(&n_kept[s->generation], n); /* count */
 	if (!all) {
-		/* No memory to list the rest. They are reachable from what is kept, or unreachable still: give them back whole. */
+		/*
+		 * There is no memory to list the rest. They are reachable from what is kept, or
+		 * still unreachable: they are given back whole, for a later collection.
+		 */
 		for (size_t i = n; i < s->objects.n; i++)
-			oi_and_acq_rel(&((struct oi_header *)s->objects.data[i])->flags, (uint8_t)~(OI_FLAG_GARBAGE | OI_FLAG_SEALED));
+			oi_and_acq_rel(&((struct oi_header *)s->objects.data[i])->flags, /* owner */
+				       (uint8_t)~(OI_FLAG_GARBAGE | OI_FLAG_SEALED));
 		for (size_t i = n; i < s->objects.n; i++)
 			ouro_release(oi_object_of(s->objects.data[i]));
 	}
@@ -66,8 +74,8 @@ void oi_debug_shutdown(void)
 	ouro_gc_garbage_clear();
 	oi_vector_free(&garbage);
 	for (int g = 0; g < 3; g++)
-		oi_store_relaxed(&n_kept[g], 0);
-	oi_store_relaxed(&debug_flags, 0);
+		oi_store_relaxed(&n_kept[g], 0); /* count */
+	oi_store_relaxed(&debug_flags, 0); /* recheck */
 }
 
 /* ---- public ---- */
@@ -75,18 +83,18 @@ void oi_debug_shutdown(void)
 void ouro_gc_set_debug(unsigned flags)
 {
 	oi_current();
-	oi_store_relaxed(&debug_flags, flags);
+	oi_store_relaxed(&debug_flags, flags); /* recheck: from the next collection on */
 }
 
 unsigned ouro_gc_get_debug(void)
 {
-	return oi_load_relaxed(&debug_flags);
+	return oi_load_relaxed(&debug_flags); /* recheck: a setting */
 }
 
-/* The i-th, with a reference, so that it survives a clear meanwhile. */
+/* Returns the i-th, with a reference, so that it survives if the list is cleared meanwhile. */
 static void *garbage_at(size_t i)
 {
-	struct oi_thread *t = oi_enter(); /* first: who holds the lock must not wait at a gate */
+	struct oi_thread *t = oi_enter(); /* first: no thread waits at a gate with the lock */
 	oi_lock(OI_LOCK_GARBAGE);
 	struct oi_header *h = i < garbage.n ? garbage.data[i] : NULL;
 	if (h)
@@ -104,7 +112,7 @@ static size_t garbage_kept(void)
 	return n;
 }
 
-/* If the visitor was left. */
+/* In case the visitor was left. */
 static void let_go(void **obj)
 {
 	if (*obj)

@@ -4,9 +4,12 @@
 
 #include "collect/set.h"
 
-/* After a collection, outside its locks: log lines, if asked for. @s: what it found; NULL: it found nothing. */
+/*
+ * After a collection: log lines, by @say, if the flags ask for them. @s is what it found, or NULL
+ * if it found nothing.
+ */
 void oi_debug_report(const struct oi_set *s, void (*say)(const char *format, ...) OI_PRINTF(1, 2));
-/* With SAVEALL: keeps what is left of the set instead of clearing it; true if it did. */
+/* With SAVEALL: keeps what is left of the set instead of clearing it, and returns true. */
 bool oi_debug_save(struct oi_set *s);
 uint64_t oi_debug_kept(int generation);
 void oi_debug_shutdown(void);

@@ -1,13 +1,13 @@
 /*
  * linger.c - dead sets that only weak upgrades keep, which come and go
  *
- * Note [DOOR]. A thread that polls a weak reference has a counted reference for a moment each
- * time: the object looks held, or, if it is a candidate, is rescued by that event. Several such
- * threads can keep a dead set for ever: no commit finds it untouched. So a stop decides on what
- * was rescued in a collection, and on what looked held for reasons that come and go (a few
- * references more than members have, and another number of them when looked at again). It does so
- * by trial deletion over that and what it reaches, as a young collection would. In order that the
- * stop does not find it held again, upgrades are kept out for as long as that takes:
+ * Note [DOOR]. A thread that polls a weak reference has a counted reference for a moment each time:
+ * the object looks held, or, if it is a candidate, is rescued by that event. Several such threads
+ * can keep a dead set for ever: no commit finds it untouched. So a stop decides about what was
+ * rescued in a collection, and about what looked held for reasons that come and go (it had a few
+ * references more than members have to it, and another number of them when looked at again). It
+ * does so by trial deletion over these and what they reach, as a young collection would. In order
+ * that the stop does not find them held again, upgrades are kept out for as long as that takes:
  *   open   -> closed  the collection, once the candidates bear their flags again; then a handshake,
  *                     as for any flag
  *   closed -> open    the collection, after the stop, when no flag is left; it wakes whoever waits
@@ -17,8 +17,8 @@
  * (oi_rescue), since it is the stop that decides. So within a moment all references that only
  * upgrades have are gone, unless a thread keeps one, and then it is right that the set lives.
  * Pinned threads do not wait, as the handshake would wait for them, nor do listeners of a
- * collection, as the stop waits for its lock: what they poll lives on. The bound is for those
- * that such a listener waits for.
+ * collection, as the stop waits for its lock: what they poll lives on. The bound of 50 is for
+ * threads that such a listener waits for.
  * Large sets, which do not fit a stop, are decided by commits only.
  */
 #include "collect/linger.h"
@@ -42,7 +42,10 @@
 
 /* ---- which ---- */
 
-/* With its items it counts as so many. 0: not there any more. */
+/*
+ * Returns as how many objects it counts, for the time it takes, with its items; 0 if it is not
+ * there any more.
+ */
 static size_t weight(const struct oi_header *h)
 {
 	const struct oi_type *d = oi_pass_look(h, OI_FLAG_GARBAGE | OI_FLAG_FROZEN);
@@ -52,19 +55,25 @@ static size_t weight(const struct oi_header *h)
 void oi_linger_doubt(struct oi_pass *p, struct oi_header *h, int64_t excess)
 {
 	oi_assert_inside(p->t);
-	if (excess > 0 && excess <= EXCESS && p->doubts.n < 2 * DOUBTS && oi_vector_push(&p->doubts, h) &&
+	if (excess > 0 && excess <= EXCESS && p->doubts.n < 2 * DOUBTS &&
+	    oi_vector_push(&p->doubts, h) &&
 	    !oi_vector_push(&p->doubts, (void *)(uintptr_t)oi_references(h)))
 		p->doubts.n--;
 }
 
-/* Those whose references are as many as ever are held, and stay on the list. */
+/*
+ * Those that have another number of references than before are decided about. The others are held,
+ * and stay on the list.
+ */
 static void look_again(struct oi_pass *p)
 {
 	size_t n = 0;
 	oi_gate_enter(p->t);
 	for (size_t i = 0; i < p->doubts.n; i += 2) {
 		struct oi_header *h = p->doubts.data[i];
-		bool gone = !weight(h), same = !gone && oi_references(h) == (int64_t)(uintptr_t)p->doubts.data[i + 1];
+		bool gone = !weight(h),
+		     same = !gone &&
+			    oi_references(h) == (int64_t)(uintptr_t)p->doubts.data[i + 1];
 		if (same || (!gone && !oi_vector_push(&p->rescued, h))) {
 			p->doubts.data[n] = h;
 			p->doubts.data[n + 1] = p->doubts.data[i + 1];
@@ -95,6 +104,7 @@ static void note_rescued(struct oi_pass *p)
 void oi_linger_note(struct oi_pass *p)
 {
 	oi_assert_unpinned(p->t);
+	/* elsewhere: the commit, which is over [K1] */
 	if (oi_load_relaxed(&oi_candidates.n_rescued) && !p->failed)
 		note_rescued(p);
 	for (int i = 0; i < LOOKS && p->doubts.n; i++) {
@@ -110,7 +120,8 @@ void oi_linger_note(struct oi_pass *p)
 static void flag(struct oi_header *h)
 {
 	uint16_t own = oi_load_relaxed(&h->own); /* recheck */
-	while (own <= OI_OWN_KEY_MAX && !oi_cas(&h->own, &own, (uint16_t)(own | OI_OWN_CANDIDATE))) /* [K2] */
+	while (own <= OI_OWN_KEY_MAX &&
+	       !oi_cas(&h->own, &own, (uint16_t)(own | OI_OWN_CANDIDATE))) /* [K2] */
 		;
 }
 
@@ -149,7 +160,8 @@ struct closure {
 
 static void add(struct closure *c, struct oi_header *h)
 {
-	if (oi_page_of(h)->tracked && oi_generation_member(h) && !*oi_side_of(h) && c->left && oi_trial_add(&c->tr, h))
+	if (oi_page_of(h)->tracked && oi_generation_member(h) && !*oi_side_of(h) && c->left &&
+	    oi_trial_add(&c->tr, h))
 		c->left--;
 }
 
@@ -158,7 +170,10 @@ static void add_child(void *child, void *arg)
 	add(arg, oi_header_of(child));
 }
 
-/* Any part of what is reached is a sound set, and traverse must not be asked twice in a stop. False: there is too much of it. */
+/*
+ * Follows slots alone: any part of what is reached is a sound set, and traverse must not be called
+ * twice in a stop. Returns false if there is too much of it.
+ */
 static bool gather(struct oi_pass *p, struct closure *c)
 {
 	for (size_t i = 0; i < p->rescued.n; i++)
@@ -172,7 +187,10 @@ static bool gather(struct oi_pass *p, struct closure *c)
 	return c->left;
 }
 
-/* What lives and can be upgraded is kept out, too, the next time. */
+/*
+ * The dead are condemned and go onto the list. What lives and can be upgraded has its upgrades kept
+ * out, too, the next time.
+ */
 static void judge(struct oi_pass *p, struct oi_trial *tr)
 {
 	p->rescued.n = 0;
@@ -181,19 +199,19 @@ static void judge(struct oi_pass *p, struct oi_trial *tr)
 		bool weak = oi_flags(h) & OI_FLAG_WEAK;
 		if (oi_trial_result(h)) {
 			if (weak && p->rescued.n < DOUBTS)
-				oi_vector_push(&p->rescued, h); /* else it is not */
+				oi_vector_push(&p->rescued, h); /* without memory it is not */
 			continue;
 		}
 		if (weak)
 			oi_weak_expire(h);
-		oi_generation_leave(h); /* what is reached may have been made since the collection began */
+		oi_generation_leave(h); /* it may have been made since the collection began */
 		oi_set_condemn(p->set, h);
 		p->set->objects.data[p->set->objects.n++] = h; /* there is room */
 	}
 	oi_trial_end(tr);
 }
 
-/* World stopped. True: there is nothing more to be done; false: all are held. */
+/* World stopped. Returns true if there is nothing more to be done, false if all are held. */
 static bool try_stopped(struct oi_pass *p)
 {
 	struct closure c = { .left = oi_policy_cap() / 2 };

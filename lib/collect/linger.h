@@ -4,13 +4,22 @@
 
 #include "collect/pass.h"
 
-/* Inside the gate: @h, a member, has more references than members have to it, which may be upgrades'. */
+/*
+ * Inside the gate. @h, a member, has @excess references more than members have to it, which may be
+ * upgrades'.
+ */
 void oi_linger_doubt(struct oi_pass *p, struct oi_header *h, int64_t excess);
-/* Outside the gate, after the commit, before p->set's list is sifted: which candidates were rescued, if they are few. */
+/*
+ * Outside the gate, after the commit, before the list of p->set is sifted. Notes which candidates
+ * were rescued, if they are few, and which doubts come and go.
+ */
 void oi_linger_note(struct oi_pass *p);
-/* Afterwards: decides about these, in a few short stops. What is dead is condemned, and goes onto the list. */
+/*
+ * After that: decides about these, in a few short stops. What is dead is condemned, and goes onto
+ * the list.
+ */
 void oi_linger_decide(struct oi_pass *p);
-/* In the child of a fork, world stopped. */
+/* In the child of a fork, world stopped: opens the door, and forgets what was noted. */
 void oi_linger_inherit(struct oi_pass *p);
 
 #endif

@@ -1,12 +1,13 @@
 /*
  * oracle.c - the judgement on a commit, in checked builds
  *
- * Right after each commit the world is stopped, and the collector of stopped worlds (trial.c) walks the whole heap: whoever has
- * more references than the heap holds is held from outside, and what these reach is alive. None of the dead may be among that. It
- * shares nothing with the collection it judges but the headers: neither maps nor lists nor flags. Of a set that is looked through
- * for the resurrected the walk is over the set alone, as its members are not in the heap's graph any more.
- * A collection that finds more references to an object than it has asks for a judgement too: a traverse that reports too much is
- * found by the walk, and named.
+ * Right after each commit the world is stopped, and trial deletion (trial.c) goes over the whole
+ * heap: an object with more references than the heap holds is held from outside, and what such
+ * objects reach is alive. None of the committed may be among that. The judgement shares nothing
+ * with the collection that it judges but the headers: neither maps nor lists nor flags. Where a set
+ * is looked through for the resurrected it goes over the set alone, as its members are not in the
+ * heap's graph any more. A collection that finds more references to an object than the object has
+ * asks for a judgement, too: so a traverse that reports too much is found, and named.
  */
 #include "collect/oracle.h"
 
@@ -33,7 +34,8 @@ static void judge_all(struct oi_trial *tr)
 	for (size_t i = 0; i < tr->set.n; i++) {
 		struct oi_header *h = tr->set.data[i];
 		if (oi_trial_result(h) && oi_is_committed(h) && !tr->guessed)
-			oi_abort("collection: the \"%s\" at %p is declared dead, and reachable", oi_type_of(h)->name, oi_object_of(h));
+			oi_abort("collection: the \"%s\" at %p is declared dead, and reachable",
+				 oi_type_of(h)->name, oi_object_of(h));
 	}
 	oi_trial_end(tr);
 }

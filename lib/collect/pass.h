@@ -129,7 +129,7 @@ OI_INLINE void oi_pass_each_open(struct oi_pass *p, struct oi_page *page, oi_mem
 			       .page_index = (uint32_t)oi_page_index(page) };
 	char *start = oi_page_start(page);
 	size_t size = page->block_size;
-	uint32_t n_words = (oi_load_acquire(&page->bump) + 63) / 64;
+	uint32_t n_words = (oi_load_acquire(&page->bump) + 63) / 64; /* [A1] */
 	for (uint32_t w = 0; w < n_words; w++) {
 		struct oi_bits *bits = &at.map->bits[at.page_index][w];
 		uint64_t todo = bits->member;

@@ -166,7 +166,7 @@ static bool run_finalizers(struct oi_thread *t, struct oi_set *s, size_t *budget
 		if (!*budget)
 			return false;
 		--*budget;
-		oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_FINALIZED);
+		oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_FINALIZED); /* owner: the set's */
 		if (!s->finalized)
 			unseal(s);
 		t->in_finalizer++;
@@ -191,6 +191,7 @@ static void resurrect(struct oi_set *s, struct oi_trial *tr)
 		}
 		/* stopped */
 		oi_store_relaxed(&h->flags, (uint8_t)(oi_flags(h) & ~OI_FLAG_GARBAGE));
+		/* stopped */
 		oi_store_relaxed(&h->shared, oi_load_relaxed(&h->shared) - OI_ONE);
 	}
 	s->objects.n = n;

@@ -64,7 +64,7 @@ OI_INLINE uint64_t count_word(struct oi_pass *p, struct oi_page *page, struct oi
 
 static void count_page(struct oi_pass *p, struct oi_page *page)
 {
-	uint32_t n = oi_load_acquire(&page->bump);
+	uint32_t n = oi_load_acquire(&page->bump); /* [A1] */
 	struct oi_bits *bits = oi_region_of(page)->beside->bits[oi_page_index(page)];
 	for (uint32_t i = 0; i < n && !p->failed; i += 64) {
 		uint64_t member = count_word(p, page, oi_block_at(page, i), i,
@@ -144,7 +144,7 @@ static void mark_held(struct oi_pass *p, struct oi_header *h, const struct oi_pl
 {
 	const struct oi_type *d = oi_pass_look(h, OI_FLAG_GARBAGE);
 	if (!d || !referred_from_outside(h, at))
-		/* @h may have died: it has no counts then, and is dropped when others are flagged */
+		/* @h may have died: then it has no counts, and is dropped when others are flagged */
 		return;
 	if (unlikely(oi_flags(h) & OI_FLAG_WEAK))
 		oi_linger_doubt(p, h, oi_references(h) - oi_beside_internal(at));

@@ -4,7 +4,10 @@
 
 #include "collect/pass.h"
 
-/* Outside the gate. Puts what may be garbage onto p->set's list, flagged; p->failed if there is no memory. */
+/*
+ * Outside the gate. Puts what may be garbage onto the list of p->set, flagged. Sets p->failed if
+ * there is no memory.
+ */
 void oi_suspect_find(struct oi_pass *p);
 
 #endif

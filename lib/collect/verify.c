@@ -1,18 +1,21 @@
 /*
  * verify.c - the heap verifier
  *
- * Invariants, by number (defined at the modules named):
- *   C1 a live object has at least one reference, unless a merge waits for it        object.h
- *   C2 DEAD implies MERGED                                                          object.h
- *   C3 biased implies a local count, a queue or a shared count                      object.h
- *   C4 own is merged, a thread's key, immortal, gone or free; merged own implies MERGED   object.h
- *   C5 references from live objects never exceed an object's count                  trial.c
- *   H1 blocks handed out = blocks in use + blocks in the page's lists               heap.c
- *   H2 a biased object lies in a page of its owner's heap                           heap.c
- *   P1 what the pacing counts as young, of either age, is what has bits and is not gone    generation.c
- *   S1 a slot of a live object holds NULL or an object that is not free             slot.c
- *   T1 the side arrays are zero between collections                                 trial.c
- *   W1 the flag WEAK and an index in the page's table go together, and the entry names the object or nothing   weak.c
+ * Invariants, by number (lib/README.md has the table). Each is defined at the module named:
+ *   C1 object.h      a live object has at least one reference, unless a merge waits for it
+ *   C2 object.h      DEAD implies MERGED
+ *   C3 object.h      biased implies a local count, a queue or a shared count
+ *   C4 object.h      own is merged, a thread's key, immortal, gone or free; own merged implies
+ *                    MERGED
+ *   C5 trial.c       references from live objects never exceed an object's count
+ *   H1 heap.c        blocks handed out = blocks in use + blocks in the page's free list
+ *   H2 heap.c        a biased object lies in a page of its owner's heap
+ *   P1 generation.c  what the pacing counts as young, of either age, is what has bits and is not
+ *                    gone
+ *   S1 slot.c        a slot of a live object holds NULL or an object that is not free
+ *   T1 trial.c       the side arrays are zero between collections
+ *   W1 weak.c        the flag WEAK and an index in the page's table go together; the entry names
+ *                    the object, or nothing
  */
 #include "collect/verify.h"
 
@@ -56,7 +59,8 @@ static const char *check_counts(struct oi_header *h)
 		return violated("INV-C4: \"%s\" at %p has owner %u", name, obj, own);
 	if (s & OI_DEAD)
 		return NULL;
-	if (!(s & OI_MERGED) && own != OI_OWN_IMMORTAL && !h->local && !(s & OI_QUEUED) && oi_shared_count(s) <= 0)
+	if (!(s & OI_MERGED) && own != OI_OWN_IMMORTAL && !h->local && !(s & OI_QUEUED) &&
+	    oi_shared_count(s) <= 0)
 		return violated("INV-C3: \"%s\" at %p is biased without a count", name, obj);
 	if ((s & OI_MERGED) && !(s & OI_QUEUED) && oi_shared_count(s) <= 0)
 		return violated("INV-C1: \"%s\" at %p lives without a reference", name, obj);
@@ -70,7 +74,8 @@ static const char *check_home(struct oi_page *p, struct oi_header *h)
 		return NULL;
 	struct oi_thread *t = oi_thread_of_key(own);
 	if (!t || (p->heap != &t->heap && !t->dead))
-		return violated("INV-H2: \"%s\" at %p lies outside its owner's pages", oi_type_of(h)->name, oi_object_of(h));
+		return violated("INV-H2: \"%s\" at %p lies outside its owner's pages",
+				oi_type_of(h)->name, oi_object_of(h));
 	return NULL;
 }
 
@@ -86,8 +91,8 @@ static void check_child(void *child, void *arg)
 	if (c->error)
 		return;
 	if (!oi_region_contains(h) || ((uintptr_t)h & 15) || h->own == OI_OWN_FREE)
-		c->error = violated("INV-S1: a slot of \"%s\" at %p holds %p, which is no object", oi_type_of(c->parent)->name,
-				    oi_object_of(c->parent), child);
+		c->error = violated("INV-S1: a slot of \"%s\" at %p holds %p, which is no object",
+				    oi_type_of(c->parent)->name, oi_object_of(c->parent), child);
 }
 
 static const char *check_weak(struct oi_page *p, struct oi_header *h)
@@ -95,9 +100,11 @@ static const char *check_weak(struct oi_page *p, struct oi_header *h)
 	uint32_t index = p->weak_index ? p->weak_index[oi_block_index(p, h)] : 0;
 	bool flag = h->flags & OI_FLAG_WEAK;
 	if (flag != (index != 0))
-		return violated("INV-W1: \"%s\" at %p: flag %d, index %u", oi_type_of(h)->name, oi_object_of(h), flag, index);
+		return violated("INV-W1: \"%s\" at %p: flag %d, index %u", oi_type_of(h)->name,
+				oi_object_of(h), flag, index);
 	if (index && !oi_weak_names(index, h))
-		return violated("INV-W1: \"%s\" at %p: entry %u is another object's", oi_type_of(h)->name, oi_object_of(h), index);
+		return violated("INV-W1: \"%s\" at %p: entry %u is another object's",
+				oi_type_of(h)->name, oi_object_of(h), index);
 	return NULL;
 }
 
@@ -106,13 +113,14 @@ static const char *check_block(struct oi_page *p, size_t i)
 	struct oi_header *h = oi_block_at(p, i);
 	const char *error;
 	if (oi_region_of(h)->side[oi_page_index(p)][i])
-		return violated("INV-T1: side byte of block %zu of the page at %p is set", i, (void *)oi_page_start(p));
+		return violated("INV-T1: side byte of block %zu of the page at %p is set", i,
+				(void *)oi_page_start(p));
 	if (h->own == OI_OWN_FREE)
 		return NULL;
 	if ((error = check_counts(h)) || (error = check_home(p, h)))
 		return error;
 	if ((h->shared & OI_DEAD) || (h->flags & OI_FLAG_GARBAGE))
-		return NULL; /* being taken apart */
+		return NULL; /* it is being taken apart */
 	if ((error = check_weak(p, h)))
 		return error;
 	struct slot_check c = { h, NULL };
@@ -132,12 +140,15 @@ static const char *check_page(struct oi_page *p)
 	for (struct cds_lfs_node *link = p->free; link; link = link->next)
 		in_list++;
 	if (p->state == OI_PAGE_SMALL && (p->used + in_list != p->bump || in_list > free_blocks))
-		return violated("INV-H1: page at %p: %u used + %u free != %u handed out (%u marked free)", (void *)oi_page_start(p),
-				p->used, in_list, p->bump, free_blocks);
+		return violated("INV-H1: page at %p: %u used + %u free != %u handed out (%u marked free)",
+				(void *)oi_page_start(p), p->used, in_list, p->bump, free_blocks);
 	return NULL;
 }
 
-/* ---- C5: in-degrees, by the collector's own counting over everything ---- */
+/*
+ * ---- C5: each reference from a live object is taken off the count of what it refers to; then
+ * counts are looked at, and get it back ----
+ */
 
 static void count_reference(void *child, void *arg)
 {
@@ -156,7 +167,8 @@ static void for_each_live(void (*fn)(void *child, void *arg))
 	oi_for_each_page(p)
 		for (uint32_t i = 0; i < p->bump; i++) {
 			struct oi_header *h = oi_block_at(p, i);
-			if (h->own != OI_OWN_FREE && !oi_is_dead(h) && !(h->flags & OI_FLAG_GARBAGE))
+			if (h->own != OI_OWN_FREE && !oi_is_dead(h) &&
+			    !(h->flags & OI_FLAG_GARBAGE))
 				oi_visit_all(h, fn, NULL);
 		}
 }
@@ -168,9 +180,11 @@ static const char *check_degrees(void)
 	oi_for_each_page(p)
 		for (uint32_t i = 0; i < p->bump && !error; i++) {
 			struct oi_header *h = oi_block_at(p, i);
-			if (h->own != OI_OWN_FREE && !oi_is_dead(h) && !(h->flags & OI_FLAG_IMMORTAL) && oi_references(h) < 0)
-				error = violated("INV-C5: \"%s\" at %p has %lld references fewer than live objects hold", oi_type_of(h)->name,
-						 oi_object_of(h), (long long)-oi_references(h));
+			if (h->own != OI_OWN_FREE && !oi_is_dead(h) &&
+			    !(h->flags & OI_FLAG_IMMORTAL) && oi_references(h) < 0)
+				error = violated("INV-C5: \"%s\" at %p has %lld references fewer than live objects hold",
+						 oi_type_of(h)->name, oi_object_of(h),
+						 (long long)-oi_references(h));
 		}
 	for_each_live(give_reference_back);
 	return error;

@@ -1,13 +1,19 @@
-/* verify.h - the heap verifier: walks everything and checks the numbered invariants of lib/README.md. */
+/* verify.h - the heap verifier: walks everything, and checks the invariants of lib/README.md. */
 #ifndef OI_VERIFY_H
 #define OI_VERIFY_H
 
 #include "base/compiler.h"
 
-/* Stops the world and checks. NULL: all invariants hold; else which one does not, and where (static buffer). */
+/*
+ * Stops the world and checks. Returns NULL if all invariants hold; else which one does not, and
+ * where, in a static buffer.
+ */
 const char *oi_verify_heap(void);
 
-/* In checked builds, in the stop of every young collection: P1, with OURO_VERIFY=1 all; aborts on a violation. */
+/*
+ * In checked builds, in the stop of every young collection: checks P1, and with OURO_VERIFY=1 all.
+ * Aborts on a violation.
+ */
 #if OURO_CHECKED
 void oi_verify_stopped(void);
 #else
