@@ -19,6 +19,7 @@
 #include "base/holdup.h"
 #include "base/lock.h"
 #include "base/os.h"
+#include "base/perturb.h"
 #include "base/runtime.h"
 #include "base/wake.h"
 #include "collect/flush.h"
@@ -340,32 +341,53 @@ void oi_threads_fork_child(struct oi_thread *self)
 	hear_of_first();
 }
 
+#define LOOKS 64 /* records, while others wait for the lock */
+
+/*
+ * Goes through records from *at on, which it moves. Returns one that is attached though its thread
+ * is gone; NULL if there is none among these.
+ */
+static struct oi_thread *find_gone(size_t *at)
+{
+	struct oi_thread *t, *gone = NULL;
+	oi_registry_lock();
+	for (size_t end = *at + LOOKS; !gone && *at < end && (t = oi_thread_record(*at)); ++*at) {
+		/* elsewhere: the lock. With ATTACH it belongs to a heap that is gone. */
+		bool other = oi_load_relaxed(&t->request) & OI_REQUEST_ATTACH;
+		if (!t->attached || !t->late || t == oi_self || other)
+			continue;
+		oi_point("late thread");
+		if (!oi_thread_alive(t->tid)) {
+			oi_thread_unpin_gone(t);
+			gone = t;
+		}
+	}
+	oi_registry_unlock();
+	return gone;
+}
+
+static void detach_gone(struct oi_thread *gone)
+{
+	struct oi_thread *self = oi_self;
+	oi_load_acquire(&gone->gate); /* [G1]: what it did */
+	oi_self = gone; /* act as the thread that is gone */
+	oi_thread_detach(gone);
+	oi_self = self;
+	if (self && !self->internal && !set_exit(self))
+		be_late(self);
+}
+
 /*
  * Detaches records whose threads are gone: a call in the last round of their destructors left
  * these attached, or they had none. Returns true if some late threads still run.
  */
 bool oi_threads_reap_gone(void)
 {
-	while (oi_load_relaxed(&n_late)) { /* recheck */
-		struct oi_thread *t, *gone = NULL;
-		oi_registry_lock();
-		oi_for_each_thread(t)
-			if (t->late && t != oi_self && !oi_thread_alive(t->tid)) {
-				oi_thread_unpin_gone(t);
-				gone = t;
-			}
-		oi_registry_unlock();
-		if (!gone)
-			return true;
-		struct oi_thread *self = oi_self;
-		oi_load_acquire(&gone->gate); /* [G1]: what it did */
-		oi_self = gone; /* act as the thread that is gone */
-		oi_thread_detach(gone);
-		oi_self = self;
-		if (self && !self->internal && !set_exit(self))
-			be_late(self);
-	}
-	return false;
+	struct oi_thread *gone;
+	for (size_t at = 0; oi_load_relaxed(&n_late) && oi_thread_record(at);) /* recheck */
+		if ((gone = find_gone(&at)))
+			detach_gone(gone);
+	return oi_load_relaxed(&n_late); /* recheck */
 }
 
 /* ---- public ---- */

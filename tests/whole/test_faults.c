@@ -356,6 +356,58 @@ static void faults_thread_without_destructor_is_reaped(void **state)
 	require_works();
 }
 
+enum { GONE = 100 };
+
+static atomic_int n_attached_late, n_looks;
+static atomic_bool may_exit, all_gone;
+
+static void *attach_late(void *arg)
+{
+	ouro_pin(); /* cannot fail */
+	ouro_unpin();
+	atomic_fetch_add(&n_attached_late, 1);
+	while (!atomic_load(&may_exit))
+		sleep_ms(1);
+	return arg;
+}
+
+/* The collector looks at none before all are gone. */
+static void count_looks(const char *point)
+{
+	if (strcmp(point, "late thread") != 0)
+		return;
+	atomic_fetch_add(&n_looks, 1);
+	while (!atomic_load(&all_gone))
+		sleep_ms(1);
+}
+
+/* It looks at each of them once, not for each of them at all. */
+static void faults_many_threads_without_destructor_are_reaped_in_one_go(void **state)
+{
+	pthread_t t[GONE];
+
+	(void)state;
+	atomic_store(&n_attached_late, 0);
+	atomic_store(&may_exit, false);
+	atomic_store(&all_gone, false);
+	oi_fail_arm(OI_FAIL_SETSPECIFIC, 1, true);
+	for (int i = 0; i < GONE; i++)
+		t[i] = thread_start(attach_late, NULL);
+	assert_true(EVENTUALLY(atomic_load(&n_attached_late) == GONE));
+	disarm();
+	atomic_store(&n_looks, 0);
+	__atomic_store_n(&oi_point_hook, count_looks, __ATOMIC_RELEASE);
+	assert_true(EVENTUALLY(atomic_load(&n_looks) > 0));
+	atomic_store(&may_exit, true);
+	for (int i = 0; i < GONE; i++)
+		pthread_join(t[i], NULL);
+	atomic_store(&all_gone, true);
+	assert_true(EVENTUALLY(stats().threads == 1));
+	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	assert_in_range(atomic_load(&n_looks), 1, 2 * GONE);
+	require_works();
+}
+
 static atomic_int in_heap; /* in which one it is to be, and says that it is */
 
 static void *live_through_a_shutdown(void *arg)
@@ -432,6 +484,7 @@ int main(void)
 		BARE_CASE(faults_start_is_answered), /* first: no thread has been started yet */
 		BARE_CASE(faults_lazy_start_is_answered),
 		HEAP_CASE(faults_thread_without_destructor_is_reaped),
+		HEAP_CASE(faults_many_threads_without_destructor_are_reaped_in_one_go),
 		HEAP_CASE(faults_thread_without_destructor_joins_the_next_heap),
 		HEAP_CASE(faults_release_needs_no_record),
 		BARE_CASE(faults_refused_munmap_is_used_again),
