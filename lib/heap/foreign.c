@@ -7,7 +7,7 @@
  *
  * [H1] A freer pushes the block, then looks at remote_queued; the owner clears remote_queued, then
  * takes the blocks. All are sequentially consistent: either the owner takes the block or the freer
- * queues the page again.
+ * queues the page again. Model: tests/models/fences.pml.
  * [H3] A freer queues the page at its heap, then looks whether that is still its heap; a thread
  * that leaves moves its pages, then takes what is queued.
  */

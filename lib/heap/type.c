@@ -115,6 +115,7 @@ void oi_call_traverse_of_living(const ouro_type *type, struct oi_header *h, ouro
 	/*
 	 * [X1] First the store, then a look whether the object is dead. A death does the two the
 	 * other way round, with the same fence between: either it sees this traverse, or we see it.
+	 * Model: tests/models/fences.pml.
 	 */
 	oi_store_release(&traversed, h); /* [X1] */
 	oi_gate_fence();
