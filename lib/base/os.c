@@ -340,9 +340,8 @@ void oi_futex_wait(uint32_t *word, uint32_t value, uint64_t timeout_ns)
 {
 	uint64_t longest = timeout_ns ? timeout_ns : LONGEST_NS;
 	int saved = errno;
-	/* recheck: by the caller */
 	if (unlikely(!futex_wait(word, value, longest)) &&
-	    __atomic_load_n(word, __ATOMIC_SEQ_CST) == value)
+	    __atomic_load_n(word, __ATOMIC_SEQ_CST) == value) /* recheck: by the caller */
 		nap(word, value, longest);
 	errno = saved;
 }

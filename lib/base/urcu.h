@@ -32,8 +32,9 @@ OI_INLINE void oi_stack_push_chain(struct __cds_lfs_stack *s, struct cds_lfs_nod
 	struct cds_lfs_head *old = oi_load_relaxed(&s->head); /* recheck */
 	do
 		last->next = (struct cds_lfs_node *)old;
+	/* [H1] */
 	while (!__atomic_compare_exchange_n(&s->head, &old, (struct cds_lfs_head *)first, false,
-					    __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)); /* [H1] */
+					    __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
 }
 
 OI_INLINE void oi_stack_push(struct __cds_lfs_stack *s, struct cds_lfs_node *node)

@@ -1,15 +1,19 @@
 /*
  * backlog.c - threads that outrun the collector are held up
  *
- * A backlog is what the collector has not got round to: young objects beyond LAG thresholds or a share of the old generation;
- * what became old, and is garbage as far as the last full collection is a guide, while one runs; bytes of large objects; pages
- * in use. Each has a measure that is tolerated, and the lag is the worst of them in such measures. While it is above 1, a thread
- * that makes objects waits, in the middle of an allocation but outside its gate, for the end of the collection, at most DELAY_NS,
- * once in each batch of its allocations. The batch is halved whenever the lag doubles; when it is down to one object, a thread
- * waits twice for it, and so on, up to DELAYS times. So what is made in a millisecond falls as the backlog grows, however many threads
- * there are, until the collector, which then has the processors, keeps up.
- * Nobody waits for something that does not come: a stop that a pinned thread holds up, a collector in the child of a fork that
- * has not started. A thread that holds others up never waits: pinned ones, those in callbacks, the library's own.
+ * A backlog is what the collector, or the reaper, has not got round to: young objects beyond some
+ * thresholds or a share of the old generation (oi_pace_young_limit); while a full collection runs,
+ * what became old, and is garbage as far as the last one is a guide; bytes of large objects; pages
+ * in use; what waits for its callbacks. Of each some is tolerated, and the lag is the worst of
+ * them, as a multiple of that. While it is above 1, a thread that makes objects waits, in the
+ * middle of an allocation but outside its gate, for the end of the collection, at most DELAY_NS,
+ * once in each batch of its allocations. The batch is halved whenever the lag doubles; when it is
+ * down to one object, a thread waits twice for it, and so on, up to DELAYS times. So what is made
+ * in a millisecond falls as the backlog grows, however many threads there are, until the collector,
+ * which then has the processors, keeps up. No wait is for ever, as each has its time: what it waits
+ * for may not come, because a pinned thread holds a stop up, or a collector is missing since a
+ * fork. A thread that holds others up never waits: one that is pinned, in a callback or in a death,
+ * or one of the library's own.
  */
 #include "count/backlog.h"
 
@@ -30,15 +34,21 @@
 #define SURVIVAL_SURE 240
 #define STUCK_NS UINT64_C(1000000000)
 #define DELAYS 16    /* in one allocation, or for one page of it */
-#define PAGES_MOST 8 /* that a large object counts for: the system makes memory that is zero faster than a collection looks at it */
+/*
+ * What a large object counts for: the system makes memory that is zero faster than a collection
+ * looks at it.
+ */
+#define PAGES_MOST 8
 #define BATCH 64
-#define UNIT 16   /* of lag: so much is tolerated */
+#define UNIT 16   /* a lag of 1: as much as is tolerated */
 #define LAG_MOST ((uint64_t)1 << 20)
-#define LARGE_PAGES ((uint64_t)(24 << 20) / OI_PAGE) /* beside a quarter */
-#define FULL_SHARE 16 /* of the old generation, for what becomes old during a full collection and is garbage */
+#define LARGE_PAGES ((uint64_t)(24 << 20) / OI_PAGE) /* are tolerated, beside a quarter */
+/* Of the old generation: for what becomes old during a full collection and is garbage. */
+#define FULL_SHARE 16
 #define FULL_FLOOR 300000
-#define PAGES_DEAD ((size_t)(20 << 20) / OI_PAGE) /* beside a quarter, of pages that are garbage as far as one knows */
-#define PAGES_ANY ((size_t)(32 << 20) / OI_PAGE)  /* beside a half, of any */
+/* Tolerated beside a quarter, of pages that are likely garbage; beside a half, of any. */
+#define PAGES_DEAD ((size_t)(20 << 20) / OI_PAGE)
+#define PAGES_ANY ((size_t)(32 << 20) / OI_PAGE)
 #define REAPER_PAGES ((uint64_t)(8 << 20) / OI_PAGE)
 #define PAGES_STEP ((size_t)(4 << 20) / OI_PAGE)
 
@@ -55,13 +65,16 @@ static uint64_t larger(uint64_t a, uint64_t b)
 static uint64_t young_lag(void)
 {
 	int64_t n = oi_load_relaxed(&oi_pace.aged[0]); /* recheck */
-	return n > 0 && oi_pace_young_due() ? lag_of((uint64_t)n, (uint64_t)oi_pace_young_limit()) : 0;
+	return n > 0 && oi_pace_young_due() ?
+		       lag_of((uint64_t)n, (uint64_t)oi_pace_young_limit()) : 0;
 }
 
 /*
- * While a full collection runs, what becomes old may be garbage already; as much of it as was garbage the last time. A share of
- * the old generation is tolerated, and in a small heap what fits in its room (policy.c): its share would have threads wait most of the
- * time. When a heap has been filled and begins to change, the last time is no guide: hence half of the old generation at most.
+ * While a full collection runs, what becomes old may be garbage already: as much of it as was
+ * garbage the last time. A share of the old generation is tolerated, and in a small heap what fits
+ * in its room (policy.c), as with its share threads would wait most of the time. When a heap has
+ * been filled and begins to change, the last time is no guide: hence no more than half of the old
+ * generation is tolerated, whatever it is.
  */
 static uint64_t full_lag(void)
 {
@@ -72,10 +85,14 @@ static uint64_t full_lag(void)
 	uint64_t n = oi_load_relaxed(&oi_pace.old_new) -   /* count */
 		     oi_load_relaxed(&oi_pace.old_begun);  /* count */
 	uint64_t dead = n * oi_load_relaxed(&oi_pace.yield) / 256; /* count */
-	return larger(lag_of(dead, larger(old / FULL_SHARE, room)), lag_of(n, larger(old / 2, FULL_FLOOR)));
+	return larger(lag_of(dead, larger(old / FULL_SHARE, room)),
+		      lag_of(n, larger(old / 2, FULL_FLOOR)));
 }
 
-/* Steep, since what is left of the room is the same in a heap of any size: each PAGES_STEP beyond is as bad as twice as much. */
+/*
+ * Steep, since the room that is left is the same in a heap of any size: each PAGES_STEP beyond what
+ * is tolerated doubles the lag.
+ */
 static uint64_t lag_of_pages(uint64_t n, uint64_t tolerated)
 {
 	uint64_t steps = n > tolerated ? (n - tolerated) / PAGES_STEP + 1 : 0;
@@ -84,19 +101,23 @@ static uint64_t lag_of_pages(uint64_t n, uint64_t tolerated)
 
 static uint64_t large_lag(void)
 {
-	int64_t then = oi_load_relaxed(&oi_pace.large_then), n = oi_heap_large_bytes() - then; /* recheck */
-	return n > 0 ? lag_of_pages((uint64_t)n / OI_PAGE, (uint64_t)then / OI_PAGE / 4 + LARGE_PAGES) : 0;
+	/* recheck */
+	int64_t then = oi_load_relaxed(&oi_pace.large_then), n = oi_heap_large_bytes() - then;
+	return n > 0 ? lag_of_pages((uint64_t)n / OI_PAGE,
+				    (uint64_t)then / OI_PAGE / 4 + LARGE_PAGES) : 0;
 }
 
 static uint64_t pages_lag(void)
 {
 	uint64_t then = oi_load_relaxed(&oi_pace.pages_then), n = oi_pace_growth(); /* recheck */
-	bool builds = oi_load_relaxed(&oi_pace.survival) >= SURVIVAL_SURE; /* hardly any of it is garbage */
+	/* Then hardly any of it is garbage. */
+	bool builds = oi_load_relaxed(&oi_pace.survival) >= SURVIVAL_SURE; /* recheck */
 	uint64_t dead = builds ? 0 : n * oi_load_relaxed(&oi_pace.yield) / 256; /* count */
-	return larger(lag_of_pages(dead, then / 4 + PAGES_DEAD), lag_of_pages(n, then / 2 + PAGES_ANY));
+	return larger(lag_of_pages(dead, then / 4 + PAGES_DEAD),
+		      lag_of_pages(n, then / 2 + PAGES_ANY));
 }
 
-static uint32_t progress; /* callbacks that the reaper has done with */
+static uint32_t progress; /* counts callbacks that the library's threads have done with */
 
 void oi_backlog_progress(void)
 {
@@ -109,8 +130,8 @@ static bool is_long_ago(uint64_t then, uint64_t now)
 }
 
 /*
- * Returns true if the reaper has been in one callback for long. Then nobody waits for it, since that
- * may be for ever. Called only while there is a backlog; so what was noted before a long time
+ * Returns true if the reaper has been in one callback for long. Then nobody waits for it, since
+ * that may be for ever. Called only while there is a backlog; so what was noted before a long time
  * without a look says nothing, and the time begins anew.
  */
 static bool reaper_is_stuck(void)
@@ -137,19 +158,24 @@ size_t oi_backlog_pages_waiting(void)
 /* What waits for its callbacks; in manual mode the program may take its time. */
 static uint64_t reaper_lag(void)
 {
-	uint64_t n = lag_of(oi_pace_sets_waiting().n + oi_pile_waiting(), (uint64_t)oi_pace_young_limit());
-	uint64_t bytes = lag_of_pages(oi_backlog_pages_waiting(), oi_load_relaxed(&oi_pace.pages_then) / 8 + REAPER_PAGES); /* recheck */
-	if (oi_runtime.config.finalizers != OURO_FINALIZERS_THREAD || larger(n, bytes) <= UNIT || reaper_is_stuck())
+	uint64_t n = lag_of(oi_pace_sets_waiting().n + oi_pile_waiting(),
+			    (uint64_t)oi_pace_young_limit());
+	uint64_t bytes = lag_of_pages(oi_backlog_pages_waiting(), /* recheck */
+				      oi_load_relaxed(&oi_pace.pages_then) / 8 + REAPER_PAGES);
+	if (oi_runtime.config.finalizers != OURO_FINALIZERS_THREAD || larger(n, bytes) <= UNIT ||
+	    reaper_is_stuck())
 		return 0;
 	return larger(n, bytes);
 }
 
-/* In units. */
+/* Returns the lag, in which UNIT is 1. */
 static uint64_t lag(void)
 {
-	if (!oi_load_relaxed(&oi_pace.threshold) || !oi_load_relaxed(&oi_pace.enabled)) /* recheck */
+	/* recheck */
+	if (!oi_load_relaxed(&oi_pace.threshold) || !oi_load_relaxed(&oi_pace.enabled))
 		return 0;
-	return larger(larger(larger(young_lag(), full_lag()), larger(large_lag(), pages_lag())), reaper_lag());
+	return larger(larger(larger(young_lag(), full_lag()), larger(large_lag(), pages_lag())),
+		      reaper_lag());
 }
 
 bool oi_backlog_lags(void)
@@ -157,23 +183,28 @@ bool oi_backlog_lags(void)
 	return lag() > UNIT;
 }
 
-/* How often the lag has doubled. */
+/* Returns how often the lag has doubled from 1. */
 static unsigned doublings(uint64_t units)
 {
 	return units > UNIT ? 63 - (unsigned)__builtin_clzll(units / UNIT) : 0;
 }
 
-/* What a thread keeps to itself while nothing lags. */
+/* Returns how many allocations a thread keeps to itself while nothing lags. */
 static int64_t full_batch(void)
 {
-	int64_t threshold = oi_load_relaxed(&oi_pace.threshold), batch = threshold / 16; /* recheck */
+	/* recheck */
+	int64_t threshold = oi_load_relaxed(&oi_pace.threshold), batch = threshold / 16;
 	return !threshold || batch > BATCH ? BATCH : batch < 1 ? 1 : batch;
 }
 
-/* How often to wait for so much lag; @pages: for so many, or 0: a batch, which the lag halves until it is one. */
+/*
+ * Returns how often to wait with so much lag: for @pages pages, or, if that is 0, for a batch,
+ * which the lag halves until it is one object.
+ */
 static size_t delays_for(uint64_t units, size_t pages)
 {
-	unsigned n = doublings(units), halvings = pages ? 0 : 63 - (unsigned)__builtin_clzll((uint64_t)full_batch());
+	unsigned n = doublings(units),
+		 halvings = pages ? 0 : 63 - (unsigned)__builtin_clzll((uint64_t)full_batch());
 	size_t times = !pages ? 1 : pages < PAGES_MOST ? pages : PAGES_MOST;
 	return times * (n <= halvings ? 1 : n - halvings >= 4 ? DELAYS : 1u << (n - halvings));
 }
@@ -246,6 +277,7 @@ void oi_backlog_allocated_large(struct oi_thread *t)
 	oi_assert_inside(t);
 	oi_store_relaxed(&t->tracked_delta, t->tracked_delta + 1); /* owner, here and below */
 	oi_store_relaxed(&t->died[1], t->died[1] - 1); /* it is born old */
-	if (oi_pace_large_due() && oi_load_relaxed(&oi_pace.threshold) && oi_load_relaxed(&oi_pace.enabled)) /* recheck */
+	if (oi_pace_large_due() && oi_load_relaxed(&oi_pace.threshold) && /* recheck */
+	    oi_load_relaxed(&oi_pace.enabled)) /* recheck */
 		oi_wake_collect();
 }

@@ -1,4 +1,4 @@
-/* backlog.h - how far the collector lags behind, and holding up those who make its work. */
+/* backlog.h - how far the collector lags behind, and holding up the threads that make its work. */
 #ifndef OI_BACKLOG_H
 #define OI_BACKLOG_H
 
@@ -6,17 +6,17 @@
 
 struct oi_thread;
 
-/* The reaper has done with a callback. */
+/* One of the library's threads has done with a callback. */
 void oi_backlog_progress(void);
 /* Returns true if some backlog is larger than what is tolerated. */
 bool oi_backlog_lags(void);
 /* Returns about how many pages are dead and wait for the reaper. */
 size_t oi_backlog_pages_waiting(void);
-/* After a look at it: how many allocations a thread keeps to itself. */
+/* Sets, by the lag, how many allocations a thread keeps to itself. */
 void oi_backlog_set_batch(void);
 /*
- * Inside the gate, which it leaves for a while, unless this thread is one that others wait for.
- * @pages is how many pages it has begun.
+ * Inside the gate, which it leaves for a while if something lags, unless this thread is one that
+ * others wait for. @pages is how many pages it has begun; 0: it has made a batch.
  */
 OI_COLD void oi_backlog_delay(struct oi_thread *t, size_t pages);
 /*

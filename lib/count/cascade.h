@@ -7,8 +7,8 @@
 
 /*
  * Inside the gate. Works off the thread's stack of dead objects, and what dies of that: at most a
- * slice, and *left objects, by which that is counted down. One that must be dismantled outside is
- * the result, with its cursor.
+ * slice, and at most *left objects, from which those done are subtracted. Returns the first that
+ * must be dismantled outside the gate, with its cursor, or NULL.
  */
 struct oi_header *oi_cascade(struct oi_thread *t, size_t *left, size_t *cursor);
 

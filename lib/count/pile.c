@@ -1,20 +1,24 @@
 /*
  * pile.c - dead objects that wait for their dismantling
  *
- * Past release_batch objects a release stops dismantling, and what is on its thread's stack waits. If the next of them runs no user
- * code it waits on that stack, below whatever the thread pushes later: deaths.waiting says how much of it. Such objects are
- * cheapest where they are: their owner frees them without atomics and wants their memory next. So it works off, whenever a page
- * runs out of blocks, as many as a page has (oi_death_catch_up, new.c). If it does not get on with that for the length of
- * a tick, or has user code in the way, or leaves, the reaper gets them.
+ * Past release_batch objects a release stops dismantling, and what is on its thread's stack waits.
+ * If the next of these objects runs no user code, they wait on that stack, below whatever the
+ * thread pushes later: deaths.waiting says how much of it they are. They are cheapest there: their
+ * owner frees them without atomics, and wants their memory next. So it works off, whenever a page
+ * runs out of blocks, as many as a page has (oi_death_catch_up, new.c). If it does not get on with
+ * that for the length of a tick, or has user code in the way, or leaves, the reaper gets them.
  *
- * What is on a thread's stack also waits behind its callbacks: one that blocks, or whose coroutine is not resumed for a while, holds
- * up the deaths of objects that have nothing to do with it, and of all that the thread releases meanwhile. So the tick looks after
- * threads in callbacks with something on their stacks (armed). If one has begun no other callback for a tick, the reapers get what is
- * there; what it has in its hand stays. A thread that is inside its gate then does it itself, at its next operation.
+ * What is on a thread's stack also waits behind its callbacks: one that blocks, or whose coroutine
+ * is not resumed for a while, holds up the deaths of objects that have nothing to do with it, and
+ * of all that the thread releases meanwhile. So the tick looks after threads in callbacks with
+ * something on their stacks (armed). If such a thread has begun no other callback for a tick, the
+ * reapers get what is there; what it has in its hand stays. A thread that is inside its gate then
+ * does that itself, at its next operation.
  *
- * Who changes deaths.frames, waiting and armed: its thread, inside the gate; or who keeps it out of its gate. (armed alone is also
- * taken down outside, when nothing is left.) The thread looks into its stack inside the gate only.
- * [D1] What waits is looked at by flush like a queue: it counts as served while it is worked off. deaths.stamp before waiting.
+ * deaths.frames, waiting and armed are changed by their thread, inside the gate, or by a thread
+ * that keeps it out of its gate. (armed alone is also taken down outside, when nothing is left.)
+ * The thread looks into its stack only inside the gate. [D1] A flush looks at what waits as at a
+ * queue: it counts as served while it is worked off. deaths.stamp is written before waiting.
  */
 #include "count/pile.h"
 
@@ -33,16 +37,19 @@
 #include "world/gate.h"
 #include "world/keyset.h"
 
-#define SLICE 4096 /* frames, that are moved while others wait */
-#define SLICES 16  /* of one thread's in a tick */
+#define SLICE 4096 /* frames that are moved while others wait */
+#define SLICES 16  /* of one thread's, in a tick */
 
-/* The reaper's: first in, first out, so that what callbacks make more of keeps nothing waiting. Under the lock. */
+/*
+ * The reaper's, under the lock. It is first in, first out, so that nothing waits for ever behind
+ * what callbacks make more of.
+ */
 static struct fifo {
 	struct oi_vector frames; /* as on a thread's stack */
 	size_t first;
-	struct oi_watch *watches; /* frames of these: a chain, which needs no memory */
+	struct oi_watch *watches; /* frames with OI_AT_WATCHES: a chain, which needs no memory */
 } reapers[2]; /* [1]: what is old, Note [TICKET] */
-static uint64_t made_old; /* when all was; what came since is no older */
+static uint64_t made_old; /* when all was made old; what came since is no older */
 
 static size_t n_frames; /* in both; written under the lock */
 
@@ -73,7 +80,7 @@ static void put(struct fifo *f, struct oi_header *h, size_t cursor)
 	note_frames();
 }
 
-/* The place of what has been taken is used again, when that is more than half. */
+/* Uses the place of what has been taken again, when that is more than half. */
 static void close_up(struct fifo *f)
 {
 	struct oi_vector *v = &f->frames;
@@ -91,8 +98,8 @@ static void close_up(struct fifo *f)
 /* ---- a stack's memory ---- */
 
 /*
- * Without it every death would be a stray, and of a list each node would be looked for in the whole heap. In the reserve the
- * death of anything that is not wide finds its way on.
+ * Without memory for a stack every death would be a stray, and each node of a list would be looked
+ * for in the whole heap. With the reserve in its record a thread gets on with all that is not wide.
  */
 bool oi_pile_grow(struct oi_thread *t)
 {
@@ -116,14 +123,16 @@ void oi_pile_free(struct oi_thread *t)
 	oi_vector_free(&t->deaths.frames);
 }
 
-/* Up to @n frames onto the thread's stack; returns how many. */
+/* Moves up to @n frames, and all of watches, onto the thread's stack. Returns how many. */
 static size_t take(struct fifo *f, struct oi_thread *t, size_t n)
 {
 	size_t taken = 0;
-	for (; f->watches && oi_pile_push_own(t, (struct oi_header *)f->watches, OI_AT_WATCHES); taken++)
+	for (; f->watches &&
+	       oi_pile_push_own(t, (struct oi_header *)f->watches, OI_AT_WATCHES); taken++)
 		oi_watch_unchain(&f->watches);
 	for (; taken < n && !has_no_frames(f); taken++, f->first += 2)
-		if (!oi_pile_push_own(t, f->frames.data[f->first], (size_t)f->frames.data[f->first + 1]))
+		if (!oi_pile_push_own(t, f->frames.data[f->first],
+				      (size_t)f->frames.data[f->first + 1]))
 			break;
 	close_up(f);
 	note_frames();
@@ -143,7 +152,10 @@ void oi_pile_hand_over(struct oi_header *h, uint64_t stamp)
 	oi_wake_reap();
 }
 
-/* Not if some of its references are released already: what those referred to may be anything by now. */
+/*
+ * Does nothing if some of its references are released already: what they referred to may be
+ * anything by now.
+ */
 static void merge_ahead_of(struct oi_thread *t, struct oi_header *h, size_t cursor)
 {
 	if (!cursor)
@@ -158,16 +170,18 @@ void oi_pile_pass_on(struct oi_thread *t, struct oi_header *h, size_t cursor)
 	oi_wake_reap();
 }
 
-/* The stamp of all that is on the thread's stack. */
+/* Returns the stamp of all that is on the thread's stack. */
 static uint64_t oldest(const struct oi_thread *t)
 {
-	uint64_t stamp = oi_load_acquire(&t->dying) ? oi_load_relaxed(&t->stamp) : OI_STAMP_NEW; /* [D1]; recheck */
+	/* [D1]; recheck */
+	uint64_t stamp = oi_load_acquire(&t->dying) ? oi_load_relaxed(&t->stamp) : OI_STAMP_NEW;
 	return t->deaths.waiting && t->deaths.stamp < stamp ? t->deaths.stamp : stamp;
 }
 
 /*
- * A slice of the thread's frames, from the top: the child of a fork finds each either there or here. What a callback lets die has no
- * bound, and others wait meanwhile, for this lock, the registry's, or the thread's gate. True: something is left.
+ * Hands over a slice of the thread's frames, from the top: the child of a fork finds each either
+ * there or here. A slice, since what a callback lets die has no bound, and others wait meanwhile,
+ * for this lock, the registry's, or the thread's gate. Returns true if something is left.
  */
 static bool hand_over_frames(struct oi_thread *t)
 {
@@ -177,7 +191,7 @@ static bool hand_over_frames(struct oi_thread *t)
 	struct fifo *f = &reapers[oi_is_old(oldest(t))];
 	for (size_t i = n; i < v->n; i += 2)
 		put(f, v->data[i], (size_t)v->data[i + 1]);
-	oi_store_relaxed(&v->n, n); /* owner, or who keeps it out: oi_pile_any_frames */
+	oi_store_relaxed(&v->n, n); /* owner, or a thread that keeps it out: oi_pile_any_frames */
 	if (t->deaths.waiting > n)
 		oi_store_release(&t->deaths.waiting, n); /* [D1] */
 	oi_unlock(OI_LOCK_PILE);
@@ -193,7 +207,7 @@ static struct oi_header *top(const struct oi_thread *t, size_t *cursor)
 	return v->data[v->n - 2];
 }
 
-/* By the owner inside its gate, or by who keeps it out of it. */
+/* By the owner inside its gate, or by a thread that keeps it out. Returns true if some is left. */
 static bool hand_over_some(struct oi_thread *t)
 {
 	size_t cursor;
@@ -210,13 +224,14 @@ void oi_pile_keep(struct oi_thread *t)
 	oi_assert_dying(t);
 	size_t cursor;
 	struct oi_header *h = top(t, &cursor);
-	if (!cursor && oi_dies_inside(oi_described(h), oi_flags(h)) && !t->internal && !t->thorough && !t->pin_depth) {
-		oi_store_relaxed(&t->deaths.stamp, oldest(t)); /* [D1] */
+	if (!cursor && oi_dies_inside(oi_described(h), oi_flags(h)) && !t->internal &&
+	    !t->thorough && !t->pin_depth) {
+		oi_store_relaxed(&t->deaths.stamp, oldest(t));            /* [D1] */
 		oi_store_release(&t->deaths.waiting, t->deaths.frames.n); /* [D1] */
-		oi_keyset_add(OI_KEYS_WAITING, t->key);                 /* [B2] */
+		oi_keyset_add(OI_KEYS_WAITING, t->key);                   /* [B2] */
 		oi_wake_tick();
 	} else {
-		hand_over_some(t); /* the rest in the next gate: death.c */
+		hand_over_some(t); /* the rest follows in the next gate: death.c */
 	}
 }
 
@@ -231,20 +246,22 @@ void oi_pile_take_back(struct oi_thread *t)
 bool oi_pile_leave(struct oi_thread *t)
 {
 	oi_assert_at_rest(t);
-	bool behind = oi_load_acquire(&t->in_callback), more = false;
-	if (t->deaths.frames.n && (behind || (t->deaths.waiting && !oi_load_acquire(&t->dying)))) /* [D1] */
+	bool behind = oi_load_acquire(&t->in_callback), more = false; /* recheck: it may end now */
+	if (t->deaths.frames.n &&
+	    (behind || (t->deaths.waiting && !oi_load_acquire(&t->dying)))) /* [D1] */
 		more = hand_over_some(t);
-	oi_store_relaxed(&t->deaths.armed, more && behind); /* owner, or who keeps it out */
+	/* owner, or a thread that keeps it out */
+	oi_store_relaxed(&t->deaths.armed, more && behind);
 	return more;
 }
 
 void oi_pile_arm(struct oi_thread *t)
 {
 	oi_assert_inside(t);
-	if (oi_load_relaxed(&t->deaths.armed)) /* owner, inside the gate */
+	if (oi_load_relaxed(&t->deaths.armed)) /* owner: inside the gate */
 		return;
 	oi_store_relaxed(&t->deaths.armed, true); /* owner */
-	oi_keyset_add(OI_KEYS_ARMED, t->key);   /* [B2] */
+	oi_keyset_add(OI_KEYS_ARMED, t->key);     /* [B2] */
 	oi_wake_tick();
 }
 
@@ -254,7 +271,7 @@ static void leave_for(struct oi_thread *t, void *more)
 	*(bool *)more = oi_pile_leave(t);
 }
 
-/* In slices, between which others are let in, as in merge.c. True: not now. */
+/* In slices, between which others are let in, as in merge.c. Returns true if some is left. */
 static bool leave_in_slices(struct oi_thread *t)
 {
 	bool more = false;
@@ -263,14 +280,14 @@ static bool leave_in_slices(struct oi_thread *t)
 			return more;
 		oi_sleep_ns(20000);
 	}
-	oi_or_acq_rel(&t->request, OI_REQUEST_PILE); /* it is inside */
+	oi_or_acq_rel(&t->request, OI_REQUEST_PILE); /* recheck: it is inside, and will look */
 	return true;
 }
 
-/* True: not now. */
+/* Leaves a thread alone that has served since the last tick. Returns true if some is left. */
 static bool collect_from(struct oi_thread *t, bool at_once)
 {
-	uint32_t n = oi_load_acquire(&t->n_served);
+	uint32_t n = oi_load_acquire(&t->n_served); /* recheck: the next tick looks again */
 	if (!at_once && n != t->deaths.n_served) {
 		t->deaths.n_served = n;
 		return true;
@@ -280,13 +297,16 @@ static bool collect_from(struct oi_thread *t, bool at_once)
 
 static bool has_waiting(const struct oi_thread *t, bool old)
 {
-	return oi_load_acquire(&t->deaths.waiting) && (!old || oi_is_old(oi_load_relaxed(&t->deaths.stamp))); /* [D1] */
+	/* [D1] */
+	return oi_load_acquire(&t->deaths.waiting) &&
+	       (!old || oi_is_old(oi_load_relaxed(&t->deaths.stamp))); /* [D1] */
 }
 
-/* What waits behind a callback. True: not now. */
+/* For what waits behind a callback. Returns true if some is left. */
 static bool relieve(struct oi_thread *t)
 {
-	uint32_t n = oi_load_acquire(&t->n_callbacks);
+	uint32_t n = oi_load_acquire(&t->n_callbacks); /* recheck: the next tick looks again */
+	/* recheck */
 	if (!oi_load_acquire(&t->in_callback) || n != t->deaths.n_callbacks) {
 		t->deaths.n_callbacks = n;
 		return true;
@@ -301,7 +321,8 @@ static bool relieve_all(void)
 	uint16_t key;
 	while ((key = oi_keyset_take(OI_KEYS_ARMED, &walk))) { /* [B2] */
 		struct oi_thread *t = oi_thread_of_key(key);
-		if (t == oi_self || oi_load_relaxed(&t->dead) || !oi_load_relaxed(&t->deaths.armed)) /* recheck */
+		/* recheck */
+		if (t == oi_self || oi_load_relaxed(&t->dead) || !oi_load_relaxed(&t->deaths.armed))
 			continue;
 		if (relieve(t)) {
 			again = true;
@@ -339,7 +360,8 @@ void oi_pile_make_old(void)
 	while (reapers[0].watches)
 		oi_watch_chain(oi_watch_unchain(&reapers[0].watches), &reapers[1].watches);
 	for (; !has_no_frames(&reapers[0]); reapers[0].first += 2)
-		put(&reapers[1], reapers[0].frames.data[reapers[0].first], (size_t)reapers[0].frames.data[reapers[0].first + 1]);
+		put(&reapers[1], reapers[0].frames.data[reapers[0].first],
+		    (size_t)reapers[0].frames.data[reapers[0].first + 1]);
 	close_up(&reapers[0]);
 	note_frames();
 	oi_unlock(OI_LOCK_PILE);
@@ -364,7 +386,7 @@ bool oi_pile_any(void)
 	return any;
 }
 
-/* Threads' first: what they hand over is in the other when it is here no more. */
+/* Looks at the threads' piles first: what they hand over later is then in the reaper's. */
 bool oi_pile_any_old(void)
 {
 	struct oi_thread *t;
@@ -382,7 +404,7 @@ size_t oi_pile_waiting(void)
 	return oi_load_relaxed(&n_frames); /* recheck */
 }
 
-/* Inside the gate, under the lock, serving. */
+/* Inside the gate, under the lock, serving. Returns 0 if it took nothing. */
 static size_t take_some(struct oi_thread *t, struct fifo *f, bool own)
 {
 	if (own)
@@ -396,12 +418,13 @@ bool oi_pile_serve(struct oi_thread *t, bool only_old)
 {
 	oi_assert_outside(t);
 	size_t n = 0;
-	if (t->in_callback) /* it would only wait behind that */
+	if (t->in_callback) /* what it took would only wait behind that */
 		return false;
 	oi_gate_enter(t); /* a fork must not find the stack while it is moved */
 	oi_lock(OI_LOCK_PILE);
 	bool own = t->deaths.waiting && !t->dying, more = false;
-	struct fifo *f = !is_empty(&reapers[1]) ? &reapers[1] : !only_old && !is_empty(&reapers[0]) ? &reapers[0] : NULL;
+	struct fifo *f = !is_empty(&reapers[1])             ? &reapers[1] :
+			 !only_old && !is_empty(&reapers[0]) ? &reapers[0] : NULL;
 	bool any = own || f;
 	if (any) {
 		oi_serve_begin(t); /* under the lock */
@@ -411,7 +434,7 @@ bool oi_pile_serve(struct oi_thread *t, bool only_old)
 	oi_unlock(OI_LOCK_PILE);
 	oi_gate_leave(t);
 	if (more)
-		oi_wake_tick(); /* should it be long with what it took */
+		oi_wake_tick(); /* in case this thread is long with what it took */
 	if (any)
 		oi_serve_end(t);
 	return n != 0;
@@ -419,7 +442,10 @@ bool oi_pile_serve(struct oi_thread *t, bool only_old)
 
 #define LOOK_AT 1024 /* frames */
 
-/* Under the lock, inside the gate. Those that call nobody, of the first; the others stay, in order. */
+/*
+ * Under the lock, inside the gate. Takes objects without callbacks from among the first; the others
+ * stay, in order. Returns how many it took.
+ */
 static size_t take_quiet(struct oi_thread *t, struct fifo *f)
 {
 	struct oi_vector *v = &f->frames;
@@ -461,7 +487,8 @@ void oi_pile_inherit(struct oi_thread *t)
 {
 	oi_assert_at_rest(t);
 	if (t->hand && t->hand_watches)
-		hand_over_frame(oi_watch_suspend(t->hand_watches, t->hand, t->hand_cursor), OI_AT_WATCHES, t->stamp);
+		hand_over_frame(oi_watch_suspend(t->hand_watches, t->hand, t->hand_cursor),
+				OI_AT_WATCHES, t->stamp);
 	else if (t->hand)
 		hand_over_frame(t->hand, t->hand_cursor, t->stamp);
 	t->hand = NULL;

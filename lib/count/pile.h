@@ -87,7 +87,7 @@ bool oi_pile_collect(bool old);
 
 /* ---- the reaper's ---- */
 
-/* From anywhere. @stamp is that of the death it died of, or says when it died (ticket.h). */
+/* From anywhere: gives the reaper a dead object. @stamp: of what it died of, or when (ticket.h). */
 void oi_pile_hand_over(struct oi_header *h, uint64_t stamp);
 /* Inside the gate. Gives the reaper a frame that was taken off the thread's stack. */
 void oi_pile_pass_on(struct oi_thread *t, struct oi_header *h, size_t cursor);

@@ -26,8 +26,8 @@ struct oi_ticket {
 	uint64_t now;       /* starts at 1 */
 	uint64_t since;
 	/*
-	 * [D2] loops that began before now; counted when what they leave is in its queue, and before
-	 * they end
+	 * [D2] loops that began before now; counted when what they leave is in its queue, and
+	 * before they end
 	 */
 	uint64_t n_ended;
 	uint64_t n_objects; /* taken apart in them */

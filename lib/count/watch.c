@@ -1,15 +1,17 @@
 /*
  * watch.c - functions to run once when an object dies
  *
- * Watches are cold: a lock guards the table of their ids and the lists of the entries. An object without watches never
- * takes it. Exactly once: running and undoing both begin by taking the watch's id out of the table, under the lock; who
- * finds it there has it. An id is {slot of the table, generation}, so an old id is told from a new one.
+ * Watches are cold: a lock guards the table of their ids and the lists of the entries. The death of
+ * an object without an entry never takes it. Each watch runs or is undone once: both begin by
+ * taking its id out of the table, under the lock, and whoever finds it there has it. An id is {slot
+ * of the table, generation}, so an old id is told from a new one.
  *
- * There may be millions of one object, and they are taken, and the table grows, inside a gate: neither looks at each. A list that a
- * death has taken is told from an entry's by its first watch, whose entry is NULL; unwatch takes others out of either.
+ * There may be millions of one object. They are taken, and the table grows, inside a gate: so
+ * neither looks at each. A list that a death has taken is told from an entry's by its first watch,
+ * whose entry is NULL; ouro_unwatch takes the others out of either.
  *
- * The table and the watches lie on mapped pages, and watches that are done with are kept for later ones: no malloc, for
- * the reason in set.h.
+ * The table and the watches lie on mapped pages, and watches that are done with are kept for later
+ * ones: no malloc, for the reason in set.h.
  */
 #include "count/watch.h"
 
@@ -27,12 +29,14 @@
 
 struct oi_watch {
 	struct oi_watch *next, *previous;
-	struct oi_weak_entry *entry; /* on whose list; of the first on one that a death has taken: NULL */
+	/* On whose list it is; NULL for the first on one that a death has taken. */
+	struct oi_weak_entry *entry;
 	void (*fn)(void *arg);
 	void *arg;
-	struct oi_header *before; /* of the first on a list that was suspended: whose they are, */
-	size_t cursor;            /* how far its death is, */
-	struct oi_watch *chained; /* and the next such list */
+	/* For the first on a list that was suspended: whose they are, how far its death is... */
+	struct oi_header *before;
+	size_t cursor;
+	struct oi_watch *chained; /* ... and the next such list */
 	uint32_t slot;
 };
 
@@ -44,16 +48,17 @@ struct slot {
 
 static struct slot *slots;
 static uint32_t n_slots, first_free; /* index 0 is none */
-static uint32_t n_begun = 1;         /* those beyond have not been used yet, and are zero */
-static struct oi_watch *unused; /* through next */
+static uint32_t n_begun = 1;         /* slots beyond have not been used yet, and are zero */
+static struct oi_watch *unused;      /* linked through next */
 
 #define WATCHES_BYTES 4096
 
-/* Under the lock, as all that follows up to ouro_watch. */
+/* Under the lock, like all that follows up to ouro_watch. */
 static bool grow(void)
 {
 	size_t bytes = n_slots * sizeof *slots, new_bytes = bytes ? bytes * 2 : 4096;
-	struct slot *s = bytes ? oi_os_remap_list(slots, bytes, new_bytes) : oi_os_map_list(new_bytes);
+	struct slot *s = bytes ? oi_os_remap_list(slots, bytes, new_bytes) :
+				 oi_os_map_list(new_bytes);
 	if (!s)
 		return false;
 	slots = s;
@@ -66,7 +71,7 @@ static bool have_slot(void)
 	return first_free || n_begun < n_slots || grow();
 }
 
-/* There is one. */
+/* There is one: have_slot. */
 static uint32_t take_slot(void)
 {
 	uint32_t i = first_free;
@@ -88,7 +93,7 @@ static bool more_watches(void)
 {
 	struct oi_watch *w = oi_os_map_list(WATCHES_BYTES);
 	if (w)
-		oi_os_root(w, WATCHES_BYTES); /* what their functions are given; never unmapped */
+		oi_os_root(w, WATCHES_BYTES); /* they hold their arguments; never unmapped */
 	for (size_t i = 0; w && i < WATCHES_BYTES / sizeof *w; i++)
 		put_back(&w[i]);
 	return w;
@@ -162,7 +167,7 @@ bool ouro_unwatch(ouro_watch_id id)
 	return w != NULL;
 }
 
-/* On a list that a death has taken. */
+/* @w, if there is one, is the first on a list that a death has taken. */
 static void be_first(struct oi_watch *w)
 {
 	if (!w)
@@ -237,7 +242,10 @@ struct oi_watch *oi_watch_unchain(struct oi_watch **chain)
 	return first;
 }
 
-/* All have run by then. The table of ids stays, so that an id from before names nothing; so do the watches' pages. */
+/*
+ * By then all have run but those that watches went on adding. The table of ids stays, so that an id
+ * from before names nothing, and so do the watches' pages.
+ */
 void oi_watch_shutdown(void)
 {
 	oi_lock(OI_LOCK_WATCHES);

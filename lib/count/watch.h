@@ -6,16 +6,21 @@
 #include "world/object.h"
 #include "world/thread.h"
 
-/* Takes all watches of an entry, newest first; each can still be undone until it runs. */
+/* Takes all watches of an entry, the newest first; each can still be undone until it runs. */
 struct oi_watch *oi_watch_take(struct oi_weak_entry *e);
 /* Runs and frees them. Outside the gate. Returns how many ran. */
 size_t oi_watch_run(struct oi_thread *t, struct oi_watch *list);
-/* Runs at most the first; *list becomes the rest. */
+/*
+ * Takes the first off *list, and runs it outside the gate. Returns false if it had been undone.
+ */
 bool oi_watch_run_one(struct oi_thread *t, struct oi_watch **list);
-/* The watches of a dead object that still have to run, as a frame of pile.h; and back again. */
+/*
+ * Makes the watches of a dead object that still have to run a frame of pile.h; gives the object and
+ * its cursor back.
+ */
 struct oi_header *oi_watch_suspend(struct oi_watch *list, struct oi_header *h, size_t cursor);
 struct oi_header *oi_watch_resume(const struct oi_watch *list, size_t *cursor);
-/* Under a lock of the caller's: add such a frame to a chain; take the first out and return it. */
+/* Under a lock of the caller's: adds such a frame to a chain; takes its first one out. */
 void oi_watch_chain(struct oi_watch *list, struct oi_watch **chain);
 struct oi_watch *oi_watch_unchain(struct oi_watch **chain);
 void oi_watch_shutdown(void);
