@@ -333,7 +333,7 @@ static struct oi_set *collect_all_young(struct oi_thread *t, int generation)
 	if (whole || !s)
 		return s;
 	oi_set_put_away(t, s);
-	oi_serve_end(t);
+	oi_serve_end(t, oi_work_batch());
 	oi_collect_lock_both();
 	s = find_beside(t, generation, OI_SCOPE_YOUNG, NULL);
 	oi_full_unlock();
@@ -353,7 +353,7 @@ static void work_in_quanta(struct oi_thread *t, struct oi_set *s, void (*between
 	s->quantum = QUANTUM;
 	while (!over) {
 		over = oi_set_work(t, s, &budget, &n_dead);
-		oi_death_settle_quietly(t);
+		oi_death_settle(t, oi_work_quietly(OI_QUIET_BATCH));
 		if (!over && between)
 			between();
 	}
@@ -418,7 +418,7 @@ static void carry_away(struct oi_thread *t, struct oi_set *s, void (*between)(vo
 	} else if (s) {
 		work_in_quanta(t, s, between);
 	}
-	oi_serve_end(t);
+	oi_serve_end(t, oi_work_batch());
 }
 
 static void dispose(struct oi_thread *t, struct oi_set *s, void (*between)(void))
@@ -483,7 +483,6 @@ static void give_back(struct oi_thread *t)
 
 static ssize_t collect_now(struct oi_thread *t, int generation)
 {
-	bool thorough = t->thorough;
 	let_the_insisting_begin(t);
 	if (generation < 2)
 		oi_flush_patiently(t);
@@ -491,10 +490,8 @@ static ssize_t collect_now(struct oi_thread *t, int generation)
 	struct oi_set *s = generation == 2 ? collect_all(t, true) :
 					     collect_all_young(t, generation);
 	oi_debug_report(s, oi_say);
-	t->thorough = true; /* what dies with it dies here */
 	ssize_t n = s ? work_or_queue(t, s) : 0;
-	oi_serve_end(t);
-	t->thorough = thorough;
+	oi_serve_end(t, oi_work_thoroughly()); /* what dies with it dies here */
 	if (generation == 2) {
 		oi_policy_full_freed();
 		oi_wake_trim(); /* the collector thread reckons anew how long to sleep: idle.h */
@@ -585,7 +582,7 @@ size_t ouro_run_finalizers(size_t max)
 	 * without end.
 	 */
 	for (uint32_t n = oi_set_queued();
-	     n && budget && oi_set_serve(t, &budget, OI_STAMP_NEW); n--)
+	     n && budget && oi_set_serve(t, &budget, OI_STAMP_NEW, oi_work_batch()); n--)
 		;
 	return max - budget;
 }

@@ -154,9 +154,10 @@ static bool work_off(struct flush *f)
 	if (oi_merge_any_old())
 		oi_merge_drain_all();
 	oi_pile_collect(true);
-	while (!is_too_much(f) && oi_pile_serve(f->t, true))
+	while (!is_too_much(f) && oi_pile_serve(f->t, true, oi_work_thoroughly()))
 		any = true;
-	while (sets_count() && oi_set_serve(f->t, &budget, oi_ticket.since))
+	while (sets_count() &&
+	       oi_set_serve(f->t, &budget, oi_ticket.since, oi_work_thoroughly()))
 		any = true;
 	return any;
 }
@@ -220,13 +221,10 @@ static void end(struct oi_thread *t)
 static void lead(struct oi_thread *t, bool patient)
 {
 	struct flush f = { .t = t, .patient = patient };
-	bool thorough = t->thorough;
-	t->thorough = true;
 	begin();
 	oi_stray_serve();
 	work_until_over(&f);
 	end(t);
-	t->thorough = thorough;
 }
 
 /* A callback keeps the leader: this thread sees to what is in queues all the same. */
@@ -234,7 +232,7 @@ static void do_without(struct oi_thread *t)
 {
 	oi_merge_drain_all();
 	oi_pile_collect(true);
-	for (unsigned n = 0; n < 100 && oi_pile_serve(t, false); n++)
+	for (unsigned n = 0; n < 100 && oi_pile_serve(t, false, oi_work_batch()); n++)
 		;
 }
 

@@ -448,7 +448,7 @@ static uint64_t n_dead_of[3]; /* of sets that are over, by generation */
 bool oi_set_work(struct oi_thread *t, struct oi_set *s, size_t *budget, size_t *n_dead)
 {
 	oi_assert_outside(t);
-	oi_death_begin(t);
+	oi_assert_dying(t);
 	bool over = run_phases(t, s, budget);
 	if (over) {
 		*n_dead = s->n_dead;
@@ -456,7 +456,6 @@ bool oi_set_work(struct oi_thread *t, struct oi_set *s, size_t *budget, size_t *
 		oi_pace_set_is_over(s->n_waiting, s->bytes);
 		oi_set_put_away(t, s);
 	}
-	oi_death_end(t);
 	return over;
 }
 
@@ -558,7 +557,7 @@ static void take_from_queue(struct oi_thread *t, struct oi_set *s)
 	oi_hand_takes(t, s->stamp); /* [TICKET] */
 }
 
-bool oi_set_serve(struct oi_thread *t, size_t *budget, uint64_t before)
+bool oi_set_serve(struct oi_thread *t, size_t *budget, uint64_t before, struct oi_work w)
 {
 	oi_assert_outside(t);
 	oi_lock(OI_LOCK_SETS);
@@ -573,7 +572,7 @@ bool oi_set_serve(struct oi_thread *t, size_t *budget, uint64_t before)
 	size_t n_dead;
 	if (!oi_set_work(t, s, budget, &n_dead))
 		queue_first(t, s);
-	oi_serve_end(t);
+	oi_serve_end(t, w);
 	return true;
 }
 

@@ -11,6 +11,7 @@
 #include "world/thread.h"
 
 struct oi_watch;
+struct oi_work;
 
 enum oi_set_phase { OI_SET_WATCHES, OI_SET_FINALIZERS, OI_SET_CHECK, OI_SET_CLEAR, OI_SET_DESTROY };
 
@@ -84,7 +85,7 @@ OI_INLINE void oi_set_condemn(struct oi_set *s, struct oi_header *h)
 }
 bool oi_set_reserve(struct oi_set *s, size_t n);
 /*
- * Works on a set, on this thread, outside the gate: at most *budget finalizers and watches, which
+ * Works on a set, on this thread, outside the gate, serving: at most *budget finalizers and watches, which
  * it counts down, or a quantum of objects. Returns true if the set is done: it is gone then, and
  * *n_dead says how many died.
  */
@@ -98,9 +99,9 @@ void oi_set_reset_statistics(void);
 void oi_set_queue(struct oi_thread *t, struct oi_set *s);
 /*
  * Works on the oldest set whose stamp is below @before; returns false if there is none. @budget: as
- * above.
+ * above. @w: for what dies of it by count.
  */
-bool oi_set_serve(struct oi_thread *t, size_t *budget, uint64_t before);
+bool oi_set_serve(struct oi_thread *t, size_t *budget, uint64_t before, struct oi_work w);
 bool oi_set_any_before(uint64_t before);
 bool oi_set_any_queued(void);
 uint32_t oi_set_queued(void);

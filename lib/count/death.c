@@ -18,7 +18,6 @@
  */
 #include "count/death.h"
 
-#include "base/runtime.h"
 #include "count/backlog.h"
 #include "count/cascade.h"
 #include "count/count.h"
@@ -36,9 +35,7 @@
 #include "world/context.h"
 #include "world/gate.h"
 
-#define QUIET_BATCH 512 /* objects */
-#define THOROUGH_BATCH 65536
-#define QUIET_SLICE 64 /* a slice of items counts for so many objects of a QUIET_BATCH */
+#define QUIET_SLICE 64 /* a slice of items counts for so many objects that run no user code */
 #define ITEM_SLICE OI_CURSOR_UNIT
 
 /* ---- the stack of the thread: pairs of object and cursor ---- */
@@ -272,19 +269,10 @@ void oi_death_destroy(struct oi_thread *t, struct oi_header *h, bool recycle, bo
 }
 
 /*
- * How far to go: how many objects are left to do, and whether those whose death calls the program's
- * code are done here, or left to the reaper.
- */
-struct work {
-	size_t left;
-	bool callbacks;
-};
-
-/*
  * Inside the gate. Takes the next object that must be dismantled outside it into the thread's hand;
  * returns NULL if there is none for now.
  */
-static struct oi_header *next_in_hand(struct oi_thread *t, struct work *w)
+static struct oi_header *next_in_hand(struct oi_thread *t, struct oi_work *w)
 {
 	size_t cursor;
 	struct oi_header *h = oi_cascade(t, &w->left, &cursor);
@@ -313,7 +301,7 @@ static struct oi_header *next_in_hand(struct oi_thread *t, struct work *w)
  * Works the stack off, and looks into it only inside the gate (pile.c). What is left in the end
  * waits.
  */
-static void work(struct oi_thread *t, struct work w)
+static void work(struct oi_thread *t, struct oi_work w)
 {
 	oi_assert_outside(t);
 	oi_assert_dying(t);
@@ -322,23 +310,12 @@ static void work(struct oi_thread *t, struct work w)
 		oi_gate_enter(t);
 		struct oi_header *h = w.left ? next_in_hand(t, &w) : NULL;
 		if (unlikely(!w.left) && !h && oi_pile_any_frames(t))
-			oi_pile_keep(t);
+			oi_pile_keep(t, w.hands_over);
 		oi_gate_leave(t);
 		if (h)
 			dismantle(t, h, oi_type_of(h), t->hand_cursor);
 	} while (oi_pile_any_frames(t));
 	t->n_dismantled += n - w.left;
-}
-
-static struct work all_of_it(const struct oi_thread *t)
-{
-	return (struct work){ t->thorough ? THOROUGH_BATCH : oi_runtime.config.release_batch,
-			      true };
-}
-
-static struct work quietly(size_t n)
-{
-	return (struct work){ n, false };
 }
 
 void oi_death_begin(struct oi_thread *t)
@@ -362,15 +339,10 @@ static void note_end(struct oi_thread *t)
 	oi_add_acq_rel(&oi_ticket.n_ended, UINT64_C(1)); /* [D2] */
 }
 
-static void settle(struct oi_thread *t, struct work w)
+void oi_death_settle(struct oi_thread *t, struct oi_work w)
 {
 	if (oi_pile_any_frames(t))
 		work(t, w);
-}
-
-void oi_death_settle_quietly(struct oi_thread *t)
-{
-	settle(t, quietly(QUIET_BATCH));
 }
 
 static void count_down(struct oi_thread *t)
@@ -382,16 +354,11 @@ static void count_down(struct oi_thread *t)
 	oi_store_release(&t->dying, t->dying - 1); /* [D1] */
 }
 
-static void end(struct oi_thread *t, struct work w)
+void oi_death_end(struct oi_thread *t, struct oi_work w)
 {
 	if (t->dying == 1)
-		settle(t, w);
+		oi_death_settle(t, w);
 	count_down(t);
-}
-
-void oi_death_end(struct oi_thread *t)
-{
-	end(t, all_of_it(t));
 }
 
 void oi_death_unwind(struct oi_thread *t, uint32_t dying, uint32_t serving)
@@ -409,21 +376,11 @@ void oi_serve_begin(struct oi_thread *t)
 	oi_death_begin(t);
 }
 
-static void serve_end(struct oi_thread *t, struct work w)
+void oi_serve_end(struct oi_thread *t, struct oi_work w)
 {
-	end(t, w);
+	oi_death_end(t, w);
 	oi_store_release(&t->n_served, t->n_served + 1); /* [D1] */
 	oi_store_release(&t->serving, t->serving - 1);
-}
-
-void oi_serve_end(struct oi_thread *t)
-{
-	serve_end(t, all_of_it(t));
-}
-
-void oi_serve_end_quietly(struct oi_thread *t)
-{
-	serve_end(t, quietly(QUIET_BATCH));
 }
 
 void oi_death_release_aside(struct oi_thread *t, struct oi_header *h)
@@ -442,7 +399,7 @@ void oi_death_leaving(struct oi_thread *t, struct oi_header *h)
 	oi_point("death: on the stack");
 	if (unlikely(t->callback != NULL))
 		oi_callback_check(t);
-	oi_death_end(t);
+	oi_death_end(t, oi_work_batch());
 }
 
 /* ---- deaths that are over before their operation is ---- */
@@ -459,7 +416,7 @@ OI_INLINE void leave(struct oi_thread *t)
 	}
 	oi_death_begin(t);
 	oi_gate_leave(t);
-	oi_death_end(t);
+	oi_death_end(t, oi_work_batch());
 }
 
 /* Returns true if the object refers to nothing: it has no slots, or all are NULL. */
@@ -603,7 +560,7 @@ void oi_death_quietly(struct oi_thread *t, void **h, size_t n, uint64_t stamp)
 		oi_death_later(t, h[i]);
 	if (t->dying == 1) {
 		oi_gate_leave(t);
-		settle(t, quietly(QUIET_BATCH));
+		oi_death_settle(t, oi_work_quietly(OI_QUIET_BATCH));
 		oi_point("drained");
 		oi_gate_enter(t); /* still in a death: nothing is drained on the way */
 	}
@@ -617,6 +574,6 @@ void oi_death_catch_up(struct oi_thread *t, size_t n)
 	oi_serve_begin(t);
 	oi_pile_take_back(t);
 	oi_gate_leave(t);
-	serve_end(t, quietly(n));
+	oi_serve_end(t, oi_work_quietly(n));
 	oi_gate_enter(t);
 }

@@ -2,6 +2,7 @@
 #ifndef OI_DEATH_H
 #define OI_DEATH_H
 
+#include "base/runtime.h"
 #include "count/count.h"
 #include "heap/check.h"
 #include "heap/heap.h"
@@ -36,12 +37,38 @@ void oi_death_inside(struct oi_thread *t, struct oi_header *h);
  * only reference to it: drops that, and carries out the death like oi_death_leaving.
  */
 void oi_death_private(struct oi_thread *t, struct oi_header *h);
+/* How far the deaths go that one thread carries out at a time. */
+struct oi_work {
+	size_t left;     /* so many objects more; what is left then waits (pile.h) */
+	bool callbacks;  /* objects that run user code die here, too; else they go to the reaper */
+	bool hands_over; /* what is left goes to the reaper, even if this thread could go on */
+};
+
+/* As far as a release may be held up. */
+OI_INLINE struct oi_work oi_work_batch(void)
+{
+	return (struct oi_work){ .left = oi_runtime.config.release_batch, .callbacks = true };
+}
+
+/* All of it, within reason: for the reaper, and for a caller that waits until it is done. */
+OI_INLINE struct oi_work oi_work_thoroughly(void)
+{
+	return (struct oi_work){ .left = 65536, .callbacks = true, .hands_over = true };
+}
+
+/* Some, of what runs no user code. */
+OI_INLINE struct oi_work oi_work_quietly(size_t n)
+{
+	return (struct oi_work){ .left = n, .callbacks = false };
+}
+#define OI_QUIET_BATCH 512
+
 /*
  * Make several deaths one: between the two, oi_death_leaving only queues, and flush takes the
  * thread for busy. oi_death_end works off what is queued. They nest.
  */
 void oi_death_begin(struct oi_thread *t);
-void oi_death_end(struct oi_thread *t);
+void oi_death_end(struct oi_thread *t, struct oi_work w);
 /*
  * A callback did not return. Sets the two counters back to what they were before; what was in hand
  * has been given to others.
@@ -52,19 +79,14 @@ void oi_death_unwind(struct oi_thread *t, uint32_t dying, uint32_t serving);
  * the program's runs here.
  */
 void oi_death_release_aside(struct oi_thread *t, struct oi_header *h);
-/*
- * Between begin and end: works off what is queued so far. What would run user code goes to the
- * reaper.
- */
-void oi_death_settle_quietly(struct oi_thread *t);
+/* Between begin and end: works off what is queued so far. */
+void oi_death_settle(struct oi_thread *t, struct oi_work w);
 /*
  * Like oi_death_begin and oi_death_end, but around work on what was taken from a queue that others
  * wait on: flush sees either the queue or this.
  */
 void oi_serve_begin(struct oi_thread *t);
-void oi_serve_end(struct oi_thread *t);
-/* Like oi_serve_end, but runs no user code, as in oi_death_settle_quietly. */
-void oi_serve_end_quietly(struct oi_thread *t);
+void oi_serve_end(struct oi_thread *t, struct oi_work w);
 /*
  * Inside the gate, in the middle of some other operation. Carries out the deaths of @n objects. No
  * user code runs (objects that need it go to the reaper), and the work is bounded. Leaves the gate

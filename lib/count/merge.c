@@ -395,7 +395,7 @@ bool oi_merge_drain_all(void)
 			left = true;
 		}
 	}
-	oi_serve_end(self);
+	oi_serve_end(self, oi_work_batch());
 	return left;
 }
 

@@ -218,14 +218,14 @@ static bool hand_over_some(struct oi_thread *t)
 	return more;
 }
 
-void oi_pile_keep(struct oi_thread *t)
+void oi_pile_keep(struct oi_thread *t, bool hand_over)
 {
 	oi_assert_inside(t);
 	oi_assert_dying(t);
 	size_t cursor;
 	struct oi_header *h = top(t, &cursor);
 	if (!cursor && oi_dies_inside(oi_described(h), oi_flags(h)) && !t->internal &&
-	    !t->thorough && !t->pin_depth) {
+	    !hand_over && !t->pin_depth) {
 		oi_store_relaxed(&t->deaths.stamp, oldest(t));            /* [D1] */
 		oi_store_release(&t->deaths.waiting, t->deaths.frames.n); /* [D1] */
 		oi_keyset_add(OI_KEYS_WAITING, t->key);                   /* [B2] */
@@ -414,7 +414,7 @@ static size_t take_some(struct oi_thread *t, struct fifo *f, bool own)
 	return own + (f ? take(f, t, 64) : 0);
 }
 
-bool oi_pile_serve(struct oi_thread *t, bool only_old)
+bool oi_pile_serve(struct oi_thread *t, bool only_old, struct oi_work w)
 {
 	oi_assert_outside(t);
 	size_t n = 0;
@@ -436,7 +436,7 @@ bool oi_pile_serve(struct oi_thread *t, bool only_old)
 	if (more)
 		oi_wake_tick(); /* in case this thread is long with what it took */
 	if (any)
-		oi_serve_end(t);
+		oi_serve_end(t, w);
 	return n != 0;
 }
 
@@ -479,7 +479,7 @@ bool oi_pile_serve_quietly(struct oi_thread *t)
 		n = take_quiet(t, &reapers[0]);
 	oi_unlock(OI_LOCK_PILE);
 	oi_gate_leave(t);
-	oi_serve_end_quietly(t);
+	oi_serve_end(t, oi_work_quietly(OI_QUIET_BATCH));
 	return n != 0;
 }
 

@@ -8,6 +8,8 @@
 #include "world/object.h"
 #include "world/thread.h"
 
+struct oi_work;
+
 /*
  * A frame is a dead object and a cursor, which says how far its death has come. With this cursor it
  * is instead a list of watches that still have to run, after one that did not return; they say what
@@ -62,9 +64,10 @@ OI_INLINE bool oi_pile_any_frames(const struct oi_thread *t)
 
 /*
  * Inside the gate, dying, past release_batch. All that is on the thread's stack waits from now on:
- * on the stack if what is next runs no user code, else in the reaper's pile.
+ * on the stack if what is next runs no user code, else, or if it is to be handed over, in the
+ * reaper's pile.
  */
-void oi_pile_keep(struct oi_thread *t);
+void oi_pile_keep(struct oi_thread *t, bool hand_over);
 /* Inside the gate, dying. What waited is worked off from now on. */
 void oi_pile_take_back(struct oi_thread *t);
 /*
@@ -92,10 +95,10 @@ void oi_pile_hand_over(struct oi_header *h, uint64_t stamp);
 /* Inside the gate. Gives the reaper a frame that was taken off the thread's stack. */
 void oi_pile_pass_on(struct oi_thread *t, struct oi_header *h, size_t cursor);
 /*
- * By the reaper, or a thread that flushes: works off its own pile, and some of this one. Returns
- * false if there was nothing.
+ * By the reaper, or a thread that flushes: works off its own pile, and some of this one, as far as
+ * @w says. Returns false if there was nothing.
  */
-bool oi_pile_serve(struct oi_thread *t, bool only_old);
+bool oi_pile_serve(struct oi_thread *t, bool only_old, struct oi_work w);
 /*
  * By anybody: works off some of what runs no user code, among what has waited longest. Returns
  * false if there was no such thing.

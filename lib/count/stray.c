@@ -150,7 +150,7 @@ static void serve_one(struct oi_thread *t, struct oi_header *h)
 	} else {
 		oi_death_resume(t, h, unpacked(note >> 1));
 	}
-	oi_serve_end(t);
+	oi_serve_end(t, oi_work_thoroughly());
 }
 
 /* Returns what find does. */

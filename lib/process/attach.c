@@ -62,7 +62,6 @@ static void reset(struct oi_thread *t)
 	oi_store_relaxed(&t->serving, 0);
 	oi_store_relaxed(&t->in_callback, 0); /* stopped */
 	oi_store_relaxed(&t->deaths.armed, false); /* recheck */
-	t->thorough = false;
 	t->tracked_delta = t->died[0] = t->died[1] = 0;
 	oi_store_relaxed(&t->waiting, false); /* stopped */
 	t->late = exiting;

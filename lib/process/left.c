@@ -54,7 +54,6 @@ void oi_left(struct oi_thread *t, const struct oi_callback *outer)
 	give_away(t, to);
 	t->callback = outer;
 	t->in_finalizer = to->in_finalizer;
-	t->thorough = outer ? to->thorough : t->internal;
 	oi_store_release(&t->in_callback, to->in_callback); /* owner: as in callback.c */
 	oi_store_relaxed(&t->deaths.armed, false); /* owner: the next push arms it again */
 	oi_death_unwind(t, to->dying, to->serving);

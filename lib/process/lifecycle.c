@@ -303,7 +303,7 @@ static void shut_down(struct oi_thread *t, ouro_report *report)
 	oi_debug_shutdown();
 	oi_flush(t);
 	size_t budget = SIZE_MAX;
-	while (oi_set_serve(t, &budget, OI_STAMP_NEW)) /* manual mode */
+	while (oi_set_serve(t, &budget, OI_STAMP_NEW, oi_work_batch())) /* manual mode */
 		;
 	oi_collect_everything(t);
 	oi_servants_stop();

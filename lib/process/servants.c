@@ -342,10 +342,12 @@ static bool serve(struct oi_thread *t)
 {
 	size_t budget = SIZE_MAX;
 	oi_store_relaxed(&taken_ns, oi_now_ns()); /* recheck */
-	bool any = oi_pile_serve(t, false);
+	/* Nobody waits for it, and what a set's death entails is over when the set is. */
+	struct oi_work w = oi_work_thoroughly();
+	bool any = oi_pile_serve(t, false, w);
 	if (oi_runtime.config.finalizers == OURO_FINALIZERS_THREAD) {
 		oi_store_relaxed(&taken_ns, oi_now_ns()); /* recheck */
-		any |= oi_set_serve(t, &budget, OI_STAMP_NEW);
+		any |= oi_set_serve(t, &budget, OI_STAMP_NEW, w);
 	}
 	if (oi_stray_any())
 		oi_stray_serve();
@@ -398,8 +400,6 @@ static void *reaper_main(void *arg)
 		 (unsigned)(w - reaper + 1) % 100);
 	if (!attach(name))
 		return NULL;
-	/* Nobody waits for it, and what a set's death entails is over when the set is. */
-	oi_self->thorough = true;
 	uint32_t word;
 	while (go_on(&oi_wanted.reaper_word, &word)) {
 		oi_exchange_seq_cst(&oi_wanted.reap, 0u); /* [B1] */

@@ -121,7 +121,6 @@ static void note(struct call *k)
 		.hand_set = t->hand_set, .dying = t->dying, .serving = t->serving,
 		.in_callback = t->in_callback, .in_finalizer = t->in_finalizer,
 		.holding_off = oi_collect_holding_off(),
-		.thorough = t->thorough,
 	};
 	k->pins = t->pin_depth;
 	k->outer = t->called;

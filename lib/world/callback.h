@@ -18,7 +18,6 @@ struct oi_callback {
 	struct oi_set *hand_set;
 	uint32_t dying, serving, in_callback, in_finalizer;
 	unsigned holding_off;
-	bool thorough;
 };
 
 /* What is called, for messages. */

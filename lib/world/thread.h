@@ -66,7 +66,6 @@ struct oi_thread {
 	struct oi_called called;            /* which function that is */
 	const struct ouro_type *traversed;  /* the type in whose traverse it is: type.c */
 	bool queued_merges;    /* it left something in a merge queue; the reaper's own note */
-	bool thorough; /* its death loop ignores release_batch, and leaves its rest to the reaper */
 	struct oi_tally allocated, freed;
 	int64_t bytes_noted;   /* of allocated less freed, when last looked at: usage.c */
 	/* Delays by the pacing of collections; read by statistics. */
