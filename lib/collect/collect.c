@@ -350,9 +350,8 @@ static void work_in_quanta(struct oi_thread *t, struct oi_set *s, void (*between
 {
 	size_t budget = SIZE_MAX, n_dead;
 	bool over = false;
-	s->quantum = QUANTUM;
 	while (!over) {
-		over = oi_set_work(t, s, &budget, &n_dead);
+		over = oi_set_work(t, s, &budget, QUANTUM, &n_dead);
 		oi_death_settle(t, oi_work_quietly(OI_QUIET_BATCH));
 		if (!over && between)
 			between();
@@ -471,7 +470,7 @@ static ssize_t work_or_queue(struct oi_thread *t, struct oi_set *s)
 	    !oi_runtime.shutting_down)
 		oi_set_queue(t, s);
 	else
-		oi_set_work(t, s, &budget, &n_dead);
+		oi_set_work(t, s, &budget, SIZE_MAX, &n_dead);
 	return (ssize_t)n_dead;
 }
 

@@ -102,7 +102,7 @@ static void begin(struct oi_thread *t, struct oi_set *s, void (*between)(void), 
 	pass.between = between;
 	pass.hold = hold;
 	pass.any_word = NULL;
-	pass.odd = pass.failed = pass.stopped = false;
+	pass.odd = pass.failed = false;
 	pass.work = 0;
 	pass.n_members = pass.n_open = pass.n_suspected = pass.n_seen = pass.n_kept = 0;
 	pass.doubts.n = pass.rescued.n = 0;

@@ -15,10 +15,8 @@
 
 void oi_pass_breathe(struct oi_pass *p)
 {
-	oi_assert_at_rest(p->t);
+	oi_assert_inside(p->t);
 	p->work = 0;
-	if (p->stopped)
-		return;
 	oi_gate_leave(p->t);
 	oi_perturb();
 	if (p->between)
@@ -131,9 +129,7 @@ void oi_pass_traverse_opaque(struct oi_pass *p, oi_child_fn fn, void *arg,
 	oi_gate_leave(p->t);
 	while (p->opaque.n) {
 		oi_pass_stop(&stop);
-		p->stopped = true;
 		traverse_some(p, fn, arg, follow);
-		p->stopped = false;
 		oi_pass_start(&stop);
 		if (p->between)
 			p->between();

@@ -41,7 +41,6 @@ struct oi_pass {
 	unsigned work;            /* units since the last safepoint */
 	/* the scope is what was young when the pass began; those are the first members */
 	bool young_only;
-	bool stopped;             /* the world is, for this collection: no safepoints */
 	/* checked builds: an object seems to have fewer references than members have to it */
 	bool odd;
 	bool failed;              /* no memory for a list: nothing is found */
@@ -57,7 +56,7 @@ void oi_pass_breathe(struct oi_pass *p);
 OI_INLINE void oi_pass_step(struct oi_pass *p, unsigned units)
 {
 	if (unlikely((p->work += units) >= OI_SLICE))
-		oi_pass_breathe(p); /* unless stopped */
+		oi_pass_breathe(p);
 }
 
 OI_INLINE void oi_pass_push(struct oi_pass *p, struct oi_vector *v, void *item)
@@ -156,7 +155,8 @@ void oi_pass_call_traverse(struct oi_header *h, const ouro_type *type, oi_child_
 /*
  * Visits what traverse tells of the objects in p->opaque, in stops of its own within the pause
  * budget; inside the gate, which it leaves. @follow, unless it is NULL, is called in the stop: it
- * takes a little from p->stack, which may put more into p->opaque.
+ * takes a little from p->stack, which may put more into p->opaque. In a stop there are no
+ * safepoints: neither is oi_pass_step called, nor a large object visited.
  */
 void oi_pass_traverse_opaque(struct oi_pass *p, oi_child_fn fn, void *arg,
 			     void (*follow)(struct oi_pass *p));

@@ -279,10 +279,10 @@ OI_INLINE void drop_child(void *child, void *arg)
 }
 
 /* Returns how far to go in one call. */
-static size_t quantum(const struct oi_set *s)
+static size_t end_of(const struct oi_set *s, size_t quantum)
 {
 	size_t left = s->objects.n - s->cursor;
-	return s->quantum && left > s->quantum ? s->cursor + s->quantum : s->objects.n;
+	return left > quantum ? s->cursor + quantum : s->objects.n;
 }
 
 OI_INLINE bool is_wide(const struct oi_header *h, const struct oi_type *d)
@@ -333,9 +333,9 @@ static void clear_run(struct oi_thread *t, struct oi_set *s, size_t end)
 }
 
 /* Returns true if all is done, false if a quantum is. */
-static bool clear_all(struct oi_thread *t, struct oi_set *s)
+static bool clear_all(struct oi_thread *t, struct oi_set *s, size_t quantum)
 {
-	size_t end = quantum(s);
+	size_t end = end_of(s, quantum);
 	while (clear_run(t, s, end), s->cursor < end) {
 		struct oi_header *h = s->objects.data[s->cursor];
 		const ouro_type *type = oi_type_of(h);
@@ -344,7 +344,7 @@ static bool clear_all(struct oi_thread *t, struct oi_set *s)
 			oi_call(t, type->clear, h);
 		} else if (is_wide(h, oi_described(h))) {
 			clear_slice(t, s, h);
-			if (s->quantum && s->cursor < end)
+			if (quantum != SIZE_MAX && s->cursor < end)
 				return false;
 		}
 	}
@@ -381,10 +381,10 @@ static void recycle_run(struct oi_thread *t, struct oi_set *s)
 }
 
 /* Returns what clear_all does. */
-static bool destroy_all(struct oi_thread *t, struct oi_set *s)
+static bool destroy_all(struct oi_thread *t, struct oi_set *s, size_t quantum)
 {
 	bool recycle = !s->finalized;
-	size_t end = quantum(s);
+	size_t end = end_of(s, quantum);
 	while (s->cursor < end) {
 		struct oi_header *h = s->objects.data[s->cursor];
 		if (oi_recycles() && recycle && !oi_heap_walked() && oi_is_silent(h)) {
@@ -412,10 +412,10 @@ static void next_phase(struct oi_thread *t, struct oi_set *s)
 }
 
 /*
- * Goes on from where the set was left, as far as the budget goes. Returns true if nothing is left
+ * Goes on from where the set was left, as far as budget and quantum go. Returns true if nothing is left
  * to do.
  */
-static bool run_phases(struct oi_thread *t, struct oi_set *s, size_t *budget)
+static bool run_phases(struct oi_thread *t, struct oi_set *s, size_t *budget, size_t quantum)
 {
 	if (s->phase == OI_SET_WATCHES) {
 		if (s->has_callbacks && !run_watches(t, s, budget))
@@ -436,20 +436,21 @@ static bool run_phases(struct oi_thread *t, struct oi_set *s, size_t *budget)
 		next_phase(t, s);
 	}
 	if (s->phase == OI_SET_CLEAR) {
-		if (!clear_all(t, s))
+		if (!clear_all(t, s, quantum))
 			return false;
 		next_phase(t, s);
 	}
-	return destroy_all(t, s);
+	return destroy_all(t, s, quantum);
 }
 
 static uint64_t n_dead_of[3]; /* of sets that are over, by generation */
 
-bool oi_set_work(struct oi_thread *t, struct oi_set *s, size_t *budget, size_t *n_dead)
+bool oi_set_work(struct oi_thread *t, struct oi_set *s, size_t *budget, size_t quantum,
+		 size_t *n_dead)
 {
 	oi_assert_outside(t);
 	oi_assert_dying(t);
-	bool over = run_phases(t, s, budget);
+	bool over = run_phases(t, s, budget, quantum);
 	if (over) {
 		*n_dead = s->n_dead;
 		oi_add_relaxed(&n_dead_of[s->generation], (uint64_t)s->n_dead); /* count */
@@ -496,7 +497,6 @@ static void queue_from(struct oi_thread *t, struct oi_set *s, struct cds_list_he
 	count_waiting(s);
 	oi_lock(OI_LOCK_SETS);
 	s->stamp = t->stamp;
-	s->quantum = 0; /* whoever takes it works on all of it */
 	cds_list_add_tail(&s->link, before ? before : queue.next);
 	oi_store_relaxed(&n_queued, n_queued + 1); /* elsewhere: the lock */
 	take_out_of_hand(t, s);
@@ -570,7 +570,7 @@ bool oi_set_serve(struct oi_thread *t, size_t *budget, uint64_t before, struct o
 	if (oi_set_any_queued())
 		oi_wake_tick(); /* in case this thread is long with its set */
 	size_t n_dead;
-	if (!oi_set_work(t, s, budget, &n_dead))
+	if (!oi_set_work(t, s, budget, SIZE_MAX, &n_dead))
 		queue_first(t, s);
 	oi_serve_end(t, w);
 	return true;

@@ -32,11 +32,6 @@ struct oi_set {
 	bool finalized;           /* a finalizer ran: members may have been seen from outside */
 	int generation;
 	uint64_t stamp;           /* while it is queued: Note [TICKET] */
-	/*
-	 * so many objects are cleared or destroyed at a time; 0: all, as in every set that was
-	 * queued
-	 */
-	size_t quantum;
 	/* what the collection that found it examined, and how long that took */
 	size_t n_examined;
 	uint64_t found_ns;
@@ -86,10 +81,11 @@ OI_INLINE void oi_set_condemn(struct oi_set *s, struct oi_header *h)
 bool oi_set_reserve(struct oi_set *s, size_t n);
 /*
  * Works on a set, on this thread, outside the gate, serving: at most *budget finalizers and watches, which
- * it counts down, or a quantum of objects. Returns true if the set is done: it is gone then, and
- * *n_dead says how many died.
+ * it counts down, and @quantum objects cleared or destroyed (SIZE_MAX: all). Returns true if the set
+ * is done: it is gone then, and *n_dead says how many died.
  */
-bool oi_set_work(struct oi_thread *t, struct oi_set *s, size_t *budget, size_t *n_dead);
+bool oi_set_work(struct oi_thread *t, struct oi_set *s, size_t *budget, size_t quantum,
+		 size_t *n_dead);
 
 /* Statistics: objects of that generation's sets that were unreachable, and not resurrected. */
 uint64_t oi_set_dead(int generation);

@@ -128,8 +128,10 @@ static void mark_some(struct oi_pass *p)
 		struct oi_header *h = p->stack.data[p->stack.n - 1];
 		if (oi_page_of(h)->state == OI_PAGE_LARGE)
 			return; /* not in a stop */
+		const struct oi_type *d = oi_pass_look(h, OI_FLAG_GARBAGE);
 		p->stack.n--;
-		visit_marked(p, h);
+		if (d)
+			oi_pass_visit(p, h, d, mark_child, p);
 	}
 }
 

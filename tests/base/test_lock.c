@@ -211,7 +211,7 @@ static void inside_for_outside(void)
 	struct oi_thread *t = oi_enter();
 	size_t budget = 1, n_dead;
 
-	oi_set_work(t, oi_set_new(0), &budget, &n_dead);
+	oi_set_work(t, oi_set_new(0), &budget, SIZE_MAX, &n_dead);
 }
 
 static void context_inside_where_outside_is_needed_is_noticed(void **state)
