@@ -27,6 +27,7 @@
  * handle what the first published layouts had, and so do the functions if OURO_PLAIN is defined
  * before the headers are included.
  */
+
 #ifdef __cplusplus
 #define OURO_BEGIN_DECLS extern "C" {
 #define OURO_END_DECLS }
@@ -36,8 +37,8 @@
 #endif
 
 /*
- * After a member that a program may leave out where it fills a struct by name: C++ compilers warn
- * of those without a default.
+ * It stands behind members that a program may leave out where it fills a struct by name: C++
+ * compilers warn of those without a default.
  */
 #ifdef __cplusplus
 #define OURO_ZERO_ = {}
@@ -61,7 +62,8 @@ OURO_API const char *ouro_version(void);
  * @obj: borrowed for the call: retain it to keep it
  * @arg: the caller's
  *
- * It may call the whole library but ouro_shutdown (EDEADLK) and ouro_thread_detach (does nothing).
+ * It may call the whole library, but ouro_shutdown answers EDEADLK and ouro_thread_detach does
+ * nothing.
  * It may not wait for another thread that does the same walk. Of objects that other threads use, or
  * are just filling in, it may read what the program reads of shared objects: slots by the library,
  * the rest under the program's own locks.

@@ -200,10 +200,11 @@ typedef void (*ouro_gc_listener)(const ouro_gc_event *event, void *arg);
  *                     (ouro/holdup.h). It is told afterwards, by the collector thread between two
  *                     collections: automatic ones wait until fn returns. It may do all but shut
  *                     down.
- * Two threads may call fn at once: young collections go on beside a full one, whose short pauses
- * bear generation 2. It must return. Cancellation is off while it runs, and waits for the thread's
- * next cancellation point after the call. If pthread_exit or an exception leaves fn the program is
- * stopped with a message; longjmp, likewise, at the next call that shows it.
+ * Three threads may call fn at once: young collections go on beside a full one, whose short pauses
+ * bear generation 2, and hold-ups are told beside both. It must return. Cancellation is off while
+ * it runs, and waits for the thread's next cancellation point after the call. If pthread_exit or an
+ * exception leaves fn the program is stopped with a message; longjmp, likewise, at the next call
+ * that shows it.
  * Return:  0; EINVAL (fn NULL); on: ENOMEM (64 are registered); off: ENOENT (it is not registered).
  * Blocks:  for a lock that is held for a moment. off also until no call of fn(arg) is running
  *          elsewhere; inside a callback (as ouro_shutdown), or when pinned, not at all, as that
@@ -216,7 +217,7 @@ OURO_API int ouro_gc_off_event(ouro_gc_listener fn, void *arg);
 enum {
 	OURO_DEBUG_STATS = 1,       /* log a line for each collection */
 	OURO_DEBUG_COLLECTABLE = 2, /* log each object found unreachable */
-	/* Weak references expire, watches and finalizers run; garbage is kept, not cleared. */
+	/* Weak references expire, watches and finalizers run; then garbage is kept, not cleared. */
 	OURO_DEBUG_SAVEALL = 32,
 	OURO_DEBUG_LEAK = 2 | 32,
 };

@@ -1,4 +1,4 @@
-/* ouro/stats.h - seeing what the heap does */
+/* ouro/stats.h - seeing what the heap does. */
 #ifndef OURO_STATS_H
 #define OURO_STATS_H
 
@@ -14,7 +14,7 @@ OURO_BEGIN_DECLS
 typedef struct ouro_stats {
 	uint64_t objects_live, bytes_live;         /* bytes include headers */
 	uint64_t objects_allocated, objects_freed; /* freed: when destroyed */
-	uint64_t bytes_reserved;                   /* from the system, but a collection's work lists */
+	uint64_t bytes_reserved;                   /* from the system, without work lists */
 	uint64_t weak_entries, threads;            /* attached threads, without the library's own */
 	uint64_t collections[3], collected[3], collection_ns[3];
 	uint64_t pauses, pause_sum_ns, pause_p50_ns, pause_p99_ns, pause_p999_ns, pause_max_ns;

@@ -11,11 +11,12 @@
  *
  * fork: the child has one thread and a working heap; references that other threads held stay
  * counted; what was queued for finalization is queued in both. A finalizer, clear, destroy or watch
- * that another thread was in counts as having run. Forking while pinned leaves the child pinned. The library's threads in the child are started by the first operation that needs
- * them. The library's handlers of pthread_atfork are registered when it is loaded: those that a
- * program registers run outside of them, and may use it. Handlers that were registered before it
- * was loaded run while the world is stopped: they may make, count, store and release, but what
- * waits for other threads (collections, ouro_flush, ouro_shutdown, listings) answers EDEADLK.
+ * that another thread was in counts as having run. Forking while pinned leaves the child pinned.
+ * The library's threads in the child are started by the first operation that needs them. The
+ * library's handlers of pthread_atfork are registered when it is loaded: those that a program
+ * registers run outside of them, and may use it. Handlers that were registered before it was loaded
+ * run while the world is stopped: they may make, count, store and release, but what waits for other
+ * threads (collections, ouro_flush, ouro_shutdown, listings) answers EDEADLK.
  */
 #ifndef OURO_THREAD_H
 #define OURO_THREAD_H
@@ -39,13 +40,13 @@ typedef struct ouro_config {
 	bool enabled;
 	/* [OURO_FINALIZERS=thread or manual] */
 	ouro_finalizer_mode finalizers;
-	/* >= 1; so many objects one release destroys itself. [OURO_RELEASE_BATCH] */
+	/* >= 1; how many objects one release destroys itself. [OURO_RELEASE_BATCH] */
 	size_t release_batch;
 	/*
-	 * Bytes, the bound on ouro_stats.bytes_reserved; 0: none. At the limit the caller runs a
-	 * full collection (unless pinned or in a finalizer), then gets ENOMEM; callbacks of what
-	 * that found run on the background thread, for which it waits a little. [OURO_HEAP_LIMIT,
-	 * with an optional K, M or G]
+	 * Bytes, the bound on ouro_stats.bytes_reserved; 0: none. At the limit an allocation runs a
+	 * full collection (unless pinned or in a callback), and gets ENOMEM if that is not enough;
+	 * callbacks of what it found run on the background thread, for which it waits a little.
+	 * [OURO_HEAP_LIMIT, with an optional K, M or G]
 	 */
 	size_t heap_limit;
 	/* >= 10 000; what one stop should not exceed. [OURO_PAUSE_BUDGET_NS] */
@@ -67,8 +68,9 @@ typedef struct ouro_report {
  *
  * ouro_init_sized does the same; @size: sizeof *@cfg. Fields that it does not have are as in
  * OURO_CONFIG_DEFAULT.
- * Return:  0; EINVAL (a field or a variable is out of range, or one that this library does not know
- *          is not 0); EALREADY (running); ENOMEM; EAGAIN (no thread).
+ * Return:  0; EINVAL (a field or a variable is out of range, a variable is not understood, or a
+ *          field that this library does not know is not 0); EALREADY (running); ENOMEM; EAGAIN
+ *          (no thread).
  * Blocks:  while another thread starts the heap, and as long as two threads take to be created.
  * Runs:    the log function, if there is something to say.
  */
@@ -91,10 +93,10 @@ static inline int ouro_init(const ouro_config *cfg)
  * It runs every finalizer and watch still due, those of objects still held included. What these
  * make meanwhile is destroyed, but not finalized (as in Lua), so that there is an end to it; a log
  * line says how many such objects there were; watches that watches add a hundred times over do not
- * run either, and the log says that, too. No other thread may use the library meanwhile;
- * afterwards it can be initialised again. If it is not running: 0 and an empty report. If another
- * thread is shutting it down, this waits for that, and the report is empty. ouro_shutdown_sized
- * does the same; @size: sizeof *@out.
+ * run either, and the log says that, too. No other thread may use the library meanwhile, nor exit
+ * if it has used it and has not detached; afterwards it can be initialised again. If it is not
+ * running: 0 and an empty report. If another thread is shutting it down, this waits for that, and
+ * the report is empty. ouro_shutdown_sized does the same; @size: sizeof *@out.
  * Return:  0; EBUSY while another thread is pinned; EDEADLK when pinned, and inside a callback of
  *          the program's: a finalizer and its like, a listener, the log function, a visitor.
  * Blocks:  for callbacks that other threads are in, the library's included, as long as these take.

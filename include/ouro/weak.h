@@ -62,9 +62,10 @@ OURO_API bool ouro_weak_expired(const ouro_weak *cell);
  * @obj: borrowed
  * @id:  where to put the watch's name; may be NULL
  *
- * At the latest it runs at shutdown. An object's watches run newest first, before its finalizer,
- * outside every pause and with no lock held; they cannot reach the object. A watch added during the
- * finalizer runs before destroy. What they may do, and what follows: ouro/type.h.
+ * It runs in ouro_shutdown at the latest (which says when not). The watches of an object run newest
+ * first, before its finalizer, outside every pause and with no lock of the library held; they
+ * cannot reach the object. A watch added during the finalizer runs before destroy. What they may
+ * do, and what follows: ouro/type.h.
  * Return:  0; EINVAL (obj or fn NULL); ENOMEM.
  * Blocks:  as any call, and for a lock that is held for a moment.
  */
