@@ -146,7 +146,7 @@ static void mark_held(struct oi_pass *p, struct oi_header *h, const struct oi_pl
 {
 	const struct oi_type *d = oi_pass_look(h, OI_FLAG_GARBAGE);
 	if (!d || !referred_from_outside(h, at))
-		/* @h may have died: then it has no counts, and is dropped when others are flagged */
+		/* @h may have died: it has no counts then, and goes when others are flagged */
 		return;
 	if (unlikely(oi_flags(h) & OI_FLAG_WEAK))
 		oi_linger_doubt(p, h, oi_references(h) - oi_beside_internal(at));

@@ -1,8 +1,9 @@
 /*
  * new.c - making objects
  *
- * What callbacks make while the heap is shut down has been finalized from birth: else a finalizer that makes an object of its own
- * type would keep the shutdown from ending. Every allocation comes the slow way then (oi_threads_divert).
+ * What callbacks make while the heap is shut down counts as finalized from birth: otherwise a
+ * finalizer that makes an object of its own type would keep the shutdown from ending. Every
+ * allocation comes the slow way then (oi_threads_divert).
  */
 #include "count/new.h"
 
@@ -40,13 +41,14 @@ struct order {
 	unsigned bin;
 };
 
-/* The header, published last: a collector that walks the page sees free until then. */
+/* The header; its word comes last: until then a collector that walks the page sees a free block. */
 OI_INLINE void write_header(struct oi_thread *t, struct oi_header *h, uint32_t type, bool large)
 {
 	/* Large objects belong to no thread's pages, so they are born merged (INV-H2). */
 	uint16_t own = large ? (uint16_t)OI_OWN_MERGED : t->key;
-	oi_store_relaxed(&h->counts, large ? (uint64_t)(OI_MERGED | OI_ONE) << 32 : UINT64_C(1)); /* [A1] */
-	oi_store_release(&h->word, (uint64_t)type | (uint64_t)own << 48); /* [A1] pairs with walkers */
+	/* [A1] */
+	oi_store_relaxed(&h->counts, large ? (uint64_t)(OI_MERGED | OI_ONE) << 32 : UINT64_C(1));
+	oi_store_release(&h->word, (uint64_t)type | (uint64_t)own << 48); /* [A1] */
 }
 
 /* The number of items is the last word of the block. */
@@ -69,7 +71,7 @@ static struct oi_header *try_new(struct oi_thread *t, const struct order *o)
 
 #define AWAIT_MEMORY 100 /* naps */
 
-/* Inside the gate, which it leaves and enters again. */
+/* Inside the gate, left and entered again. Returns false if there is nothing to wait for. */
 static bool await_memory(struct oi_thread *t)
 {
 	oi_gate_leave(t);
@@ -79,8 +81,8 @@ static bool await_memory(struct oi_thread *t)
 }
 
 /*
- * Memory that large objects have left, and nobody has given back yet. Tries again even if there is
- * none of it: the tick may have given it back just now.
+ * Gives back the memory that large objects have left. Tries again even if there is none of it: the
+ * tick may have given it back just now.
  */
 static struct oi_header *new_after_unmapping(struct oi_thread *t, const struct order *o)
 {
@@ -92,8 +94,9 @@ static struct oi_header *new_after_unmapping(struct oi_thread *t, const struct o
 	return try_new(t, o);
 }
 
-/* No memory: a full collection may make some, where the caller can wait for one. */
-static OI_NOINLINE struct oi_header *new_after_collection(struct oi_thread *t, const struct order *o)
+/* There is no memory: a full collection may make some, where the caller can wait for one. */
+static OI_NOINLINE struct oi_header *new_after_collection(struct oi_thread *t,
+							  const struct order *o)
 {
 	struct oi_header *h = new_after_unmapping(t, o);
 	if (!h && !t->pin_depth && !t->in_finalizer && !t->dying) {
@@ -109,11 +112,12 @@ static OI_NOINLINE struct oi_header *new_after_collection(struct oi_thread *t, c
 	return h;
 }
 
-/* Fills in bytes and bin. False: errno says why. */
+/* Fills in bytes and bin. Returns false if that cannot be; errno says why. */
 static bool measure(struct order *o)
 {
 	const ouro_type *type = o->d->type;
-	size_t fixed = sizeof(struct oi_header) + (type->item_size ? sizeof(size_t) : 0), items, all;
+	size_t fixed = sizeof(struct oi_header) + (type->item_size ? sizeof(size_t) : 0),
+	       items, all;
 	o->bytes = o->d->bytes;
 	o->bin = o->d->bin;
 	if (!o->n_items && o->bin != OI_BIN_LARGE)
@@ -125,7 +129,8 @@ static bool measure(struct order *o)
 	if (__builtin_mul_overflow(o->n_items, type->item_size, &items) ||
 	    __builtin_add_overflow(items, type->size, &o->bytes) ||
 	    __builtin_add_overflow(o->bytes, fixed, &o->bytes) ||
-	    __builtin_add_overflow(o->bytes, OI_PAGE, &all)) { /* room to round up to pages in: large.c, region.c */
+	    /* room to round up to pages: large.c, region.c */
+	    __builtin_add_overflow(o->bytes, OI_PAGE, &all)) {
 		errno = EOVERFLOW;
 		return false;
 	}
@@ -133,7 +138,10 @@ static bool measure(struct order *o)
 	return true;
 }
 
-/* Inside the gate, which it may leave and enter again. Whatever it is, so much memory is a reason to look at the backlog. */
+/*
+ * Inside the gate, which it may leave and enter again. A page that has been begun, or a large
+ * object, is a reason to look at the backlog, whatever its type.
+ */
 static void pace(struct oi_thread *t, const struct order *o)
 {
 	size_t pages = o->bin == OI_BIN_LARGE ? (o->bytes + OI_PAGE - 1) / OI_PAGE : t->heap.turned;
@@ -149,12 +157,13 @@ static void pace(struct oi_thread *t, const struct order *o)
 		oi_backlog_allocated(t, pages);
 }
 
-/* Inside the gate, which it leaves. NULL: errno says why. */
+/* Inside the gate, which it leaves. Returns NULL if it cannot; errno says why. */
 static OI_NOINLINE void *make(struct oi_thread *t, const ouro_type *type, size_t n_items)
 {
 	struct order o = { .d = oi_type_find(t, type), .n_items = n_items };
 	struct oi_header *h = NULL;
-	if (unlikely(t->limbo.n_sealed >= OI_LIMBO_MUCH) && !t->pin_depth) /* pinned, it waits for this very thread */
+	/* If the thread is pinned, what is in limbo waits for this very thread. */
+	if (unlikely(t->limbo.n_sealed >= OI_LIMBO_MUCH) && !t->pin_depth)
 		oi_limbo_catch_up(t);
 	if (unlikely(t->deaths.waiting) && !t->dying)
 		oi_death_catch_up(t, OI_BLOCKS);
@@ -182,12 +191,12 @@ static OI_NOINLINE void *make_slow(const ouro_type *type, size_t n_items)
 }
 
 /*
- * What most calls are: a type that this thread has made before, and a free block at hand. Without a stack frame; what is rarer
- * is a tail call.
+ * Most calls are for a type that this thread has made objects of before, and have a free block at
+ * hand. They take no stack frame: what is rarer is a tail call.
  */
 #define QUICK_MAX (OI_ZERO_MAX + sizeof(struct oi_header))
 
-/* The last steps of it, inside the gate, which they leave. */
+/* Inside the gate, which it leaves: a batch has been made. */
 static OI_NOINLINE void *paced(struct oi_thread *t, struct oi_header *h)
 {
 	oi_backlog_allocated(t, 0);
@@ -195,7 +204,9 @@ static OI_NOINLINE void *paced(struct oi_thread *t, struct oi_header *h)
 	return oi_object_of(h);
 }
 
-OI_INLINE void *made(struct oi_thread *t, const struct oi_type_cache *c, struct oi_header *h, unsigned bin)
+/* The last steps, inside the gate, which they leave. */
+OI_INLINE void *made(struct oi_thread *t, const struct oi_type_cache *c, struct oi_header *h,
+		     unsigned bin)
 {
 	write_header(t, h, c->number, false);
 	oi_own_add(&t->allocated.n[bin], 1);
@@ -205,8 +216,9 @@ OI_INLINE void *made(struct oi_thread *t, const struct oi_type_cache *c, struct 
 	return oi_object_of(h);
 }
 
-/* Of a type that the thread does not know by its address alone: new to it, or one of a plugin. */
-static OI_NOINLINE void *make_other(struct oi_thread *t, const struct oi_type_cache *c, const ouro_type *type)
+/* For a type that the thread does not know by its address alone: new to it, or one of a plugin. */
+static OI_NOINLINE void *make_other(struct oi_thread *t, const struct oi_type_cache *c,
+				    const ouro_type *type)
 {
 	struct oi_page *p = t->heap.bin[c->bin].current;
 	if (!oi_type_is_unloadable(c, type) || !p || !p->free || (size_t)c->bytes - 1 >= QUICK_MAX)
@@ -214,7 +226,8 @@ static OI_NOINLINE void *make_other(struct oi_thread *t, const struct oi_type_ca
 	return made(t, c, oi_block_take(p, c->bytes, c->tracked), c->bin);
 }
 
-static OI_NOINLINE void *make_larger(struct oi_thread *t, const struct oi_type_cache *c, struct oi_page *p)
+static OI_NOINLINE void *make_larger(struct oi_thread *t, const struct oi_type_cache *c,
+				     struct oi_page *p)
 {
 	if (unlikely(!c->bytes)) /* not of one size */
 		return make(t, c->type, 0);
@@ -239,17 +252,18 @@ void *ouro_new(const ouro_type *type)
 	return made(t, c, oi_block_take(p, bytes, c->tracked), c->bin);
 }
 
-/* Of a type with items, all of which are zeroed without a call. */
+/* The quick way is for objects that are zeroed without a call. */
 void *ouro_new_items(const ouro_type *type, size_t n)
 {
 	struct oi_thread *t = oi_self;
 	if (unlikely(!oi_gate_try_enter(t)))
 		return make_slow(type, n);
 	const struct oi_type_cache *c = oi_type_cached(t, type);
-	if (unlikely(c->type != type) || unlikely(!c->number) || !type->item_size || n > QUICK_MAX || type->item_size > QUICK_MAX)
+	if (unlikely(c->type != type) || unlikely(!c->number) || !type->item_size ||
+	    n > QUICK_MAX || type->item_size > QUICK_MAX)
 		return make(t, type, n);
 	size_t fixed = oi_types[c->number].bytes, bytes = fixed + n * type->item_size;
-	if (unlikely(!fixed) || bytes > OI_SMALL_MAX) /* the former: large */
+	if (unlikely(!fixed) || bytes > OI_SMALL_MAX) /* !fixed: the fixed part alone is large */
 		return make(t, type, n);
 	unsigned bin = oi_bin_of(bytes, c->tracked);
 	struct oi_page *p = t->heap.bin[bin].current;

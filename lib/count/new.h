@@ -4,7 +4,10 @@
 
 #include "base/compiler.h"
 
-/* How many objects with a finalizer were made since the shutdown of the heap began; it is zero again afterwards. */
+/*
+ * Returns how many objects with a finalizer were made since the shutdown of the heap began, and
+ * counts anew.
+ */
 size_t oi_new_late(void);
 
 #endif

@@ -171,7 +171,8 @@ static OI_NOINLINE uint64_t word_of(struct oi_thread *t, struct oi_header *h, in
 	}
 	if (!oi_load_relaxed(&e->object)) /* recheck: made by a watch in its finalizer's time */
 		oi_store_release(&e->object, (void *)h); /* [W1] */
-	return (uint64_t)oi_load_relaxed(&e->generation) << 32 | index_of(h); /* elsewhere: cannot change */
+	/* elsewhere: cannot change */
+		return (uint64_t)oi_load_relaxed(&e->generation) << 32 | index_of(h);
 }
 
 /* Inside the gate, which these leave. */
@@ -212,9 +213,11 @@ int ouro_weak_store(ouro_weak *cell, void *obj)
 	oi_check_usable(h, "ouro_weak_store");
 	uint32_t index = index_quickly(h);
 	struct oi_weak_entry *e;
-	if (unlikely(!index) || unlikely(!oi_load_relaxed(&(e = oi_entry_at(index))->object))) /* recheck: word_of */
+	/* recheck: word_of */
+	if (unlikely(!index) || unlikely(!oi_load_relaxed(&(e = oi_entry_at(index))->object)))
 		return store_any(t, cell, obj);
-	uint64_t word = (uint64_t)oi_load_relaxed(&e->generation) << 32 | index; /* elsewhere: cannot change */
+	/* elsewhere: cannot change */
+	uint64_t word = (uint64_t)oi_load_relaxed(&e->generation) << 32 | index;
 	oi_store_release(&cell->word, word); /* [W4] */
 	oi_gate_leave_again(t);
 	return 0;

@@ -95,7 +95,7 @@ void oi_unflag(struct oi_header *h);
 /* Inside the gate, or in a stop. Returns true if a collection walks the heap. */
 OI_INLINE bool oi_heap_walked(void)
 {
-	/* elsewhere: the handshake after it is set; if it seems set, oi_page_keep looks again (empty.c) */
+	/* elsewhere: the handshake after it is set; if it seems set, oi_page_keep looks again */
 	return unlikely(oi_load_relaxed(&oi_candidates.walking));
 }
 

@@ -115,6 +115,6 @@ void oi_heap_abandon(struct oi_thread *t)
 		pass_gate(t);
 	hand_over_young(heap);
 	oi_heap_lock();
-	oi_foreign_harvest(heap, UINT_MAX); /* [H3] what was queued meanwhile goes on to the orphans */
+	oi_foreign_harvest(heap, UINT_MAX); /* [H3] what was queued meanwhile goes to the orphans */
 	oi_heap_unlock_freed();
 }
