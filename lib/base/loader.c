@@ -68,7 +68,7 @@ struct search {
 	unsigned long long n_gone;
 };
 
-static int look(struct dl_phdr_info *o, size_t size, void *arg)
+static int look_at_loaded(struct dl_phdr_info *o, size_t size, void *arg)
 {
 	struct search *s = arg;
 	(void)size;
@@ -80,14 +80,14 @@ static int look(struct dl_phdr_info *o, size_t size, void *arg)
 	return s->name != NULL;
 }
 
-static struct search find(const void *address)
+static struct search search_loaded(const void *address)
 {
 	struct search s = { .address = (uintptr_t)address };
-	dl_iterate_phdr(look, &s);
+	dl_iterate_phdr(look_at_loaded, &s);
 	return s;
 }
 
-static int count(struct dl_phdr_info *o, size_t size, void *arg)
+static int count_objects(struct dl_phdr_info *o, size_t size, void *arg)
 {
 	(void)o;
 	(void)size;
@@ -97,7 +97,7 @@ static int count(struct dl_phdr_info *o, size_t size, void *arg)
 
 bool oi_loader_keeps(const void *address)
 {
-	struct search s = find(address), own = find(&oi_copy_runs);
+	struct search s = search_loaded(address), own = search_loaded(&oi_copy_runs);
 	return s.name && (s.n == 0 || s.n < n_at_start || s.n == own.n);
 }
 
@@ -115,9 +115,9 @@ static bool loaded_with_program(const struct search *own)
 
 __attribute__((constructor(101))) static void settle(void)
 {
-	struct search own = find(&oi_copy_runs);
+	struct search own = search_loaded(&oi_copy_runs);
 	if (loaded_with_program(&own))
-		dl_iterate_phdr(count, &n_at_start);
+		dl_iterate_phdr(count_objects, &n_at_start);
 	else if (own.name && dlopen)
 		(void)dlopen(own.name, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
 }

@@ -21,7 +21,7 @@ static char ring[RING][OI_LOG_MESSAGE];
 static uint32_t first;
 static uint32_t n_waiting, n_lost; /* looked at without it, too */
 
-static void note(const char *message)
+static void keep_message(const char *message)
 {
 	oi_lock(OI_LOCK_LOG);
 	if (n_waiting < RING) {
@@ -75,7 +75,7 @@ void oi_log_note(const char *format, va_list ap)
 {
 	char message[OI_LOG_MESSAGE];
 	vsnprintf(message, sizeof message, format, ap);
-	note(message);
+	keep_message(message);
 }
 
 void oi_log(const char *format, ...)

@@ -322,7 +322,7 @@ void oi_sleep_ns(uint64_t ns)
 #define NAP_MAX_NS 4000000u
 
 /* Instead of a futex: naps that grow while the same thing is waited for. */
-static void nap(const uint32_t *word, uint32_t value, uint64_t longest)
+static void nap_for(const uint32_t *word, uint32_t value, uint64_t longest)
 {
 	static __thread struct {
 		const uint32_t *word;
@@ -342,7 +342,7 @@ void oi_futex_wait(uint32_t *word, uint32_t value, uint64_t timeout_ns)
 	int saved = errno;
 	if (unlikely(!futex_wait(word, value, longest)) &&
 	    __atomic_load_n(word, __ATOMIC_SEQ_CST) == value) /* recheck: by the caller */
-		nap(word, value, longest);
+		nap_for(word, value, longest);
 	errno = saved;
 }
 

@@ -99,7 +99,7 @@ void *oi_remnant_take(size_t bytes)
 }
 
 /* munmap refuses it: gives its memory back, as far as that can be, and keeps the addresses. */
-static void keep(struct remnant *r, struct remnant was)
+static void keep_refused(struct remnant *r, struct remnant was)
 {
 	if (!was.tried && oi_os_purge(r, was.bytes) && was.charge > (int64_t)OI_OS_PAGE) {
 		oi_os_charge((int64_t)OI_OS_PAGE - was.charge);
@@ -136,7 +136,7 @@ static bool unmap_whole(struct remnant *r)
 	if (gone)
 		oi_os_charge(-was.charge);
 	else
-		keep(r, was);
+		keep_refused(r, was);
 	oi_store_release(&charge_in_hand, (int64_t)0); /* owner */
 	return gone;
 }
@@ -157,7 +157,7 @@ static bool unmap_some(size_t *budget)
  * A thread that is to give back all there is waits for its turn: the other one is in a system call,
  * and needs nothing of anybody.
  */
-static bool begin(size_t budget)
+static bool begin_retry(size_t budget)
 {
 	while (oi_exchange(&trying, 1u)) { /* [Z2] */
 		if (budget != SIZE_MAX)
@@ -170,7 +170,7 @@ static bool begin(size_t budget)
 bool oi_remnant_retry(size_t budget)
 {
 	bool more = false;
-	if ((!oi_remnant_any() && budget != SIZE_MAX) || !begin(budget))
+	if ((!oi_remnant_any() && budget != SIZE_MAX) || !begin_retry(budget))
 		return false;
 	oi_store_release(&in_hand, take_all()); /* owner */
 	while (in_hand && budget)

@@ -3,7 +3,7 @@
 #define OI_RUNTIME_H
 
 #include "base/compiler.h"
-#include "base/config.h"
+#include "ouro.h"
 
 struct oi_thread;
 

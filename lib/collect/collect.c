@@ -26,7 +26,6 @@
 
 #include "base/doors.h"
 #include "base/holdup.h"
-#include "base/lock.h"
 #include "base/log.h"
 #include "base/os.h"
 #include "base/perturb.h"

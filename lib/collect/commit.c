@@ -144,7 +144,7 @@ static void note_opaque(struct oi_pass *p)
 
 /* ---- 3: dropping ---- */
 
-static void drop(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
+static void drop_candidate(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
 {
 	oi_beside_bits(at)->mark |= oi_beside_bit(at);
 	oi_unflag(h);
@@ -155,17 +155,17 @@ static void drop(struct oi_pass *p, struct oi_header *h, const struct oi_place *
 static void drop_if_rescued(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
 {
 	if (!oi_is_candidate(h))
-		drop(p, h, at);
+		drop_candidate(p, h, at);
 }
 
 /* @child may be any word: see drop_children. */
-static void drop_child(void *child, void *arg)
+static void drop_word(void *child, void *arg)
 {
 	struct oi_place at;
 	if (oi_beside_covers(child) && oi_place_of(oi_header_of(child), &at) &&
 	    oi_beside_open(&at) &&
 	    oi_block_at(at.page, at.block) == oi_header_of(child))
-		drop(arg, oi_header_of(child), &at);
+		drop_candidate(arg, oi_header_of(child), &at);
 }
 
 /* Drops what was written down of @h. */
@@ -175,7 +175,7 @@ static void drop_noted(struct oi_pass *p, struct oi_header *h)
 	size_t first = oi_place_of(h, &at) && at.page->beside ? at.page->beside->note[at.block] : 0;
 	size_t n = first ? (size_t)p->edges.data[first - 1] : 0;
 	for (size_t i = first; i < first + n; i++)
-		drop_child(oi_object_of(p->edges.data[i]), p);
+		drop_word(oi_object_of(p->edges.data[i]), p);
 	oi_pass_step(p, (unsigned)n);
 }
 
@@ -190,9 +190,9 @@ static void drop_children(struct oi_pass *p, struct oi_header *h)
 	uint16_t own = (uint16_t)(word >> 48);
 	if (own != OI_OWN_FREE && own != OI_OWN_GONE) {
 		const struct oi_type *d = &oi_types[(uint32_t)word];
-		oi_visit_fixed(h, d, drop_child, p);
+		oi_visit_fixed(h, d, drop_word, p);
 		if (unlikely(d->type->item_slots.n))
-			oi_pass_visit_items(p, h, d->type, drop_child, p);
+			oi_pass_visit_items(p, h, d->type, drop_word, p);
 	}
 	drop_noted(p, h);
 	oi_pass_step(p, 16);
@@ -217,7 +217,7 @@ static bool is_closed(struct oi_pass *p, struct oi_header *h, const struct oi_pl
 static void check(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
 {
 	if (!is_closed(p, h, at))
-		drop(p, h, at);
+		drop_candidate(p, h, at);
 }
 
 /* ---- 4: the commit ---- */
@@ -239,7 +239,7 @@ static bool drop_rescued(struct oi_pass *p, uint64_t *n)
 		for (; *n < end && (h = oi_load_acquire(&oi_candidates.rescued[*n])); ++*n) {
 			struct oi_place at;
 			if (oi_place_of(h, &at) && oi_beside_open(&at))
-				drop(p, h, &at);
+				drop_candidate(p, h, &at);
 		}
 	}
 	if (p->stack.n == before)
@@ -275,7 +275,7 @@ static bool commit(struct oi_pass *p)
 bool oi_commit(struct oi_pass *p)
 {
 	oi_assert_unpinned(p->t);
-	p->any_word = drop_child;
+	p->any_word = drop_word;
 	oi_grace_wait();
 	oi_gate_enter(p->t);
 	each_candidate(p, count_among_candidates);

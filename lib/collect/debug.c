@@ -4,12 +4,10 @@
 #include <errno.h>
 
 #include "base/lock.h"
-#include "base/log.h"
 #include "base/runtime.h"
 #include "count/count.h"
 #include "count/death.h"
 #include "world/callback.h"
-#include "world/context.h"
 #include "world/gate.h"
 
 static unsigned debug_flags;
@@ -113,7 +111,7 @@ static size_t garbage_kept(void)
 }
 
 /* In case the visitor was left. */
-static void let_go(void **obj)
+static void let_go_visited(void **obj)
 {
 	if (*obj)
 		oi_death_release_aside(oi_self, oi_header_of(*obj));
@@ -128,7 +126,7 @@ ssize_t ouro_gc_garbage(ouro_object_visitor fn, void *arg)
 	}
 	ssize_t n = 0;
 	size_t most = garbage_kept(); /* the visitor may collect, and more be kept, without end */
-	__attribute__((cleanup(let_go))) void *obj = NULL;
+	__attribute__((cleanup(let_go_visited))) void *obj = NULL;
 	for (size_t i = 0; i < most && (obj = garbage_at(i)); i++) {
 		bool go_on = oi_callback_visit(oi_self, fn, obj, arg);
 		void *visited = obj;

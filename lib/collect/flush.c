@@ -194,7 +194,7 @@ static bool try_to_lead(struct oi_thread *t)
 	return oi_cas(&leader, &none, t); /* [D3] */
 }
 
-static void begin(void)
+static void begin_flush(void)
 {
 	oi_store_relaxed(&waits_only, false); /* recheck */
 	oi_store_release(&n_begun, n_begun + 1); /* [D3] */
@@ -206,7 +206,7 @@ static void begin(void)
 }
 
 /* What is left, if anything, is the reaper's and the tick's. */
-static void end(struct oi_thread *t)
+static void end_flush(struct oi_thread *t)
 {
 	oi_store_release(&oi_ticket.since, UINT64_C(0)); /* recheck: by the locks of the queues */
 	oi_store_release(&n_over, n_begun); /* [D3] */
@@ -221,10 +221,10 @@ static void end(struct oi_thread *t)
 static void lead(struct oi_thread *t, bool patient)
 {
 	struct flush f = { .t = t, .patient = patient };
-	begin();
+	begin_flush();
 	oi_stray_serve();
 	work_until_over(&f);
-	end(t);
+	end_flush(t);
 }
 
 /* A callback keeps the leader: this thread sees to what is in queues all the same. */
@@ -291,7 +291,7 @@ bool oi_flush_any_serving(const struct oi_thread *self)
 void oi_flush_leave(struct oi_thread *t)
 {
 	if (oi_load_relaxed(&leader) == t) /* owner: no other thread makes it t */
-		end(t);
+		end_flush(t);
 }
 
 void oi_flush_fork_child(struct oi_thread *self)

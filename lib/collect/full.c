@@ -66,7 +66,7 @@ static void sift(struct oi_pass *p, bool (*fn)(struct oi_pass *p, struct oi_head
 	list->n = p->n_kept;
 }
 
-static bool condemn(struct oi_pass *p, struct oi_header *h)
+static bool condemn_candidate(struct oi_pass *p, struct oi_header *h)
 {
 	if (!oi_is_candidate(h))
 		return false;
@@ -82,7 +82,7 @@ static bool keep(struct oi_pass *p, struct oi_header *h)
 	return true;
 }
 
-static bool forget(struct oi_pass *p, struct oi_header *h)
+static bool forget_candidate(struct oi_pass *p, struct oi_header *h)
 {
 	return !keep(p, h);
 }
@@ -96,7 +96,7 @@ static void sift_all(struct oi_pass *p, bool (*fn)(struct oi_pass *p, struct oi_
 
 /* ---- one collection ---- */
 
-static void begin(struct oi_thread *t, struct oi_set *s, void (*between)(void), int64_t hold)
+static void begin_pass(struct oi_thread *t, struct oi_set *s, void (*between)(void), int64_t hold)
 {
 	pass.t = t;
 	pass.between = between;
@@ -136,7 +136,7 @@ static void empty(struct oi_thread *t, struct oi_vector *v)
 }
 
 /* Ends the pass, whose set is its own no more. */
-static void end(struct oi_thread *t)
+static void end_pass(struct oi_thread *t)
 {
 	oi_beside_forget_exact(t);
 	oi_beside_drop(t, &pass.regions);
@@ -170,7 +170,7 @@ static void bury(struct oi_pass *p)
 	expire_weak_references(p);
 	oi_gate_leave(p->t);
 	oi_grace_wait();
-	sift_all(p, condemn);
+	sift_all(p, condemn_candidate);
 }
 
 struct oi_set *oi_full_begin(struct oi_thread *t, int generation, enum oi_scope scope,
@@ -182,7 +182,7 @@ struct oi_set *oi_full_begin(struct oi_thread *t, int generation, enum oi_scope 
 	if (!s)
 		return NULL;
 	oi_set_take_in_hand(t, s);
-	begin(t, s, between, 0);
+	begin_pass(t, s, between, 0);
 	pass.young_only = scope == OI_SCOPE_YOUNG;
 	if (scope != OI_SCOPE_OLD)
 		oi_generation_make_all_old(&pass.young, pass.young_only);
@@ -201,7 +201,7 @@ size_t oi_full_finish(struct oi_thread *t)
 	if (dead)
 		bury(&pass);
 	else
-		sift_all(&pass, forget);
+		sift_all(&pass, forget_candidate);
 	/* [K1] nothing bears the flag */
 	oi_store_release(&oi_candidates.commit, (uint32_t)OI_COMMIT_IDLE);
 	oi_linger_decide(&pass);
@@ -209,7 +209,7 @@ size_t oi_full_finish(struct oi_thread *t)
 	if (pass.failed)
 		oi_log("collection of generation %d given up: no memory for its lists",
 		       s->generation);
-	end(t);
+	end_pass(t);
 	return pass.n_members;
 }
 
@@ -263,12 +263,12 @@ bool oi_full_resurrect(struct oi_thread *t, struct oi_set *s)
 {
 	oi_assert_unpinned(t);
 	oi_full_lock();
-	begin(t, s, NULL, 1);
+	begin_pass(t, s, NULL, 1);
 	flag_set(&pass);
 	bool ok = !pass.failed && (oi_commit(&pass) || !pass.failed);
 	sift_all(&pass, ok ? decide : keep);
 	let_go_of_set(&pass);
-	end(t);
+	end_pass(t);
 	oi_full_unlock();
 	return ok;
 }
@@ -289,12 +289,12 @@ void oi_full_inherit(void)
 	} else if (pass.set && oi_load_relaxed(&oi_candidates.commit) == /* stopped */
 				       OI_COMMIT_DEAD) {
 		expire_weak_references(&pass);
-		sift(&pass, condemn);
+		sift(&pass, condemn_candidate);
 	} else if (pass.set) {
-		sift(&pass, forget);
+		sift(&pass, forget_candidate);
 	}
 	oi_linger_inherit(&pass);
 	pass.set = NULL;
 	oi_store_relaxed(&oi_candidates.commit, (uint32_t)OI_COMMIT_IDLE); /* stopped */
-	end(NULL);
+	end_pass(NULL);
 }

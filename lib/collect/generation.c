@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/lock.h"
 #include "collect/pass.h"
 #include "heap/heap.h"
 #include "heap/orphan.h"
@@ -323,7 +324,7 @@ void oi_generation_inherit(struct oi_vector *lists)
 
 /* ---- how many young objects there are ---- */
 
-static void count_word(const struct oi_page *p, size_t w, uint64_t bits, uint64_t age0,
+static void count_ages_of(const struct oi_page *p, size_t w, uint64_t bits, uint64_t age0,
 		       int64_t n[2])
 {
 	for (; bits; bits &= bits - 1) {
@@ -333,18 +334,18 @@ static void count_word(const struct oi_page *p, size_t w, uint64_t bits, uint64_
 	}
 }
 
-static void count_page(const struct oi_page *p, int64_t n[2])
+static void count_ages(const struct oi_page *p, int64_t n[2])
 {
 	uint64_t *age0 = oi_young_bits(p, 0), *age1 = oi_young_bits(p, 1);
 	for (size_t w = 0; w < (p->bump + 63) / 64; w++)
-		count_word(p, w, age0[w] | age1[w], age0[w], n);
+		count_ages_of(p, w, age0[w] | age1[w], age0[w], n);
 }
 
 static void count_heap(const struct oi_heap *heap, int64_t n[2])
 {
 	for (struct oi_page *p = heap->young; p; p = p->young_next)
 		if (p->state != OI_PAGE_FREE)
-			count_page(p, n);
+			count_ages(p, n);
 }
 
 bool oi_generation_population(int64_t n[2])

@@ -31,7 +31,6 @@
 #include "count/count.h"
 #include "count/weak.h"
 #include "world/context.h"
-#include "world/events.h"
 
 #define TRIES 5
 #define DOUBTS 256  /* objects */
@@ -117,7 +116,7 @@ void oi_linger_note(struct oi_pass *p)
 
 /* ---- the door ---- */
 
-static void flag(struct oi_header *h)
+static void flag_closure(struct oi_header *h)
 {
 	uint16_t own = oi_load_relaxed(&h->own); /* recheck */
 	while (own <= OI_OWN_KEY_MAX &&
@@ -144,7 +143,7 @@ static void close_door(struct oi_pass *p)
 	oi_gate_enter(p->t);
 	for (size_t i = 0; i < p->rescued.n; i++)
 		if (weight(p->rescued.data[i]))
-			flag(p->rescued.data[i]);
+			flag_closure(p->rescued.data[i]);
 	oi_gate_leave(p->t);
 	oi_grace_wait();
 	oi_point("linger: closed");
@@ -158,7 +157,7 @@ struct closure {
 	size_t left; /* objects that there is time for */
 };
 
-static void add(struct closure *c, struct oi_header *h)
+static void add_member(struct closure *c, struct oi_header *h)
 {
 	if (oi_page_of(h)->tracked && oi_generation_member(h) && !*oi_side_of(h) && c->left &&
 	    oi_trial_add(&c->tr, h))
@@ -167,17 +166,17 @@ static void add(struct closure *c, struct oi_header *h)
 
 static void add_child(void *child, void *arg)
 {
-	add(arg, oi_header_of(child));
+	add_member(arg, oi_header_of(child));
 }
 
 /*
  * Follows slots alone: any part of what is reached is a sound set, and traverse must not be called
  * twice in a stop. Returns false if there is too much of it.
  */
-static bool gather(struct oi_pass *p, struct closure *c)
+static bool gather_closure(struct oi_pass *p, struct closure *c)
 {
 	for (size_t i = 0; i < p->rescued.n; i++)
-		add(c, p->rescued.data[i]);
+		add_member(c, p->rescued.data[i]);
 	for (size_t i = 0; i < c->tr.set.n && c->left; i++) {
 		size_t n = weight(c->tr.set.data[i]);
 		c->left -= n - 1 < c->left ? n - 1 : c->left;
@@ -191,7 +190,7 @@ static bool gather(struct oi_pass *p, struct closure *c)
  * The dead are condemned and go onto the list. What lives and can be upgraded has its upgrades kept
  * out, too, the next time.
  */
-static void judge(struct oi_pass *p, struct oi_trial *tr)
+static void judge_closure(struct oi_pass *p, struct oi_trial *tr)
 {
 	p->rescued.n = 0;
 	for (size_t i = 0; i < tr->set.n; i++) {
@@ -216,11 +215,11 @@ static bool try_stopped(struct oi_pass *p)
 {
 	struct closure c = { .left = oi_policy_cap() / 2 };
 	size_t n = p->set->objects.n;
-	bool fits = gather(p, &c) && oi_set_reserve(p->set, n + c.tr.set.n);
+	bool fits = gather_closure(p, &c) && oi_set_reserve(p->set, n + c.tr.set.n);
 	unflag_all(&p->rescued);
 	if (fits) {
 		oi_trial_run(&c.tr, SIZE_MAX);
-		judge(p, &c.tr);
+		judge_closure(p, &c.tr);
 	} else {
 		oi_trial_give_up(&c.tr);
 	}

@@ -28,6 +28,7 @@
 #include <errno.h>
 #include <limits.h>
 
+#include "base/lock.h"
 #include "base/os.h"
 #include "collect/idle.h"
 #include "count/backlog.h"
@@ -115,7 +116,7 @@ bool oi_policy_burst(void)
 }
 
 /* Stops at INT_MAX: where nothing becomes old, this is counted up for ever. */
-static void count_one(int *n)
+static void count_up(int *n)
 {
 	if (oi_load_relaxed(n) < INT_MAX) /* count */
 		oi_add_relaxed(n, 1); /* count */
@@ -124,10 +125,10 @@ static void count_one(int *n)
 static void count_young(int generation)
 {
 	if (generation == 0) {
-		count_one(&oi_pace.count[1]);
+		count_up(&oi_pace.count[1]);
 	} else {
 		oi_store_relaxed(&oi_pace.count[1], 0); /* count */
-		count_one(&oi_pace.count[2]);
+		count_up(&oi_pace.count[2]);
 	}
 }
 

@@ -27,16 +27,14 @@
 #include "base/wake.h"
 #include "collect/debug.h"
 #include "collect/full.h"
-#include "collect/generation.h"
 #include "collect/policy.h"
+#include "collect/trial.h"
 #include "count/count.h"
 #include "count/death.h"
-#include "count/merge.h"
 #include "count/ticket.h"
 #include "count/watch.h"
 #include "count/weak.h"
 #include "heap/heap.h"
-#include "heap/limbo.h"
 #include "heap/pace.h"
 #include "heap/type.h"
 #include "world/context.h"
@@ -71,7 +69,7 @@ struct oi_set *oi_set_new(int generation)
 	return s;
 }
 
-static void unmap(struct oi_set *s)
+static void unmap_set(struct oi_set *s)
 {
 	oi_vector_free(&s->objects);
 	oi_os_unmap_list(s, sizeof *s);
@@ -83,14 +81,14 @@ void oi_set_free(struct oi_set *s)
 	for (size_t i = 0; i < SPARES && s; i++)
 		s = oi_exchange(&spare[i], s); /* elsewhere: oi_exchange has both orders */
 	if (s)
-		unmap(s);
+		unmap_set(s);
 }
 
 void oi_set_shutdown(void)
 {
 	struct oi_set *s;
 	while ((s = take_spare()))
-		unmap(s);
+		unmap_set(s);
 }
 
 void oi_set_take_in_hand(struct oi_thread *t, struct oi_set *s)

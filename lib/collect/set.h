@@ -5,8 +5,8 @@
 #ifndef OI_SET_H
 #define OI_SET_H
 
+#include "base/urcu.h"
 #include "base/vector.h"
-#include "collect/trial.h"
 #include "world/object.h"
 #include "world/thread.h"
 

@@ -13,7 +13,6 @@
 #include "collect/suspect.h"
 
 #include "collect/commit.h"
-#include "collect/generation.h"
 #include "collect/linger.h"
 #include "collect/oracle.h"
 #include "count/count.h"

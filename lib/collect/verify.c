@@ -25,7 +25,6 @@
 
 #include "base/log.h"
 #include "collect/generation.h"
-#include "collect/trial.h"
 #include "count/count.h"
 #include "count/weak.h"
 #include "heap/candidate.h"
@@ -190,7 +189,7 @@ static const char *check_degrees(void)
 	return error;
 }
 
-static const char *check_stopped(void)
+static const char *check_heap(void)
 {
 	const char *error = NULL;
 	oi_for_each_page(p)
@@ -207,7 +206,7 @@ const char *oi_verify_heap(void)
 	oi_current();
 	oi_collect_lock(); /* the side bytes */
 	oi_world_stop(&stop);
-	const char *error = check_stopped();
+	const char *error = check_heap();
 	oi_world_start(&stop);
 	oi_collect_unlock();
 	return error;
@@ -223,7 +222,7 @@ void oi_verify_stopped(void)
 	}
 	const char *error = oi_generation_check();
 	if (!error && on)
-		error = check_stopped();
+		error = check_heap();
 	if (error)
 		oi_abort("%s", error);
 }

@@ -224,7 +224,7 @@ void oi_backlog_set_batch(void)
 	set_batch(lag());
 }
 
-static void account(struct oi_thread *t, uint64_t ns)
+static void account_delay(struct oi_thread *t, uint64_t ns)
 {
 	oi_own_add(&t->n_delays, 1);
 	oi_own_add(&t->delay_ns, ns);
@@ -245,7 +245,7 @@ static void await_collection(struct oi_thread *t)
 		oi_futex_wait(&oi_pace.turn, turn, began + DELAY_NS - now);
 		now = oi_now_ns();
 	} while (now - began < DELAY_NS);
-	account(t, now - began);
+	account_delay(t, now - began);
 }
 
 void oi_backlog_delay(struct oi_thread *t, size_t pages)

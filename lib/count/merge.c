@@ -37,7 +37,7 @@
 #include <sched.h>
 #include <string.h>
 
-#include "base/log.h"
+#include "base/lock.h"
 #include "base/os.h"
 #include "base/perturb.h"
 #include "base/wake.h"

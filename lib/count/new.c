@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "base/doors.h"
-#include "base/os.h"
 #include "base/remnant.h"
 #include "base/runtime.h"
 #include "count/backlog.h"

@@ -124,7 +124,7 @@ void oi_pile_free(struct oi_thread *t)
 }
 
 /* Moves up to @n frames, and all of watches, onto the thread's stack. Returns how many. */
-static size_t take(struct fifo *f, struct oi_thread *t, size_t n)
+static size_t take_frames(struct fifo *f, struct oi_thread *t, size_t n)
 {
 	size_t taken = 0;
 	for (; f->watches &&
@@ -411,7 +411,7 @@ static size_t take_some(struct oi_thread *t, struct fifo *f, bool own)
 		oi_pile_take_back(t);
 	if (f)
 		oi_hand_takes(t, f == &reapers[1] ? OI_STAMP_OLD : made_old);
-	return own + (f ? take(f, t, 64) : 0);
+	return own + (f ? take_frames(f, t, 64) : 0);
 }
 
 bool oi_pile_serve(struct oi_thread *t, bool only_old, struct oi_work w)

@@ -20,7 +20,7 @@
  * leave the gate.
  */
 
-static void bury(struct oi_thread *t, struct oi_header *h)
+static void let_die(struct oi_thread *t, struct oi_header *h)
 {
 	oi_death_leaving(t, h);
 	oi_gate_enter(t);
@@ -41,7 +41,7 @@ static bool retain_finalizing(struct oi_thread *t, void **slot, struct oi_header
 	if (counted && oi_load_acquire(slot) == oi_object_of(h)) /* [S1] */
 		return true;
 	if (oi_release_foreign(t, h))
-		bury(t, h);
+		let_die(t, h);
 	return false;
 }
 
@@ -88,7 +88,7 @@ static void *load_again(struct oi_thread *t, void **slot, void *obj, enum oi_tri
 		oi_point("load: tried");
 		struct dying d = look_at(h);
 		if (tried == OI_TRIED_LAST)
-			bury(t, h);
+			let_die(t, h);
 		else if ((d.flags & OI_FLAG_FINALIZING) &&
 			 (oi_perturb(), retain_finalizing(t, slot, h)))
 			return obj;

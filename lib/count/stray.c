@@ -48,9 +48,9 @@ bool oi_stray_any(void)
 	return oi_load_relaxed(&n_strays) != 0; /* recheck */
 }
 
-static void flag(struct oi_header *h)
+static void flag_stray(struct oi_header *h)
 {
-	oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_STRAY); /* [Y1] after local: look_at */
+	oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_STRAY); /* [Y1] after local: look_at_stray */
 	oi_add_relaxed(&n_strays, 1); /* count */
 	oi_wake_reap();
 }
@@ -64,7 +64,7 @@ static void unflag(struct oi_header *h)
 
 void oi_stray_merge(struct oi_header *h)
 {
-	flag(h);
+	flag_stray(h);
 }
 
 static uint32_t packed(size_t cursor)
@@ -82,13 +82,13 @@ static size_t unpacked(uint32_t c)
 void oi_stray_death(struct oi_header *h, size_t cursor)
 {
 	oi_store_relaxed(&h->local, packed(cursor) << 1); /* [Y1] */
-	flag(h);
+	flag_stray(h);
 }
 
 void oi_stray_block(struct oi_header *h)
 {
 	oi_store_relaxed(&h->local, IS_BLOCK); /* [Y1] */
-	flag(h);
+	flag_stray(h);
 }
 
 /* ---- looking for them, world stopped: then a merge on the owner's behalf is safe, too ---- */
@@ -100,7 +100,7 @@ static void merge_ahead(struct batch *b, uint16_t key, struct oi_header *h)
 		b->ahead -= oi_merge_ahead(owner, h, b->ahead);
 }
 
-static void look_at(struct batch *b, struct oi_header *h)
+static void look_at_stray(struct batch *b, struct oi_header *h)
 {
 	uint16_t key = oi_owner_of(h);
 	/* [Y1] stopped */
@@ -124,13 +124,13 @@ static bool look_through(void *arg, struct oi_page *p)
 	for (uint32_t i = 0; i < p->bump; i++) {
 		if (b->n == BATCH)
 			return false;
-		look_at(b, oi_block_at(p, i));
+		look_at_stray(b, oi_block_at(p, i));
 	}
 	return true;
 }
 
 /* Returns true if it came to the end of the heap. The stop is a grace period, too. */
-static bool find(struct batch *b)
+static bool find_strays(struct batch *b)
 {
 	return oi_walk_in_stop(&next, oi_runtime.config.pause_budget_ns, look_through, b);
 }
@@ -153,11 +153,11 @@ static void serve_one(struct oi_thread *t, struct oi_header *h)
 	oi_serve_end(t, oi_work_thoroughly());
 }
 
-/* Returns what find does. */
+/* Returns what find_strays does. */
 static bool serve_some(struct oi_thread *t)
 {
 	struct batch b = { .n = 0, .ahead = OI_MERGE_SLICE };
-	bool whole = find(&b);
+	bool whole = find_strays(&b);
 	for (size_t i = 0; i < b.n; i++)
 		serve_one(t, b.h[i]);
 	return whole;

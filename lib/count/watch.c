@@ -82,7 +82,7 @@ static uint32_t take_slot(void)
 	return i;
 }
 
-static void put_back(struct oi_watch *w)
+static void put_unused(struct oi_watch *w)
 {
 	oi_assert_locked(OI_LOCK_WATCHES);
 	w->next = unused;
@@ -95,7 +95,7 @@ static bool more_watches(void)
 	if (w)
 		oi_os_root(w, WATCHES_BYTES); /* they hold their arguments; never unmapped */
 	for (size_t i = 0; w && i < WATCHES_BYTES / sizeof *w; i++)
-		put_back(&w[i]);
+		put_unused(&w[i]);
 	return w;
 }
 
@@ -159,7 +159,7 @@ bool ouro_unwatch(ouro_watch_id id)
 		retire_id(w);
 	if (mine) {
 		unlink_watch(mine);
-		put_back(mine);
+		put_unused(mine);
 	} else if (w) {
 		w->fn = NULL; /* a death has it first on its list, and will put it back */
 	}
@@ -197,7 +197,7 @@ bool oi_watch_run_one(struct oi_thread *t, struct oi_watch **list)
 	void *arg = w->arg;
 	if (fn)
 		retire_id(w);
-	put_back(w);
+	put_unused(w);
 	oi_unlock(OI_LOCK_WATCHES);
 	if (!fn)
 		return false;
@@ -251,7 +251,7 @@ void oi_watch_shutdown(void)
 	oi_lock(OI_LOCK_WATCHES);
 	for (uint32_t i = 1; i < n_slots; i++)
 		if (slots[i].watch) {
-			put_back(slots[i].watch);
+			put_unused(slots[i].watch);
 			slots[i].watch = NULL;
 			slots[i].generation++;
 			slots[i].next_free = first_free;

@@ -172,7 +172,7 @@ static OI_NOINLINE uint64_t word_of(struct oi_thread *t, struct oi_header *h, in
 	if (!oi_load_relaxed(&e->object)) /* recheck: made by a watch in its finalizer's time */
 		oi_store_release(&e->object, (void *)h); /* [W1] */
 	/* elsewhere: cannot change */
-	return (uint64_t)oi_load_relaxed(&e->generation) << 32 | index_of(h);
+		return (uint64_t)oi_load_relaxed(&e->generation) << 32 | index_of(h);
 }
 
 /* Inside the gate, which these leave. */
@@ -274,7 +274,7 @@ OI_INLINE void *load(struct oi_thread *t, ouro_weak *cell, bool pinned)
 	return h ? oi_object_of(h) : NULL;
 }
 
-static OI_NOINLINE void *load_slow(ouro_weak *cell)
+static OI_NOINLINE void *load_cell_slow(ouro_weak *cell)
 {
 	return load(oi_enter(), cell, true);
 }
@@ -283,7 +283,7 @@ void *ouro_weak_load(ouro_weak *cell)
 {
 	struct oi_thread *t = oi_self;
 	if (unlikely(!oi_gate_try_enter(t)))
-		return load_slow(cell);
+		return load_cell_slow(cell);
 	return load(t, cell, false);
 }
 

@@ -5,8 +5,9 @@
 
 #include "base/log.h"
 #include "heap/region.h"
+#include "world/thread.h"
 
-static const char *name_of(const struct oi_header *h)
+static const char *type_name_of(const struct oi_header *h)
 {
 	const ouro_type *t = oi_type_of(h);
 	return t && t->name ? t->name : "?";
@@ -17,7 +18,7 @@ void oi_check_object(const struct oi_header *h, const char *operation)
 	if ((uintptr_t)h % 16 || !oi_region_contains(h) || oi_page_number(h) < OI_FIRST_PAGE)
 		oi_abort("%s: %p is not an object", operation, (void *)(h + 1));
 	if (oi_load_relaxed(&h->own) == OI_OWN_FREE) /* recheck: a diagnosis */
-		oi_abort("%s: the \"%s\" at %p has been freed", operation, name_of(h),
+		oi_abort("%s: the \"%s\" at %p has been freed", operation, type_name_of(h),
 			 (void *)(h + 1));
 }
 
@@ -36,7 +37,7 @@ void oi_check_live(const struct oi_header *h, const char *operation)
 {
 	oi_check_object(h, operation);
 	if (is_gone(h))
-		oi_abort("%s: the \"%s\" at %p is dead", operation, name_of(h), (void *)(h + 1));
+		oi_abort("%s: the \"%s\" at %p is dead", operation, type_name_of(h), (void *)(h + 1));
 }
 
 void oi_check_usable(const struct oi_header *h, const char *operation)
@@ -52,13 +53,13 @@ void oi_check_release(const struct oi_header *h, const char *operation)
 	oi_check_object(h, operation);
 	if (is_gone(h))
 		oi_abort("%s: the \"%s\" at %p is dead: it was released once too often", operation,
-			 name_of(h), (void *)(h + 1));
+			 type_name_of(h), (void *)(h + 1));
 	uint32_t s = oi_load_relaxed(&h->shared); /* recheck: a diagnosis */
 	if ((s & OI_MERGED) && oi_shared_count(s) <= 0 &&
 	    oi_load_relaxed(&h->own) != OI_OWN_IMMORTAL) /* recheck: a diagnosis */
 		oi_abort(
 		    "%s: the \"%s\" at %p has no reference left: it was released once too often",
-		    operation, name_of(h), (void *)(h + 1));
+		    operation, type_name_of(h), (void *)(h + 1));
 }
 
 static void check_container(const void *slot, const char *operation, bool dying_is_fine)
@@ -68,10 +69,10 @@ static void check_container(const void *slot, const char *operation, bool dying_
 		return;
 	if (oi_load_relaxed(&h->own) == OI_OWN_FREE) /* recheck: a diagnosis */
 		oi_abort("%s: the slot at %p lies in a \"%s\" at %p that has been freed",
-			 operation, slot, name_of(h), (void *)(h + 1));
+			 operation, slot, type_name_of(h), (void *)(h + 1));
 	if (!dying_is_fine && is_gone(h) && !oi_self->in_callback)
 		oi_abort("%s: the slot at %p lies in a dead \"%s\" at %p", operation, slot,
-			 name_of(h), (void *)(h + 1));
+			 type_name_of(h), (void *)(h + 1));
 }
 
 /* A container that was peeked at may be dying; a thread that is not pinned has peeked at none. */
@@ -96,7 +97,7 @@ void oi_check_internal(const struct oi_header *h, int64_t references, int64_t in
 	if (internal > references)
 		oi_abort("collection: %lld references to the \"%s\" at %p were reported, but it has only %lld: a traverse that "
 			 "reports a reference it does not hold",
-			 (long long)internal, name_of(h), (void *)(h + 1), (long long)references);
+			 (long long)internal, type_name_of(h), (void *)(h + 1), (long long)references);
 }
 
 #endif

@@ -8,7 +8,6 @@
 #define OI_CHECK_H
 
 #include "world/object.h"
-#include "world/thread.h"
 
 #if OURO_CHECKED
 /*

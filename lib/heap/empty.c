@@ -7,6 +7,7 @@
  */
 #include "heap/empty.h"
 
+#include "base/lock.h"
 #include "base/remnant.h"
 #include "base/wake.h"
 #include "heap/bin.h"

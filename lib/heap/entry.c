@@ -17,7 +17,7 @@
 struct oi_weak_entry *oi_entry_chunk[OI_ENTRY_CHUNKS] __attribute__((aligned(OI_LINE)));
 static uint32_t n_entries = 1, first_free; /* under the lock; index 0 is no entry */
 
-static bool grow(void)
+static bool grow_table(void)
 {
 	uint32_t c = n_entries / OI_ENTRY_CHUNK;
 	if (c >= OI_ENTRY_CHUNKS)
@@ -38,7 +38,7 @@ static bool refill(struct oi_thread *t)
 		uint32_t index = first_free;
 		if (index)
 			first_free = oi_entry_at(index)->next_free;
-		else if (grow())
+		else if (grow_table())
 			/* recheck: oi_entry_known looks without the lock */
 			index = n_entries, oi_store_relaxed(&n_entries, index + 1);
 		else
@@ -49,7 +49,7 @@ static bool refill(struct oi_thread *t)
 	return t->n_weak_cache != 0;
 }
 
-static void give_back(struct oi_thread *t, uint32_t keep)
+static void give_back_entries(struct oi_thread *t, uint32_t keep)
 {
 	oi_lock(OI_LOCK_WEAK);
 	while (t->n_weak_cache > keep) {
@@ -74,7 +74,7 @@ uint32_t oi_entry_take(struct oi_thread *t)
 void oi_entry_put(struct oi_thread *t, uint32_t index)
 {
 	if (t->n_weak_cache == CACHE_MAX)
-		give_back(t, CACHE_MAX / 2);
+		give_back_entries(t, CACHE_MAX / 2);
 	t->weak_cache[t->n_weak_cache++] = index;
 }
 
@@ -92,7 +92,7 @@ void oi_entry_recycle(struct oi_thread *t, uint32_t index)
 void oi_entry_leave(struct oi_thread *t)
 {
 	oi_assert_at_rest(t);
-	give_back(t, 0);
+	give_back_entries(t, 0);
 }
 
 bool oi_entry_known(uint32_t index)

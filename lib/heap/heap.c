@@ -197,7 +197,7 @@ static struct oi_header *take_new(struct oi_page *p, size_t bytes, bool tracked)
  * Has the system map as much again as has been used, whenever that is used up: one call replaces a
  * page fault for each 4 KiB (28 ns an object in a heap that grows, 35 without).
  */
-static void populate(struct oi_page *p, size_t from, size_t to)
+static void populate_ahead(struct oi_page *p, size_t from, size_t to)
 {
 	size_t used = (from + OI_OS_PAGE - 1) / OI_OS_PAGE, mapped = 2 * OI_OS_PAGE;
 	while (mapped < used * OI_OS_PAGE)
@@ -215,7 +215,7 @@ static void extend(struct oi_page *p)
 	size_t i = p->bump, n = EXTEND_BYTES / p->block_size,
 	       end = i + n < p->capacity ? i + n : p->capacity;
 	struct cds_lfs_node **link = &p->free;
-	populate(p, i * p->block_size, end * p->block_size);
+	populate_ahead(p, i * p->block_size, end * p->block_size);
 	for (; i < end; i++) {
 		struct oi_header *h = oi_block_at(p, i);
 		oi_unpoison(h, sizeof *h + sizeof **link);

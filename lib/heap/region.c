@@ -118,7 +118,7 @@ static size_t find_run(const struct oi_region *r, size_t n)
 	return OI_PAGES;
 }
 
-static void commit(struct oi_page *p, size_t n)
+static void commit_pages(struct oi_page *p, size_t n)
 {
 	bool zeroed = true;
 	for (size_t i = 0; i < n; i++) {
@@ -144,7 +144,7 @@ static struct oi_page *take_run(struct oi_region *r, size_t first, size_t n)
 		r->free[i / 64] &= ~(UINT64_C(1) << (i % 64));
 	r->n_free -= (uint32_t)n;
 	struct oi_page *p = &r->page[first];
-	commit(p, n);
+	commit_pages(p, n);
 	return p;
 }
 

@@ -40,7 +40,7 @@ struct slab {
 };
 static struct slab *slab;
 
-static void *take(size_t bytes)
+static void *take_slab(size_t bytes)
 {
 	struct slab *s = oi_load_acquire(&slab); /* [T3] */
 	bytes = (bytes + 7) & ~(size_t)7;
@@ -68,7 +68,7 @@ struct copy {
 static const ouro_type *copy(const ouro_type *type)
 {
 	size_t n = strnlen(type->name, NAME_MAX_);
-	struct copy *c = take(sizeof *c + n + 1);
+	struct copy *c = take_slab(sizeof *c + n + 1);
 	if (!c)
 		return NULL;
 	c->type = *type;
@@ -255,7 +255,7 @@ static uint32_t look_up(struct oi_thread *t, const ouro_type *type)
 	return number;
 }
 
-static uint32_t learn(struct oi_thread *t, const ouro_type *type)
+static uint32_t learn_type(struct oi_thread *t, const ouro_type *type)
 {
 	if (oi_type_check(type)) {
 		errno = EINVAL;
@@ -277,7 +277,7 @@ bool oi_type_unchanged(const struct oi_type_cache *c, const ouro_type *type)
 uint32_t oi_type_learn(struct oi_thread *t, const ouro_type *type)
 {
 	oi_assert_inside(t);
-	uint32_t number = learn(t, type);
+	uint32_t number = learn_type(t, type);
 	if (!number)
 		return 0;
 	const struct oi_type *d = &oi_types[number];

@@ -11,7 +11,6 @@
 #include "collect/policy.h"
 #include "count/count.h"
 #include "count/death.h"
-#include "count/merge.h"
 #include "heap/candidate.h"
 #include "heap/pace.h"
 #include "heap/type.h"
@@ -24,7 +23,7 @@
  * World stopped. Takes a reference, which the caller gives back later, unless the object is dead.
  * Returns false if there is no memory.
  */
-static bool hold(struct oi_vector *v, struct oi_header *h)
+static bool hold_for_visit(struct oi_vector *v, struct oi_header *h)
 {
 	oi_assert_stopped();
 	if (!oi_event_on(h))
@@ -45,7 +44,7 @@ struct held {
  * Releases what is still held: something is only if the visitor, or a callback of what died, was
  * left.
  */
-static void let_go(struct held *held)
+static void let_go_held(struct held *held)
 {
 	for (; held->i < held->v->n; held->i++)
 		oi_death_release_aside(oi_self, oi_header_of(held->v->data[held->i]));
@@ -53,9 +52,9 @@ static void let_go(struct held *held)
 }
 
 /* Frees the list of held objects, and visits them first if all went well. */
-static ssize_t visit(struct oi_vector *v, bool ok, ouro_object_visitor fn, void *arg)
+static ssize_t visit_held(struct oi_vector *v, bool ok, ouro_object_visitor fn, void *arg)
 {
-	__attribute__((cleanup(let_go))) struct held held = { .v = v };
+	__attribute__((cleanup(let_go_held))) struct held held = { .v = v };
 	ssize_t n = 0;
 	bool go_on = ok;
 	while (held.i < v->n) {
@@ -91,10 +90,10 @@ ssize_t ouro_gc_objects(int generation, ouro_object_visitor fn, void *arg)
 			struct oi_header *h = oi_block_at(p, i);
 			if (oi_generation_member(h) &&
 			    (generation == -1 || oi_generation_of(h) == generation))
-				ok = hold(&v, h);
+				ok = hold_for_visit(&v, h);
 		}
 	oi_world_start(&stop);
-	return visit(&v, ok, fn, arg);
+	return visit_held(&v, ok, fn, arg);
 }
 
 struct search {
@@ -107,7 +106,7 @@ static void take_child(void *child, void *arg)
 {
 	struct search *s = arg;
 	if (oi_generation_member(oi_header_of(child)) && s->ok)
-		s->ok = hold(&s->v, oi_header_of(child));
+		s->ok = hold_for_visit(&s->v, oi_header_of(child));
 }
 
 static void look_for(void *child, void *arg)
@@ -126,7 +125,7 @@ ssize_t ouro_gc_referents(void *obj, ouro_object_visitor fn, void *arg)
 	if (oi_is_whole(oi_header_of(obj)))
 		oi_visit_all(oi_header_of(obj), take_child, &s);
 	oi_world_start(&stop);
-	return visit(&s.v, s.ok, fn, arg);
+	return visit_held(&s.v, s.ok, fn, arg);
 }
 
 ssize_t ouro_gc_referrers(void *obj, ouro_object_visitor fn, void *arg)
@@ -144,10 +143,10 @@ ssize_t ouro_gc_referrers(void *obj, ouro_object_visitor fn, void *arg)
 			s.found = false;
 			oi_visit_all(h, look_for, &s);
 			if (s.found)
-				s.ok = hold(&s.v, h);
+				s.ok = hold_for_visit(&s.v, h);
 		}
 	oi_world_start(&stop);
-	return visit(&s.v, s.ok, fn, arg);
+	return visit_held(&s.v, s.ok, fn, arg);
 }
 
 /* ---- freezing ---- */

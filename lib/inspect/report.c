@@ -63,7 +63,7 @@ static void adjust_for_immortals(int32_t by)
 		}
 }
 
-static void count(const struct oi_header *h, ouro_report *out, struct tally *table)
+static void count_object(const struct oi_header *h, ouro_report *out, struct tally *table)
 {
 	size_t bytes = oi_page_of(h)->block_size;
 	out->objects++;
@@ -89,7 +89,7 @@ void oi_report_held(ouro_report *out)
 	oi_world_start(&stop);
 	for (size_t i = 0; i < tr.set.n; i++)
 		if (oi_trial_result(tr.set.data[i]))
-			count(tr.set.data[i], out, table);
+			count_object(tr.set.data[i], out, table);
 	oi_trial_end(&tr);
 	oi_trial_free(&tr);
 	oi_collect_unlock();

@@ -170,7 +170,7 @@ static struct oi_thread *attach(const char *name, bool internal, bool anyhow)
 }
 
 /* Nothing tells when the thread exits: the tick looks. */
-static void be_late(struct oi_thread *t)
+static void note_late(struct oi_thread *t)
 {
 	oi_registry_lock();
 	if (!t->late)
@@ -182,7 +182,7 @@ static void be_late(struct oi_thread *t)
 static void detach_at_exit(struct oi_thread *t)
 {
 	if (!t->internal && !set_exit(t))
-		be_late(t);
+		note_late(t);
 	if (t->late)
 		oi_wake_tick();
 	oi_servants_need();
@@ -373,7 +373,7 @@ static void detach_gone(struct oi_thread *gone)
 	oi_thread_detach(gone);
 	oi_self = self;
 	if (self && !self->internal && !set_exit(self))
-		be_late(self);
+		note_late(self);
 }
 
 /*

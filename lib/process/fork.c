@@ -75,7 +75,6 @@
 #include <pthread.h>
 
 #include "base/lock.h"
-#include "base/os.h"
 #include "base/remnant.h"
 #include "base/wake.h"
 #include "collect/flush.h"
@@ -86,7 +85,6 @@
 #include "count/pile.h"
 #include "count/stray.h"
 #include "heap/entry.h"
-#include "heap/heap.h"
 #include "heap/limbo.h"
 #include "heap/orphan.h"
 #include "process/attach.h"

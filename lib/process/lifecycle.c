@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/config.h"
 #include "base/holdup.h"
 #include "base/loader.h"
 #include "base/lock.h"
@@ -25,7 +26,6 @@
 #include "collect/debug.h"
 #include "collect/flush.h"
 #include "collect/full.h"
-#include "collect/generation.h"
 #include "collect/policy.h"
 #include "collect/set.h"
 #include "count/count.h"

@@ -145,7 +145,7 @@ void oi_servants_need(void)
 }
 
 /* Waits if there is no record left; returns false if asked to end first. */
-static bool attach(const char *name)
+static bool attach_servant(const char *name)
 {
 	pthread_setname_np(pthread_self(), name);
 	while (!oi_thread_attach_anyhow(name, true)) {
@@ -317,7 +317,7 @@ static void *collector_main(void *arg)
 {
 	(void)arg;
 	oi_store_release(&collector.running, true); /* [B5] */
-	if (!attach("ouro-gc"))
+	if (!attach_servant("ouro-gc"))
 		return NULL;
 	uint32_t word;
 	while (go_on(&oi_wanted.collector_word, &word)) {
@@ -359,7 +359,7 @@ static bool serve(struct oi_thread *t)
 }
 
 /* Before a reaper sleeps: what it freed goes back to its owners, and empty pages to the system. */
-static void tidy(struct oi_thread *t)
+static void tidy_reaper(struct oi_thread *t)
 {
 	oi_gate_enter(t);
 	oi_limbo_reclaim(t, true);
@@ -398,7 +398,7 @@ static void *reaper_main(void *arg)
 	char name[16];
 	snprintf(name, sizeof name, w == &reaper[0] ? "ouro-reaper" : "ouro-reaper-%u",
 		 (unsigned)(w - reaper + 1) % 100);
-	if (!attach(name))
+	if (!attach_servant(name))
 		return NULL;
 	uint32_t word;
 	while (go_on(&oi_wanted.reaper_word, &word)) {
@@ -410,7 +410,7 @@ static void *reaper_main(void *arg)
 		oi_log_deliver();
 		while (serve(oi_self) && !oi_load_acquire(&quit)) /* recheck */
 			;
-		tidy(oi_self);
+		tidy_reaper(oi_self);
 		if (!rest(w, word))
 			break;
 	}

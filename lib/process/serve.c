@@ -13,7 +13,6 @@
 #include "count/merge.h"
 #include "count/pile.h"
 #include "process/servants.h"
-#include "world/context.h"
 #include "world/gate.h"
 #include "world/park.h"
 #include "world/thread.h"

@@ -37,7 +37,7 @@ static void block_signals(sigset_t *old)
 	pthread_sigmask(SIG_SETMASK, &all, old);
 }
 
-static int describe(pthread_attr_t *attr, size_t stack)
+static int describe_thread(pthread_attr_t *attr, size_t stack)
 {
 	int error = pthread_attr_setinheritsched(attr, PTHREAD_EXPLICIT_SCHED);
 	if (!error)
@@ -55,7 +55,7 @@ static int create(pthread_t *out, void *(*main)(void *arg), void *arg, size_t st
 	int error = pthread_attr_init(&attr);
 	if (error)
 		return error;
-	error = describe(&attr, stack);
+	error = describe_thread(&attr, stack);
 	if (!error)
 		error = pthread_create(out, &attr, main, arg);
 	pthread_attr_destroy(&attr);

@@ -143,7 +143,7 @@ static void end_pins(const struct call *k)
 }
 
 /* The innermost ends: the record says again what it said before. */
-static void note_end(const struct call *k)
+static void back_to_outer(const struct call *k)
 {
 	struct oi_thread *t = k->t;
 	t->callback = k->c.outer;
@@ -171,17 +171,17 @@ static void note_end_crossing(const struct call *k)
 	inner->outer = k->outer;
 }
 
-static void leave(struct call *k)
+static void end_invocation(struct call *k)
 {
 	struct oi_thread *t = k->t;
 	if (unlikely(!k->returned)) {
 		oi_left(t, k->c.outer);
-		note_end(k);
+		back_to_outer(k);
 		return;
 	}
 	oi_store_release(&t->in_callback, t->in_callback - k->counts); /* owner; others read it */
 	if (likely(t->callback == &k->c))
-		note_end(k);
+		back_to_outer(k);
 	else
 		note_end_crossing(k);
 }
@@ -189,7 +189,7 @@ static void leave(struct call *k)
 static void leave_callback(struct call *k)
 {
 	end_pins(k);
-	leave(k);
+	end_invocation(k);
 }
 
 void oi_callback(struct oi_thread *t, void (*fn)(void *), void *arg, const ouro_type *type)
@@ -214,7 +214,7 @@ static void leave_aside(struct call *k)
 			 oi_callback_name(&k->called).text);
 	end_pins(k);
 	if (k->t)
-		leave(k);
+		end_invocation(k);
 }
 
 static void call_aside(struct call *init, void (*fn)(void *), void *arg)

@@ -8,7 +8,7 @@
 #ifndef OI_CALLBACK_H
 #define OI_CALLBACK_H
 
-#include "world/object.h"
+#include "ouro.h"
 #include "world/thread.h"
 
 /* What the record of a thread said before it called the program; on the stack of the call. */

@@ -6,6 +6,7 @@ __thread unsigned oi_inside_program;
 #if OURO_CHECKED
 
 #include "base/doors.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "world/thread.h"
 #include "world/world.h"

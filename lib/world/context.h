@@ -14,7 +14,7 @@
 #ifndef OI_CONTEXT_H
 #define OI_CONTEXT_H
 
-#include "base/lock.h"
+#include "base/compiler.h"
 
 struct oi_thread;
 

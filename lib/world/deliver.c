@@ -43,7 +43,7 @@ struct call {
 	char message[OI_LOG_MESSAGE];
 };
 
-static bool begin_call(struct call *c)
+static bool begin_delivery(struct call *c)
 {
 	oi_lock(OI_LOCK_LOG);
 	bool mine = !calling && oi_log_next(c->message);
@@ -56,7 +56,7 @@ static bool begin_call(struct call *c)
 	return mine;
 }
 
-static void end_call(void *unused)
+static void end_delivery(void *unused)
 {
 	(void)unused;
 	in_call = false;
@@ -69,7 +69,7 @@ static void end_call(void *unused)
 /* The function was left, and the thread that delivered does not look again. */
 static void leave_call(void *unused)
 {
-	end_call(unused);
+	end_delivery(unused);
 	if (oi_log_waiting())
 		oi_wake_reap();
 }
@@ -83,13 +83,13 @@ static void call_function(void *arg)
 		oi_log_write(c->message);
 }
 
-static void call(struct call *c)
+static void deliver_one(struct call *c)
 {
 	in_call = true;
 	pthread_cleanup_push(leave_call, NULL);
 	oi_callback_aside(oi_self, call_function, c, "log function");
 	pthread_cleanup_pop(0);
-	end_call(NULL);
+	end_delivery(NULL);
 }
 
 void oi_log_deliver(void)
@@ -97,8 +97,8 @@ void oi_log_deliver(void)
 	struct call c;
 	if (likely(!oi_log_waiting()) || in_call)
 		return;
-	while (begin_call(&c))
-		call(&c);
+	while (begin_delivery(&c))
+		deliver_one(&c);
 }
 
 void oi_log_leave(void)

@@ -2,7 +2,7 @@
 #ifndef OI_THREADS_H
 #define OI_THREADS_H
 
-#include "world/thread.h"
+#include "base/compiler.h"
 
 /* Attached ones of the program's. */
 size_t oi_threads_count(void);

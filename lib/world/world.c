@@ -129,7 +129,7 @@ void oi_world_fork_child(void)
 }
 
 /* Waits with growing naps: the thread we wait for may need this very core. */
-static void back_off(unsigned *n)
+static void nap_longer(unsigned *n)
 {
 	if (*n < 100)
 		oi_pause();
@@ -144,7 +144,7 @@ static void let_waiters_in(void)
 {
 	uint64_t until = 0;
 	/* count: fairness alone rests on it */
-	for (unsigned n = 0; __atomic_load_n(&oi_world.n_waiting, __ATOMIC_SEQ_CST); back_off(&n)) {
+	for (unsigned n = 0; __atomic_load_n(&oi_world.n_waiting, __ATOMIC_SEQ_CST); nap_longer(&n)) {
 		uint64_t now = oi_now_ns();
 		if (!until)
 			until = now + 2000000;
@@ -178,7 +178,7 @@ static void warn(struct oi_thread *t, uint64_t since_ns, const char *what, bool 
 static bool await_gate(struct oi_thread *t, const struct oi_stop *stop)
 {
 	bool warned = false;
-	for (unsigned n = 0; oi_load_acquire(&t->gate) != 0; back_off(&n)) { /* [G1] */
+	for (unsigned n = 0; oi_load_acquire(&t->gate) != 0; nap_longer(&n)) { /* [G1] */
 		if (oi_load_acquire(&t->forking)) /* recheck: as long as the gate is shut */
 			return stop->fork;
 		if (n < 110)
@@ -415,7 +415,7 @@ void oi_grace_wait(void)
 	uint64_t target = oi_add_acq_rel(&oi_world.epoch, 0) + 1, began = 0; /* [G3] */
 	bool warned = false;
 	/* [G4] */
-	for (unsigned n = 0; oi_load_acquire(&oi_world.epoch_done) < target; back_off(&n)) {
+	for (unsigned n = 0; oi_load_acquire(&oi_world.epoch_done) < target; nap_longer(&n)) {
 		oi_registry_lock();
 		struct oi_thread *t = oi_load_acquire(&oi_world.epoch_done) < target ? /* [G4] */
 				      try_finish_epoch() : NULL;

@@ -1,5 +1,5 @@
-# includes.pl - a header of lib/ is included for something: one name at the least that it declares
-# is used.
+# includes.pl - a header of lib/ is included for something: one name at the least that it declares,
+# or that liburcu's header does which it includes, is used.
 use strict;
 use warnings;
 use Lint;
@@ -17,7 +17,8 @@ for my $file (sources('lib', qr/\.h\z/)) {
 	$names{$1} = 1 while $code =~ /^enum\s*\w*\s*\{([^}]*)\}/mg && do { $names{$_} = 1
 		for $1 =~ /\b(OI_\w+)/g; 1 };
 	delete @names{grep { /_H\z/ } keys %names};
-	push @{$declares{$file =~ s{.*/}{}r}}, [$file, \%names];
+	my $passed_on = text($file) =~ /^\s*#\s*include\s+<urcu\//m ? qr/\A(__)?cds_/ : qr/\A\z/;
+	push @{$declares{$file =~ s{.*/}{}r}}, [$file, \%names, $passed_on];
 }
 
 noted('includes of which nothing is used');
@@ -31,7 +32,7 @@ for my $file (sources('lib', qr/\.[ch]\z/)) {
 		my ($header) = grep { $_->[0] =~ m{(^|/)\Q$name\E\z} } @{$declares{$name =~ s{.*/}{}r} // []};
 		next unless $header && module_of($header->[0]) ne module_of($file);
 		noted('includes of which nothing is used', $file, $line, $name)
-			unless grep { $used{$_} } keys %{$header->[1]};
+			unless grep { $header->[1]{$_} || $_ =~ $header->[2] } keys %used;
 	}
 }
 verdict();

@@ -2,7 +2,7 @@
  * flush.pml - a flush returns when what was dead at its call is gone, and what dies of it, beside
  * threads that go on for ever
  *
- * Models lib/collect/flush.c (begin, work_off, is_settled), lib/count/ticket.h, and what
+ * Models lib/collect/flush.c (begin_flush, work_off, is_settled), lib/count/ticket.h, and what
  * lib/count/death.c, pile.c, merge.c and set.c do with stamps. The queues are one here, with its
  * place for what is old: to which something goes is decided under its lock.
  *
