@@ -180,8 +180,9 @@ static void usage_what_a_walk_keeps_others_fill(void **state)
 	release_all(NULL);
 	atomic_store(&stay, false);
 	pthread_join(t, NULL);
-	assert_in_range(kept, PAGES - 1, PAGES + 2);
-	assert_in_range(filled, PAGES - 1, PAGES + 4);
+	/* Some may be begun while the other's cannot be had yet: else there are twice as many. */
+	assert_in_range(kept, PAGES - 1, PAGES + PAGES / 4);
+	assert_in_range(filled, PAGES - 1, PAGES + PAGES / 4);
 	assert_true(EVENTUALLY(oi_pages_used() < before + 4));
 }
 
