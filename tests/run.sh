@@ -9,7 +9,7 @@ passed=0
 failed=0
 log=$build/tests/log
 mkdir -p "$log"
-limit=1500 # for what hangs: a machine may be ten times slower than yours
+limit=3000 # for what hangs: a machine may be ten times slower than yours
 
 one() { # one NAME COMMAND...: runs it and counts the cmocka cases, or the command as one case
 	name=$1

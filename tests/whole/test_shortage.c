@@ -293,8 +293,10 @@ static void finish(void)
 {
 	ouro_report r = { 9, 9 };
 
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 3; i++) {
+		REQUIRE(ouro_flush() == 0);
 		REQUIRE(ouro_gc_collect(2) >= 0);
+	}
 	REQUIRE(ouro_flush() == 0);
 	const char *wrong = oi_verify_heap();
 	if (wrong != NULL)

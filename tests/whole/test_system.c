@@ -231,8 +231,8 @@ static void work(unsigned ms)
 	REQUIRE(graph.wrong == 0);
 	REQUIRE(oi_verify_heap() == NULL);
 	ouro_gc_disable();
-	REQUIRE(ouro_gc_collect(2) >= 0);
-	REQUIRE(objects_live() == 0);
+	/* what a callback keeps of the reaper's, which has no processor, the first may leave out */
+	REQUIRE(EVENTUALLY(ouro_gc_collect(2) >= 0 && objects_live() == 0));
 }
 
 /* ---- pthread_cancel: no call of the library is a cancellation point ---- */
