@@ -12,7 +12,7 @@
  *
  * There is one side byte per object: 0 means not in S; else bits 0..6 hold the internal count + 1,
  * and bit 7 the mark. From 126 on the exact count lives in an array of the page, made when the
- * first of its objects needs it: else garbage with an in-degree of 126 would never be found.
+ * first of its objects needs it: otherwise garbage with an in-degree of 126 would never be found.
  * Nothing is written into objects. That array also leads to what traverse told of (below), so it
  * stays until the trial ends: an object that is cut off the set must not take it from the others
  * of its page.
@@ -116,7 +116,7 @@ OI_INLINE void count_child(void *child, void *arg)
 	c->ring[i].h = h;
 }
 
-/* What cannot be written down is not counted: then it is held from outside. */
+/* What cannot be written down is not counted: then what it refers to is held from outside. */
 static void note_child(void *child, void *arg)
 {
 	struct counter *c = arg;
