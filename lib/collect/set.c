@@ -158,8 +158,7 @@ static bool run_finalizers(struct oi_thread *t, struct oi_set *s, size_t *budget
 {
 	for (; s->cursor < s->objects.n; s->cursor++) {
 		struct oi_header *h = s->objects.data[s->cursor];
-		const ouro_type *type = oi_type_of(h);
-		if (!type->finalize || (oi_flags(h) & OI_FLAG_FINALIZED))
+		if (!oi_type_of(h)->finalize || (oi_flags(h) & OI_FLAG_FINALIZED))
 			continue;
 		if (!*budget)
 			return false;
@@ -167,9 +166,7 @@ static bool run_finalizers(struct oi_thread *t, struct oi_set *s, size_t *budget
 		oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_FINALIZED); /* owner: the set's */
 		if (!s->finalized)
 			unseal(s);
-		t->in_finalizer++;
-		oi_call(t, type->finalize, h);
-		t->in_finalizer--;
+		oi_death_finalize(t, h);
 	}
 	return true;
 }
@@ -389,10 +386,11 @@ static bool destroy_all(struct oi_thread *t, struct oi_set *s, size_t quantum)
 			recycle_run(t, s);
 			continue;
 		}
-		bool destroy = s->called != s->cursor + 1;
-		oi_death_end_weak(t, h, &s->watches);
-		s->called = s->cursor + 1;
-		oi_death_destroy(t, h, recycle, destroy, &s->cursor);
+		oi_death_destroy(t, h, &s->watches, &s->called, s->cursor + 1);
+		oi_gate_enter(t);
+		oi_death_free(t, h, oi_page_of(h), recycle);
+		s->cursor++;
+		oi_gate_leave(t);
 	}
 	return s->cursor >= s->objects.n;
 }

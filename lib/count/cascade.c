@@ -114,7 +114,7 @@ struct oi_header *oi_cascade(struct oi_thread *t, size_t *left, size_t *cursor)
 		if (!oi_dies_inside(d, oi_flags(h)))
 			break;
 		drop_references(t, h, d, &ring);
-		oi_death_free_counted(t, h);
+		oi_death_free_counted(t, h, false);
 		h = NULL;
 	}
 	*left -= slice - n;

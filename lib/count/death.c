@@ -61,21 +61,34 @@ void oi_call(struct oi_thread *t, void (*fn)(void *obj), struct oi_header *h)
 		oi_backlog_progress();
 }
 
-static void end_weak_references(struct oi_thread *t, struct oi_header *h, struct oi_watch **watches)
+void oi_death_expire(struct oi_thread *t, struct oi_header *h, struct oi_watch **watches)
 {
+	oi_assert_outside(t);
 	if (oi_flags(h) & OI_FLAG_WEAK)
 		oi_weak_sever(t, h, watches);
 	while (*watches)
 		oi_watch_run_one(t, watches);
 }
 
-void oi_death_end_weak(struct oi_thread *t, struct oi_header *h, struct oi_watch **watches)
+void oi_death_destroy(struct oi_thread *t, struct oi_header *h, struct oi_watch **watches,
+		      size_t *note, size_t called)
 {
 	oi_assert_outside(t);
 	const ouro_type *type = oi_type_of(h);
+	bool due = *note != called;
 	if (type->weaks.n || type->item_weaks.n)
 		oi_clear_weaks(h, type);
-	end_weak_references(t, h, watches);
+	oi_death_expire(t, h, watches);
+	*note = called;
+	if (due && type->destroy)
+		oi_call(t, type->destroy, h);
+}
+
+void oi_death_finalize(struct oi_thread *t, struct oi_header *h)
+{
+	t->in_finalizer++;
+	oi_call(t, oi_type_of(h)->finalize, h);
+	t->in_finalizer--;
 }
 
 /*
@@ -100,16 +113,14 @@ static bool decide_resurrection(struct oi_thread *t, struct oi_header *h)
 	return !(next & OI_DEAD);
 }
 
-static void finalize(struct oi_thread *t, struct oi_header *h, void (*fn)(void *obj))
+static void finalize(struct oi_thread *t, struct oi_header *h)
 {
 	oi_gate_enter(t);
 	/* owner: only this thread sets or clears these bits */
 	oi_or_acq_rel(&h->flags, (uint8_t)(OI_FLAG_FINALIZED | OI_FLAG_FINALIZING));
 	oi_add_acq_rel(&h->shared, OI_ONE); /* [C1] the hold */
 	oi_gate_leave(t);
-	t->in_finalizer++;
-	oi_call(t, fn, h);
-	t->in_finalizer--;
+	oi_death_finalize(t, h);
 }
 
 /* ---- children ---- */
@@ -137,9 +148,7 @@ static bool release_children(struct oi_thread *t, struct oi_header *h, const our
 
 /* ---- the end ---- */
 
-/* Inside the gate. @p is the page of @h. */
-static void free_block(struct oi_thread *t, struct oi_header *h, const struct oi_page *p,
-		       bool recycle)
+void oi_death_free(struct oi_thread *t, struct oi_header *h, const struct oi_page *p, bool recycle)
 {
 	oi_assert_inside(t);
 	oi_death_count(t, h, p);
@@ -152,24 +161,19 @@ static void free_block(struct oi_thread *t, struct oi_header *h, const struct oi
 		oi_stray_block(h);
 }
 
-void oi_death_free(struct oi_thread *t, struct oi_header *h, const struct oi_page *p)
-{
-	free_block(t, h, p, false);
-}
-
 /*
  * Outside the gate. Weak references and the finalizer; returns false if the object was resurrected.
  */
 static bool begin(struct oi_thread *t, struct oi_header *h, const ouro_type *type)
 {
 	oi_assert_outside(t);
-	end_weak_references(t, h, &t->hand_watches);
+	oi_death_expire(t, h, &t->hand_watches);
 	uint8_t flags = oi_flags(h);
 	if (!type->finalize ||
 	    (flags & (OI_FLAG_FINALIZED | OI_FLAG_FINALIZING)) == OI_FLAG_FINALIZED)
 		return true;
 	if (!(flags & OI_FLAG_FINALIZING)) /* else it did not return */
-		finalize(t, h, type->finalize);
+		finalize(t, h);
 	return !decide_resurrection(t, h);
 }
 
@@ -191,17 +195,14 @@ static void take_in_hand(struct oi_thread *t, struct oi_header *h, size_t cursor
 static void dismantle_from(struct oi_thread *t, struct oi_header *h, const ouro_type *type,
 			   size_t step)
 {
-	take_in_hand(t, h, AT_STEP + STEP_DESTROY);
+	take_in_hand(t, h, AT_STEP + (step > STEP_DESTROY ? step : STEP_DESTROY));
 	if (unlikely(type->flags & OURO_TRAVERSE_CONCURRENT))
 		oi_await_traverse(h);
 	if (step == STEP_CLEAR && type->clear)
 		oi_call(t, type->clear, h);
-	oi_death_end_weak(t, h, &t->hand_watches);
-	t->hand_cursor = AT_STEP + STEP_FREE;
-	if (step <= STEP_DESTROY && type->destroy)
-		oi_call(t, type->destroy, h);
+	oi_death_destroy(t, h, &t->hand_watches, &t->hand_cursor, AT_STEP + STEP_FREE);
 	oi_gate_enter(t);
-	oi_death_free_counted(t, h);
+	oi_death_free_counted(t, h, false);
 	t->hand = NULL;
 	oi_gate_leave(t);
 }
@@ -251,19 +252,6 @@ void oi_death_resume(struct oi_thread *t, struct oi_header *h, size_t cursor)
 	oi_gate_leave(t);
 	if (at_once)
 		dismantle(t, h, oi_type_of(h), cursor);
-}
-
-void oi_death_destroy(struct oi_thread *t, struct oi_header *h, bool recycle, bool destroy,
-		      size_t *next)
-{
-	oi_assert_outside(t);
-	const ouro_type *type = oi_type_of(h);
-	if (destroy && type->destroy)
-		oi_call(t, type->destroy, h);
-	oi_gate_enter(t);
-	free_block(t, h, oi_page_of(h), recycle);
-	++*next;
-	oi_gate_leave(t);
 }
 
 /*
@@ -459,54 +447,12 @@ OI_INLINE void leave_noted(struct oi_thread *t, const struct oi_header *h, const
 	leave_leaf(t, true);
 }
 
-static OI_NOINLINE void inside_special(struct oi_thread *t, struct oi_header *h)
-{
-	oi_death_leaving(t, h);
-}
-
-static OI_NOINLINE void inside_any(struct oi_thread *t, struct oi_header *h)
-{
-	oi_visit_fixed(h, oi_described(h), oi_death_release, t);
-	oi_death_free_counted(t, h);
-	leave(t);
-}
-
-static OI_NOINLINE void inside_leaf(struct oi_thread *t, struct oi_header *h,
-				    const struct oi_page *p)
-{
-	bool tracked = p->tracked; /* read first: the page may go with the block */
-	if (tracked)
-		oi_death_note_age(t, h, p);
-	free_block(t, h, p, false);
-	leave_leaf(t, tracked);
-}
-
 /*
- * An object that refers to nothing leaves only its block behind: for it these need no stack frame,
- * as in count.c.
+ * What follows is inlined twice: for an object that others may know, which is DEAD, and for a
+ * private one, which is not yet. An object that refers to nothing leaves only its block behind: for
+ * it these need no stack frame, as in count.c.
  */
-void oi_death_inside(struct oi_thread *t, struct oi_header *h)
-{
-	oi_assert_inside(t);
-	const struct oi_type *d = oi_described(h);
-	uint8_t flags = oi_flags(h);
-	if (!oi_dies_inside(d, flags) || unlikely(t->dying)) {
-		inside_special(t, h);
-		return;
-	}
-	struct oi_page *p = oi_page_of(h);
-	oi_keep(p);
-	if (!is_leaf(h, d) || unlikely(flags & OI_FLAG_FROZEN)) {
-		inside_any(t, h);
-	} else if (!oi_death_put(t, h, p)) {
-		inside_leaf(t, h, p);
-	} else {
-		oi_tally_add(&t->freed, p);
-		leave_noted(t, h, p);
-	}
-}
-
-static OI_NOINLINE void private_special(struct oi_thread *t, struct oi_header *h)
+static OI_NOINLINE void private_leaving(struct oi_thread *t, struct oi_header *h)
 {
 	oi_store_relaxed(&h->local, 0u); /* owner */
 	oi_store_relaxed(&h->own, OI_OWN_MERGED); /* owner */
@@ -514,39 +460,64 @@ static OI_NOINLINE void private_special(struct oi_thread *t, struct oi_header *h
 	oi_death_leaving(t, h);
 }
 
-static OI_NOINLINE void private_any(struct oi_thread *t, struct oi_header *h)
+OI_INLINE void die_any(struct oi_thread *t, struct oi_header *h, bool private)
 {
-	struct oi_page *p = oi_page_of(h);
-	oi_keep(p);
 	oi_visit_fixed(h, oi_described(h), oi_death_release, t);
-	if (p->tracked) {
-		oi_death_note_age(t, h, p);
-		oi_pace_freed(t);
-	}
-	if (likely(oi_block_put(p, h)))
-		oi_death_count(t, h, p);
-	else
-		free_block(t, h, p, false);
+	oi_death_free_counted(t, h, private);
 	leave(t);
 }
 
-void oi_death_private(struct oi_thread *t, struct oi_header *h)
+static OI_NOINLINE void inside_any(struct oi_thread *t, struct oi_header *h)
+{
+	die_any(t, h, false);
+}
+
+static OI_NOINLINE void private_any(struct oi_thread *t, struct oi_header *h)
+{
+	die_any(t, h, true);
+}
+
+static OI_NOINLINE void die_leaf(struct oi_thread *t, struct oi_header *h, const struct oi_page *p)
+{
+	bool tracked = p->tracked; /* read first: the page may go with the block */
+	if (tracked)
+		oi_death_note_age(t, h, p);
+	oi_death_free(t, h, p, false);
+	leave_leaf(t, tracked);
+}
+
+OI_INLINE void die(struct oi_thread *t, struct oi_header *h, bool private)
 {
 	oi_assert_inside(t);
 	const struct oi_type *d = oi_described(h);
 	uint8_t flags = oi_flags(h);
 	if (!oi_dies_inside(d, flags) || unlikely(t->dying)) {
-		private_special(t, h);
+		private ? private_leaving(t, h) : oi_death_leaving(t, h);
 		return;
 	}
 	struct oi_page *p = oi_page_of(h);
 	oi_keep(p);
-	if (!is_leaf(h, d) || unlikely(flags & OI_FLAG_FROZEN) || unlikely(!oi_block_put(p, h))) {
-		private_any(t, h);
-		return;
+	if (!is_leaf(h, d) || unlikely(flags & OI_FLAG_FROZEN)) {
+		private ? private_any(t, h) : inside_any(t, h);
+	} else if (unlikely(!oi_death_put(t, h, p, private))) {
+		die_leaf(t, h, p);
+	} else {
+		if (private) /* not large: those are nobody's own */
+			oi_own_add(&t->freed.n[p->bin], 1);
+		else
+			oi_tally_add(&t->freed, p);
+		leave_noted(t, h, p);
 	}
-	oi_own_add(&t->freed.n[p->bin], 1); /* not large: those are nobody's own */
-	leave_noted(t, h, p);
+}
+
+void oi_death_inside(struct oi_thread *t, struct oi_header *h)
+{
+	die(t, h, false);
+}
+
+void oi_death_private(struct oi_thread *t, struct oi_header *h)
+{
+	die(t, h, true);
 }
 
 void oi_death_quietly(struct oi_thread *t, void **h, size_t n, uint64_t stamp)

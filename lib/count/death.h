@@ -99,20 +99,22 @@ void oi_death_quietly(struct oi_thread *t, void **h, size_t n, uint64_t stamp);
  */
 void oi_death_catch_up(struct oi_thread *t, size_t n);
 
+/* ---- steps of a death, outside the gate ---- */
+
 /*
- * Outside the gate. Weak references to the dead object expire, and its watches run; *watches are
- * those that still have to. Its own weak cells are emptied.
+ * Weak references to the dead object expire, and its watches run; *watches are those that still
+ * have to.
  */
-void oi_death_end_weak(struct oi_thread *t, struct oi_header *h, struct oi_watch **watches);
+void oi_death_expire(struct oi_thread *t, struct oi_header *h, struct oi_watch **watches);
+/* Runs the finalizer, which the type has, and of which FINALIZED says already that it ran. */
+void oi_death_finalize(struct oi_thread *t, struct oi_header *h);
 /*
- * Outside the gate. Ends an object that is part of a set and whose references are dropped: calls
- * destroy, and frees the memory. @recycle says that nobody can hold its address, whatever published
- * says; @destroy is false if destroy has been called. *@next is counted up, inside the gate, when
- * the object is gone.
+ * Like oi_death_expire, for an object whose references are dropped; its own weak cells are emptied,
+ * and destroy is called, unless *@note is @called already. It becomes that before the call.
  */
-void oi_death_destroy(struct oi_thread *t, struct oi_header *h, bool recycle, bool destroy,
-		      size_t *next);
-/* Outside the gate. Runs fn(obj) as user code, counted as a callback. */
+void oi_death_destroy(struct oi_thread *t, struct oi_header *h, struct oi_watch **watches,
+		      size_t *note, size_t called);
+/* Runs fn(obj) as user code, counted as a callback. */
 void oi_call(struct oi_thread *t, void (*fn)(void *obj), struct oi_header *h);
 
 /* ---- steps of a death, inside the gate ---- */
@@ -143,11 +145,15 @@ OI_INLINE void oi_death_mark(struct oi_header *h)
 }
 
 /*
- * Frees the block of an object in the most frequent case, in which it was published, without
- * counting it. @p is its page. Returns false if nothing was done.
+ * Frees the block of an object in the most frequent case, without counting it: it was published, or
+ * it is @private, which says that the caller owns it and nobody else ever could find it. @p is its
+ * page. Returns false if nothing was done.
  */
-OI_INLINE bool oi_death_put(struct oi_thread *t, struct oi_header *h, const struct oi_page *p)
+OI_INLINE bool oi_death_put(struct oi_thread *t, struct oi_header *h, struct oi_page *p,
+			    bool private)
 {
+	if (private)
+		return oi_block_put(p, h);
 	if (!oi_load_relaxed(&h->published) || /* elsewhere: the last release shows it */
 	    unlikely(!oi_limbo_put(&t->limbo, h, p->block_size)))
 		return false;
@@ -155,8 +161,11 @@ OI_INLINE bool oi_death_put(struct oi_thread *t, struct oi_header *h, const stru
 	return true;
 }
 
-/* Frees the block in any case, and counts it. */
-void oi_death_free(struct oi_thread *t, struct oi_header *h, const struct oi_page *p);
+/*
+ * Frees the block in any case, and counts it. @recycle says that nobody can hold its address,
+ * whatever published says.
+ */
+void oi_death_free(struct oi_thread *t, struct oi_header *h, const struct oi_page *p, bool recycle);
 
 /* Notes the age of a tracked object that died by count, while its block is still its own. */
 OI_INLINE void oi_death_note_age(struct oi_thread *t, const struct oi_header *h,
@@ -173,18 +182,18 @@ OI_INLINE void oi_death_note_age(struct oi_thread *t, const struct oi_header *h,
 }
 
 /* The end of a death by count. Members of a set do not come here: the pacing has done with them. */
-OI_INLINE void oi_death_free_counted(struct oi_thread *t, struct oi_header *h)
+OI_INLINE void oi_death_free_counted(struct oi_thread *t, struct oi_header *h, bool private)
 {
-	const struct oi_page *p = oi_page_of(h);
+	struct oi_page *p = oi_page_of(h);
 	oi_keep(p);
 	if (p->tracked) {
 		oi_death_note_age(t, h, p);
 		oi_pace_freed(t);
 	}
-	if (likely(oi_death_put(t, h, p)))
+	if (likely(oi_death_put(t, h, p, private)))
 		oi_death_count(t, h, p);
 	else
-		oi_death_free(t, h, p);
+		oi_death_free(t, h, p, false);
 }
 
 #endif

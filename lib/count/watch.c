@@ -220,15 +220,6 @@ struct oi_header *oi_watch_resume(const struct oi_watch *list, size_t *cursor)
 	return list->before;
 }
 
-size_t oi_watch_run(struct oi_thread *t, struct oi_watch *list)
-{
-	oi_assert_outside(t);
-	size_t n = 0;
-	while (list)
-		n += oi_watch_run_one(t, &list);
-	return n;
-}
-
 void oi_watch_chain(struct oi_watch *list, struct oi_watch **chain)
 {
 	list->chained = *chain;

@@ -8,8 +8,6 @@
 
 /* Takes all watches of an entry, the newest first; each can still be undone until it runs. */
 struct oi_watch *oi_watch_take(struct oi_weak_entry *e);
-/* Runs and frees them. Outside the gate. Returns how many ran. */
-size_t oi_watch_run(struct oi_thread *t, struct oi_watch *list);
 /*
  * Takes the first off *list, and runs it outside the gate. Returns false if it had been undone.
  */

@@ -195,16 +195,11 @@ static void list_the_due(struct oi_vector *due)
 static void finalize_one(struct oi_thread *t, struct oi_header *h)
 {
 	struct oi_watch *watches = NULL;
-	if (oi_flags(h) & OI_FLAG_WEAK)
-		oi_weak_sever(t, h, &watches);
-	oi_watch_run(t, watches);
+	oi_death_expire(t, h, &watches);
 	if (oi_type_of(h)->finalize &&
 	    /* elsewhere: no other thread uses the library now */
-	    !(oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_FINALIZED) & OI_FLAG_FINALIZED)) {
-		t->in_finalizer++;
-		oi_call(t, oi_type_of(h)->finalize, h);
-		t->in_finalizer--;
-	}
+	    !(oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_FINALIZED) & OI_FLAG_FINALIZED))
+		oi_death_finalize(t, h);
 	ouro_release(oi_object_of(h));
 }
 
@@ -230,31 +225,43 @@ static void finalize_the_held(struct oi_thread *t)
 		oi_say("watches that other watches added at shutdown do not run: there is no end to them");
 }
 
-/* Nobody else uses the heap: clears and destroys whatever there is, in page order. */
-static void destroy_the_held(struct oi_thread *t)
+static void each_block(struct oi_thread *t, void (*fn)(struct oi_thread *t, struct oi_header *h))
 {
 	oi_for_each_page(p)
 		for (uint32_t i = 0; i < p->bump; i++) {
 			struct oi_header *h = oi_block_at(p, i);
-			if (oi_load_relaxed(&h->own) == OI_OWN_FREE || oi_is_dead(h)) /* stopped */
-				continue;
-			oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_GARBAGE); /* stopped */
-			oi_make_immortal(h); /* so that the clears below cannot kill it */
+			if (oi_load_relaxed(&h->own) != OI_OWN_FREE) /* stopped */
+				fn(t, h);
 		}
-	oi_for_each_page(p)
-		for (uint32_t i = 0; i < p->bump; i++) {
-			struct oi_header *h = oi_block_at(p, i);
-			if (oi_load_relaxed(&h->own) != OI_OWN_FREE && /* stopped */
-			    (oi_flags(h) & OI_FLAG_GARBAGE) && oi_type_of(h)->clear)
-				oi_call(t, oi_type_of(h)->clear, h);
-		}
-	oi_for_each_page(p)
-		for (uint32_t i = 0; i < p->bump; i++) {
-			struct oi_header *h = oi_block_at(p, i);
-			if (oi_load_relaxed(&h->own) != OI_OWN_FREE && /* stopped */
-			    (oi_flags(h) & OI_FLAG_GARBAGE) && oi_type_of(h)->destroy)
-				oi_call(t, oi_type_of(h)->destroy, h);
-		}
+}
+
+static void make_garbage(struct oi_thread *t, struct oi_header *h)
+{
+	(void)t;
+	if (oi_is_dead(h))
+		return;
+	oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_GARBAGE); /* stopped */
+	oi_make_immortal(h); /* so that the clears of others cannot kill it */
+}
+
+static void clear(struct oi_thread *t, struct oi_header *h)
+{
+	if ((oi_flags(h) & OI_FLAG_GARBAGE) && oi_type_of(h)->clear)
+		oi_call(t, oi_type_of(h)->clear, h);
+}
+
+static void destroy(struct oi_thread *t, struct oi_header *h)
+{
+	if ((oi_flags(h) & OI_FLAG_GARBAGE) && oi_type_of(h)->destroy)
+		oi_call(t, oi_type_of(h)->destroy, h);
+}
+
+/* Nobody else uses the heap: clears and destroys whatever there is, in page order. */
+static void destroy_the_held(struct oi_thread *t)
+{
+	each_block(t, make_garbage);
+	each_block(t, clear);
+	each_block(t, destroy);
 }
 
 static void drop_everything(void)

@@ -288,7 +288,7 @@ BREACH(expire, oi_weak_expire(h))
 /* Inside it. */
 BREACH(need, oi_enter(); oi_servants_need())
 BREACH(sever, struct oi_watch *w = NULL; oi_enter(); oi_weak_sever(t, h, &w))
-BREACH(end_weak, struct oi_watch *w = NULL; oi_enter(); oi_death_end_weak(t, h, &w))
+BREACH(end_weak, struct oi_watch *w = NULL; oi_enter(); oi_death_expire(t, h, &w))
 BREACH(run_watch, struct oi_watch *w = NULL; oi_enter(); oi_watch_run_one(t, &w))
 BREACH(pile_serve, oi_enter(); oi_pile_serve(t, false, oi_work_batch()))
 BREACH(set_serve, size_t n = 1; oi_enter(); oi_set_serve(t, &n, 1, oi_work_batch()))
@@ -329,7 +329,7 @@ static const struct breach breaches[] = {
 	ROW(linger_doubt, "oi_linger_doubt", "outside the gate"), ROW(type_learn, "oi_type_learn", "outside the gate"),
 	ROW(add_weak, "oi_limbo_add_weak", "outside the gate"), ROW(expire, "oi_weak_expire", "neither"),
 	ROW(need, "oi_servants_need", "inside the gate"), ROW(sever, "oi_weak_sever", "inside the gate"),
-	ROW(end_weak, "oi_death_end_weak", "inside the gate"), ROW(run_watch, "oi_watch_run_one", "inside the gate"),
+	ROW(end_weak, "oi_death_expire", "inside the gate"), ROW(run_watch, "oi_watch_run_one", "inside the gate"),
 	ROW(pile_serve, "oi_pile_serve", "inside the gate"), ROW(set_serve, "oi_set_serve", "inside the gate"),
 	ROW(end_walk, "oi_heap_end_walk", "inside the gate"), ROW(await_traverse, "oi_await_traverse", "inside the gate"),
 	ROW(fence, "oi_world_fence", "inside the gate"), ROW(park_tick, "oi_park_tick", "inside the gate"),

@@ -2,8 +2,9 @@
  * slot.pml - reading a slot against the death, finalization and resurrection of what it holds
  *
  * Models lib/count/slot.c (ouro_slot_load, load_again, retain_finalizing), lib/count/death.c
- * (finalize, decide_resurrection, free_block), and of lib/count/count.c release_merged, win_death
- * and oi_try_retain_foreign. (No part of a collection: sets have their own check, in a stop.)
+ * (finalize, decide_resurrection, oi_death_free), and of lib/count/count.c release_merged,
+ * win_death and oi_try_retain_foreign. (No part of a collection: sets have their own check, in a
+ * stop.)
  *
  * One merged, published object with a finalizer, its only reference in a slot. A writer takes that
  * reference away: it empties the slot and releases; or, with -DDYING_HOLDER, the slot lies in an
