@@ -172,7 +172,7 @@ static OI_NOINLINE uint64_t word_of(struct oi_thread *t, struct oi_header *h, in
 	if (!oi_load_relaxed(&e->object)) /* recheck: made by a watch in its finalizer's time */
 		oi_store_release(&e->object, (void *)h); /* [W1] */
 	/* elsewhere: cannot change */
-		return (uint64_t)oi_load_relaxed(&e->generation) << 32 | index_of(h);
+	return (uint64_t)oi_load_relaxed(&e->generation) << 32 | index_of(h);
 }
 
 /* Inside the gate, which these leave. */

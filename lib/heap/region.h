@@ -222,7 +222,8 @@ void oi_regions_unmap(void);
 /* Loops over the pages in use. World stopped, or under the heap lock. */
 #define oi_for_each_page(p) \
 	for (struct oi_region *r_ = oi_regions; r_; r_ = r_->next) \
-		for (struct oi_page *p = r_->page + OI_FIRST_PAGE; p < r_->page + OI_PAGES; p += p->n_pages ? p->n_pages : 1) \
+		for (struct oi_page *p = r_->page + OI_FIRST_PAGE; p < r_->page + OI_PAGES; \
+		     p += p->n_pages ? p->n_pages : 1) \
 			if (p->state != OI_PAGE_FREE)
 
 #endif

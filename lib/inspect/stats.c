@@ -60,7 +60,8 @@ static const struct row {
 } rows[] = {
 #define ROW(field, counter, help) { #field, offsetof(ouro_stats, field), counter, SINGLE, help }
 #define ROWS(field, help) { #field, offsetof(ouro_stats, field), true, PER_GENERATION, help }
-#define CAUSES(field, counter, help) { #field, offsetof(ouro_stats, field), counter, PER_CAUSE, help }
+#define CAUSES(field, counter, help) \
+	{ #field, offsetof(ouro_stats, field), counter, PER_CAUSE, help }
 	ROW(objects_live, false, "Objects alive"),
 	ROW(bytes_live, false, "Bytes of live objects, headers included"),
 	ROW(objects_allocated, true, "Objects made"),

@@ -10,6 +10,7 @@
 #include "mutators.h"
 
 #include "base/perturb.h"
+#include "collect/policy.h"
 #include "heap/foreign.h"
 #include "heap/heap.h"
 #include "heap/limbo.h"
@@ -670,6 +671,76 @@ static void schedule_listener_does_not_wait_at_the_door(void **state)
 	check_door(true);
 }
 
+/* ---- how much of such a set a stop looks at ---- */
+
+static atomic_bool counts;
+static atomic_size_t n_counted;
+
+static void count_traversed(void *obj, ouro_visitor *v)
+{
+	(void)obj;
+	(void)v;
+	if (atomic_load(&counts))
+		atomic_fetch_add(&n_counted, 1);
+}
+
+static void clear_nothing(void *obj)
+{
+	(void)obj;
+}
+
+static const ouro_type traversed_type = {
+	.name = "traversed", .size = sizeof(struct node), .slots = OURO_SLOTS(struct node, left, right),
+	.traverse = count_traversed, .clear = clear_nothing,
+};
+
+/*
+ * An upgrade rescues a ring of @n. Returns how many of it died; *looked: how often one was
+ * traversed once the door was closed.
+ */
+static ssize_t rescue_ring(size_t n, size_t *looked)
+{
+	ouro_weak cell = { 0 };
+	struct node *ring = make_ring(&traversed_type, n);
+
+	assert_int_equal(ouro_gc_collect(2), 0);
+	assert_int_equal(ouro_weak_store(&cell, ring), 0);
+	ouro_release(ring);
+	atomic_store(&counts, false);
+	atomic_store(&n_counted, 0);
+	schedule_start(COUNTED, false);
+	await_step(FLAGGED);
+	ouro_release(ouro_weak_load(&cell));
+	let_pass(TRIES);
+	await_step(CLOSED);
+	atomic_store(&counts, true);
+	schedule_end();
+	ouro_weak_clear(&cell);
+	*looked = atomic_load(&n_counted);
+	return schedule.found;
+}
+
+/*
+ * What fits is decided in the stop, and of what does not fit nothing is looked at: it is the next
+ * collection's.
+ */
+static void schedule_stop_decides_what_fits_the_budget(void **state)
+{
+	ouro_config cfg = test_config();
+	size_t looked;
+
+	(void)state;
+	needs_points();
+	cfg.pause_budget_ns = 10000;
+	heap_start(&cfg);
+	size_t fits = oi_policy_cap() / 2;
+	assert_int_equal(rescue_ring(fits - 10, &looked), fits - 10);
+	assert_in_range(looked, fits - 10, 5 * fits);
+	assert_int_equal(rescue_ring(fits + 10, &looked), 0);
+	assert_int_equal(looked, 0);
+	assert_int_equal(ouro_gc_collect(2), fits + 10);
+}
+
 static struct node *shown;
 
 static void show_and_wait(void *obj)
@@ -793,6 +864,7 @@ int main(void)
 		HEAP_CASE(schedule_nobody_is_seized_inside),
 		HEAP_CASE(schedule_try_leaves_nothing),
 		HEAP_CASE(schedule_listener_does_not_wait_at_the_door),
+		BARE_CASE(schedule_stop_decides_what_fits_the_budget),
 		HEAP_CASE(schedule_load_beside_a_resurrection),
 		HEAP_CASE(schedule_watch_beside_a_resurrection),
 	};

@@ -185,6 +185,59 @@ static void pace_delay_is_not_begun_anew(void **state)
 	assert_true(ends);
 }
 
+/* ---- what the garbage holds ---- */
+
+struct bulky {
+	struct bulky *self;
+	char bytes[16000];
+};
+
+static const ouro_type bulky_type = {
+	.name = "bulky", .size = sizeof(struct bulky), .slots = OURO_SLOTS(struct bulky, self),
+};
+
+/* Garbage, or what the caller then has a reference to. */
+static struct bulky *make_bulky(bool keep)
+{
+	struct bulky *b = ouro_new(&bulky_type);
+
+	assert_non_null(b);
+	if (!keep)
+		ouro_slot_give(&b->self, b);
+	return b;
+}
+
+/*
+ * However few objects it is: threads are held up before half of what lives and 64 MiB have been
+ * made, if the collector does not get round to anything. What it holds then is bounded: what can be
+ * made in a millisecond falls with each MB.
+ */
+static void pace_lags_for_memory_though_objects_are_few(void **state)
+{
+	enum { LIVE_BULKY = 1200 };
+	static struct bulky *living[LIVE_BULKY];
+	size_t n = 0, bytes = sizeof(struct bulky);
+
+	(void)state;
+	atomic_store(&let_stop, false);
+	for (int i = 0; i < LIVE_BULKY; i++)
+		living[i] = make_bulky(true);
+	ouro_gc_collect(2);
+	assert_int_equal(ouro_gc_on_event(hold_first, NULL), 0);
+	ouro_gc_enable();
+	while (!oi_backlog_lags() && n * bytes < 128 * MB) {
+		make_bulky(false);
+		n++;
+	}
+	ouro_gc_disable();
+	atomic_store(&let_stop, true);
+	assert_int_equal(ouro_gc_off_event(hold_first, NULL), 0);
+	for (int i = 0; i < LIVE_BULKY; i++)
+		ouro_release(living[i]);
+	ouro_gc_collect(2);
+	assert_in_range(n * bytes, MB, LIVE_BULKY * bytes / 2 + 64 * MB);
+}
+
 /* A pinned thread holds up every stop, so nothing is collected; nor may it be held up itself. */
 static void pace_never_delays_a_pinned_thread(void **state)
 {
@@ -548,6 +601,7 @@ int main(void)
 		HEAP_CASE(pace_garbage_of_every_age_is_bounded),
 		HEAP_CASE(pace_delays_are_counted_and_bounded),
 		HEAP_CASE(pace_delay_is_not_begun_anew),
+		HEAP_CASE(pace_lags_for_memory_though_objects_are_few),
 		HEAP_CASE(pace_never_delays_a_pinned_thread),
 		HEAP_CASE(pace_never_delays_while_disabled),
 		HEAP_CASE(pace_garbage_of_large_objects_is_bounded),
