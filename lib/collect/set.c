@@ -408,8 +408,8 @@ static void next_phase(struct oi_thread *t, struct oi_set *s)
 }
 
 /*
- * Goes on from where the set was left, as far as budget and quantum go. Returns true if nothing is left
- * to do.
+ * Goes on from where the set was left, as far as budget and quantum go. Returns true if nothing is
+ * left to do.
  */
 static bool run_phases(struct oi_thread *t, struct oi_set *s, size_t *budget, size_t quantum)
 {

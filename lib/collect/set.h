@@ -80,9 +80,9 @@ OI_INLINE void oi_set_condemn(struct oi_set *s, struct oi_header *h)
 }
 bool oi_set_reserve(struct oi_set *s, size_t n);
 /*
- * Works on a set, on this thread, outside the gate, serving: at most *budget finalizers and watches, which
- * it counts down, and @quantum objects cleared or destroyed (SIZE_MAX: all). Returns true if the set
- * is done: it is gone then, and *n_dead says how many died.
+ * Works on a set, on this thread, outside the gate, serving: at most *budget finalizers and
+ * watches, which it counts down, and @quantum objects cleared or destroyed (SIZE_MAX: all). Returns
+ * true if the set is done: it is gone then, and *n_dead says how many died.
  */
 bool oi_set_work(struct oi_thread *t, struct oi_set *s, size_t *budget, size_t quantum,
 		 size_t *n_dead);

@@ -1,10 +1,11 @@
 /*
  * cascade.c - objects without callbacks that die of one another
  *
- * A dead object's references go into a ring, where each waits until AHEAD others have come, so that the object behind it has been
- * fetched when its count is looked at (80 against 62 ns a node without and with). What dies of that is dismantled at once if the
- * ring has room for its own references; if not it is pushed onto the thread's stack, which is worked off when the ring runs low
- * (the death of a node of a binary tree: 245 instructions if all go by way of the stack, 187 so).
+ * A dead object's references go into a ring, where each waits until AHEAD others have come: so the
+ * object behind it has been fetched when its count is looked at (62 ns a node, 80 without). What
+ * dies of that is dismantled at once if the ring has room for its own references. If not it is
+ * pushed onto the thread's stack, which is worked off when the ring runs low (the death of a node
+ * of a binary tree takes 187 instructions; 245 if all go by way of the stack).
  */
 #include "count/cascade.h"
 
@@ -17,8 +18,9 @@
 
 #define GATE_SLICE 64 /* objects */
 #define AHEAD 8
-#define RING 16 /* a power of two; AHEAD, and the slots of one more object */
-_Static_assert(AHEAD + sizeof((struct oi_type){ 0 }.slot) / sizeof(uint16_t) <= RING, "an object from the stack finds room");
+#define RING 16 /* a power of two, with room for AHEAD and the slots of one more object */
+_Static_assert(AHEAD + sizeof((struct oi_type){ 0 }.slot) / sizeof(uint16_t) <= RING,
+	       "an object from the stack finds room");
 
 struct ring {
 	void *child[RING];
@@ -66,7 +68,10 @@ static OI_NOINLINE void release_many(struct oi_thread *t, struct oi_header *h)
 
 /* ---- the others ---- */
 
-/* The next dead object: of the stack, or one that dies of the reference that has waited longest. NULL: there is none. */
+/*
+ * Returns the next dead object: from the stack, or one that dies of the reference that has waited
+ * longest; NULL if there is none.
+ */
 OI_INLINE struct oi_header *next_dead(struct oi_thread *t, struct ring *r, size_t *cursor)
 {
 	*cursor = 0;
@@ -85,7 +90,8 @@ OI_INLINE struct oi_header *next_dead(struct oi_thread *t, struct ring *r, size_
 	}
 }
 
-OI_INLINE void drop_references(struct oi_thread *t, struct oi_header *h, const struct oi_type *d, struct ring *r)
+OI_INLINE void drop_references(struct oi_thread *t, struct oi_header *h, const struct oi_type *d,
+			       struct ring *r)
 {
 	void **obj = oi_object_of(h);
 	unsigned n = d->n_slots;
@@ -103,7 +109,7 @@ OI_INLINE void drop_references(struct oi_thread *t, struct oi_header *h, const s
 struct oi_header *oi_cascade(struct oi_thread *t, size_t *left, size_t *cursor)
 {
 	oi_assert_inside(t);
-	struct ring ring; /* not zeroed: that is a quarter of a short one */
+	struct ring ring; /* not zeroed: that is a quarter of a short cascade */
 	ring.first = ring.end = 0;
 	struct oi_header *h = NULL;
 	size_t slice = *left < GATE_SLICE ? *left : GATE_SLICE, n = slice;

@@ -55,7 +55,7 @@ static struct dying look_at(const struct oi_header *h)
 {
 	/* [C1] flags before shared: decide_resurrection changes them in that order */
 	uint8_t flags = oi_load_acquire(&h->flags);
-	return (struct dying){ flags, oi_load_acquire(&h->shared) };
+	return (struct dying){ flags, oi_load_acquire(&h->shared) }; /* [C1] */
 }
 
 /*

@@ -37,7 +37,8 @@ void oi_check_live(const struct oi_header *h, const char *operation)
 {
 	oi_check_object(h, operation);
 	if (is_gone(h))
-		oi_abort("%s: the \"%s\" at %p is dead", operation, type_name_of(h), (void *)(h + 1));
+		oi_abort("%s: the \"%s\" at %p is dead", operation, type_name_of(h),
+			 (void *)(h + 1));
 }
 
 void oi_check_usable(const struct oi_header *h, const char *operation)
@@ -97,7 +98,8 @@ void oi_check_internal(const struct oi_header *h, int64_t references, int64_t in
 	if (internal > references)
 		oi_abort("collection: %lld references to the \"%s\" at %p were reported, but it has only %lld: a traverse that "
 			 "reports a reference it does not hold",
-			 (long long)internal, type_name_of(h), (void *)(h + 1), (long long)references);
+			 (long long)internal, type_name_of(h), (void *)(h + 1),
+			 (long long)references);
 }
 
 #endif

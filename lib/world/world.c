@@ -144,7 +144,8 @@ static void let_waiters_in(void)
 {
 	uint64_t until = 0;
 	/* count: fairness alone rests on it */
-	for (unsigned n = 0; __atomic_load_n(&oi_world.n_waiting, __ATOMIC_SEQ_CST); nap_longer(&n)) {
+	for (unsigned n = 0; __atomic_load_n(&oi_world.n_waiting, __ATOMIC_SEQ_CST);
+	     nap_longer(&n)) {
 		uint64_t now = oi_now_ns();
 		if (!until)
 			until = now + 2000000;
