@@ -10,7 +10,7 @@
 static OI_NOINLINE void pin_slow(void)
 {
 	struct oi_thread *t = oi_enter();
-	oi_store_relaxed(&t->pin_depth, t->pin_depth + 1); /* owner */
+	oi_store_release(&t->pin_depth, t->pin_depth + 1); /* [G1]: for who reaps it */
 }
 
 void ouro_pin(void)
@@ -19,7 +19,7 @@ void ouro_pin(void)
 	if (unlikely(!oi_gate_try_enter(t))) /* pinned already, for one */
 		pin_slow();
 	else
-		oi_store_relaxed(&t->pin_depth, 1u); /* owner */
+		oi_store_release(&t->pin_depth, 1u); /* [G1], as above */
 }
 
 void ouro_unpin(void)

@@ -183,8 +183,8 @@ void oi_threads_divert(void)
 
 void oi_thread_unpin_gone(struct oi_thread *t)
 {
-	/* recheck: a thread that is gone changes nothing */
-	if (!t->late || !oi_load_relaxed(&t->pin_depth) || oi_thread_alive(t->tid))
+	/* [G1]: what it did until it was pinned, since when it may not have written its gate */
+	if (!t->late || !oi_load_acquire(&t->pin_depth) || oi_thread_alive(t->tid))
 		return;
 	oi_store_relaxed(&t->pin_depth, 0);      /* stopped: its owner is gone */
 	oi_store_release(&t->gate, (uint64_t)0); /* [G1] */
