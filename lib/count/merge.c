@@ -399,16 +399,19 @@ bool oi_merge_drain_all(void)
 	return left;
 }
 
-/* Under the queue's lock. If there is no memory, some objects stay as they were. */
+/*
+ * Under the queue's lock, and others wait for the registry's: so the fewer are moved, and what is
+ * old is mostly nothing. If there is no memory, some objects stay as they were.
+ */
 static void make_old(struct oi_merge_queue *q)
 {
-	struct oi_vector none = q->old;
+	size_t n = q->old.n;
 	q->made_old = oi_load_relaxed(&oi_ticket.now); /* owner: only the flush writes it */
 	q->awaited = q->n_taken;
-	size_t n = q->old.n;
-	if (!n) {
+	if (n < q->objects.n) {
+		struct oi_vector fewer = q->old;
 		q->old = q->objects;
-		q->objects = none;
+		q->objects = fewer;
 	}
 	while (q->objects.n && oi_vector_push(&q->old, q->objects.data[q->objects.n - 1]))
 		q->objects.n--;

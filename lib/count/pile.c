@@ -348,22 +348,47 @@ bool oi_pile_collect(bool old)
 	return again;
 }
 
-void oi_pile_make_old(void)
+/* Under the lock. Returns how many frames are to be moved: none, unless some are old already. */
+static size_t begin_to_age(void)
 {
-	oi_lock(OI_LOCK_PILE);
 	struct fifo none = reapers[1];
-	made_old = oi_load_relaxed(&oi_ticket.now); /* owner: only the flush writes it */
 	if (is_empty(&none)) {
 		reapers[1] = reapers[0];
 		reapers[0] = none;
 	}
 	while (reapers[0].watches)
 		oi_watch_chain(oi_watch_unchain(&reapers[0].watches), &reapers[1].watches);
-	for (; !has_no_frames(&reapers[0]); reapers[0].first += 2)
-		put(&reapers[1], reapers[0].frames.data[reapers[0].first],
-		    (size_t)reapers[0].frames.data[reapers[0].first + 1]);
-	close_up(&reapers[0]);
+	return (reapers[0].frames.n - reapers[0].first) / 2;
+}
+
+/* Under the lock: so many of the newer frames, or all. */
+static void age_frames(size_t n)
+{
+	struct fifo *f = &reapers[0];
+	for (; n && !has_no_frames(f); n--, f->first += 2)
+		put(&reapers[1], f->frames.data[f->first],
+		    (size_t)f->frames.data[f->first + 1]);
+	close_up(f);
 	note_frames();
+}
+
+/*
+ * In slices, between which others are let in. What one of them takes meanwhile has the stamp of the
+ * time before, and counts as old; what is new meanwhile comes behind what is to be moved.
+ */
+void oi_pile_make_old(void)
+{
+	oi_lock(OI_LOCK_PILE);
+	size_t n = begin_to_age();
+	for (; n > SLICE; n -= SLICE) {
+		age_frames(SLICE);
+		oi_unlock(OI_LOCK_PILE);
+		oi_point("pile: some are old");
+		oi_sleep_ns(20000);
+		oi_lock(OI_LOCK_PILE);
+	}
+	age_frames(n);
+	made_old = oi_load_relaxed(&oi_ticket.now); /* owner: only the flush writes it */
 	oi_unlock(OI_LOCK_PILE);
 }
 

@@ -9,6 +9,8 @@
 #include "fixture.h"
 
 #include "base/perturb.h"
+#include "count/merge.h"
+#include "world/gate.h"
 #include "world/thread.h"
 
 enum { OWNED = LOAD(40000), SLICE = 64, SEIZED = 1024, ROUNDS = 25 };
@@ -231,6 +233,64 @@ static void merge_of_many_ends_for_a_flush(void **state)
 	assert_int_equal(objects_live(), 0);
 }
 
+/* ---- a flush that makes all of a queue old ---- */
+
+static void *drop_asked(void *arg)
+{
+	for (size_t n = atomic_load(&n_dropped); n < atomic_load(&n_asked); n++) {
+		ouro_release(owned[n]);
+		atomic_store(&n_dropped, n + 1);
+	}
+	return arg;
+}
+
+static void *make_queues_old(void *arg)
+{
+	ouro_thread_attach("flusher");
+	oi_merge_make_old();
+	return arg;
+}
+
+/* Queues @n more of this thread's objects, which is pinned, so that nobody drains its queue. */
+static void queue_more(size_t n)
+{
+	atomic_fetch_add(&n_asked, n);
+	thread_run(drop_asked, NULL);
+}
+
+/* Some are old, from a flush that gave up: then those are moved, and not the many that are new. */
+static void merge_queue_becomes_old_at_little_cost(void **state)
+{
+	static struct node *shown;
+	enum { FEW = 10, MANY = 1000 };
+	struct oi_merge_queue *q = &oi_current()->merges;
+
+	(void)state;
+	atomic_store(&n_asked, 0);
+	atomic_store(&n_dropped, 0);
+	for (int i = 0; i < FEW + MANY; i++) {
+		owned[i] = make(i);
+		ouro_slot_store(&shown, owned[i]);
+	}
+	ouro_slot_store(&shown, NULL);
+	ouro_pin();
+	queue_more(FEW);
+	thread_run(make_queues_old, NULL);
+	size_t few = q->old.n;
+	queue_more(MANY);
+	void **many_at = q->objects.data, **few_at = q->old.data;
+	thread_run(make_queues_old, NULL);
+	size_t all = q->old.n, none = q->objects.n;
+	bool moved = q->objects.data == many_at, swapped = q->objects.data == few_at;
+	ouro_unpin();
+	assert_int_equal(ouro_flush(), 0);
+	assert_int_equal(few, FEW);
+	assert_int_equal(all, FEW + MANY);
+	assert_int_equal(none, 0);
+	assert_true(swapped && !moved);
+	assert_int_equal(objects_live(), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -240,6 +300,7 @@ int main(void)
 		HEAP_CASE(merge_on_behalf_of_a_sleeper_is_done_in_slices),
 		HEAP_CASE(merge_of_many_for_a_sleeper_is_over_soon),
 		HEAP_CASE(merge_of_many_ends_for_a_flush),
+		HEAP_CASE(merge_queue_becomes_old_at_little_cost),
 	};
 
 	return cmocka_run_group_tests_name("merge", tests, NULL, NULL);

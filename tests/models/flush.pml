@@ -21,6 +21,7 @@
  * RUN:
  * MUT_FLIP_LEAVES: what the queue has is not made old when the flush begins
  * MUT_SINCE_LATE: since is set after that
+ * MUT_MADE_OLD_FIRST: made_old is set before all is made old
  * MUT_NEW_STAMP: who takes something else keeps its own stamp, of after the flush counted up
  * MUT_NO_STAMP: who takes something old keeps its own stamp
  * MUT_STAMP_LATE: it says so after that has left the queue
@@ -177,14 +178,26 @@ active proctype flusher()
 	since = s;
 #endif
 #ifndef MUT_FLIP_LEAVES
+	/* In slices: at last all is moved that was there at first; perhaps some that came since. */
+#ifdef MUT_MADE_OLD_FIRST
+	made_old = s;
+#endif
+	do
+	:: atomic { at(0, 0, 0) -> at(0, 0, 0)--; at(1, 0, 0)++ }
+	:: atomic { at(0, 0, 1) -> at(0, 0, 1)--; at(1, 0, 1)++ }
+	:: atomic { at(0, 1, 0) -> at(0, 1, 0)--; at(1, 1, 0)++ }
+	:: atomic { at(0, 1, 1) -> at(0, 1, 1)--; at(1, 1, 1)++ }
+	:: break
+	od;
 	atomic {
 		made_old = s;
-		i = 0;
-		do
-		:: i < 4 -> q[4 + i] = q[4 + i] + q[i]; q[i] = 0; i++
-		:: else -> break
-		od;
-		i = 0
+		at(1, 1, 0) = at(1, 1, 0) + at(0, 1, 0); at(0, 1, 0) = 0;
+		at(1, 1, 1) = at(1, 1, 1) + at(0, 1, 1); at(0, 1, 1) = 0;
+		if
+		:: at(1, 0, 0) = at(1, 0, 0) + at(0, 0, 0); at(0, 0, 0) = 0;
+			at(1, 0, 1) = at(1, 0, 1) + at(0, 0, 1); at(0, 0, 1) = 0
+		:: skip
+		fi
 	};
 #endif
 #ifdef MUT_SINCE_LATE

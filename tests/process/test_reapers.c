@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/perturb.h"
+#include "count/pile.h"
 #include "world/thread.h"
 
 #if !OURO_CHECKED
@@ -109,6 +110,54 @@ static void reapers_that_all_block_hold_up_nothing_plain(void **state)
 	bool collected_ = EVENTUALLY((ouro_release(make_ring(&node_type, 2)), condition)); \
 	ouro_gc_disable(); \
 	collected_; })
+
+/* ---- a flush that makes all of it old ---- */
+
+enum { HANDED_OVER = 10000, SLICE = 4096 };
+
+static atomic_int n_slices;
+
+/* Between two slices the lock is free. */
+static void count_slices(const char *point)
+{
+	if (strcmp(point, "pile: some are old") != 0)
+		return;
+	atomic_fetch_add(&n_slices, 1);
+	(void)oi_pile_any_handed_over();
+}
+
+/* A pinned thread keeps nothing that is past release_batch. */
+static void hand_over_many(int n)
+{
+	ouro_pin();
+	for (int i = 0; i < n; i++) {
+		struct node *first = make(i);
+
+		ouro_give(&first->right, make_of(&counted_type, i));
+		ouro_release(first);
+	}
+	ouro_unpin();
+}
+
+static void pile_becomes_old_in_slices(void **state)
+{
+	(void)state;
+	if (!CHECKED_BUILD)
+		skip();
+	block_reapers(TEAM);
+	hand_over_many(10);
+	oi_pile_make_old();
+	hand_over_many(HANDED_OVER);
+	atomic_store(&n_slices, 0);
+	__atomic_store_n(&oi_point_hook, count_slices, __ATOMIC_RELEASE);
+	oi_pile_make_old();
+	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	int n = atomic_load(&n_slices);
+	atomic_store(&let_go, true);
+	assert_int_equal(ouro_flush(), 0);
+	assert_int_equal(n, HANDED_OVER / SLICE);
+	assert_int_equal(n_destroyed, 10 + HANDED_OVER);
+}
 
 /* ---- how soon ---- */
 
@@ -463,6 +512,7 @@ int main(void)
 		TEAM_CASE(reaper_that_blocks_gets_a_colleague),
 		TEAM_CASE(log_does_not_wait_for_a_reaper_that_blocks),
 		TEAM_CASE(reapers_that_all_block_hold_up_nothing_plain),
+		TEAM_CASE(pile_becomes_old_in_slices),
 		TEAM_CASE(death_follows_soon_behind_callbacks),
 		TEAM_CASE(collector_goes_on_beside_deaths_without_end),
 		TEAM_CASE(set_whose_finalizer_blocks_holds_up_no_other),
