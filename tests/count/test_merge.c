@@ -183,7 +183,8 @@ static void merge_on_behalf_of_a_sleeper_is_done_in_slices(void **state)
 {
 	(void)state;
 	owner = oi_self;
-	last_queued = most_seized = 0;
+	most_seized = 0;
+	last_queued = 0;
 	pthread_t dropper = dropper_start(), holder = holder_start();
 	drop_up_to(OWNED);
 	assert_in_range(n_queued(), OWNED - 10, OWNED);
