@@ -33,14 +33,15 @@
  * queues merges. Its page may be adopted, and then a block that was never published be used again
  * at once. -DALONE: one foreign thread only.
  *
- * RUN: RUN: -DALONE -DOPS=2 RUN: -DVANISHED -DOPS=2 MUT_NO_SEIZURE: the collector drains the queue
- * of an owner without seizing its gate MUT_NO_MEMBARRIER: it looks at the gate without a membarrier
- * MUT_NO_STICKY_ZERO -DVANISHED -DOPS=2: whoever takes the count to 0 takes the object for dead,
- * without the exchange 0
+ * RUN:
+ * RUN: -DALONE -DOPS=2
+ * RUN: -DVANISHED -DOPS=2
+ * MUT_NO_SEIZURE: the collector drains the queue of an owner without seizing its gate
+ * MUT_NO_MEMBARRIER: it looks at the gate without a membarrier
+ * MUT_NO_STICKY_ZERO -DVANISHED -DOPS=2: whoever takes the count to 0 takes the object for dead, without the exchange 0
  *     -> DEAD
  * MUT_TRY_BLIND -DVANISHED -DOPS=2: an attempt to retain does not look whether the count was DEAD
- * MUT_PLAIN_PUBLISHED -DVANISHED -DOPS=2: the plain store that ends an unpublished object is used
- * for published ones
+ * MUT_PLAIN_PUBLISHED -DVANISHED -DOPS=2: the plain store that ends an unpublished object is used for published ones
  *     too
  * MUT_NO_DROP: whoever drains a queue merges, but does not drop the queue's reference
  * MUT_QUEUED_TWICE: a foreign release hands its reference over although the object is queued already

@@ -33,23 +33,28 @@
  * (fenced[t]), or its buffer has been seen empty, which stands for what the time that is waited
  * gives: a store does not stay in a buffer for ever.
  *
- * RUN: RUN: -DFENCE RUN: -DREFUSED MUT_NO_CHANGEOVER -DREFUSED: the answer of membarrier is ignored
- * MUT_NO_SETTLING -DREFUSED: once all have FENCE the gates are looked at, without waiting for who
- * entered before that MUT_SETTLE_FIRST -DREFUSED: it is waited first, then all get FENCE
- * MUT_NOT_ITSELF -DREFUSED -DOPS=2: who changes over forgets its own request word MUT_NO_OWN_FENCE
- * -DREFUSED: who changes over inside its gate does so without a fence of its own MUT_ATTACH_STALE
- * -DREFUSED: who attaches after the changeover gets no FENCE MUT_NO_MEMBARRIER: the stopper looks
- * at the gates without a membarrier MUT_SEIZE_NO_MEMBARRIER: so does the seizer MUT_NO_ENTRY_FENCE
- * -DFENCE: without membarrier in the kernel, a thread enters without a fence MUT_NO_RECHECK
- * -DFENCE: the request is looked at before the fence only MUT_NO_STEP_BACK: a thread that finds a
- * request sleeps inside its gate MUT_NO_SECOND_LOOK: a thread that was woken enters without looking
- * for the next request MUT_GENERATION_LATE: the generation is read after the request
- * MUT_WAKE_FIRST: waiters are woken before the request is cleared MUT_COUNT_LATE: waiters are woken
- * before the generation counts up MUT_ATTACH_UNLOCKED: attaching does not take the registry lock
+ * RUN:
+ * RUN: -DFENCE
+ * RUN: -DREFUSED
+ * MUT_NO_CHANGEOVER -DREFUSED: the answer of membarrier is ignored
+ * MUT_NO_SETTLING -DREFUSED: once all have FENCE the gates are looked at, without waiting for who entered before that
+ * MUT_SETTLE_FIRST -DREFUSED: it is waited first, then all get FENCE
+ * MUT_NOT_ITSELF -DREFUSED -DOPS=2: who changes over forgets its own request word
+ * MUT_NO_OWN_FENCE -DREFUSED: who changes over inside its gate does so without a fence of its own
+ * MUT_ATTACH_STALE -DREFUSED: who attaches after the changeover gets no FENCE
+ * MUT_NO_MEMBARRIER: the stopper looks at the gates without a membarrier
+ * MUT_SEIZE_NO_MEMBARRIER: so does the seizer
+ * MUT_NO_ENTRY_FENCE -DFENCE: without membarrier in the kernel, a thread enters without a fence
+ * MUT_NO_RECHECK -DFENCE: the request is looked at before the fence only
+ * MUT_NO_STEP_BACK: a thread that finds a request sleeps inside its gate
+ * MUT_NO_SECOND_LOOK: a thread that was woken enters without looking for the next request
+ * MUT_GENERATION_LATE: the generation is read after the request
+ * MUT_WAKE_FIRST: waiters are woken before the request is cleared
+ * MUT_COUNT_LATE: waiters are woken before the generation counts up
+ * MUT_ATTACH_UNLOCKED: attaching does not take the registry lock
  * MUT_UNLOCK_EARLY: the registry lock is given back once the world is stopped, not when it starts
  * MUT_NO_GIVING_WAY: a stop does not give way to a thread that forks inside a pin
- * MUT_TWO_PINNED_FORKS: two threads fork inside pins at the same time, and give way to each other
- * for ever
+ * MUT_TWO_PINNED_FORKS: two threads fork inside pins at the same time, and give way to each other for ever
  */
 #define NT 2
 #define COLLECTOR NT
