@@ -229,8 +229,7 @@ enum oi_tried oi_try_odd(struct oi_header *h, uint32_t added_to)
 
 /*
  * Retain and release are a handful of instructions around one add, and need no stack frame:
- * whatever else may have to be done is a tail call (6.5 -> 4 ns for the two by the owner). Likewise
- * for a pinned thread, which passes no gate.
+ * whatever else may have to be done is a tail call (6.5 -> 4 ns for the two by the owner).
  */
 
 /* Returns true if the object is not counted at all. False for a candidate: special rescues it. */
@@ -274,7 +273,7 @@ static OI_NOINLINE void *retain_others(struct oi_thread *t, struct oi_header *h)
 	return oi_object_of(h);
 }
 
-static OI_NOINLINE void *retain_entering(void *obj)
+static OI_NOINLINE void *retain_slow(void *obj)
 {
 	if (!obj)
 		return NULL;
@@ -283,25 +282,16 @@ static OI_NOINLINE void *retain_entering(void *obj)
 	return retain_any(t, oi_header_of(obj));
 }
 
-static OI_NOINLINE void *retain_slow(struct oi_thread *t, void *obj)
-{
-	if (unlikely(!obj) || unlikely(!t) || unlikely(!t->pin_depth))
-		return retain_entering(obj);
-	struct oi_header *h = oi_header_of(obj);
-	oi_check_live(h, "ouro_retain");
-	return likely(oi_retain_quickly(t, h)) ? obj : retain_others(t, h);
-}
-
 void *ouro_retain(void *obj)
 {
 	struct oi_thread *t = oi_self;
 	if (unlikely(!obj) || unlikely(!oi_gate_try_enter(t)))
-		return retain_slow(t, obj);
+		return retain_slow(obj);
 	struct oi_header *h = oi_header_of(obj);
 	oi_check_live(h, "ouro_retain");
 	if (unlikely(!oi_retain_quickly(t, h)))
 		return retain_others(t, h);
-	oi_gate_leave_again(t);
+	oi_gate_leave(t);
 	return obj;
 }
 
@@ -371,36 +361,25 @@ OI_NOINLINE void oi_release_others(struct oi_thread *t, struct oi_header *h)
 		release_low(t, h, old);
 }
 
-static OI_NOINLINE void release_entering(void *obj)
+static OI_NOINLINE void release_slow(void *obj)
 {
 	if (!obj)
 		return;
 	struct oi_thread *t = oi_enter();
 	oi_check_release(oi_header_of(obj), "ouro_release");
-	if (oi_release_quickly(t, oi_header_of(obj)))
-		oi_gate_leave_again(t);
-}
-
-static OI_NOINLINE void release_slow(struct oi_thread *t, void *obj)
-{
-	if (unlikely(!obj) || unlikely(!t) || unlikely(!t->pin_depth)) {
-		release_entering(obj);
-		return;
-	}
-	oi_check_release(oi_header_of(obj), "ouro_release");
-	oi_release_quickly(t, oi_header_of(obj));
+	oi_release_any(t, oi_header_of(obj));
 }
 
 void ouro_release(void *obj)
 {
 	struct oi_thread *t = oi_self;
 	if (unlikely(!obj) || unlikely(!oi_gate_try_enter(t))) {
-		release_slow(t, obj);
+		release_slow(obj);
 		return;
 	}
 	oi_check_release(oi_header_of(obj), "ouro_release");
 	if (oi_release_quickly(t, oi_header_of(obj)))
-		oi_gate_leave_again(t);
+		oi_gate_leave(t);
 }
 
 /* Inside the gate, which these leave: the end of an attempt to retain. */
@@ -436,7 +415,7 @@ OI_NOINLINE void *oi_try_others(struct oi_thread *t, struct oi_header *h)
 	return oi_object_of(h);
 }
 
-static OI_NOINLINE void *try_entering(void *obj)
+static OI_NOINLINE void *try_slow(void *obj)
 {
 	if (!obj)
 		return NULL;
@@ -446,19 +425,19 @@ static OI_NOINLINE void *try_entering(void *obj)
 	return oi_flags(h) & OI_FLAG_GARBAGE ? tried(t, h, OI_TRIED_DYING) : try_any(t, h);
 }
 
-/*
- * Only while the thread is pinned can the address be trusted; else try_entering looks at it first.
- */
 void *ouro_try_retain(void *obj)
 {
 	struct oi_thread *t = oi_self;
-	if (unlikely(!obj) || unlikely(!t) || unlikely(!t->pin_depth))
-		return try_entering(obj);
+	if (unlikely(!obj) || unlikely(!oi_gate_try_enter(t)))
+		return try_slow(obj);
 	struct oi_header *h = oi_header_of(obj);
 	oi_check_object(h, "ouro_try_retain");
 	if (unlikely(oi_flags(h) & OI_FLAG_GARBAGE))
-		return NULL;
-	return likely(oi_retain_quickly(t, h)) ? obj : oi_try_others(t, h);
+		return tried(t, h, OI_TRIED_DYING);
+	if (unlikely(!oi_retain_quickly(t, h)))
+		return oi_try_others(t, h);
+	oi_gate_leave(t);
+	return obj;
 }
 
 size_t ouro_refcount(const void *obj)

@@ -211,7 +211,7 @@ OI_INLINE void *made(struct oi_thread *t, const struct oi_type_cache *c, struct 
 	oi_own_add(&t->allocated.n[bin], 1);
 	if (c->tracked && oi_pace_count_allocated(t))
 		return paced(t, h);
-	oi_gate_leave_again(t);
+	oi_gate_leave(t);
 	return oi_object_of(h);
 }
 

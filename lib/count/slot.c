@@ -15,9 +15,8 @@
 #include "heap/check.h"
 
 /*
- * Each operation is written for a thread that is not pinned and for objects of its own, and then
- * has no stack frame: whatever else it meets is a tail call (as in count.c), to functions that
- * leave the gate.
+ * Each operation is written for objects of the thread's own, and then has no stack frame: whatever
+ * else it meets is a tail call (as in count.c), to functions that leave the gate.
  */
 
 static void let_die(struct oi_thread *t, struct oi_header *h)
@@ -154,7 +153,7 @@ void *ouro_slot_load(void *slot)
 	void *obj = oi_load_acquire((void **)slot); /* [S1] */
 	if (likely(obj != NULL) && unlikely(!oi_retain_quickly(t, oi_header_of(obj))))
 		return load_others(t, slot, obj);
-	oi_gate_leave_again(t);
+	oi_gate_leave(t);
 	return obj;
 }
 
@@ -168,23 +167,23 @@ OI_INLINE void show(void *obj, const char *operation)
 	oi_publish(oi_header_of(obj));
 }
 
-/* Drops @obj if it is not NULL, and leaves the gate; @pinned: the thread may be pinned. */
-OI_INLINE void drop(struct oi_thread *t, void *obj, bool pinned)
+/* Drops @obj if it is not NULL, and leaves the gate. */
+OI_INLINE void drop(struct oi_thread *t, void *obj)
 {
 	if (obj && !oi_release_quickly(t, oi_header_of(obj)))
 		return;
-	oi_gate_leave_either(t, pinned);
+	oi_gate_leave(t);
 }
 
-OI_INLINE void replace(struct oi_thread *t, void *slot, void *obj, bool pinned)
+OI_INLINE void replace(struct oi_thread *t, void *slot, void *obj)
 {
-	drop(t, oi_exchange((void **)slot, obj), pinned); /* [S1] */
+	drop(t, oi_exchange((void **)slot, obj)); /* [S1] */
 }
 
 static OI_NOINLINE void store_retained(struct oi_thread *t, void *slot, void *obj)
 {
 	oi_retain(t, oi_header_of(obj));
-	replace(t, slot, obj, true);
+	replace(t, slot, obj);
 }
 
 static OI_NOINLINE void put_slow(void *slot, void *obj, bool retain)
@@ -197,7 +196,7 @@ static OI_NOINLINE void put_slow(void *slot, void *obj, bool retain)
 		if (retain)
 			oi_retain(t, oi_header_of(obj));
 	}
-	replace(t, slot, obj, true);
+	replace(t, slot, obj);
 }
 
 void ouro_slot_store(void *slot, void *obj)
@@ -215,7 +214,7 @@ void ouro_slot_store(void *slot, void *obj)
 			return;
 		}
 	}
-	replace(t, slot, obj, false);
+	replace(t, slot, obj);
 }
 
 void ouro_slot_give(void *slot, void *obj)
@@ -228,7 +227,7 @@ void ouro_slot_give(void *slot, void *obj)
 	oi_check_slot_write(slot, "ouro_give");
 	if (obj)
 		show(obj, "ouro_give");
-	replace(t, slot, obj, false);
+	replace(t, slot, obj);
 }
 
 /* ---- taking ---- */
@@ -244,11 +243,11 @@ static OI_NOINLINE void *taken_candidate(struct oi_thread *t, void *obj)
 	return obj;
 }
 
-OI_INLINE void *taken(struct oi_thread *t, void *obj, bool pinned)
+OI_INLINE void *taken(struct oi_thread *t, void *obj)
 {
 	if (obj && unlikely(oi_is_candidate(oi_header_of(obj))))
 		return taken_candidate(t, obj);
-	oi_gate_leave_either(t, pinned);
+	oi_gate_leave(t);
 	return obj;
 }
 
@@ -258,7 +257,7 @@ static OI_NOINLINE void *exchange_slow(void *slot, void *obj, const char *operat
 	oi_check_slot_write(slot, operation);
 	if (obj)
 		show(obj, operation);
-	return taken(t, oi_exchange((void **)slot, obj), true); /* [S1] */
+	return taken(t, oi_exchange((void **)slot, obj)); /* [S1] */
 }
 
 void *ouro_slot_take(void *slot)
@@ -267,7 +266,7 @@ void *ouro_slot_take(void *slot)
 	if (unlikely(!oi_gate_try_enter(t)))
 		return exchange_slow(slot, NULL, "ouro_take");
 	oi_check_slot_write(slot, "ouro_take");
-	return taken(t, oi_exchange((void **)slot, NULL), false); /* [S1] */
+	return taken(t, oi_exchange((void **)slot, NULL)); /* [S1] */
 }
 
 void *ouro_slot_exchange(void *slot, void *obj)
@@ -278,7 +277,7 @@ void *ouro_slot_exchange(void *slot, void *obj)
 	oi_check_slot_write(slot, "ouro_exchange");
 	if (obj)
 		show(obj, "ouro_exchange");
-	return taken(t, oi_exchange((void **)slot, obj), false); /* [S1] */
+	return taken(t, oi_exchange((void **)slot, obj)); /* [S1] */
 }
 
 /* ---- comparing ---- */
@@ -293,7 +292,7 @@ OI_INLINE void *put_if(void *slot, const void *expected, void *obj, bool *done)
 
 static OI_NOINLINE bool compared(struct oi_thread *t, void *dropped, bool done)
 {
-	drop(t, dropped, true);
+	drop(t, dropped);
 	return done;
 }
 
@@ -331,7 +330,7 @@ bool ouro_slot_compare_exchange(void *slot, const void *expected, void *obj)
 	void *dropped = put_if(slot, expected, obj, &done);
 	if (dropped && unlikely(!oi_release_own(t, oi_header_of(dropped))))
 		return compared(t, dropped, done);
-	oi_gate_leave_again(t);
+	oi_gate_leave(t);
 	return done;
 }
 

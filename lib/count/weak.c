@@ -219,7 +219,7 @@ int ouro_weak_store(ouro_weak *cell, void *obj)
 	/* elsewhere: cannot change */
 	uint64_t word = (uint64_t)oi_load_relaxed(&e->generation) << 32 | index;
 	oi_store_release(&cell->word, word); /* [W4] */
-	oi_gate_leave_again(t);
+	oi_gate_leave(t);
 	return 0;
 }
 
@@ -259,8 +259,8 @@ static OI_NOINLINE void *load_special(struct oi_thread *t, ouro_weak *cell, stru
 	return h ? oi_object_of(h) : NULL;
 }
 
-/* Inside the gate, which it leaves; @pinned: perhaps. */
-OI_INLINE void *load(struct oi_thread *t, ouro_weak *cell, bool pinned)
+/* Inside the gate, which it leaves. */
+OI_INLINE void *load(struct oi_thread *t, ouro_weak *cell)
 {
 	uint64_t word = oi_load_acquire(&cell->word); /* [W4] */
 	struct oi_header *h = likely(word != 0) ? object_of(word) : NULL;
@@ -270,13 +270,13 @@ OI_INLINE void *load(struct oi_thread *t, ouro_weak *cell, bool pinned)
 			return load_special(t, cell, h);
 		return oi_try_others(t, h);
 	}
-	oi_gate_leave_either(t, pinned);
+	oi_gate_leave(t);
 	return h ? oi_object_of(h) : NULL;
 }
 
 static OI_NOINLINE void *load_cell_slow(ouro_weak *cell)
 {
-	return load(oi_enter(), cell, true);
+	return load(oi_enter(), cell);
 }
 
 void *ouro_weak_load(ouro_weak *cell)
@@ -284,7 +284,7 @@ void *ouro_weak_load(ouro_weak *cell)
 	struct oi_thread *t = oi_self;
 	if (unlikely(!oi_gate_try_enter(t)))
 		return load_cell_slow(cell);
-	return load(t, cell, false);
+	return load(t, cell);
 }
 
 void ouro_weak_clear(ouro_weak *cell)

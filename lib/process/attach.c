@@ -52,7 +52,7 @@ static bool exit_key_made;
 static void reset(struct oi_thread *t)
 {
 	oi_assert_locked(OI_LOCK_REGISTRY);
-	oi_store_relaxed(&t->pin_depth, 0); /* stopped */
+	oi_gate_unpin(t);
 	t->in_finalizer = 0;
 	t->hand = NULL;
 	t->hand_watches = NULL;
@@ -91,8 +91,7 @@ static void on_exit_of_thread(void *arg)
 		oi_log_leave();
 	}
 	if (t->pin_depth) {
-		oi_store_relaxed(&t->pin_depth, 0); /* owner */
-		oi_store_release(&t->gate, (uint64_t)0); /* [G1] */
+		oi_gate_unpin(t);
 		oi_say("thread \"%s\" exits inside a pinned region", t->name);
 	}
 	oi_thread_detach(t);

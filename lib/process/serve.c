@@ -122,6 +122,8 @@ static void step_outside(struct oi_thread *t, struct wait *w, uint32_t r)
 
 void oi_gate_slow(struct oi_thread *t)
 {
+	if (t->pin_depth) /* Note [PINNED] */
+		return;
 	uint32_t r;
 	bool served = false;
 	struct wait w = { .began = 0 };
@@ -135,10 +137,9 @@ void oi_gate_slow(struct oi_thread *t)
 			served = true;
 			continue;
 		}
-		oi_store_release(&t->gate, (uint64_t)0); /* [G1] */
+		oi_gate_leave(t);
 		step_outside(t, &w, r);
-		oi_store_release(&t->gate, oi_load_acquire(&oi_world.epoch)); /* [G1] */
-		oi_compiler_barrier();
+		oi_gate_store_entry(t);
 	}
 	end_wait(t, &w);
 }

@@ -138,8 +138,10 @@ static void end_pins(const struct call *k)
 	if (OURO_CHECKED && k->returned)
 		oi_abort("%s returned inside a pinned region that it had begun",
 			 oi_callback_name(&k->called).text);
-	oi_store_relaxed(&t->pin_depth, k->pins); /* owner */
-	oi_gate_leave(t);
+	if (k->pins)
+		oi_store_relaxed(&t->pin_depth, k->pins); /* owner */
+	else
+		oi_gate_unpin(t);
 }
 
 /* The innermost ends: the record says again what it said before. */

@@ -38,6 +38,16 @@
  * A changeover happens once in the life of a heap, takes SETTLE_NS at most, and needs nothing from
  * any thread: so it cannot hang.
  *
+ * Note [PINNED]. What entering and leaving store is in the record, so that neither asks whether the
+ * program has pinned the thread: entering stores what t->entry points at, leaving stores t->rest.
+ *   not pinned  entry: the world's epoch   rest: 0
+ *   pinned      entry: t->rest             rest: what the gate was at ouro_pin, and is throughout
+ * The thread itself moves between the two (oi_gate_pin, oi_gate_unpin), or, for a thread that is
+ * gone, whoever finds that out under the registry lock. A stopper looks at neither word. In a pinned
+ * region an operation stores to the gate what was there, so that its epoch stays that of the pin: a
+ * newer one would let go of what the program has peeked at. It does nothing that is asked of its
+ * thread, and least of all waits: oi_gate_slow returns at once.
+ *
  * States of a thread, seen from a stopper:
  *   outside  gate == 0                    may enter unless request has STOP or SEIZE
  *   inside   gate == n > 0, leaves by itself (an operation) or at ouro_unpin, ouro_safepoint
@@ -50,7 +60,7 @@
  * is the application's too, so a thread that holds rcu_read_lock for its own reasons, outside this
  * library, would delay every stop; synchronize_rcu can neither say which thread holds it up nor
  * give up; and it costs more (bench/bench_gate.cc measures both side by side).
- * Model: tests/models/stop.pml.
+ * Models: tests/models/stop.pml, and limbo.pml for the epoch of a pinned thread.
  */
 #ifndef OI_GATE_H
 #define OI_GATE_H
@@ -66,15 +76,20 @@
 
 OI_COLD void oi_gate_fence(void);
 
+/* The first half of entering; the second is a look at the request word. */
+OI_INLINE void oi_gate_store_entry(struct oi_thread *t)
+{
+	const uint64_t *entry = oi_load_relaxed(&t->entry); /* owner */
+	/* [G3] acquire: pairs with the read-modify-write that seals a batch, seal in limbo.c. */
+	oi_store_release(&t->gate, oi_load_acquire(entry)); /* [G1] */
+	oi_compiler_barrier();
+}
+
 OI_INLINE void oi_gate_enter(struct oi_thread *t)
 {
-	if (unlikely(t->pin_depth))
-		return;
 	oi_context_enter();
 	oi_lock_check_gate();
-	/* [G3] acquire: pairs with the read-modify-write that seals a batch, seal in limbo.c. */
-	oi_store_release(&t->gate, oi_load_acquire(&oi_world.epoch)); /* [G1] */
-	oi_compiler_barrier();
+	oi_gate_store_entry(t);
 	if (unlikely(oi_load_acquire(&t->request))) /* [G2] */
 		oi_gate_slow(t);
 	oi_perturb();
@@ -83,8 +98,24 @@ OI_INLINE void oi_gate_enter(struct oi_thread *t)
 OI_INLINE void oi_gate_leave(struct oi_thread *t)
 {
 	oi_perturb();
-	if (likely(!t->pin_depth))
-		oi_store_release(&t->gate, (uint64_t)0); /* [G1] */
+	oi_store_release(&t->gate, oi_load_relaxed(&t->rest)); /* [G1]; owner */
+}
+
+/* Inside the gate: the thread stays there, pinned @depth times. Note [PINNED] */
+OI_INLINE void oi_gate_pin(struct oi_thread *t, uint32_t depth)
+{
+	oi_store_relaxed(&t->rest, oi_load_relaxed(&t->gate)); /* owner */
+	oi_store_relaxed(&t->entry, &t->rest);                 /* owner */
+	oi_store_release(&t->pin_depth, depth); /* [G1]: for who reaps it */
+}
+
+/* The thread is pinned no more, and leaves. */
+OI_INLINE void oi_gate_unpin(struct oi_thread *t)
+{
+	oi_store_relaxed(&t->pin_depth, 0u);          /* owner */
+	oi_store_relaxed(&t->entry, &oi_world.epoch); /* owner */
+	oi_store_relaxed(&t->rest, (uint64_t)0);      /* owner */
+	oi_store_release(&t->gate, (uint64_t)0);      /* [G1] */
 }
 
 /* In checked builds: a count may only change where no stop can be. */
@@ -106,41 +137,22 @@ OI_INLINE struct oi_thread *oi_enter(void)
 
 /*
  * The way in and out for the shortest calls, which keep whatever is less common out of their own
- * code. Returns false if the thread is not attached, is pinned, or something is asked of it; the
- * caller then uses oi_enter.
+ * code. Returns false if the thread is not attached, or something is asked of it; the caller then
+ * uses oi_enter.
  */
 OI_INLINE bool oi_gate_try_enter(struct oi_thread *t)
 {
-	if (unlikely(!t) || unlikely(t->pin_depth))
+	if (unlikely(!t))
 		return false;
 	oi_context_enter();
 	oi_lock_check_gate();
-	oi_store_release(&t->gate, oi_load_acquire(&oi_world.epoch)); /* [G1] [G3], as above */
-	oi_compiler_barrier();
+	oi_gate_store_entry(t);
 	if (unlikely(oi_load_acquire(&t->request))) { /* [G2] */
-		oi_store_release(&t->gate, (uint64_t)0); /* [G1] */
+		oi_gate_leave(t);
 		return false;
 	}
 	oi_perturb();
 	return true;
-}
-
-OI_INLINE void oi_gate_leave_again(struct oi_thread *t)
-{
-	oi_perturb();
-	oi_store_release(&t->gate, (uint64_t)0); /* [G1] */
-}
-
-/*
- * Leaves what either oi_gate_enter or oi_gate_try_enter has entered. @pinned, a constant, says
- * whether the thread may be pinned.
- */
-OI_INLINE void oi_gate_leave_either(struct oi_thread *t, bool pinned)
-{
-	if (pinned)
-		oi_gate_leave(t);
-	else
-		oi_gate_leave_again(t);
 }
 
 /* Like oi_enter, but does not enter the gate; for calls that enter and leave it themselves. */

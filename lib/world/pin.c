@@ -10,16 +10,16 @@
 static OI_NOINLINE void pin_slow(void)
 {
 	struct oi_thread *t = oi_enter();
-	oi_store_release(&t->pin_depth, t->pin_depth + 1); /* [G1]: for who reaps it */
+	oi_gate_pin(t, t->pin_depth + 1);
 }
 
 void ouro_pin(void)
 {
 	struct oi_thread *t = oi_self;
-	if (unlikely(!oi_gate_try_enter(t))) /* pinned already, for one */
+	if (unlikely(!oi_gate_try_enter(t)))
 		pin_slow();
 	else
-		oi_store_release(&t->pin_depth, 1u); /* [G1], as above */
+		oi_gate_pin(t, t->pin_depth + 1);
 }
 
 void ouro_unpin(void)
@@ -31,15 +31,16 @@ void ouro_unpin(void)
 			oi_abort("ouro_unpin: this thread is not pinned");
 		return;
 	}
-	oi_store_relaxed(&t->pin_depth, depth - 1); /* owner */
 	if (likely(depth == 1))
-		oi_gate_leave_again(t);
+		oi_gate_unpin(t);
+	else
+		oi_store_relaxed(&t->pin_depth, depth - 1); /* owner */
 }
 
 static OI_NOINLINE void pin_again(struct oi_thread *t, uint32_t depth)
 {
 	oi_gate_enter(t);
-	oi_store_relaxed(&t->pin_depth, depth); /* owner */
+	oi_gate_pin(t, depth);
 }
 
 void ouro_safepoint(void)
@@ -48,10 +49,9 @@ void ouro_safepoint(void)
 	uint32_t depth;
 	if (!t || !(depth = t->pin_depth))
 		return;
-	oi_store_relaxed(&t->pin_depth, 0u); /* owner */
-	oi_gate_leave_again(t);
+	oi_gate_unpin(t);
 	if (unlikely(!oi_gate_try_enter(t)))
 		pin_again(t, depth);
 	else
-		oi_store_relaxed(&t->pin_depth, depth); /* owner */
+		oi_gate_pin(t, depth);
 }

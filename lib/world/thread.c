@@ -15,6 +15,7 @@
 #include "base/holdup.h"
 #include "base/lock.h"
 #include "base/os.h"
+#include "world/gate.h"
 #include "world/object.h"
 #include "world/park.h"
 #include "world/threads.h"
@@ -186,6 +187,5 @@ void oi_thread_unpin_gone(struct oi_thread *t)
 	/* [G1]: what it did until it was pinned, since when it may not have written its gate */
 	if (!t->late || !oi_load_acquire(&t->pin_depth) || oi_thread_alive(t->tid))
 		return;
-	oi_store_relaxed(&t->pin_depth, 0);      /* stopped: its owner is gone */
-	oi_store_release(&t->gate, (uint64_t)0); /* [G1] */
+	oi_gate_unpin(t); /* its owner is gone */
 }

@@ -38,6 +38,9 @@ struct oi_called {
 struct oi_thread {
 	/* ---- written by the owner on every operation, read by stoppers ---- */
 	uint64_t gate;    /* 0: outside; else the grace period number at entry */
+	/* What entering stores there, and what leaving does: Note [PINNED]. */
+	const uint64_t *entry; /* the world's epoch; or rest, if it is pinned */
+	uint64_t rest;         /* 0; or what gate has been since it was pinned */
 	uint32_t request; /* OI_REQUEST_*: written by others */
 	uint16_t key;     /* what the own field of its objects holds */
 	uint32_t pin_depth;
@@ -47,15 +50,15 @@ struct oi_thread {
 
 	/* ---- owner only ---- */
 	int64_t tracked_delta; /* allocations minus deaths of tracked objects, not yet in pace.c */
-	/*
-	 * Among these deaths, those of objects of age 1, and of old ones. Large objects are born
-	 * old: those that were made are subtracted.
-	 */
-	int64_t died[2];
 	uint32_t in_finalizer;
 	uint32_t dying;        /* inside the outermost death loop; read by flush */
 	/* What it does was another thread's or a collection's; raised before that is unqueued. */
 	uint32_t serving;
+	/*
+	 * Among the deaths in tracked_delta, those of objects of age 1, and of old ones.
+	 * Large objects are born old: those that were made are subtracted.
+	 */
+	int64_t died[2];
 	uint64_t stamp;        /* of the outermost death loop: Note [TICKET] */
 	size_t n_dismantled;   /* objects, in that loop */
 	uint32_t n_served;     /* times serving ended; both are read by flush */

@@ -6,8 +6,9 @@
  *
  * One slot names one of two blocks. The freer takes the block out and puts the other one in, seals
  * a batch of that one block, and frees it when its grace period is over; a freed block may go into
- * the slot again, as another object. A reader enters, reads the slot, looks at the block, leaves. A
- * helper moves epochs on, by grace periods or by stopping the world. States of a block: shown (in
+ * the slot again, as another object. A reader enters, reads the slot, looks at the block, leaves;
+ * or it is pinned in between, and an operation stores to its gate what was there (rest). A helper
+ * moves epochs on, by grace periods or by stopping the world. States of a block: shown (in
  * the slot) -> unlinked -> sealed at x -> freed, epoch_done > x -> shown: the freer. States of a
  * gate: 0, or the epoch at entry: its thread, through a store buffer. Asserted: a block that a
  * reader has found in the slot is not free, and is the same object for as long as the reader looks.
@@ -31,6 +32,8 @@
  * MUT_RIPE_EARLY: a batch counts as ripe when its own epoch is done, not the next
  * MUT_GATE_LATE: the slot is read before the gate is stored
  * MUT_NESTED_ENTRY: an operation in a pinned region stores the epoch of that moment into the gate
+ * MUT_NESTED_LEAVE: an operation in a pinned region leaves as any other does
+ * MUT_UNPIN_HALF: a thread that is pinned no more goes on entering by its own word
  * MUT_BUSY_IS_DONE: a gate with an older epoch does not hold the grace period up
  * MUT_SKIP_PINNED: the caller of a grace period skips its own gate although its program pinned it
  * MUT_START_PINNED: a thread that forks in a pinned region counts the restart as a grace period
@@ -51,6 +54,8 @@
 byte epoch = 1;
 byte epoch_done;
 byte gate[NT];
+byte rest[NT];       /* what leaving stores */
+bool own_entry[NT];  /* entering stores rest, not the epoch */
 byte gate_buffer[NT]; /* 0: empty; else 1 + value */
 byte slot = 1;        /* block 1 or 2 */
 byte slot_buffer;     /* of the freer */
@@ -89,7 +94,7 @@ inline fence_all()
 inline enter()
 {
 	do
-	:: e = epoch;
+	:: e = (own_entry[t] -> rest[t] : epoch);
 		store_gate(e);
 #if defined(FENCE) && !defined(MUT_NO_ENTRY_FENCE)
 		atomic { empty_gate(t); own_release() };
@@ -104,7 +109,38 @@ inline enter()
 	e = 0
 }
 
-#define leave() store_gate(0)
+#define leave() store_gate(rest[t])
+
+inline pin()
+{
+	atomic { rest[t] = (gate_buffer[t] -> gate_buffer[t] - 1 : gate[t]); own_entry[t] = true }
+}
+
+inline unpin()
+{
+#ifndef MUT_UNPIN_HALF
+	own_entry[t] = false;
+#endif
+	rest[t] = 0;
+	store_gate(0)
+}
+
+/* In a pinned region. What is asked of the thread it does not do. */
+inline operation()
+{
+#ifdef MUT_NESTED_ENTRY
+	e = epoch;
+#else
+	e = rest[t];
+#endif
+	store_gate(e);
+	atomic { assert(!is_free[p] && object[p] == v); e = 0 };
+#ifdef MUT_NESTED_LEAVE
+	store_gate(0)
+#else
+	leave()
+#endif
+}
 
 /* ---- grace periods ---- */
 
@@ -199,12 +235,10 @@ proctype reader(byte t)
 		enter();
 		look();
 #endif
-#ifdef MUT_NESTED_ENTRY
-		e = epoch;
-		store_gate(e);
-#endif
-		look_again();
-		leave()
+		if
+		:: pin(); operation(); look_again(); unpin()
+		:: look_again(); leave()
+		fi
 	:: else -> break
 	od
 }

@@ -53,6 +53,8 @@
  * MUT_COUNT_LATE: waiters are woken before the generation counts up
  * MUT_ATTACH_UNLOCKED: attaching does not take the registry lock
  * MUT_UNLOCK_EARLY: the registry lock is given back once the world is stopped, not when it starts
+ * MUT_PINNED_WAITS: an operation in a pinned region does what is asked of its thread
+ * MUT_PINNED_LEAVES: an operation in a pinned region leaves as any other does
  * MUT_NO_GIVING_WAY: a stop does not give way to a thread that forks inside a pin
  * MUT_TWO_PINNED_FORKS: two threads fork inside pins at the same time, and give way to each other for ever
  */
@@ -344,6 +346,23 @@ inline leave()
 	store_gate(0)
 }
 
+/* In a pinned region: entering and leaving store what is in the gate, and nobody is waited for. */
+inline operation()
+{
+	store_gate(1);
+#ifdef MUT_PINNED_WAITS
+	if
+	:: request[t] -> gate_slow()
+	:: else
+	fi;
+#endif
+#ifdef MUT_PINNED_LEAVES
+	store_gate(0)
+#else
+	store_gate(1)
+#endif
+}
+
 inline attach()
 {
 #ifndef MUT_ATTACH_UNLOCKED
@@ -383,6 +402,10 @@ proctype thread(byte t)
 #endif
 		n++;
 		enter();
+		if
+		:: operation()
+		:: skip /* its entry may be in its buffer still */
+		fi;
 		forking[t] = true;
 		world_stop();
 		forking[t] = false; /* between the two the process is copied */
