@@ -38,20 +38,26 @@
  * RUN: -DVANISHED -DOPS=2
  * MUT_NO_SEIZURE: the collector drains the queue of an owner without seizing its gate
  * MUT_NO_MEMBARRIER: it looks at the gate without a membarrier
- * MUT_NO_STICKY_ZERO -DVANISHED -DOPS=2: whoever takes the count to 0 takes the object for dead, without the exchange 0
+ * MUT_NO_STICKY_ZERO -DVANISHED -DOPS=2: whoever takes the count to 0 takes the object for dead,
+ *   without the exchange 0
  *     -> DEAD
  * MUT_TRY_BLIND -DVANISHED -DOPS=2: an attempt to retain does not look whether the count was DEAD
- * MUT_PLAIN_PUBLISHED -DVANISHED -DOPS=2: the plain store that ends an unpublished object is used for published ones
+ * MUT_PLAIN_PUBLISHED -DVANISHED -DOPS=2: the plain store that ends an unpublished object is used
+ *   for published ones
  *     too
  * MUT_NO_DROP: whoever drains a queue merges, but does not drop the queue's reference
- * MUT_QUEUED_TWICE: a foreign release hands its reference over although the object is queued already
+ * MUT_QUEUED_TWICE: a foreign release hands its reference over although the object is queued
+ *   already
  * MUT_NO_CLOSING: a thread leaves without closing its queue
  * MUT_NO_LAST_DRAIN: a thread leaves without draining its queue once more when it is closed
- * MUT_PUSH_UNLOCKED: a foreign release looks whether the queue is closed, and adds to it, without its lock
+ * MUT_PUSH_UNLOCKED: a foreign release looks whether the queue is closed, and adds to it, without
+ *   its lock
  * MUT_MERGED_LOCAL: merging adds local, which is still there, to what is MERGED already
- * MUT_LATE_LOCAL -DVANISHED: merging clears local, after the exchange, when the block may be in use again
+ * MUT_LATE_LOCAL -DVANISHED: merging clears local, after the exchange, when the block may be in
+ *   use again
  * MUT_DISOWN_BLIND -DVANISHED: own becomes MERGED whosever key it is by then
- * MUT_WINDOW_LEFT -DALONE: a thread that leaves ignores that it merged an object of which nothing was left
+ * MUT_WINDOW_LEFT -DALONE: a thread that leaves ignores that it merged an object of which nothing
+ *   was left
  */
 #define T 0 /* the owner */
 #ifndef OPS

@@ -25,13 +25,17 @@
  * RUN:
  * RUN: -DDYING_HOLDER
  * RUN: -DSECOND
- * MUT_GIVE_UP -DSECOND: a load that found it dying takes it for dead still, when it finds no finalizer running
+ * MUT_GIVE_UP -DSECOND: a load that found it dying takes it for dead still, when it finds no
+ *   finalizer running
  * MUT_PENDING -DSECOND: likewise, if it is dead still: the decision may be pending
- * MUT_RETAIN_STALE -DDYING_HOLDER: whoever counted on a finalizing object does not look whether that came before the
+ * MUT_RETAIN_STALE -DDYING_HOLDER: whoever counted on a finalizing object does not look whether
+ *   that came before the
  *     decision
  * MUT_RELEASE_DEAD: taking such a count back may set DEAD a second time
- * MUT_NO_WIN: taking an attempt back does not look whether it was the last reference of an object resurrected meanwhile
- * MUT_DECIDE_BLIND: resurrection is decided by a load of the count before the exchange that takes the hold away
+ * MUT_NO_WIN: taking an attempt back does not look whether it was the last reference of an object
+ *   resurrected meanwhile
+ * MUT_DECIDE_BLIND: resurrection is decided by a load of the count before the exchange that takes
+ *   the hold away
  */
 #define DEAD 1
 #define ONE 2

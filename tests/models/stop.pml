@@ -37,7 +37,8 @@
  * RUN: -DFENCE
  * RUN: -DREFUSED
  * MUT_NO_CHANGEOVER -DREFUSED: the answer of membarrier is ignored
- * MUT_NO_SETTLING -DREFUSED: once all have FENCE the gates are looked at, without waiting for who entered before that
+ * MUT_NO_SETTLING -DREFUSED: once all have FENCE the gates are looked at, without waiting for who
+ *   entered before that
  * MUT_SETTLE_FIRST -DREFUSED: it is waited first, then all get FENCE
  * MUT_NOT_ITSELF -DREFUSED -DOPS=2: who changes over forgets its own request word
  * MUT_NO_OWN_FENCE -DREFUSED: who changes over inside its gate does so without a fence of its own
@@ -56,7 +57,8 @@
  * MUT_PINNED_WAITS: an operation in a pinned region does what is asked of its thread
  * MUT_PINNED_LEAVES: an operation in a pinned region leaves as any other does
  * MUT_NO_GIVING_WAY: a stop does not give way to a thread that forks inside a pin
- * MUT_TWO_PINNED_FORKS: two threads fork inside pins at the same time, and give way to each other for ever
+ * MUT_TWO_PINNED_FORKS: two threads fork inside pins at the same time, and give way to each other
+ *   for ever
  */
 #define NT 2
 #define COLLECTOR NT
