@@ -2,6 +2,7 @@
 #include "collect/debug.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "base/lock.h"
 #include "base/runtime.h"
@@ -43,22 +44,14 @@ bool oi_debug_save(struct oi_set *s)
 		/* owner: these bits are the set's */
 		oi_and_acq_rel(&h->flags, (uint8_t)~(OI_FLAG_GARBAGE | OI_FLAG_SEALED));
 	}
-	bool all = n == s->objects.n;
-	if (all)
-		s->objects.n = 0; /* under the lock: a fork's child finds each in one of them */
+	/* under the lock: a fork's child finds each in one of them */
+	s->objects.n -= n;
+	memmove(s->objects.data, s->objects.data + n, s->objects.n * sizeof *s->objects.data);
 	oi_unlock(OI_LOCK_GARBAGE);
 	oi_add_relaxed(&n_kept[s->generation], n); /* count */
-	if (!all) {
-		/*
-		 * There is no memory to list the rest. They are reachable from what is kept, or
-		 * still unreachable: they are given back whole, for a later collection.
-		 */
-		for (size_t i = n; i < s->objects.n; i++)
-			oi_and_acq_rel(&((struct oi_header *)s->objects.data[i])->flags, /* owner */
-				       (uint8_t)~(OI_FLAG_GARBAGE | OI_FLAG_SEALED));
-		for (size_t i = n; i < s->objects.n; i++)
-			ouro_release(oi_object_of(s->objects.data[i]));
-	}
+	for (size_t i = 0; i < s->objects.n; i++)
+		oi_and_acq_rel(&((struct oi_header *)s->objects.data[i])->flags, /* owner */
+			       (uint8_t)~(OI_FLAG_GARBAGE | OI_FLAG_SEALED));
 	return true;
 }
 

@@ -199,8 +199,8 @@ static void begin_flush(void)
 	oi_store_relaxed(&waits_only, false); /* recheck */
 	oi_store_release(&n_begun, n_begun + 1); /* [D3] */
 	oi_store_relaxed(&oi_ticket.n_objects, UINT64_C(0)); /* count */
-	/* recheck: by the locks of the queues */
-	oi_store_release(&oi_ticket.since, oi_add_acq_rel(&oi_ticket.now, UINT64_C(1)) + 1);
+	uint64_t now = oi_add_acq_rel(&oi_ticket.now, UINT64_C(1)) + 1; /* [D3] */
+	oi_store_release(&oi_ticket.since, now); /* recheck: by the locks of the queues */
 	oi_merge_make_old();
 	oi_pile_make_old();
 }

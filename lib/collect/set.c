@@ -427,8 +427,10 @@ static bool run_phases(struct oi_thread *t, struct oi_set *s, size_t *budget, si
 		if (s->finalized)
 			check_or_give_back(t, s);
 		s->n_dead = s->objects.n;
-		if (oi_debug_save(s))
+		if (oi_debug_save(s)) {
+			give_back_all(t, s); /* for what there was no memory to list */
 			return true;
+		}
 		next_phase(t, s);
 	}
 	if (s->phase == OI_SET_CLEAR) {

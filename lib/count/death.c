@@ -310,8 +310,11 @@ void oi_death_begin(struct oi_thread *t)
 	oi_store_release(&t->dying, dying + 1); /* [D1] pairs with flush.c */
 	if (!dying) {
 		t->n_dismantled = 0;
-		/* recheck: Note [TICKET] */
-		oi_store_relaxed(&t->stamp, oi_load_relaxed(&oi_ticket.now));
+		/*
+		 * [D3] acquire: pairs with the flush that counted it up, so that this loop is not
+		 * taken for one that began before.
+		 */
+		oi_store_relaxed(&t->stamp, oi_load_acquire(&oi_ticket.now));
 	}
 }
 

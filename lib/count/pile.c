@@ -250,8 +250,13 @@ bool oi_pile_leave(struct oi_thread *t)
 	if (t->deaths.frames.n &&
 	    (behind || (t->deaths.waiting && !oi_load_acquire(&t->dying)))) /* [D1] */
 		more = hand_over_some(t);
+	/*
+	 * If a callback has ended since it was looked for, the next one may have been armed for
+	 * before that: it must be found, too.
+	 */
+	bool next = !behind && oi_load_acquire(&t->dying) && t->deaths.frames.n; /* [D1] */
 	/* owner, or a thread that keeps it out */
-	oi_store_relaxed(&t->deaths.armed, more && behind);
+	oi_store_relaxed(&t->deaths.armed, (more && behind) || next);
 	return more;
 }
 
@@ -311,7 +316,9 @@ static bool relieve(struct oi_thread *t)
 		t->deaths.n_callbacks = n;
 		return true;
 	}
-	return leave_in_slices(t);
+	oi_point("pile: relieve");
+	bool more = leave_in_slices(t);
+	return more || oi_load_relaxed(&t->deaths.armed); /* recheck: the next tick looks again */
 }
 
 static bool relieve_all(void)

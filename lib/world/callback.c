@@ -200,6 +200,7 @@ void oi_callback(struct oi_thread *t, void (*fn)(void *), void *arg, const ouro_
 		.t = t, .called = { .fn = fn, .type = type }
 	};
 	oi_assert_may_call_program();
+	oi_point("callback");
 	count(&k);
 	note(&k);
 	fn(arg);

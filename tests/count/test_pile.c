@@ -396,9 +396,92 @@ static void pile_behind_a_callback_is_taken_in_slices(void **state)
 	atomic_store(&behind_callback, NULL);
 }
 
+/* ---- one callback ends, and the next begins, while the tick is on its way ---- */
+
+enum { BEHIND = 5 };
+
+struct holder {
+	struct node *node[BEHIND];
+	struct node *second, *first;
+};
+
+static const ouro_type holder_type = {
+	.name = "holder", .size = sizeof(struct holder),
+	.slots = OURO_SLOTS(struct holder, node[0], node[1], node[2], node[3], node[4], second, first),
+};
+
+static atomic_bool first_may_end, at_second, tick_is_by;
+static atomic_int n_begun;
+
+static void wait_in_turn(void *obj)
+{
+	(void)obj;
+	bool first = atomic_fetch_add(&n_begun, 1) == 0;
+
+	while (!atomic_load(first ? &first_may_end : &callback_over))
+		sleep_ms(1);
+}
+
+static const ouro_type waiting_type = {
+	.name = "waiting", .size = sizeof(struct node), .finalize = wait_in_turn,
+};
+
+/*
+ * The tick has seen the first callback twice: that ends, and its thread stands before the second,
+ * for a second at most: the tick may have had another thread in view.
+ */
+static void between_two_callbacks(const char *point)
+{
+	if (strcmp(point, "pile: relieve") == 0 && atomic_load(&n_begun) == 1 && !atomic_exchange(&first_may_end, true))
+		(void)EVENTUALLY(atomic_load(&at_second));
+	if (strcmp(point, "pile: leave") == 0 && atomic_load(&at_second))
+		atomic_store(&tick_is_by, true);
+	if (strcmp(point, "callback") == 0 && atomic_load(&n_begun) == 1 && oi_self == atomic_load(&behind_callback)) {
+		atomic_store(&at_second, true);
+		for (int i = 0; i < 1000 && !atomic_load(&tick_is_by); i++)
+			sleep_ms(1);
+		sleep_ms(20); /* it is at it */
+	}
+}
+
+static void *release_holder(void *arg)
+{
+	struct holder *h = ouro_new(&holder_type);
+
+	for (int i = 0; i < BEHIND; i++)
+		ouro_give(&h->node[i], make_of(&counted_type, i));
+	ouro_give(&h->second, make_of(&waiting_type, 0));
+	ouro_give(&h->first, make_of(&waiting_type, 0));
+	atomic_store(&behind_callback, oi_self);
+	ouro_release(h);
+	return arg;
+}
+
+static void pile_behind_the_next_callback_is_found(void **state)
+{
+	(void)state;
+	counters_clear();
+	atomic_store(&callback_over, false);
+	__atomic_store_n(&oi_point_hook, between_two_callbacks, __ATOMIC_RELEASE);
+	pthread_t t = thread_start(release_holder, NULL);
+	bool found = EVENTUALLY(n_destroyed == BEHIND);
+	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	atomic_store(&callback_over, true);
+	pthread_join(t, NULL);
+	assert_true(found);
+	assert_true(atomic_load(&at_second));
+	atomic_store(&behind_callback, NULL);
+}
+
 #else
 
 static void pile_behind_a_callback_is_taken_in_slices(void **state)
+{
+	(void)state;
+	skip();
+}
+
+static void pile_behind_the_next_callback_is_found(void **state)
 {
 	(void)state;
 	skip();
@@ -410,6 +493,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		HEAP_CASE(pile_behind_a_callback_is_taken_in_slices),
+		HEAP_CASE(pile_behind_the_next_callback_is_found),
 		PILE_CASE(pile_of_a_sleeping_thread_is_taken_over),
 		PILE_CASE(pile_stays_small_while_its_thread_allocates),
 		PILE_CASE(pile_of_trees_stays_small_while_its_thread_allocates),

@@ -248,13 +248,16 @@ static void step_inspection(void)
 	ouro_release(n);
 }
 
+/* More than the list of what is kept has room for at first: a part of it is given back. */
 static void step_garbage(void)
 {
-	struct node *n = made(ouro_new(&node_type));
+	for (int i = 0; i < 1500; i++) {
+		struct node *n = made(ouro_new(&node_type));
 
-	if (n != NULL)
-		ouro_store(&n->left, n);
-	ouro_release(n);
+		if (n != NULL)
+			ouro_store(&n->left, n);
+		ouro_release(n);
+	}
 	ouro_gc_set_debug(OURO_DEBUG_SAVEALL);
 	REQUIRE(ouro_gc_collect(2) >= 0 || errno == ENOMEM);
 	REQUIRE(ouro_gc_garbage(look, NULL) >= 0 || errno == ENOMEM);
