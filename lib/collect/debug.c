@@ -46,7 +46,9 @@ bool oi_debug_save(struct oi_set *s)
 	}
 	/* under the lock: a fork's child finds each in one of them */
 	s->objects.n -= n;
-	memmove(s->objects.data, s->objects.data + n, s->objects.n * sizeof *s->objects.data);
+	if (s->objects.n)
+		memmove(s->objects.data, s->objects.data + n,
+			s->objects.n * sizeof *s->objects.data);
 	oi_unlock(OI_LOCK_GARBAGE);
 	oi_add_relaxed(&n_kept[s->generation], n); /* count */
 	for (size_t i = 0; i < s->objects.n; i++)
