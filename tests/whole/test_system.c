@@ -221,13 +221,7 @@ static void work(unsigned ms)
 	mutators_start(NULL);
 	while (now_ns() < until)
 		REQUIRE(ouro_gc_collect((int)(now_ns() % 3)) >= 0);
-	atomic_store(&graph.stop, true);
-	for (int i = 0; i < MUTATORS; i++)
-		pthread_join(graph.thread[i], NULL);
-	for (int i = 0; i < ROOTS; i++) {
-		ouro_weak_clear(&graph.cell[i]);
-		ouro_store(&graph.root[i], NULL);
-	}
+	mutators_end();
 	REQUIRE(graph.wrong == 0);
 	REQUIRE(oi_verify_heap() == NULL);
 	ouro_gc_disable();
