@@ -23,7 +23,7 @@
  * Two traps. To drop and commit at once, without the handshake between, is wrong. And a candidate
  * that dies by count after it was counted holds its references until it is dismantled, perhaps much
  * later: it must be followed although it is dead.
- * It ends: each failed commit is one rescue more, of an object that is on the list no longer.
+ * Termination: each failed commit removes at least one candidate.
  *
  * What only traverse tells of is written down when it is counted, and when its object is dropped,
  * what was written down is dropped: traverse may not be called any more for a dying object. As to

@@ -10,7 +10,8 @@ void oi_policy_set_threshold(const int t[3]);
 /* Returns the generation that is due now, at most @max, or -1. */
 int oi_policy_due(int max);
 /*
- * How many objects a young stop may examine, and about how many references of theirs it may follow.
+ * Return how many objects a young stop may examine, and about how many references of theirs it may
+ * follow.
  */
 size_t oi_policy_cap(void);
 size_t oi_policy_references(void);

@@ -120,7 +120,7 @@ bool oi_set_reserve(struct oi_set *s, size_t n)
 	return true;
 }
 
-/* How many items of an object hold references. */
+/* Returns how many items of an object hold references. */
 OI_INLINE size_t width(const struct oi_header *h, const struct oi_type *d)
 {
 	return likely(d->flat) || !d->type->item_slots.n ? 0 : oi_items(h, d->type);

@@ -3,8 +3,8 @@
  *
  * A cell is {index, generation} in one word. The entry it names holds the object's address, or NULL
  * once the object died. An object finds its entry through a per-page array of indices, made when
- * the first of its blocks is weakly referenced; the flag WEAK says whether to look. (A hash table
- * by address costs 218 to 331 ns a look-up against 6 to 45 here, and brings back the ABA problem.)
+ * the first of its blocks is weakly referenced; the flag WEAK says whether to look. (With a hash
+ * table by address a look-up takes 218 to 331 ns instead of 6 to 45, and the ABA problem is back.)
  * The object's count never becomes a pointer to the table, so nobody else pays.
  *
  * States of an entry: free -> (taken) object set, index installed by compare-and-swap, the loser
@@ -16,10 +16,10 @@
  * Upgrading (ouro_weak_load), inside the gate: read the word, read the object, then compare the
  * generation, try to retain.
  * [W1] object is stored with release, loaded with acquire: a thread that sees the object of the
- * entry's next life sees its generation too. (The other way round an upgrade
- * that entered after the entry was sealed could meet the old generation and the new object.) The
- * memory of an object that was read with its generation cannot be reused while this thread is
- * inside. Whether it still lives is decided by its count alone (DEAD is sticky).
+ * entry's next life sees its generation too. (The other way round an upgrade that entered after the
+ * entry was sealed could meet the old generation and the new object.) The memory of an object that
+ * was read with its generation cannot be reused while this thread is inside. Whether it still lives
+ * is decided by its count alone (DEAD is sticky).
  * Model: tests/models/weak.pml.
  */
 #include "count/weak.h"
@@ -59,7 +59,7 @@ uint64_t oi_weak_count(void)
 
 /* ---- from an object to its entry ---- */
 
-/* NULL: no object of its page has had an entry. */
+/* Returns NULL if no object of its page has had an entry. */
 OI_INLINE uint32_t *index_cell(const struct oi_header *h)
 {
 	struct oi_page *p = oi_page_of(h);
@@ -68,7 +68,7 @@ OI_INLINE uint32_t *index_cell(const struct oi_header *h)
 	return likely(array != NULL) ? &array[oi_block_index(p, h)] : NULL;
 }
 
-/* NULL: no memory. */
+/* Returns NULL if there is no memory. */
 static uint32_t *make_index_cell(const struct oi_header *h)
 {
 	struct oi_page *p = oi_page_of(h);
@@ -159,7 +159,10 @@ void oi_weak_expire(struct oi_header *h)
 
 /* ---- public ---- */
 
-/* Inside the gate. A word for a cell; 0: expired from the beginning, or (*error) no memory. */
+/*
+ * Inside the gate. Returns what a cell is to hold; 0 if the object is dying, so that the cell has
+ * expired from the beginning, or if there is no memory: then *error says so.
+ */
 static OI_NOINLINE uint64_t word_of(struct oi_thread *t, struct oi_header *h, int *error)
 {
 	if (is_dying(h))
@@ -196,7 +199,7 @@ static OI_NOINLINE int store_slow(ouro_weak *cell, void *obj)
 	return store_any(t, cell, obj);
 }
 
-/* The index of the object's entry, if it has one and does not die; else 0. */
+/* Returns the index of the object's entry, or 0 if it has none or is dying. */
 OI_INLINE uint32_t index_quickly(const struct oi_header *h)
 {
 	return likely(oi_flags(h) & OI_FLAG_WEAK) && likely(!is_dying(h)) ? index_of(h) : 0;
@@ -266,7 +269,7 @@ OI_INLINE void *load(struct oi_thread *t, ouro_weak *cell)
 	struct oi_header *h = likely(word != 0) ? object_of(word) : NULL;
 	if (likely(h != NULL) && unlikely(!oi_retain_quickly(t, h))) {
 		/* recheck: only these can be shut out */
-	if (unlikely(oi_load_relaxed(&h->own) > OI_OWN_KEY_MAX))
+		if (unlikely(oi_load_relaxed(&h->own) > OI_OWN_KEY_MAX))
 			return load_special(t, cell, h);
 		return oi_try_others(t, h);
 	}
