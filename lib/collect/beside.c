@@ -7,69 +7,18 @@
 #include "world/context.h"
 #include "world/gate.h"
 
-struct oi_beside_ring oi_beside_ring;
-static struct oi_page_beside *page_maps;
-
-struct oi_page_beside *oi_beside_of_page(struct oi_page *p)
-{
-	if (!p->beside && (p->beside = oi_os_map_list(sizeof *p->beside))) {
-		p->beside->page = p;
-		p->beside->next = page_maps;
-		page_maps = p->beside;
-	}
-	return p->beside;
-}
-
 #define FORGET 16 /* maps, in one gate */
 
-static void forget_some(void)
-{
-	for (size_t i = 0; i < FORGET && page_maps; i++) {
-		struct oi_page_beside *old = page_maps;
-		page_maps = old->next;
-		old->page->beside = NULL;
-		oi_os_unmap_list(old, sizeof *old);
-	}
-}
-
-void oi_beside_forget_exact(struct oi_thread *t)
+void oi_beside_forget_exact(struct oi_thread *t, struct oi_graph *g)
 {
 	oi_assert_outside(t);
-	while (page_maps) {
+	for (bool more = true; more;) {
 		if (t)
 			oi_gate_enter(t); /* as in oi_beside_drop */
-		forget_some();
+		more = oi_graph_forget(g, OI_GRAPH_BESIDE, FORGET);
 		if (t)
 			oi_gate_leave(t);
 	}
-}
-
-void oi_beside_count_exactly(const struct oi_header *h)
-{
-	struct oi_place at;
-	if (!oi_place_of(h, &at))
-		return;
-	*oi_beside_count(&at) = OI_BESIDE_EXACT;
-	struct oi_page_beside *map = oi_beside_of_page(at.page);
-	if (!map)
-		return; /* it counts as held from outside, which is conservative */
-	uint32_t *d = &map->count[at.block];
-	*d = *d ? *d + 1 : OI_BESIDE_EXACT;
-}
-
-void oi_beside_count_rest(void)
-{
-	for (unsigned i = 0; i < OI_BESIDE_RING; i++) {
-		if (oi_beside_ring.entry[i].count)
-			oi_beside_count_one(oi_beside_ring.entry[i].count,
-					    oi_beside_ring.entry[i].h);
-		oi_beside_ring.entry[i].count = NULL;
-	}
-}
-
-int64_t oi_beside_exactly(const struct oi_place *at)
-{
-	return at->page->beside ? (int64_t)at->page->beside->count[at->block] : -1;
 }
 
 /*
@@ -157,8 +106,6 @@ bool oi_beside_make(struct oi_vector *regions, struct oi_vector *pages)
 void oi_beside_drop(struct oi_thread *t, struct oi_vector *regions)
 {
 	oi_assert_outside(t);
-	for (unsigned i = 0; i < OI_BESIDE_RING; i++)
-		oi_beside_ring.entry[i].count = NULL;
 	for (size_t i = 0; i < regions->n; i++) {
 		struct oi_region *r = regions->data[i];
 		if (t)

@@ -137,7 +137,7 @@ static void examine(struct collection *c, struct oi_set *s)
 		oi_trial_give_up(&trial);
 	} else if (room) {
 		c->candidates = trial.set.n;
-		c->references = trial.n_references;
+		c->references = trial.graph.n_counted;
 		room = oi_set_reserve(s, trial.set.n - trial.n_reached);
 		judge(c, s, room);
 		c->survivors = c->candidates - s->objects.n;

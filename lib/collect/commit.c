@@ -77,25 +77,19 @@ static void note_edge(void *child, void *arg)
 	if (!oi_place_of(oi_header_of(child), &at) || !oi_beside_open(&at) ||
 	    oi_block_at(at.page, at.block) != oi_header_of(child))
 		return;
-	oi_beside_count_one(oi_beside_count(&at), oi_header_of(child));
-	oi_pass_push(p, &p->edges, oi_header_of(child));
+	oi_graph_count_one(&p->graph, OI_GRAPH_BESIDE, oi_beside_count(&at), oi_header_of(child));
+	oi_pass_push(p, &p->graph.edges, oi_header_of(child));
 }
 
-/* Makes a note, to which the page's map leads: the number of references, then these. */
 static void note_edges(struct oi_pass *p, struct oi_header *h, const ouro_type *type)
 {
-	struct oi_place at;
-	struct oi_page_beside *map = oi_place_of(h, &at) ? oi_beside_of_page(at.page) : NULL;
-	if (!map || p->edges.n >= UINT32_MAX) {
+	size_t note = oi_graph_begin_note(&p->graph, OI_GRAPH_BESIDE, h);
+	if (!note) {
 		p->failed = true;
 		return;
 	}
-	oi_pass_push(p, &p->edges, NULL);
-	size_t first = p->edges.n;
-	map->note[at.block] = (uint32_t)first;
 	oi_pass_call_traverse(h, type, note_edge, p);
-	if (!p->failed)
-		p->edges.data[first - 1] = (void *)(p->edges.n - first);
+	oi_graph_end_note(&p->graph, note);
 }
 
 static void note_candidate(struct oi_pass *p, struct oi_header *h)
@@ -109,7 +103,7 @@ static void note_candidate(struct oi_pass *p, struct oi_header *h)
 static void count_rest(struct oi_pass *p, struct oi_header *h, const ouro_type *type)
 {
 	if (type->item_slots.n)
-		oi_pass_visit_items(p, h, type, oi_beside_count_child, NULL);
+		oi_pass_visit_items(p, h, type, oi_pass_count_child, p);
 	if (oi_type_opaque(type))
 		oi_pass_push(p, &p->opaque, h);
 	else if (type->traverse)
@@ -123,7 +117,7 @@ static void count_among_candidates(struct oi_pass *p, struct oi_header *h,
 	(void)at;
 	if (!d)
 		return;
-	oi_visit_fixed(h, d, oi_beside_count_child, NULL);
+	oi_visit_fixed(h, d, oi_pass_count_child, p);
 	if (unlikely(!d->flat))
 		count_rest(p, h, d->type);
 }
@@ -149,7 +143,7 @@ static void drop_candidate(struct oi_pass *p, struct oi_header *h, const struct 
 	oi_beside_bits(at)->mark |= oi_beside_bit(at);
 	oi_unflag(h);
 	p->n_open--;
-	oi_pass_push(p, &p->stack, h);
+	oi_pass_push(p, &p->graph.stack, h);
 }
 
 static void drop_if_rescued(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
@@ -168,17 +162,6 @@ static void drop_word(void *child, void *arg)
 		drop_candidate(arg, oi_header_of(child), &at);
 }
 
-/* Drops what was written down of @h. */
-static void drop_noted(struct oi_pass *p, struct oi_header *h)
-{
-	struct oi_place at;
-	size_t first = oi_place_of(h, &at) && at.page->beside ? at.page->beside->note[at.block] : 0;
-	size_t n = first ? (size_t)p->edges.data[first - 1] : 0;
-	for (size_t i = first; i < first + n; i++)
-		drop_word(oi_object_of(p->edges.data[i]), p);
-	oi_pass_step(p, (unsigned)n);
-}
-
 /*
  * Drops the children of a dying object, too, until all its references are released. Those that have
  * been, each an event, are still in its slots, though what they referred to may be gone: so they
@@ -194,15 +177,15 @@ static void drop_children(struct oi_pass *p, struct oi_header *h)
 		if (unlikely(d->type->item_slots.n))
 			oi_pass_visit_items(p, h, d->type, drop_word, p);
 	}
-	drop_noted(p, h);
-	oi_pass_step(p, 16);
+	size_t n = oi_graph_each_noted(&p->graph, OI_GRAPH_BESIDE, h, drop_word, p);
+	oi_pass_step(p, 16 + (unsigned)n);
 }
 
 /* Drops all that the dropped reach. */
 static void drop_reached(struct oi_pass *p)
 {
-	while (p->stack.n && !p->failed)
-		drop_children(p, p->stack.data[--p->stack.n]);
+	while (p->graph.stack.n && !p->failed)
+		drop_children(p, p->graph.stack.data[--p->graph.stack.n]);
 }
 
 /* Returns true if only candidates refer to @h. */
@@ -210,7 +193,7 @@ static bool is_closed(struct oi_pass *p, struct oi_header *h, const struct oi_pl
 {
 	if (!oi_is_candidate(h) || !look(p, h))
 		return false;
-	int64_t references = oi_references(h) - p->hold, internal = oi_beside_internal(at);
+	int64_t references = oi_references(h) - p->hold, internal = oi_beside_internal(at, h);
 	return references == internal && (references || p->hold);
 }
 
@@ -230,7 +213,7 @@ static void check(struct oi_pass *p, struct oi_header *h, const struct oi_place 
 static bool drop_rescued(struct oi_pass *p, uint64_t *n)
 {
 	uint64_t end = oi_load_acquire(&oi_candidates.n_rescued); /* [K1] */
-	size_t before = p->stack.n;
+	size_t before = p->graph.stack.n;
 	struct oi_header *h;
 	if (end > OI_RESCUE_LOG) {
 		each_candidate(p, drop_if_rescued);
@@ -242,7 +225,7 @@ static bool drop_rescued(struct oi_pass *p, uint64_t *n)
 				drop_candidate(p, h, &at);
 		}
 	}
-	if (p->stack.n == before)
+	if (p->graph.stack.n == before)
 		return false;
 	drop_reached(p);
 	return true;
@@ -280,7 +263,7 @@ bool oi_commit(struct oi_pass *p)
 	oi_gate_enter(p->t);
 	each_candidate(p, count_among_candidates);
 	note_opaque(p);
-	oi_beside_count_rest();
+	oi_graph_count_rest(&p->graph, OI_GRAPH_BESIDE);
 	oi_point("commit: counted");
 	each_candidate(p, check);
 	drop_reached(p);

@@ -138,10 +138,11 @@ static void empty(struct oi_thread *t, struct oi_vector *v)
 /* Ends the pass, whose set is its own no more. */
 static void end_pass(struct oi_thread *t)
 {
-	oi_beside_forget_exact(t);
+	oi_beside_forget_exact(t, &pass.graph);
+	oi_graph_drop_rest(&pass.graph);
 	oi_beside_drop(t, &pass.regions);
-	struct oi_vector *lists[] = { &pass.regions, &pass.pages, &pass.stack, &pass.opaque,
-				      &pass.edges };
+	struct oi_vector *lists[] = { &pass.regions, &pass.pages, &pass.graph.stack, &pass.opaque,
+				      &pass.graph.edges };
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
 		empty(t, lists[i]);
 	oi_heap_end_walk(t);
@@ -149,8 +150,9 @@ static void end_pass(struct oi_thread *t)
 
 void oi_full_shutdown(void)
 {
-	struct oi_vector *lists[] = { &pass.regions, &pass.pages, &pass.stack,  &pass.opaque,
-				      &pass.edges,   &pass.young, &pass.doubts, &pass.rescued };
+	struct oi_vector *lists[] = { &pass.regions, &pass.pages,  &pass.graph.stack,
+				      &pass.opaque,  &pass.young,  &pass.graph.edges,
+				      &pass.doubts,  &pass.rescued };
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
 		oi_vector_free(lists[i]);
 }

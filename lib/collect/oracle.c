@@ -33,7 +33,7 @@ static void judge_all(struct oi_trial *tr)
 {
 	for (size_t i = 0; i < tr->set.n; i++) {
 		struct oi_header *h = tr->set.data[i];
-		if (oi_trial_result(h) && oi_is_committed(h) && !tr->guessed)
+		if (oi_trial_result(h) && oi_is_committed(h) && !tr->graph.guessed)
 			oi_abort("collection: the \"%s\" at %p is declared dead, and reachable",
 				 oi_type_of(h)->name, oi_object_of(h));
 	}

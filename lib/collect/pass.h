@@ -28,9 +28,8 @@ struct oi_pass {
 	struct oi_set *set;       /* its objects: the candidates; after the commit, the dead */
 	struct oi_vector regions; /* that have maps */
 	struct oi_vector pages;
-	struct oi_vector stack;   /* objects to visit */
+	struct oi_graph graph;    /* its notes are of candidates: commit.c */
 	struct oi_vector opaque;  /* objects whose traverse waits for a stop */
-	struct oi_vector edges;   /* of opaque candidates: commit.c */
 	/* pairs of an object that seems to be held and its references then: linger.c */
 	struct oi_vector doubts;
 	struct oi_vector rescued; /* what is to be decided in a stop: linger.c */
@@ -98,6 +97,13 @@ OI_INLINE bool oi_type_opaque(const ouro_type *type)
 	return type->traverse && !(type->flags & OURO_TRAVERSE_CONCURRENT);
 }
 
+/* A visitor. It also counts references to what is no candidate: nobody looks at that. */
+OI_INLINE void oi_pass_count_child(void *child, void *arg)
+{
+	struct oi_pass *p = arg;
+	oi_beside_count_later(&p->graph, oi_header_of(child));
+}
+
 /*
  * The first visits slots in items; the second also what traverse tells of, if it may run now, else
  * the object goes to p->opaque.
@@ -155,7 +161,7 @@ void oi_pass_call_traverse(struct oi_header *h, const ouro_type *type, oi_child_
 /*
  * Visits what traverse tells of the objects in p->opaque, in stops of its own within the pause
  * budget; inside the gate, which it leaves. @follow, unless it is NULL, is called in the stop: it
- * takes a little from p->stack, which may put more into p->opaque. In a stop there are no
+ * takes a little from the graph's stack, which may put more into p->opaque. In a stop there are no
  * safepoints: neither is oi_pass_step called, nor a large object visited.
  */
 void oi_pass_traverse_opaque(struct oi_pass *p, oi_child_fn fn, void *arg,

@@ -18,7 +18,7 @@
 #include "count/count.h"
 #include "world/context.h"
 
-#define RING 32
+#define FEW 32
 #define OPAQUE 256 /* so many objects wait for a stop before there is one */
 
 /*
@@ -56,7 +56,7 @@ OI_INLINE uint64_t count_word(struct oi_pass *p, struct oi_page *page, struct oi
 		if (!d)
 			continue;
 		member |= UINT64_C(1) << (i % 64);
-		oi_pass_visit(p, h, d, oi_beside_count_child, p);
+		oi_pass_visit(p, h, d, oi_pass_count_child, p);
 	}
 	return member;
 }
@@ -85,7 +85,7 @@ OI_INLINE void mark_child(void *child, void *arg)
 		return;
 	oi_beside_bits(&at)->mark |= oi_beside_bit(&at);
 	fetch(h);
-	oi_pass_push(p, &p->stack, h);
+	oi_pass_push(p, &p->graph.stack, h);
 }
 
 OI_INLINE void visit_marked_as(struct oi_pass *p, struct oi_header *h, const struct oi_type *d)
@@ -103,18 +103,12 @@ static void visit_marked(struct oi_pass *p, struct oi_header *h)
 
 static void mark_reached(struct oi_pass *p)
 {
-	struct oi_header *ahead[RING];
-	unsigned first = 0, n = 0;
-	while ((p->stack.n || n) && !p->failed) {
-		for (; n < RING && p->stack.n; n++) {
-			struct oi_header *h = p->stack.data[--p->stack.n];
-			fetch(h);
-			ahead[(first + n) % RING] = h;
-		}
-		n--;
-		visit_marked(p, ahead[first++ % RING]);
-	}
-	p->stack.n = 0;
+	struct oi_ahead ahead;
+	struct oi_header *h;
+	ahead.first = ahead.n = 0;
+	while (!p->failed && (h = oi_graph_next(&p->graph, &ahead, fetch)))
+		visit_marked(p, h);
+	p->graph.stack.n = 0;
 }
 
 /*
@@ -123,12 +117,12 @@ static void mark_reached(struct oi_pass *p)
  */
 static void mark_some(struct oi_pass *p)
 {
-	for (unsigned i = 0; i < RING && p->stack.n; i++) {
-		struct oi_header *h = p->stack.data[p->stack.n - 1];
+	for (unsigned i = 0; i < FEW && p->graph.stack.n; i++) {
+		struct oi_header *h = p->graph.stack.data[p->graph.stack.n - 1];
 		if (oi_page_of(h)->state == OI_PAGE_LARGE)
 			return; /* not in a stop */
 		const struct oi_type *d = oi_pass_look(h, OI_FLAG_GARBAGE);
-		p->stack.n--;
+		p->graph.stack.n--;
 		if (d)
 			oi_pass_visit(p, h, d, mark_child, p);
 	}
@@ -138,7 +132,7 @@ static bool referred_from_outside(const struct oi_header *h, const struct oi_pla
 {
 	if (oi_flags(h) & OI_FLAG_IMMORTAL)
 		return true;
-	return oi_references(h) != oi_beside_internal(at);
+	return oi_references(h) != oi_beside_internal(at, h);
 }
 
 static void mark_held(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
@@ -148,7 +142,7 @@ static void mark_held(struct oi_pass *p, struct oi_header *h, const struct oi_pl
 		/* @h may have died: it has no counts then, and goes when others are flagged */
 		return;
 	if (unlikely(oi_flags(h) & OI_FLAG_WEAK))
-		oi_linger_doubt(p, h, oi_references(h) - oi_beside_internal(at));
+		oi_linger_doubt(p, h, oi_references(h) - oi_beside_internal(at, h));
 	oi_beside_bits(at)->mark |= oi_beside_bit(at);
 	visit_marked_as(p, h, d);
 	mark_reached(p);
@@ -163,7 +157,7 @@ static void count_member(struct oi_pass *p, struct oi_header *h, const struct oi
 		return;
 	}
 	p->n_members++;
-	oi_pass_visit(p, h, d, oi_beside_count_child, p);
+	oi_pass_visit(p, h, d, oi_pass_count_child, p);
 }
 
 static void count_members(struct oi_pass *p, struct oi_page *page)
@@ -227,7 +221,7 @@ static void each_page(struct oi_pass *p, void (*fn)(struct oi_pass *p, struct oi
  */
 static void note_odd(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
 {
-	p->odd |= oi_pass_look(h, OI_FLAG_IMMORTAL) && oi_beside_internal(at) > oi_references(h);
+	p->odd |= oi_pass_look(h, OI_FLAG_IMMORTAL) && oi_beside_internal(at, h) > oi_references(h);
 }
 
 static void find_lies_on(struct oi_pass *p, struct oi_page *page)
@@ -251,12 +245,12 @@ OI_INLINE void find_lies(struct oi_pass *p)
 void oi_suspect_find(struct oi_pass *p)
 {
 	oi_assert_unpinned(p->t);
-	each_page(p, p->young_only ? count_members : count_page, oi_beside_count_child);
-	oi_beside_count_rest();
+	each_page(p, p->young_only ? count_members : count_page, oi_pass_count_child);
+	oi_graph_count_rest(&p->graph, OI_GRAPH_BESIDE);
 	oi_point("suspect: counted");
 	find_lies(p);
 	each_page(p, mark_page, mark_child);
-	oi_beside_forget_exact(p->t);
+	oi_beside_forget_exact(p->t, &p->graph);
 	each_page(p, flag_page, NULL);
 	p->pages.n = p->n_suspected;
 	oi_point("suspect: flagged");

@@ -10,11 +10,9 @@
  * no write barrier, and why a set may be cut short to fit the pause, even when some of it has been
  * counted, since nothing is known yet but the references from those that stay.
  *
- * There is one side byte per object: 0 means not in S; else bits 0..6 hold the internal count + 1,
- * and bit 7 the mark. From 126 on the exact count lives in an array of the page, made when the
- * first of its objects needs it: otherwise garbage with an in-degree of 126 would never be found.
- * Nothing is written into objects. That array also leads to what traverse told of (below), so it
- * stays until the trial ends: an object that is cut off the set must not take it from the others
+ * There is one side byte per object (graph.h): 0 means not in S; else bits 0..6 hold the internal
+ * count + 1, and bit 7 the mark. Nothing is written into objects. A page's exact counts and notes
+ * stay until the trial ends: an object that is cut off the set must not take them from the others
  * of its page.
  *
  * A stop does not stop plain code: while it lasts, a thread may move references in and out of
@@ -23,22 +21,16 @@
  * thread works on is held by that thread or by what the thread holds: so it marks whatever was
  * counted in it, wherever the reference has gone since. (If traverse were called again for marking,
  * it would no longer tell of what has just been moved out, and that would look like garbage.)
- *
- * Memory is touched ahead by rings of 16 (150 ns an object over a cold random graph without, 30
- * with).
  */
 #include "collect/trial.h"
 
-#include "base/os.h"
 #include "count/count.h"
 #include "heap/check.h"
-#include "heap/region.h"
 #include "heap/type.h"
 #include "world/context.h"
 
 #define MARK OI_TRIAL_MARK
-#define EXACT OI_TRIAL_EXACT
-#define RING 16
+#define WALK OI_GRAPH_STOPPED
 
 bool oi_trial_add(struct oi_trial *tr, struct oi_header *h)
 {
@@ -48,110 +40,43 @@ bool oi_trial_add(struct oi_trial *tr, struct oi_header *h)
 
 /* ---- counting ---- */
 
-/* What only few objects of a page need, by block. */
-struct oi_page_trial {
-	struct oi_page_trial *next; /* all of a trial's are linked */
-	struct oi_page *page;
-	uint32_t degree[OI_BLOCKS]; /* exact internal counts */
-	/* where in the edges begins what traverse told of; 0: nowhere */
-	uint32_t note[OI_BLOCKS];
-};
-
-/* Returns NULL if there is no memory. */
-static OI_COLD struct oi_page_trial *map_of(struct oi_trial *tr, const struct oi_header *h)
-{
-	struct oi_page *p = oi_page_of(h);
-	if (!p->trial && (p->trial = oi_os_map(sizeof *p->trial))) {
-		p->trial->page = p;
-		p->trial->next = tr->maps;
-		tr->maps = p->trial;
-	}
-	return p->trial;
-}
-
-/*
- * Returns false if there is no memory; then @h counts as held from outside, which is conservative.
- */
-static OI_COLD bool count_exactly(struct oi_trial *tr, struct oi_header *h)
-{
-	struct oi_page_trial *map = map_of(tr, h);
-	if (!map)
-		return false;
-	uint32_t *d = &map->degree[oi_block_index(oi_page_of(h), h)];
-	*d = *d ? *d + 1 : EXACT - 1;
-	return true;
-}
-
-struct counter {
-	struct {
-		uint8_t *side;
-		struct oi_header *h;
-	} ring[RING];
-	size_t next;
-	struct oi_trial *tr;
-	bool guessed;
-};
-
-OI_INLINE void count_one(struct counter *c, uint8_t *side, struct oi_header *h)
-{
-	uint8_t v = *side;
-	if (!v)
-		return;
-	if (likely(v < EXACT))
-		*side = v = (uint8_t)(v + 1);
-	if (unlikely(v == EXACT))
-		c->guessed |= !count_exactly(c->tr, h);
-}
-
 OI_INLINE void count_child(void *child, void *arg)
 {
-	struct counter *c = arg;
 	struct oi_header *h = oi_header_of(child);
-	uint8_t *side = oi_side_of(h);
-	__builtin_prefetch(side, 1);
-	size_t i = c->next++ % RING;
-	if (c->ring[i].side)
-		count_one(c, c->ring[i].side, c->ring[i].h);
-	c->ring[i].side = side;
-	c->ring[i].h = h;
+	oi_graph_count_later(arg, WALK, oi_side_of(h), h);
 }
 
 /* What cannot be written down is not counted: then what it refers to is held from outside. */
 static void note_child(void *child, void *arg)
 {
-	struct counter *c = arg;
-	if (likely(oi_vector_push(&c->tr->edges, oi_header_of(child))))
-		count_child(child, c);
+	struct oi_graph *g = arg;
+	if (likely(oi_vector_push(&g->edges, oi_header_of(child))))
+		count_child(child, g);
 	else
-		c->guessed = true;
+		g->guessed = true;
 }
 
 /* Without memory @h is not traversed, and what it refers to is held from outside. */
 static OI_NOINLINE void note_references(struct oi_header *h, const ouro_type *type,
-					struct counter *c)
+					struct oi_graph *g)
 {
-	struct oi_page_trial *map = map_of(c->tr, h);
-	struct oi_vector *e = &c->tr->edges;
-	ouro_visitor v = { note_child, c };
-	size_t first = e->n + 1;
-	if (!map || first > UINT32_MAX || !oi_vector_push(e, NULL)) {
-		c->guessed = true;
+	ouro_visitor v = { note_child, g };
+	size_t note = oi_graph_begin_note(g, WALK, h);
+	if (!note)
 		return;
-	}
-	map->note[oi_block_index(oi_page_of(h), h)] = (uint32_t)first;
 	oi_call_traverse(type, h, &v);
-	e->data[first - 1] = (void *)(e->n - first);
+	oi_graph_end_note(g, note);
 }
 
-OI_INLINE void count_references(struct oi_header *h, struct counter *c)
+OI_INLINE void count_references(struct oi_header *h, struct oi_graph *g)
 {
 	const struct oi_type *d = oi_described(h);
-	oi_visit_fixed(h, d, count_child, c);
+	oi_visit_fixed(h, d, count_child, g);
 	if (likely(d->flat))
 		return;
-	oi_visit_items_of(h, d->type, count_child, c);
+	oi_visit_items_of(h, d->type, count_child, g);
 	if (d->type->traverse)
-		note_references(h, d->type, c);
+		note_references(h, d->type, g);
 }
 
 /* The objects from @n on cease to be members. */
@@ -165,31 +90,17 @@ static void cut(struct oi_trial *tr, size_t n)
 /* Returns false if there were more references than @most, and the set has been cut. */
 static bool count_internal(struct oi_trial *tr, size_t most)
 {
-	struct counter c = { .tr = tr };
+	struct oi_graph *g = &tr->graph;
 	void **set = tr->set.data;
 	size_t i = 0, n = tr->set.n;
-	for (; i < n && likely(c.next <= most); i++) {
+	for (; i < n && likely(g->n_counted <= most); i++) {
 		if (i + 8 < n)
 			__builtin_prefetch(set[i + 8]);
-		count_references(set[i], &c);
+		count_references(set[i], g);
 	}
-	for (unsigned k = 0; k < RING; k++)
-		if (c.ring[k].side)
-			count_one(&c, c.ring[k].side, c.ring[k].h);
+	oi_graph_count_rest(g, WALK);
 	cut(tr, i);
-	tr->guessed = c.guessed;
-	tr->n_references = c.next;
 	return i == n;
-}
-
-/* Returns the number of references from the set; -1: too many to know. */
-static int64_t internal_count(const struct oi_header *h, uint8_t side)
-{
-	unsigned n = side & ~MARK;
-	if (likely(n < EXACT))
-		return (int64_t)n - 1;
-	struct oi_page *p = oi_page_of(h);
-	return p->trial ? (int64_t)p->trial->degree[oi_block_index(p, h)] : -1;
 }
 
 #if OURO_CHECKED
@@ -225,7 +136,7 @@ static void check_internal_counts(const struct oi_trial *tr)
 		if (oi_flags(h) & OI_FLAG_IMMORTAL)
 			continue;
 		int64_t references = oi_references(h) - tr->hold,
-			internal = internal_count(h, *oi_side_of(h));
+			internal = oi_graph_internal(WALK, *oi_side_of(h), h);
 		for (int n = 0; internal > references && n < RECOUNTS; n++)
 			internal = recount(tr, h);
 		oi_check_internal(h, references, internal);
@@ -242,7 +153,8 @@ static bool held_from_outside(const struct oi_trial *tr, const struct oi_header 
 {
 	if (oi_flags(h) & OI_FLAG_IMMORTAL)
 		return true;
-	int64_t references = oi_references(h) - tr->hold, internal = internal_count(h, side);
+	int64_t references = oi_references(h) - tr->hold,
+		internal = oi_graph_internal(WALK, side, h);
 	return internal < 0 || references != internal;
 }
 
@@ -267,18 +179,8 @@ OI_INLINE void push_child(void *child, void *arg)
 {
 	struct oi_trial *tr = arg;
 	struct oi_header *h = oi_header_of(child);
-	if (unlikely(!oi_vector_push(&tr->stack, h)))
+	if (unlikely(!oi_vector_push(&tr->graph.stack, h)))
 		mark_unvisited(tr, h);
-}
-
-/* Pushes the references of @h that were written down. */
-static OI_NOINLINE void push_noted(struct oi_trial *tr, struct oi_header *h)
-{
-	struct oi_page *p = oi_page_of(h);
-	size_t first = p->trial ? p->trial->note[oi_block_index(p, h)] : 0;
-	size_t n = first ? (size_t)tr->edges.data[first - 1] : 0;
-	for (size_t i = first; i < first + n; i++)
-		push_child(oi_object_of(tr->edges.data[i]), tr);
 }
 
 OI_INLINE void push_references(struct oi_trial *tr, struct oi_header *h)
@@ -289,22 +191,21 @@ OI_INLINE void push_references(struct oi_trial *tr, struct oi_header *h)
 		return;
 	oi_visit_items_of(h, d->type, push_child, tr);
 	if (d->type->traverse)
-		push_noted(tr, h);
+		oi_graph_each_noted(&tr->graph, WALK, h, push_child, tr);
+}
+
+OI_INLINE void fetch_side(const struct oi_header *h)
+{
+	__builtin_prefetch(oi_side_of(h), 1);
+	__builtin_prefetch(h + 1);
 }
 
 static void mark_from_stack(struct oi_trial *tr)
 {
-	struct oi_header *ring[RING];
-	unsigned first = 0, n = 0;
-	while (tr->stack.n || n) {
-		while (n < RING && tr->stack.n) {
-			struct oi_header *h = tr->stack.data[--tr->stack.n];
-			__builtin_prefetch(oi_side_of(h), 1);
-			__builtin_prefetch(h + 1);
-			ring[(first + n++) % RING] = h;
-		}
-		struct oi_header *h = ring[first++ % RING];
-		n--;
+	struct oi_ahead ahead;
+	struct oi_header *h;
+	ahead.first = ahead.n = 0;
+	while ((h = oi_graph_next(&tr->graph, &ahead, fetch_side))) {
 		uint8_t *side = oi_side_of(h);
 		if (!*side || (*side & MARK))
 			continue;
@@ -363,23 +264,14 @@ bool oi_trial_result(struct oi_header *h)
 	return oi_trial_result_at(oi_side_of(h));
 }
 
-static void forget_maps(struct oi_trial *tr)
-{
-	for (struct oi_page_trial *map; (map = tr->maps);) {
-		tr->maps = map->next;
-		map->page->trial = NULL;
-		oi_os_unmap(map, sizeof *map);
-	}
-}
-
 void oi_trial_end(struct oi_trial *tr)
 {
-	tr->overflowed = tr->guessed = false;
-	tr->n_reached = 0;
-	forget_maps(tr);
-	oi_vector_trim(&tr->edges, 1 << 16);
+	tr->overflowed = tr->graph.guessed = false;
+	tr->n_reached = tr->graph.n_counted = 0;
+	oi_graph_forget(&tr->graph, WALK, SIZE_MAX);
+	oi_vector_trim(&tr->graph.edges, 1 << 16);
 	oi_vector_trim(&tr->set, 1 << 16);
-	oi_vector_trim(&tr->stack, 1 << 16);
+	oi_vector_trim(&tr->graph.stack, 1 << 16);
 }
 
 void oi_trial_give_up(struct oi_trial *tr)
@@ -392,6 +284,6 @@ void oi_trial_give_up(struct oi_trial *tr)
 void oi_trial_free(struct oi_trial *tr)
 {
 	oi_vector_free(&tr->set);
-	oi_vector_free(&tr->stack);
-	oi_vector_free(&tr->edges);
+	oi_vector_free(&tr->graph.stack);
+	oi_vector_free(&tr->graph.edges);
 }

@@ -2,22 +2,15 @@
 #ifndef OI_TRIAL_H
 #define OI_TRIAL_H
 
-#include "base/vector.h"
-#include "world/object.h"
+#include "collect/graph.h"
 
 struct oi_trial {
 	struct oi_vector set;   /* headers */
-	struct oi_vector stack; /* to visit while marking */
-	/* what traverse told of: for each object the number of references, then these */
-	struct oi_vector edges;
-	struct oi_page_trial *maps; /* of the pages that have one */
-	/* there was no memory to count exactly: some members are taken for held */
-	bool guessed;
+	struct oi_graph graph;  /* guessed: some members are taken for held */
 	/* the stack could not grow: some children of marked objects are unvisited */
 	bool overflowed;
 	int64_t hold;           /* references on each object that are the collector's own */
 	size_t n_reached;       /* the result: members of the set that something outside it holds */
-	size_t n_references;    /* that its members have */
 };
 
 /*
@@ -41,7 +34,6 @@ bool oi_trial_add(struct oi_trial *tr, struct oi_header *h);
  */
 bool oi_trial_run(struct oi_trial *tr, size_t most);
 #define OI_TRIAL_MARK 0x80
-#define OI_TRIAL_EXACT 127 /* the count is in page->trial */
 /*
  * Returns true if the object was reached. Clears its side byte, which must be done for each member,
  * once.

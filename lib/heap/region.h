@@ -32,9 +32,12 @@
 extern uintptr_t oi_address_end OI_HIDDEN; /* tests lower it */
 
 struct oi_heap;
-struct oi_page_trial;
+struct oi_page_graph;
 
 enum oi_page_state { OI_PAGE_FREE, OI_PAGE_SMALL, OI_PAGE_LARGE };
+
+/* Collections in a stop and beside the mutators: graph.h. */
+enum oi_graph_kind { OI_GRAPH_STOPPED, OI_GRAPH_BESIDE, OI_GRAPHS };
 
 /*
  * The first line is what making and freeing an object look at; most of the time the owner alone
@@ -71,8 +74,7 @@ struct oi_page {
 	struct oi_page *young_next, *kept_next;
 
 	/* ---- collector ---- */
-	struct oi_page_trial *trial; /* what a collection in a stop knows of few objects: trial.c */
-	struct oi_page_beside *beside; /* likewise, of one beside the mutators: beside.h */
+	struct oi_page_graph *graph[OI_GRAPHS]; /* what is known of few objects: graph.h */
 
 	/* ---- any thread ---- */
 	/* Blocks freed by others, linked through their payload. */

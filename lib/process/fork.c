@@ -31,7 +31,7 @@
  *   full.c        pass                    this thread's, which goes on in the child, or
  *                                         oi_full_inherit
  *   candidate.c   walking, commit, flags  likewise
- *   beside.c      maps, ring              likewise
+ *   beside.c      maps                    likewise
  *   generation.c  pages half made old     likewise
  *   thread.h      traversed               NULL: a traverse is inside a gate or a stop
  *   pace.h        full, old_begun         no full collection is under way, or this thread's

@@ -67,7 +67,7 @@ static bool nothing_is_left_of_the_collection(void)
 	for (struct oi_region *r = oi_regions; r != NULL; r = r->next)
 		clean &= r->beside == NULL;
 	oi_for_each_page(p) {
-		clean &= p->beside == NULL;
+		clean &= p->graph[OI_GRAPH_BESIDE] == NULL;
 		for (uint32_t i = 0; p->tracked && i < p->bump; i++)
 			clean &= !oi_is_candidate(oi_block_at(p, i));
 	}
