@@ -49,6 +49,12 @@ void oi_collect_for_memory(struct oi_thread *t);
 bool oi_collect_await_memory(struct oi_thread *t);
 
 /*
+ * Implemented by solo.c. Inside the gate, which it may leave and enter again: the thread has made
+ * enough for a look at what it alone has touched.
+ */
+void oi_solo(struct oi_thread *t);
+
+/*
  * Implemented by left.c. The callbacks inside @outer will not return; with NULL, none of the
  * thread's will. What it had in hand below them goes to others, and its record says again what it
  * said when @outer was called. Outside the gate, by the thread itself.

@@ -39,6 +39,7 @@
 #include "collect/idle.h"
 #include "collect/policy.h"
 #include "collect/set.h"
+#include "collect/solo.h"
 #include "collect/trial.h"
 #include "collect/verify.h"
 #include "count/death.h"
@@ -63,6 +64,7 @@ static uint64_t n_found;
 /* used under the lock; it keeps its memory between young collections */
 static struct oi_trial trial;
 static uint64_t n_collections[3], duration_ns[3];
+static struct oi_solo_statistics told; /* to listeners; the collector thread's own */
 
 void oi_collect_statistics(uint64_t collections[3], uint64_t collected[3], uint64_t ns[3])
 {
@@ -71,13 +73,20 @@ void oi_collect_statistics(uint64_t collections[3], uint64_t collected[3], uint6
 		collected[g] = oi_set_dead(g);
 		ns[g] = oi_load_relaxed(&duration_ns[g]); /* count */
 	}
+	struct oi_solo_statistics solo;
+	oi_solo_statistics(&solo);
+	collections[0] += solo.collections;
+	collected[0] += solo.found;
+	ns[0] += solo.ns;
 }
 
 void oi_collect_reset_statistics(void)
 {
 	for (int g = 0; g < 3; g++)
 		n_collections[g] = duration_ns[g] = 0;
+	told = (struct oi_solo_statistics){ 0 };
 	oi_set_reset_statistics();
+	oi_solo_shutdown();
 	oi_trial_free(&trial);
 }
 
@@ -499,6 +508,20 @@ static ssize_t collect_now(struct oi_thread *t, int generation)
 		give_back(t);
 	oi_log_deliver();
 	return n;
+}
+
+void oi_collect_tell_solo(void)
+{
+	struct oi_solo_statistics now;
+	oi_solo_statistics(&now);
+	if (now.collections == told.collections)
+		return;
+	oi_collect_lock();
+	oi_event(OURO_GC_START, 0, 0, 0, 0);
+	oi_event(OURO_GC_STOP, 0, now.examined - told.examined, now.found - told.found,
+		 now.ns - told.ns);
+	oi_collect_unlock();
+	told = now;
 }
 
 /* ---- at the heap limit ---- */

@@ -172,7 +172,7 @@ static void drop_children(struct oi_pass *p, struct oi_header *h)
 	uint64_t word = oi_load_acquire(&h->word); /* [A1] */
 	uint16_t own = (uint16_t)(word >> 48);
 	if (own != OI_OWN_FREE && own != OI_OWN_GONE) {
-		const struct oi_type *d = &oi_types[(uint32_t)word];
+		const struct oi_type *d = &oi_types[(uint16_t)word];
 		oi_visit_fixed(h, d, drop_word, p);
 		if (unlikely(d->type->item_slots.n))
 			oi_pass_visit_items(p, h, d->type, drop_word, p);

@@ -57,6 +57,11 @@ bool oi_debug_save(struct oi_set *s)
 	return true;
 }
 
+bool oi_debug_any(void)
+{
+	return oi_load_relaxed(&debug_flags); /* recheck */
+}
+
 uint64_t oi_debug_kept(int generation)
 {
 	return oi_load_relaxed(&n_kept[generation]); /* count */

@@ -15,6 +15,8 @@ void oi_debug_report(const struct oi_set *s, void (*say)(const char *format, ...
  * caller gives it back, for a later collection.
  */
 bool oi_debug_save(struct oi_set *s);
+/* Returns true if a flag is set. */
+bool oi_debug_any(void);
 uint64_t oi_debug_kept(int generation);
 void oi_debug_shutdown(void);
 

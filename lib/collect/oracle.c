@@ -16,6 +16,8 @@
 #include "base/log.h"
 #include "collect/generation.h"
 #include "collect/trial.h"
+#include "heap/pace.h"
+#include "heap/region.h"
 #include "world/context.h"
 #include "world/gclock.h"
 
@@ -56,6 +58,38 @@ void oi_oracle_judge(struct oi_pass *p)
 	oi_world_start(&stop);
 	oi_collect_unlock();
 	oi_trial_free(&tr);
+}
+
+#define LARGE 20000 /* objects */
+
+static void judge_alone(struct oi_trial *tr, const char *first, size_t n, size_t stride)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct oi_header *h = *(struct oi_header *const *)(first + i * stride);
+		if (*oi_side_of(h) & OI_TRIAL_MARK && !tr->guessed)
+			oi_abort("the \"%s\" at %p, which one thread alone has touched, is dead to it, and reachable",
+				 oi_type_of(h)->name, (const void *)(h + 1));
+	}
+	oi_trial_give_up(tr);
+}
+
+bool oi_oracle_judge_alone(const void *first, size_t n, size_t stride)
+{
+	struct oi_trial tr = { 0 };
+	struct oi_stop stop;
+	if (oi_pace_population() > LARGE || oi_collect_locked_by_me() || !oi_collect_trylock())
+		return false;
+	oi_world_stop(&stop);
+	if (oi_generation_select_all(&tr)) {
+		oi_trial_run(&tr, SIZE_MAX);
+		judge_alone(&tr, first, n, stride);
+	} else {
+		oi_trial_give_up(&tr);
+	}
+	oi_world_start(&stop);
+	oi_collect_unlock();
+	oi_trial_free(&tr);
+	return true;
 }
 
 #endif

@@ -10,7 +10,19 @@
  * than the heap holds.
  */
 void oi_oracle_judge(struct oi_pass *p);
+/*
+ * Outside the gate. Aborts if one of @n objects is reachable, whose headers are the first word of
+ * each @stride bytes from @first. Does nothing if a collection is under way, or the heap is large.
+ * Returns true if the world was stopped for it.
+ */
+bool oi_oracle_judge_alone(const void *first, size_t n, size_t stride);
 #else
+OI_INLINE bool oi_oracle_judge_alone(const void *first, size_t n, size_t stride)
+{
+	(void)first, (void)n, (void)stride;
+	return false;
+}
+
 OI_INLINE void oi_oracle_judge(struct oi_pass *p)
 {
 	(void)p;

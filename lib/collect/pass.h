@@ -79,7 +79,7 @@ OI_INLINE const struct oi_type *oi_pass_look(const struct oi_header *h, uint8_t 
 	    unlikely(flags & not_with) ||
 	    unlikely(oi_load_acquire(&h->shared) & OI_DEAD)) /* [C1] */
 		return NULL;
-	return &oi_types[(uint32_t)word];
+	return &oi_types[(uint16_t)word];
 }
 
 /*

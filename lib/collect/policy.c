@@ -55,6 +55,7 @@
 #define SURVIVAL_SURE 240
 /* so many young collections are left out between two that look whether nearly all still survives */
 #define UNSEEN 7
+#define SOLO_MOST 8 /* threads */
 
 /* Returns the number of objects that half the budget is enough for, at the cost of late. */
 static uint64_t affordable(void)
@@ -77,6 +78,10 @@ size_t oi_policy_references(void)
 	       n > REFERENCES_MAX ? REFERENCES_MAX :
 				    (size_t)n;
 }
+
+/* Threads that collect what is theirs alone, and what lives of that since it was last a threshold. */
+static uint32_t n_solo;
+static uint64_t solo_older;
 
 static void set_effective(void)
 {
@@ -149,6 +154,33 @@ void oi_policy_burst_done(int generation)
 	}
 	oi_store_relaxed(&oi_pace.pages_young, oi_usage_pages()); /* count */
 	set_effective();
+}
+
+bool oi_policy_solo(void)
+{
+	return oi_load_relaxed(&oi_pace.threshold_set[0]) == -1 && oi_pace_may(); /* recheck */
+}
+
+/* Of very many threads together it would be too much, as all of that may be garbage. */
+void oi_policy_solo_threads(int more)
+{
+	uint32_t n = oi_add_relaxed(&n_solo, (uint32_t)more) + (uint32_t)more; /* count */
+	/* recheck */
+	oi_store_relaxed(&oi_pace.alone, n <= SOLO_MOST ? (int64_t)n * 2 * OI_SOLO_EVERY : 0);
+}
+
+/* For generation 1 so many survivors are as good as one collection in a stop. */
+void oi_policy_solo_done(size_t older)
+{
+	int64_t n = (int64_t)older, threshold = oi_load_relaxed(&oi_pace.threshold); /* recheck */
+	oi_add_relaxed(&oi_pace.young, -n);   /* count */
+	oi_add_relaxed(&oi_pace.aged[0], -n); /* count */
+	oi_add_relaxed(&oi_pace.aged[1], n);  /* count */
+	uint64_t all = oi_add_relaxed(&solo_older, (uint64_t)n) + (uint64_t)n; /* count */
+	if (all < (uint64_t)threshold)
+		return;
+	oi_add_relaxed(&solo_older, -all); /* count */
+	count_one(&oi_pace.count[1]);
 }
 
 void oi_policy_promoted(void)

@@ -42,6 +42,13 @@ struct oi_policy_young {
 /* Under the collection lock. */
 void oi_policy_young_done(const struct oi_policy_young *y);
 
+/* Returns true if threads may collect what is theirs alone: solo.c. */
+bool oi_policy_solo(void);
+/* A thread begins to do so (1), or has ceased to (-1): what it has made and not looked at counts. */
+void oi_policy_solo_threads(int more);
+/* It has looked, and so many objects that live are of age 1 now. Inside the gate. */
+void oi_policy_solo_done(size_t older);
+
 /* A full collection begins. With @all what is young becomes old. */
 void oi_policy_full_begins(bool all);
 /* What a full collection looks at is settled: what becomes old from now on is the next one's. */

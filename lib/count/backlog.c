@@ -17,6 +17,7 @@
  */
 #include "count/backlog.h"
 
+#include "base/doors.h"
 #include "base/holdup.h"
 #include "base/os.h"
 #include "base/perturb.h"
@@ -265,6 +266,9 @@ void oi_backlog_delay(struct oi_thread *t, size_t pages)
 void oi_backlog_allocated(struct oi_thread *t, size_t pages)
 {
 	oi_assert_inside(t);
+	t->solo.made += t->tracked_delta;
+	if (unlikely(t->solo.made >= OI_SOLO_EVERY) && t->solo.made >= t->solo.every)
+		oi_solo(t);
 	oi_pace_flush(t);
 	if (pages)
 		oi_usage_note(t);

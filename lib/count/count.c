@@ -155,6 +155,7 @@ bool oi_release_foreign(struct oi_thread *t, struct oi_header *h)
 		if (oi_load_relaxed(&h->own) == t->key) /* owner: it was a candidate */
 			return oi_release(t, h);
 	}
+	oi_touch(h);
 	if (oi_load_relaxed(&h->published)) /* recheck: a stale 0 takes the longer way */
 		return after_published(t, h, oi_sub_acq_rel(&h->shared, OI_ONE)); /* [C1] */
 	uint32_t s = oi_load_acquire(&h->shared), next; /* [C1] */
@@ -350,6 +351,7 @@ OI_NOINLINE void oi_release_others(struct oi_thread *t, struct oi_header *h)
 		release_special(t, h);
 		return;
 	}
+	oi_touch(h);
 	if (!oi_load_relaxed(&h->published)) { /* recheck */
 		release_unpublished(t, h);
 		return;

@@ -236,8 +236,9 @@ void ouro_slot_give(void *slot, void *obj)
  * A reference has left a slot, uncounted: a collection that counted it there must hear of it.
  * Leaves the gate.
  */
-static OI_NOINLINE void *taken_candidate(struct oi_thread *t, void *obj)
+static OI_NOINLINE void *taken_others(struct oi_thread *t, void *obj)
 {
+	oi_touch(oi_header_of(obj));
 	oi_event_on(oi_header_of(obj));
 	oi_gate_leave(t);
 	return obj;
@@ -245,8 +246,8 @@ static OI_NOINLINE void *taken_candidate(struct oi_thread *t, void *obj)
 
 OI_INLINE void *taken(struct oi_thread *t, void *obj)
 {
-	if (obj && unlikely(oi_is_candidate(oi_header_of(obj))))
-		return taken_candidate(t, obj);
+	if (obj && unlikely(oi_load_acquire(&oi_header_of(obj)->own) != t->key)) /* [K2] */
+		return taken_others(t, obj);
 	oi_gate_leave(t);
 	return obj;
 }

@@ -146,7 +146,7 @@ static bool anything_due(int64_t young)
 	int64_t threshold = oi_load_relaxed(&oi_pace.threshold); /* recheck */
 	if (!threshold || !oi_load_relaxed(&oi_pace.enabled)) /* recheck */
 		return false;
-	if (young > threshold || oi_load_relaxed(&oi_pace.more)) /* recheck */
+	if (young > oi_pace_due_at() || oi_load_relaxed(&oi_pace.more)) /* recheck */
 		return true;
 	return oi_pace_young_pages_due() || oi_pace_pages_due();
 }

@@ -12,6 +12,7 @@ struct oi_pace {
 	/* ---- written rarely, and batch is read by every allocation: a line of its own ---- */
 	int64_t batch;          /* how many objects a thread counts to itself */
 	int64_t threshold;      /* effective g0: given, or sized by the pause budget; 0: never */
+	int64_t alone;          /* so many more, where threads look at what they made: solo.c */
 	bool enabled;
 	/* ---- added to by every thread, a batch at a time ---- */
 	/* Allocations minus deaths of tracked objects since the last collection. */
@@ -151,6 +152,14 @@ void oi_pace_frozen_died(void);
 
 /* ---- what is due ---- */
 
+/* Returns beyond how many young objects the collector looks. */
+OI_INLINE int64_t oi_pace_due_at(void)
+{
+	bool chosen = oi_load_relaxed(&oi_pace.threshold_set[0]) == -1; /* recheck */
+	return oi_load_relaxed(&oi_pace.threshold) + /* recheck */
+	       (chosen ? oi_load_relaxed(&oi_pace.alone) : 0); /* recheck */
+}
+
 /*
  * Return true if a young collection is due: for the number of objects; for the bytes in use, if
  * anything is young.
@@ -159,7 +168,7 @@ OI_INLINE bool oi_pace_young_due(void)
 {
 	return oi_load_relaxed(&oi_pace.more) || /* recheck */
 	       oi_load_relaxed(&oi_pace.young) > /* recheck */
-		       oi_load_relaxed(&oi_pace.threshold); /* recheck */
+		       oi_pace_due_at();
 }
 bool oi_pace_young_pages_due(void);
 /*

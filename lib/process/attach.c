@@ -23,6 +23,7 @@
 #include "base/runtime.h"
 #include "base/wake.h"
 #include "collect/flush.h"
+#include "collect/solo.h"
 #include "count/merge.h"
 #include "count/pile.h"
 #include "heap/entry.h"
@@ -260,6 +261,7 @@ void oi_thread_detach(struct oi_thread *t)
 		oi_entry_leave(t);
 		oi_heap_abandon(t);
 		oi_pile_tidy(t); /* not outside: there it may be parked, and tidied */
+		oi_solo_tidy(t); /* likewise */
 		oi_gate_leave(t);
 		oi_registry_lock();
 		oi_thread_unlink(t);
@@ -302,6 +304,7 @@ void oi_threads_shut_down(void)
 		oi_vector_free(&t->merges.objects);
 		oi_vector_free(&t->merges.old);
 		oi_store_relaxed(&t->merges.n_old, 0u); /* stopped: nobody looks */
+		oi_solo_tidy(t);
 		t->n_weak_cache = 0;
 		t->tracked_delta = t->died[0] = t->died[1] = 0;
 		memset(&t->heap, 0, sizeof t->heap);

@@ -81,6 +81,7 @@
 #include "collect/full.h"
 #include "collect/policy.h"
 #include "collect/set.h"
+#include "collect/solo.h"
 #include "count/merge.h"
 #include "count/pile.h"
 #include "count/stray.h"
@@ -159,6 +160,7 @@ static void inherit(void)
 		oi_limbo_abandon(t);
 		oi_entry_leave(t);
 		oi_heap_abandon(t);
+		oi_solo_tidy(t);
 	}
 }
 

@@ -329,6 +329,7 @@ static void *collector_main(void *arg)
 		if (ticking)
 			tick();
 		oi_events_holdups();
+		oi_collect_tell_solo();
 		if (unlikely(oi_alone_may_be()) && end_alone())
 			return NULL;
 	}

@@ -4,6 +4,7 @@
  */
 #include "process/tidy.h"
 
+#include "collect/solo.h"
 #include "count/merge.h"
 #include "count/pile.h"
 #include "heap/empty.h"
@@ -22,6 +23,7 @@ static void tidy(struct oi_thread *t, void *arg)
 	oi_heap_tidy(t);
 	oi_merge_tidy(t);
 	oi_pile_tidy(t);
+	oi_solo_tidy(t);
 	if (!oi_limbo_tidy(t, arg) && t->parked)
 		oi_park_untidy_again(t);
 }

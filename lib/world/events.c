@@ -87,6 +87,11 @@ static void tell(const ouro_gc_event *e)
 		call(i, e);
 }
 
+bool oi_events_any(void)
+{
+	return oi_load_relaxed(&n_listeners); /* recheck */
+}
+
 void oi_event(ouro_gc_phase phase, int generation, uint64_t candidates, uint64_t collected,
 	      uint64_t ns)
 {

@@ -11,6 +11,8 @@ void oi_event(ouro_gc_phase phase, int generation, uint64_t candidates, uint64_t
  * since the last time.
  */
 void oi_events_holdups(void);
+/* Returns true if somebody listens. */
+bool oi_events_any(void);
 void oi_events_shutdown(void);
 void oi_events_fork_child(void);
 

@@ -26,6 +26,13 @@ void oi_collect_lock(void)
 		oi_lock(OI_LOCK_COLLECT);
 }
 
+bool oi_collect_trylock(void)
+{
+	bool locked = locked_by_me || oi_trylock(OI_LOCK_COLLECT);
+	locked_by_me += locked;
+	return locked;
+}
+
 void oi_collect_unlock(void)
 {
 	if (!--locked_by_me)

@@ -9,6 +9,7 @@
  * program's code, only event functions and traverse run while it is held.
  */
 void oi_collect_lock(void);
+bool oi_collect_trylock(void);
 void oi_collect_unlock(void);
 /*
  * The full collection lock: one collection beside the mutators at a time. It is taken before the

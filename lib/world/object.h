@@ -30,7 +30,9 @@ struct oi_header {
 	union {
 		uint64_t word; /* published last (release) by the allocator */
 		struct {
-			uint32_t type;     /* number of its type: oi_types */
+			uint16_t type;     /* number of its type: oi_types */
+			uint8_t touched;   /* a thread that is not its owner counted here; only ever set */
+			uint8_t unused;
 			uint8_t flags;     /* OI_FLAG_*: any thread, atomic or */
 			uint8_t published; /* any thread with a reference; only ever set, plainly */
 			uint16_t own;
@@ -115,7 +117,10 @@ OI_INLINE void *oi_object_of(struct oi_header *h)
 
 OI_INLINE const struct oi_type *oi_described(const struct oi_header *h)
 {
-	return &oi_types[oi_load_relaxed(&h->type)]; /* elsewhere: however h was got */
+	uint32_t number = oi_load_relaxed(&h->type); /* elsewhere: however h was got */
+	const struct oi_type *d = &oi_types[number];
+	__asm__("" : "+r"(d)); /* one address, not the sum of two in each use */
+	return d;
 }
 
 OI_INLINE const ouro_type *oi_type_of(const struct oi_header *h)
@@ -144,6 +149,13 @@ OI_INLINE void oi_publish(struct oi_header *h)
 {
 	if (!oi_load_relaxed(&h->published)) /* owner or recheck: all writers store 1 */
 		oi_store_relaxed(&h->published, 1);
+}
+
+/* By a thread that is not its owner, before an event on it. [T1] */
+OI_INLINE void oi_touch(struct oi_header *h)
+{
+	if (unlikely(!oi_load_relaxed(&h->touched))) /* recheck: all writers store 1 */
+		oi_store_relaxed(&h->touched, (uint8_t)1);
 }
 
 /* Returns true if instances are traversable. */

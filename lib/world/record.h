@@ -66,6 +66,17 @@ struct oi_type_cache {
 };
 #define OI_TYPE_CACHE 64
 
+/* What it found garbage among what it alone has touched: solo.h. */
+#define OI_SOLO_MOST 4096  /* objects */
+#define OI_SOLO_EVERY 1024 /* objects: so many are made between two looks, at least */
+struct oi_solo {
+	struct oi_solo_lists *lists; /* made when first needed */
+	uint64_t epoch;   /* when they were found */
+	uint64_t n_stops; /* there had been by then */
+	int64_t made;     /* tracked objects since then, less those that died */
+	int64_t every;    /* how many make it look again */
+};
+
 /* Dead objects that wait for their dismantling, or are half done: death.c. */
 #define OI_DEATH_RESERVE 32 /* words */
 struct oi_death_stack {

@@ -80,6 +80,7 @@ struct oi_thread {
 	struct oi_set *hand_set; /* the sets it works on, innermost first: set.c */
 	struct oi_heap heap;
 	struct oi_limbo limbo;
+	struct oi_solo solo;
 	uint32_t weak_cache[32];
 	uint32_t n_weak_cache;
 	struct oi_type_cache types[OI_TYPE_CACHE];

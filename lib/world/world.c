@@ -291,6 +291,7 @@ uint64_t oi_world_start(struct oi_stop *stop)
 		uint64_t e = oi_add_acq_rel(&oi_world.epoch, 1) + 1; /* [G3] */
 		oi_store_release(&oi_world.epoch_done, e);           /* [G4] */
 	}
+	oi_own_add(&oi_world.n_stops, 1); /* before [G2], which shows it */
 	oi_world.stopped = false;
 	let_go(!stop->fork);
 	uint64_t ns = oi_now_ns() - stop->asked_ns;

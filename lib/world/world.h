@@ -13,6 +13,7 @@ struct oi_world {
 	bool membarrier;     /* the kernel has it; under the registry lock once the heap runs */
 	/* ---- written by every stop ---- */
 	uint64_t epoch_done __attribute__((aligned(OI_LINE))); /* newest one that is over */
+	uint64_t n_stops;    /* that are over, or about to be */
 	uint32_t generation; /* futex: counts what may end a wait; waiting threads sleep on it */
 	uint32_t n_waiting;  /* threads asleep on generation, or on their way in */
 	bool stopping;       /* from before a stop asks until it is over: arrivals look [Q1] */

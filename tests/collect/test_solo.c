@@ -1,0 +1,488 @@
+/*
+ * Goal: a thread frees by itself the cycles that it alone has touched, and nothing else: without a stop, without the
+ * collector, without a call of the program's code.
+ * Method: garbage is made while another thread holds the collection lock, so that nobody else can collect; other threads
+ * touch what the thread has found before it settles, as they are pinned meanwhile.
+ * A failure would mean: memory used that is freed, or young garbage that waits for the collector.
+ */
+#define TEST_COUNTS_COLLECTIONS 1
+#include "fixture.h"
+
+#include "collect/generation.h"
+#include "collect/solo.h"
+#include "collect/verify.h"
+#include "world/gclock.h"
+#include "world/thread.h"
+
+struct link {
+	struct link *other, *more;
+	uint64_t id;
+};
+
+static const ouro_type link_type = { .name = "link", .size = sizeof(struct link), .slots = OURO_SLOTS(struct link, other, more) };
+
+static struct link *link_new(uint64_t id)
+{
+	struct link *l = ouro_new(&link_type);
+
+	REQUIRE(l != NULL);
+	l->id = id;
+	return l;
+}
+
+static struct link *pair_new(void)
+{
+	struct link *a = link_new(1), *b = link_new(2);
+
+	ouro_store(&a->other, b);
+	ouro_store(&b->other, a);
+	ouro_release(b);
+	return a;
+}
+
+/* ---- nobody else collects ---- */
+
+static atomic_bool locked, unlock;
+
+static void *hold_lock(void *arg)
+{
+	(void)arg;
+	assert_int_equal(ouro_thread_attach("holder"), 0);
+	oi_collect_lock();
+	atomic_store(&locked, true);
+	while (!atomic_load(&unlock))
+		sleep_ms(1);
+	oi_collect_unlock();
+	return NULL;
+}
+
+static pthread_t keep_others_out(void)
+{
+	atomic_store(&locked, false);
+	atomic_store(&unlock, false);
+	pthread_t t = thread_start(hold_lock, NULL);
+	assert_true(EVENTUALLY(atomic_load(&locked)));
+	return t;
+}
+
+static void let_others_in(pthread_t t)
+{
+	atomic_store(&unlock, true);
+	pthread_join(t, NULL);
+}
+
+static struct oi_solo_statistics done(void)
+{
+	struct oi_solo_statistics s;
+
+	oi_solo_statistics(&s);
+	return s;
+}
+
+/* Makes pairs of garbage until this thread has begun so many collections more. */
+static void look_times(uint64_t n)
+{
+	uint64_t until = done().collections + n;
+	uint64_t end = now_ns() + PATIENCE_S * 1000000000ull;
+
+	while (done().collections < until && now_ns() < end)
+		for (int i = 0; i < 100; i++)
+			ouro_release(pair_new());
+	assert_true(done().collections >= until);
+}
+
+static int solo_setup(void **state)
+{
+	heap_setup(state);
+	ouro_gc_enable();
+	return 0;
+}
+
+static int solo_teardown(void **state)
+{
+	ouro_gc_disable();
+	ouro_gc_collect(2);
+	return heap_teardown(state);
+}
+
+/* ---- what it frees ---- */
+
+static void solo_pairs_die_without_a_stop(void **state)
+{
+	pthread_t t = keep_others_out();
+	uint64_t stops = stats().pauses, found = done().found;
+
+	(void)state;
+	look_times(20);
+	assert_true(done().found - found >= 10 * 1000);
+	assert_true(objects_live() < 3 * 4096);
+	assert_int_equal(stats().pauses, stops);
+	ouro_gc_stats s[3];
+	ouro_gc_get_stats(s);
+	assert_true(s[0].collections >= 20 && s[0].collected >= 10 * 1000);
+	let_others_in(t);
+}
+
+/* What is held lives, and is older then; what garbage refers to loses a reference. */
+static void solo_what_is_held_lives(void **state)
+{
+	pthread_t t = keep_others_out();
+	struct link *pair = pair_new(), *shared = link_new(7);
+
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		struct link *garbage = pair_new();
+
+		ouro_store(&garbage->more, shared);
+		ouro_release(garbage);
+	}
+	assert_int_equal(ouro_refcount(shared), 101);
+	look_times(3);
+	assert_int_equal(ouro_refcount(shared), 1);
+	let_others_in(t);
+	assert_int_equal(pair->id, 1);
+	assert_int_equal(pair->other->id, 2);
+	assert_ptr_equal(pair->other->other, pair);
+	assert_int_equal(oi_generation_of(oi_header_of(pair)), 1);
+	assert_int_equal(oi_generation_of(oi_header_of(shared)), 1);
+	ouro_release(pair);
+	ouro_release(shared);
+}
+
+static const ouro_type items_type = {
+	.name = "items", .size = 8, .item_size = sizeof(void *), .item_slots = OURO_ITEM_REFS,
+};
+
+static void solo_slots_in_items_count(void **state)
+{
+	pthread_t t = keep_others_out();
+	struct link *shared = link_new(7);
+
+	(void)state;
+	for (int i = 0; i < 50; i++) {
+		void *items = ouro_new_items(&items_type, 10);
+		struct link *l = link_new(i);
+
+		ouro_store((void **)items + 1, l);
+		ouro_store((void **)items + 2, shared);
+		ouro_give(&l->other, items);
+		ouro_release(l);
+	}
+	assert_int_equal(ouro_refcount(shared), 51);
+	look_times(3);
+	assert_int_equal(ouro_refcount(shared), 1);
+	let_others_in(t);
+	ouro_release(shared);
+}
+
+/* More references than a side byte holds: left to others, who find it. */
+static void solo_many_references_are_held(void **state)
+{
+	pthread_t t = keep_others_out();
+	void *items = ouro_new_items(&items_type, 200);
+	struct link *l = link_new(3);
+
+	(void)state;
+	for (int i = 0; i < 200; i++)
+		ouro_store((void **)items + 1 + i, l);
+	ouro_give(&l->other, items);
+	ouro_release(l);
+	look_times(3);
+	let_others_in(t);
+	ouro_gc_disable();
+	ouro_gc_collect(2);
+	assert_int_equal(objects_live(), 0);
+}
+
+/* ---- no code of the program's ---- */
+
+static pthread_t maker;
+static atomic_int n_told_destroyed, n_on_maker;
+
+static void note_destroy(void *obj)
+{
+	(void)obj;
+	atomic_fetch_add(&n_on_maker, pthread_equal(pthread_self(), maker));
+	atomic_fetch_add(&n_told_destroyed, 1);
+}
+
+static const ouro_type told_type = { .name = "told", .size = 8, .destroy = note_destroy };
+
+static void solo_runs_no_code_of_the_program(void **state)
+{
+	pthread_t t = keep_others_out();
+
+	(void)state;
+	maker = pthread_self();
+	atomic_store(&n_told_destroyed, 0);
+	atomic_store(&n_on_maker, 0);
+	for (int i = 0; i < 100; i++) {
+		struct link *garbage = pair_new();
+
+		ouro_give(&garbage->more, ouro_new(&told_type));
+		ouro_release(garbage);
+	}
+	look_times(3);
+	assert_true(EVENTUALLY(atomic_load(&n_told_destroyed) == 100));
+	assert_int_equal(atomic_load(&n_on_maker), 0);
+	let_others_in(t);
+}
+
+/* ---- what others touch ---- */
+
+/* A thread that has an address in a pinned region, and does something with it when told to. */
+struct other {
+	void (*act)(struct link *l, struct other *o);
+	struct link *keep;
+	atomic_int step;
+};
+
+static struct link *global;
+
+static void step_to(struct other *o, int step)
+{
+	atomic_store(&o->step, step);
+}
+
+static bool is_at(struct other *o, int step)
+{
+	return EVENTUALLY(atomic_load(&o->step) == step);
+}
+
+static void *other_main(void *arg)
+{
+	struct other *o = arg;
+
+	ouro_pin();
+	struct link *l = ouro_peek(&global);
+	step_to(o, 1);
+	REQUIRE(is_at(o, 2));
+	o->act(l, o);
+	ouro_unpin();
+	step_to(o, 3);
+	REQUIRE(is_at(o, 4));
+	ouro_release(o->keep);
+	return NULL;
+}
+
+static void release_it(struct link *l, struct other *o)
+{
+	(void)o;
+	ouro_release(ouro_retain(l)); /* an address is as good as a reference while nobody has freed it */
+}
+
+static void retain_it(struct link *l, struct other *o)
+{
+	o->keep = ouro_retain(l);
+}
+
+static void take_out(struct link *l, struct other *o)
+{
+	o->keep = ouro_take(&l->other);
+}
+
+/* Drops a pair that another thread has in view, looks, lets that thread act, and settles. */
+static void check_touched(void (*act)(struct link *l, struct other *o), uint64_t id, uint64_t live)
+{
+	pthread_t t = keep_others_out();
+	struct other o = { .act = act };
+	struct link *pair = pair_new();
+
+	ouro_give(&global, pair);
+	pthread_t u = thread_start(other_main, &o);
+	assert_true(is_at(&o, 1));
+	uint64_t found = done().found;
+	ouro_store(&global, (struct link *)NULL);
+	/* It looks once, and from then on waits for the pinned region's end. */
+	look_times(1);
+	for (int i = 0; i < 5000; i++)
+		ouro_release(pair_new());
+	assert_int_equal(done().found, found);
+	step_to(&o, 2);
+	assert_true(is_at(&o, 3));
+	look_times(4);
+	if (o.keep != NULL) {
+		assert_int_equal(o.keep->id, id);
+		assert_true(ouro_refcount(o.keep) >= 1);
+		if (id == 1)
+			assert_int_equal(o.keep->other->id, 2);
+	}
+	step_to(&o, 4);
+	pthread_join(u, NULL);
+	let_others_in(t);
+	ouro_gc_disable();
+	ouro_gc_collect(2);
+	assert_int_equal(objects_live(), live);
+}
+
+static void solo_what_another_thread_releases_is_left_alone(void **state)
+{
+	(void)state;
+	check_touched(release_it, 0, 0);
+}
+
+static void solo_what_another_thread_retains_lives(void **state)
+{
+	(void)state;
+	check_touched(retain_it, 1, 0);
+}
+
+static void solo_what_another_thread_takes_lives(void **state)
+{
+	(void)state;
+	check_touched(take_out, 2, 0);
+}
+
+/* ---- stops, forks, ends ---- */
+
+static bool keep_link(void *obj, void *arg)
+{
+	struct link *l = obj;
+
+	if (l->id == 99)
+		*(struct link **)arg = ouro_retain(obj);
+	return true;
+}
+
+static void solo_what_a_walk_hands_out_lives(void **state)
+{
+	struct link *pair = pair_new(), *kept = NULL;
+
+	(void)state;
+	pair->id = 99;
+	ouro_release(pair);
+	look_times(1); /* it is found, or the collector was there first: then there is nothing to see */
+	ouro_gc_objects(-1, keep_link, &kept);
+	look_times(4);
+	if (kept != NULL) {
+		assert_int_equal(kept->id, 99);
+		assert_int_equal(kept->other->id, 2);
+	}
+	ouro_release(kept);
+}
+
+static int child_of_a_pause(void *arg)
+{
+	(void)arg;
+	look_times(5);
+	ouro_gc_disable();
+	REQUIRE(ouro_gc_collect(2) >= 0);
+	REQUIRE(oi_verify_heap() == NULL);
+	REQUIRE(objects_live() == 0);
+	return 0;
+}
+
+static void solo_goes_on_in_the_child_of_a_fork(void **state)
+{
+	(void)state;
+	needs_fork();
+	look_times(3);
+	child_run(child_of_a_pause, NULL);
+}
+
+static void *make_and_end(void *arg)
+{
+	(void)arg;
+	look_times(3);
+	return NULL;
+}
+
+static void solo_what_a_thread_leaves_is_found(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 20; i++)
+		thread_run(make_and_end, NULL);
+	ouro_gc_disable();
+	ouro_gc_collect(2);
+	assert_int_equal(objects_live(), 0);
+	assert_null(oi_verify_heap());
+}
+
+static void solo_ends_with_the_heap(void **state)
+{
+	(void)state;
+	look_times(3);
+	ouro_gc_disable();
+	ouro_gc_collect(2);
+	heap_stop();
+	ouro_config cfg = test_config();
+	cfg.enabled = true;
+	heap_start(&cfg);
+	look_times(3);
+}
+
+/* ---- when it may not ---- */
+
+static void make_garbage(int n)
+{
+	for (int i = 0; i < n; i++)
+		ouro_release(pair_new());
+}
+
+static void solo_is_automatic_collection(void **state)
+{
+	(void)state;
+	ouro_gc_disable();
+	make_garbage(5000);
+	assert_int_equal(done().collections, 0);
+	assert_int_equal(objects_live(), 10000);
+	ouro_gc_enable();
+	assert_int_equal(ouro_gc_set_threshold(1000000, 10, 10), 0);
+	make_garbage(5000);
+	assert_int_equal(done().collections, 0); /* a number is when the collector looks */
+	assert_int_equal(ouro_gc_set_threshold(-1, 10, 10), 0);
+	ouro_gc_set_debug(OURO_DEBUG_SAVEALL);
+	make_garbage(1000);
+	assert_int_equal(done().collections, 0);
+	ouro_gc_set_debug(0);
+	look_times(2);
+}
+
+/* ---- events ---- */
+
+static atomic_ulong n_told, n_told_dead;
+
+static void listen(const ouro_gc_event *event, void *arg)
+{
+	(void)arg;
+	if (event->phase == OURO_GC_STOP && event->generation == 0) {
+		atomic_fetch_add(&n_told, 1);
+		atomic_fetch_add(&n_told_dead, event->collected);
+	}
+}
+
+static void solo_is_told_to_listeners(void **state)
+{
+	(void)state;
+	assert_int_equal(ouro_gc_on_event(listen, NULL), 0);
+	uint64_t found = done().found;
+	look_times(10);
+	found = done().found - found;
+	assert_true(EVENTUALLY(atomic_load(&n_told_dead) >= found));
+	assert_true(atomic_load(&n_told) >= 1);
+	assert_int_equal(ouro_gc_off_event(listen, NULL), 0);
+}
+
+#define SOLO_CASE(f) cmocka_unit_test_setup_teardown(f, solo_setup, solo_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		SOLO_CASE(solo_pairs_die_without_a_stop),
+		SOLO_CASE(solo_what_is_held_lives),
+		SOLO_CASE(solo_slots_in_items_count),
+		SOLO_CASE(solo_many_references_are_held),
+		SOLO_CASE(solo_runs_no_code_of_the_program),
+		SOLO_CASE(solo_what_another_thread_releases_is_left_alone),
+		SOLO_CASE(solo_what_another_thread_retains_lives),
+		SOLO_CASE(solo_what_another_thread_takes_lives),
+		SOLO_CASE(solo_what_a_walk_hands_out_lives),
+		SOLO_CASE(solo_goes_on_in_the_child_of_a_fork),
+		SOLO_CASE(solo_what_a_thread_leaves_is_found),
+		SOLO_CASE(solo_ends_with_the_heap),
+		SOLO_CASE(solo_is_automatic_collection),
+		SOLO_CASE(solo_is_told_to_listeners),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
