@@ -79,7 +79,9 @@ size_t oi_policy_references(void)
 				    (size_t)n;
 }
 
-/* Threads that collect what is theirs alone, and what lives of that since it was last a threshold. */
+/*
+ * Threads that collect what is theirs alone, and what lives of that since it was last a threshold.
+ */
 static uint32_t n_solo;
 static uint64_t solo_older;
 
@@ -180,7 +182,7 @@ void oi_policy_solo_done(size_t older)
 	if (all < (uint64_t)threshold)
 		return;
 	oi_add_relaxed(&solo_older, -all); /* count */
-	count_one(&oi_pace.count[1]);
+	count_up(&oi_pace.count[1]);
 }
 
 void oi_policy_promoted(void)

@@ -44,7 +44,10 @@ void oi_policy_young_done(const struct oi_policy_young *y);
 
 /* Returns true if threads may collect what is theirs alone: solo.c. */
 bool oi_policy_solo(void);
-/* A thread begins to do so (1), or has ceased to (-1): what it has made and not looked at counts. */
+/*
+ * A thread begins to do so (1), or has ceased to (-1): the collector leaves it time for what it has
+ * made.
+ */
 void oi_policy_solo_threads(int more);
 /* It has looked, and so many objects that live are of age 1 now. Inside the gate. */
 void oi_policy_solo_done(size_t older);

@@ -4,17 +4,19 @@
  * Most young garbage was made, tied into cycles and dropped by one thread. That thread can find it
  * by itself, in its own cache, without a stop and without the collector.
  *
- * Note [SOLO]. Let S be young objects of this thread that no other thread has touched: every event
- * on them (a count went up or down, a reference to them left a slot) was this thread's own, since
- * any other thread sets touched first [T1]. Inside its gate, where no stop can be, the thread
- * counts the references from S to S, as trial.c does; let G be what nothing outside S holds. It
- * notes G and the epoch. Once a grace period is over that began after that, if no stop has been
- * since, and no member of G is touched, G is garbage, and nobody has even its bare address:
- *   - From the counting to the end of the grace period there was no event on any o in G. This
- *     thread has no reference to o, as all of them are in slots of G. Another thread's event would
- *     show in touched, as its operation either began after the grace period did, and then found no
- *     way to o (below), or was over before its end [G1] [G4]. So what was read while others may
- *     have written is still true: all references to G are in slots of G.
+ * Note [SOLO]. Let S be young objects of this thread that no other thread has touched: each time a
+ * count of theirs went down, or a reference to them left a slot, it was this thread's doing, since
+ * an operation of another thread that does that sets touched before it ends [U1]. Inside its gate,
+ * where no stop can be, the thread counts the references from S to S, as trial.c does; let G be
+ * what nothing outside S holds. It notes G and the epoch. Once a grace period is over that began
+ * after that, if no stop has been since, and no member of G is touched, G is garbage, and nobody
+ * has even its bare address:
+ *   - From the counting to the end of the grace period nothing happened to any o in G. This thread
+ *     has no reference to o, as all of them are in slots of G. What another thread did would show,
+ *     in touched, or in shared if all it did was to count up: its operation either began after the
+ *     grace period did, and then found no way to o (below), or was over before its end [G1] [G4].
+ *     So what was read while others may have written is still true: all references to G are in
+ *     slots of G.
  *   - A thread that had a bare address of o left its gate before the end. One that entered later
  *     [G3] finds none: no slot outside G has one, and to read one inside G it needs another one.
  * So the members are freed there and then. Whatever walks the heap, or hands out references to what
@@ -95,8 +97,8 @@ void oi_solo_shutdown(void)
 /* Returns true if @h, whose first word is @word, is @t's and nobody else has touched it. */
 OI_INLINE bool is_alone(const struct oi_thread *t, const struct oi_header *h, uint64_t word)
 {
-	return (uint16_t)(word >> 48) == t->key && !(word & OTHERS) && /* [T1] */
-	       !oi_load_relaxed(&h->shared); /* elsewhere: whoever changes it has set touched */
+	return (uint16_t)(word >> 48) == t->key && !(word & OTHERS) && /* [U1] */
+	       !oi_load_relaxed(&h->shared); /* elsewhere: as touched */
 }
 
 OI_INLINE bool is_plain(uint64_t word)
@@ -121,7 +123,7 @@ OI_INLINE uint8_t *own_side(const struct oi_thread *t, const struct oi_header *h
 	return &r->side[i][oi_block_index(p, h)];
 }
 
-OI_INLINE void count_one(void *child, void *arg)
+OI_INLINE void count_inside(void *child, void *arg)
 {
 	uint8_t *side = own_side(arg, oi_header_of(child));
 	if (likely(side != NULL) && *side && likely(*side < MANY))
@@ -133,22 +135,23 @@ struct search {
 	struct oi_solo_lists *l;
 };
 
-OI_INLINE void hold(struct oi_solo_lists *l, struct oi_header *h, uint8_t *side)
+OI_INLINE void mark_member(struct oi_solo_lists *l, struct oi_header *h, uint8_t *side)
 {
 	*side |= HELD;
 	l->stack[l->n_stack++] = h;
 }
 
-OI_INLINE void mark_one(void *child, void *arg)
+OI_INLINE void mark_reference(void *child, void *arg)
 {
 	struct search *s = arg;
 	uint8_t *side = own_side(s->t, oi_header_of(child));
 	if (likely(side != NULL) && *side && !(*side & HELD))
-		hold(s->l, oi_header_of(child), side);
+		mark_member(s->l, oi_header_of(child), side);
 }
 
 /* Returns false if the list is full. */
-static bool select_word(struct oi_thread *t, char *first, size_t size, uint8_t *side, uint64_t *age0)
+static bool gather_word(struct oi_thread *t, char *first, size_t size, uint8_t *side,
+			uint64_t *age0)
 {
 	struct oi_solo_lists *l = t->solo.lists;
 	for (uint64_t bits = *age0; bits; bits &= bits - 1) {
@@ -168,23 +171,25 @@ static bool select_word(struct oi_thread *t, char *first, size_t size, uint8_t *
 	return true;
 }
 
-static bool select_page(struct oi_thread *t, struct oi_page *p)
+static bool gather_page(struct oi_thread *t, struct oi_page *p)
 {
 	struct oi_region *r = oi_region_of(p);
 	size_t page = oi_page_index(p), size = p->block_size;
 	uint64_t *age0 = r->young[page][0];
 	char *first = oi_page_start(p);
 	for (size_t w = 0; w < (p->bump + 63) / 64; w++)
-		if (age0[w] && !select_word(t, first + w * 64 * size, size, &r->side[page][w * 64], &age0[w]))
+		if (age0[w] && !gather_word(t, first + w * 64 * size, size,
+					    &r->side[page][w * 64], &age0[w]))
 			return false;
 	return true;
 }
 
-static void select_young(struct oi_thread *t)
+static void gather_young(struct oi_thread *t)
 {
 	t->solo.lists->n = 0;
 	for (struct oi_page *p = t->heap.young; p; p = p->young_next)
-		if (p->state != OI_PAGE_FREE && oi_load_relaxed(&p->heap) == &t->heap && !select_page(t, p)) /* owner */
+		if (p->state != OI_PAGE_FREE &&
+		    oi_load_relaxed(&p->heap) == &t->heap && !gather_page(t, p)) /* owner */
 			return;
 }
 
@@ -192,13 +197,14 @@ static void grow_older(struct oi_header *h)
 {
 	struct oi_page *p = oi_page_of(h);
 	size_t i = oi_block_index(p, h);
-	uint64_t bit = UINT64_C(1) << (i % 64), *age0 = &oi_young_bits(p, 0)[i / 64], *age1 = &oi_young_bits(p, 1)[i / 64];
-	oi_store_relaxed(age0, *age0 & ~bit);
-	oi_store_relaxed(age1, *age1 | bit);
+	uint64_t bit = UINT64_C(1) << (i % 64);
+	uint64_t *age0 = &oi_young_bits(p, 0)[i / 64], *age1 = &oi_young_bits(p, 1)[i / 64];
+	oi_store_relaxed(age0, *age0 & ~bit); /* owner */
+	oi_store_relaxed(age1, *age1 | bit);  /* owner */
 }
 
 /* Keeps in the list what nothing holds; the rest grows older. Returns how many that are. */
-static size_t judge(struct oi_solo_lists *l)
+static size_t sort_out(struct oi_solo_lists *l)
 {
 	size_t n = l->n, kept = 0;
 	for (size_t i = 0; i < n; i++) {
@@ -214,7 +220,7 @@ static size_t judge(struct oi_solo_lists *l)
 }
 
 /* Marks what has references from elsewhere, and what that reaches. */
-static void mark(struct oi_thread *t)
+static void mark_all(struct oi_thread *t)
 {
 	struct oi_solo_lists *l = t->solo.lists;
 	struct search s = { t, l };
@@ -225,22 +231,22 @@ static void mark(struct oi_thread *t)
 		/* owner */
 		if ((*side & HELD) || (oi_load_relaxed(&h->local) == *side - 1u && *side != MANY))
 			continue;
-		hold(l, h, side);
+		mark_member(l, h, side);
 		while (l->n_stack) {
 			h = l->stack[--l->n_stack];
-			oi_visit_slots(h, mark_one, &s);
+			oi_visit_slots(h, mark_reference, &s);
 		}
 	}
 }
 
-static void find(struct oi_thread *t)
+static void look_for_garbage(struct oi_thread *t)
 {
 	struct oi_solo_lists *l = t->solo.lists;
-	select_young(t);
+	gather_young(t);
 	for (size_t i = 0; i < l->n; i++)
-		oi_visit_slots(l->set[i].h, count_one, t);
-	mark(t);
-	size_t n = l->n, older = judge(l);
+		oi_visit_slots(l->set[i].h, count_inside, t);
+	mark_all(t);
+	size_t n = l->n, older = sort_out(l);
 	oi_policy_solo_done(older);
 	oi_add_relaxed(&n_examined, (uint64_t)n); /* count */
 	t->solo.every = older > n - n / 8 && t->solo.every < OI_SOLO_MOST / 2 ? t->solo.every * 2 :
@@ -253,7 +259,7 @@ static void find(struct oi_thread *t)
 
 /* ---- the end ---- */
 
-OI_INLINE void drop_one(void *child, void *arg)
+OI_INLINE void drop_reference(void *child, void *arg)
 {
 	struct oi_thread *t = arg;
 	struct oi_header *h = oi_header_of(child);
@@ -269,8 +275,12 @@ static bool still_alone(const struct oi_thread *t)
 {
 	const struct oi_solo_lists *l = t->solo.lists;
 	size_t i = 0;
-	for (; i < l->n && likely(is_alone(t, l->set[i].h, oi_load_relaxed(&l->set[i].h->word))); i++) /* owner */
-		*l->set[i].side = 1;
+	for (; i < l->n; i++) {
+		struct item it = l->set[i];
+		if (unlikely(!is_alone(t, it.h, oi_load_relaxed(&it.h->word)))) /* owner */
+			break;
+		*it.side = 1;
+	}
 	if (likely(i == l->n))
 		return true;
 	while (i--)
@@ -283,12 +293,12 @@ static void free_slowly(struct oi_thread *t)
 	struct oi_solo_lists *l = t->solo.lists;
 	for (size_t i = 0; i < l->n; i++) {
 		*l->set[i].side = 0;
-		oi_death_free(t, l->set[i].h, oi_page_of(l->set[i].h));
+		oi_death_free(t, l->set[i].h, oi_page_of(l->set[i].h), false);
 	}
 }
 
 /* Frees the members from @i on that lie in one page. Returns the index after them. */
-OI_INLINE size_t free_run(struct oi_thread *t, size_t i)
+OI_INLINE size_t free_in_page(struct oi_thread *t, size_t i)
 {
 	const struct oi_solo_lists *l = t->solo.lists;
 	struct oi_page *p = oi_page_of(l->set[i].h);
@@ -312,17 +322,18 @@ static void free_all(struct oi_thread *t)
 	struct oi_solo_lists *l = t->solo.lists;
 	oi_death_begin(t);
 	for (size_t i = 0; i < l->n; i++)
-		oi_visit_slots(l->set[i].h, drop_one, t);
-	oi_store_relaxed(&t->tracked_delta, t->tracked_delta - (int64_t)l->n); /* owner; read in a stop */
+		oi_visit_slots(l->set[i].h, drop_reference, t);
+	/* owner; read in a stop */
+	oi_store_relaxed(&t->tracked_delta, t->tracked_delta - (int64_t)l->n);
 	if (!oi_recycles() || oi_heap_walked())
 		free_slowly(t);
 	else
 		for (size_t i = 0; i < l->n;)
-			i = free_run(t, i);
+			i = free_in_page(t, i);
 	l->n = 0;
 	oi_gate_leave(t);
-	oi_death_settle_quietly(t); /* no code of the program's runs in an allocation */
-	oi_death_end(t);
+	/* no code of the program's runs in an allocation */
+	oi_death_end(t, oi_work_quietly(OI_SOLO_MOST));
 	oi_gate_enter(t);
 }
 
@@ -343,7 +354,7 @@ static bool judged(struct oi_thread *t)
 	return l->n;
 }
 
-static bool is_over(const struct oi_thread *t)
+static bool grace_is_over(const struct oi_thread *t)
 {
 	return oi_load_acquire(&oi_world.epoch_done) > t->solo.epoch; /* [G4] */
 }
@@ -352,14 +363,15 @@ static bool is_over(const struct oi_thread *t)
 static bool settle(struct oi_thread *t)
 {
 	struct oi_solo_lists *l = t->solo.lists;
-	if (l->n && t->solo.n_stops != oi_load_relaxed(&oi_world.n_stops)) /* elsewhere: the gate [G2] */
+	/* elsewhere: the gate [G2] */
+	if (l->n && t->solo.n_stops != oi_load_relaxed(&oi_world.n_stops))
 		l->n = 0;
 	if (!l->n)
 		return true;
 	/* The first of the two tries may end a grace period that began before. */
-	for (int i = 0; i < 2 && !is_over(t); i++)
+	for (int i = 0; i < 2 && !grace_is_over(t); i++)
 		oi_grace_try(true);
-	if (!is_over(t))
+	if (!grace_is_over(t))
 		return false;
 	oi_point("solo: settled");
 	if (!judged(t))
@@ -394,7 +406,7 @@ void oi_solo(struct oi_thread *t)
 	}
 	uint64_t began = oi_now_ns();
 	if (settle(t)) {
-		find(t);
+		look_for_garbage(t);
 		t->solo.made = 0;
 		oi_add_relaxed(&n_collections, UINT64_C(1)); /* count */
 	} else {

@@ -31,7 +31,7 @@ struct oi_header {
 		uint64_t word; /* published last (release) by the allocator */
 		struct {
 			uint16_t type;     /* number of its type: oi_types */
-			uint8_t touched;   /* a thread that is not its owner counted here; only ever set */
+			uint8_t touched;   /* oi_touch; only ever set */
 			uint8_t unused;
 			uint8_t flags;     /* OI_FLAG_*: any thread, atomic or */
 			uint8_t published; /* any thread with a reference; only ever set, plainly */
@@ -151,11 +151,14 @@ OI_INLINE void oi_publish(struct oi_header *h)
 		oi_store_relaxed(&h->published, 1);
 }
 
-/* By a thread that is not its owner, before an event on it. [T1] */
+/*
+ * By a thread that is not its owner, in an operation that lowers its count or takes a reference to
+ * it out of a slot. [U1] The owner looks behind a grace period, which ends after that operation.
+ */
 OI_INLINE void oi_touch(struct oi_header *h)
 {
 	if (unlikely(!oi_load_relaxed(&h->touched))) /* recheck: all writers store 1 */
-		oi_store_relaxed(&h->touched, (uint8_t)1);
+		oi_store_relaxed(&h->touched, (uint8_t)1); /* [U1] */
 }
 
 /* Returns true if instances are traversable. */

@@ -1,8 +1,9 @@
 /*
- * Goal: a thread frees by itself the cycles that it alone has touched, and nothing else: without a stop, without the
- * collector, without a call of the program's code.
- * Method: garbage is made while another thread holds the collection lock, so that nobody else can collect; other threads
- * touch what the thread has found before it settles, as they are pinned meanwhile.
+ * Goal: a thread frees by itself the cycles that it alone has touched, and nothing else: without a
+ * stop, without the collector, without a call of the program's code.
+ * Method: garbage is made while another thread holds the collection lock, so that nobody else can
+ * collect; other threads touch what the thread has found before it settles, as they are pinned
+ * meanwhile.
  * A failure would mean: memory used that is freed, or young garbage that waits for the collector.
  */
 #define TEST_COUNTS_COLLECTIONS 1
@@ -19,7 +20,9 @@ struct link {
 	uint64_t id;
 };
 
-static const ouro_type link_type = { .name = "link", .size = sizeof(struct link), .slots = OURO_SLOTS(struct link, other, more) };
+static const ouro_type link_type = {
+	.name = "link", .size = sizeof(struct link), .slots = OURO_SLOTS(struct link, other, more),
+};
 
 static struct link *link_new(uint64_t id)
 {
@@ -268,7 +271,7 @@ static void *other_main(void *arg)
 static void release_it(struct link *l, struct other *o)
 {
 	(void)o;
-	ouro_release(ouro_retain(l)); /* an address is as good as a reference while nobody has freed it */
+	ouro_release(ouro_retain(l)); /* nobody has freed it yet */
 }
 
 static void retain_it(struct link *l, struct other *o)
@@ -300,7 +303,9 @@ static void check_touched(void (*act)(struct link *l, struct other *o), uint64_t
 	assert_int_equal(done().found, found);
 	step_to(&o, 2);
 	assert_true(is_at(&o, 3));
-	look_times(4);
+	look_times(1);
+	assert_int_equal(done().found, found); /* nothing of what it had found is believed */
+	look_times(3);
 	if (o.keep != NULL) {
 		assert_int_equal(o.keep->id, id);
 		assert_true(ouro_refcount(o.keep) >= 1);
@@ -344,20 +349,24 @@ static bool keep_link(void *obj, void *arg)
 	return true;
 }
 
+/* The collector may be there first: so it is tried again. */
 static void solo_what_a_walk_hands_out_lives(void **state)
 {
-	struct link *pair = pair_new(), *kept = NULL;
+	struct link *kept = NULL;
 
 	(void)state;
-	pair->id = 99;
-	ouro_release(pair);
-	look_times(1); /* it is found, or the collector was there first: then there is nothing to see */
-	ouro_gc_objects(-1, keep_link, &kept);
-	look_times(4);
-	if (kept != NULL) {
-		assert_int_equal(kept->id, 99);
-		assert_int_equal(kept->other->id, 2);
+	for (int i = 0; i < 100 && kept == NULL; i++) {
+		struct link *pair = pair_new();
+
+		pair->id = 99;
+		ouro_release(pair);
+		look_times(1);
+		ouro_gc_objects(-1, keep_link, &kept);
 	}
+	assert_non_null(kept);
+	look_times(4);
+	assert_int_equal(kept->id, 99);
+	assert_int_equal(kept->other->id, 2);
 	ouro_release(kept);
 }
 
