@@ -16,12 +16,12 @@ void oi_collect_automatic(int generation, void (*between)(void));
  * Like oi_collect_automatic, but collects all there is: what is young becomes old first. Nothing
  * asks for it but the time: idle.h.
  */
+void oi_collect_idle(void (*between)(void));
 /*
  * By the collector thread, outside its gate: tells listeners what threads have collected by
  * themselves.
  */
 void oi_collect_tell_solo(void);
-void oi_collect_idle(void (*between)(void));
 /* Collects all generations until nothing more is found, within reason; for shutdown. */
 void oi_collect_everything(struct oi_thread *t);
 
