@@ -23,6 +23,11 @@
  * it finds, does so in a stop; after a stop G is forgotten, and found again. Until then its members
  * are young objects like others, so nothing has to know of it: neither a fork, nor the end of the
  * thread or of the heap.
+ * What another thread finds before its gate ends it may also take apart, so that members die by
+ * count, and their blocks are used again, by an object that nobody has touched. So members bear a
+ * mark, noted, which the header of a new object does not have; and the page of a member must be
+ * what it was: this thread's, with a block where the member is. (A peeked pointer is only for the
+ * thread that peeked. If this thread were handed one, what it does with it would not be seen.)
  * Members have no callbacks, weak references, or traverse; what has is left to the collector, and
  * so is what two threads have touched, and what has become old.
  * (Thread-local collection of what has not escaped: Domani and others 2002; that an object has not
@@ -91,8 +96,9 @@ void oi_solo_shutdown(void)
 
 /* ---- members ---- */
 
-/* In the first word of a header: touched, and the flags. */
+/* In the first word of a header: touched, and the flags; that it was noted. */
 #define OTHERS (UINT64_C(0xff) << 16 | UINT64_C(0xff) << 32)
+#define NOTED (UINT64_C(1) << 24)
 
 /* Returns true if @h, whose first word is @word, is @t's and nobody else has touched it. */
 OI_INLINE bool is_alone(const struct oi_thread *t, const struct oi_header *h, uint64_t word)
@@ -110,6 +116,14 @@ OI_INLINE bool is_plain(uint64_t word)
 OI_INLINE bool is_unused(uint64_t word)
 {
 	return word >> 48 == OI_OWN_FREE || word >> 48 == OI_OWN_GONE;
+}
+
+/* Returns true if @p is a page of @t's, and will be while the thread is inside its gate. */
+OI_INLINE bool is_own_page(const struct oi_thread *t, const struct oi_page *p)
+{
+	/* [H2]: then the heap is that of the thread which made the page small */
+	return oi_load_acquire(&p->state) == OI_PAGE_SMALL &&
+	       oi_load_relaxed(&p->heap) == &t->heap; /* owner: only this thread makes it so */
 }
 
 /* Returns where the side byte of an object is; NULL if it is not in a page of this thread. */
@@ -188,8 +202,7 @@ static void gather_young(struct oi_thread *t)
 {
 	t->solo.lists->n = 0;
 	for (struct oi_page *p = t->heap.young; p; p = p->young_next)
-		if (p->state != OI_PAGE_FREE &&
-		    oi_load_relaxed(&p->heap) == &t->heap && !gather_page(t, p)) /* owner */
+		if (is_own_page(t, p) && !gather_page(t, p))
 			return;
 }
 
@@ -203,6 +216,12 @@ static void grow_older(struct oi_header *h)
 	oi_store_relaxed(age1, *age1 | bit);  /* owner */
 }
 
+static void note(struct oi_solo_lists *l, size_t i, struct item it)
+{
+	oi_store_relaxed(&it.h->noted, (uint8_t)1); /* owner */
+	l->set[i] = it;
+}
+
 /* Keeps in the list what nothing holds; the rest grows older. Returns how many that are. */
 static size_t sort_out(struct oi_solo_lists *l)
 {
@@ -212,7 +231,7 @@ static size_t sort_out(struct oi_solo_lists *l)
 		if (*it.side & HELD)
 			grow_older(it.h);
 		else
-			l->set[kept++] = it;
+			note(l, kept++, it);
 		*it.side = 0;
 	}
 	l->n = kept;
@@ -270,6 +289,24 @@ OI_INLINE void drop_reference(void *child, void *arg)
 		oi_death_later(t, h);
 }
 
+/* Returns true if the member, which may have died meanwhile, is there and nobody has touched it. */
+OI_INLINE bool is_still_there(const struct oi_thread *t, const struct oi_header *h)
+{
+	const struct oi_page *p = oi_page_of(h);
+	if (unlikely(!is_own_page(t, p)))
+		return false;
+	size_t i = oi_block_index(p, h);
+	uint64_t word = oi_load_relaxed(&h->word); /* owner */
+	return likely(i < p->bump) && likely(oi_block_at(p, i) == h) && likely(word & NOTED) &&
+	       is_alone(t, h, word);
+}
+
+static void unmark(const struct oi_solo_lists *l, size_t n)
+{
+	while (n--)
+		*l->set[n].side = 0;
+}
+
 /* Returns true if nobody has touched a member; they are marked then. */
 static bool still_alone(const struct oi_thread *t)
 {
@@ -277,14 +314,13 @@ static bool still_alone(const struct oi_thread *t)
 	size_t i = 0;
 	for (; i < l->n; i++) {
 		struct item it = l->set[i];
-		if (unlikely(!is_alone(t, it.h, oi_load_relaxed(&it.h->word)))) /* owner */
+		if (unlikely(!is_still_there(t, it.h)))
 			break;
 		*it.side = 1;
 	}
 	if (likely(i == l->n))
 		return true;
-	while (i--)
-		*l->set[i].side = 0;
+	unmark(l, i);
 	return false;
 }
 
@@ -317,9 +353,11 @@ OI_INLINE size_t free_in_page(struct oi_thread *t, size_t i)
 	return i;
 }
 
+/* Leaves the gate and enters it again: meanwhile oi_solo_tidy may have been there. */
 static void free_all(struct oi_thread *t)
 {
 	struct oi_solo_lists *l = t->solo.lists;
+	oi_add_relaxed(&n_found, (uint64_t)l->n); /* count */
 	oi_death_begin(t);
 	for (size_t i = 0; i < l->n; i++)
 		oi_visit_slots(l->set[i].h, drop_reference, t);
@@ -334,24 +372,29 @@ static void free_all(struct oi_thread *t)
 	oi_gate_leave(t);
 	/* no code of the program's runs in an allocation */
 	oi_death_end(t, oi_work_quietly(OI_SOLO_MOST));
+	oi_point("solo: freed");
 	oi_gate_enter(t);
 }
 
 /*
- * Has the oracle look, in checked builds, at one set of four. Returns false if there was another
- * stop besides; this one's own changes nothing.
+ * Has the oracle look, in checked builds, at one set of four, if nobody has touched that. Returns
+ * false if there was another stop besides; this one's own changes nothing. Leaves the gate and
+ * enters it again.
  */
 static bool judged(struct oi_thread *t)
 {
-	struct oi_solo_lists *l = t->solo.lists;
+	const struct oi_solo_lists *l = t->solo.lists;
 	if (!OURO_CHECKED || oi_load_relaxed(&n_collections) % 4) /* recheck */
 		return true;
+	if (!still_alone(t))
+		return false;
+	unmark(l, l->n);
 	oi_gate_leave(t);
 	t->solo.n_stops += oi_oracle_judge_alone(l->set, l->n, sizeof l->set[0]);
+	oi_point("solo: judged");
 	oi_gate_enter(t);
-	if (t->solo.n_stops != oi_load_relaxed(&oi_world.n_stops)) /* elsewhere: the gate [G2] */
-		l->n = 0;
-	return l->n;
+	return t->solo.lists &&
+	       t->solo.n_stops == oi_load_relaxed(&oi_world.n_stops); /* elsewhere: the gate [G2] */
 }
 
 static bool grace_is_over(const struct oi_thread *t)
@@ -359,14 +402,11 @@ static bool grace_is_over(const struct oi_thread *t)
 	return oi_load_acquire(&oi_world.epoch_done) > t->solo.epoch; /* [G4] */
 }
 
-/* Returns false if the grace period is not over. */
+/* Returns false if the grace period is not over. Leaves the gate and enters it again. */
 static bool settle(struct oi_thread *t)
 {
-	struct oi_solo_lists *l = t->solo.lists;
 	/* elsewhere: the gate [G2] */
-	if (l->n && t->solo.n_stops != oi_load_relaxed(&oi_world.n_stops))
-		l->n = 0;
-	if (!l->n)
+	if (!t->solo.lists->n || t->solo.n_stops != oi_load_relaxed(&oi_world.n_stops))
 		return true;
 	/* The first of the two tries may end a grace period that began before. */
 	for (int i = 0; i < 2 && !grace_is_over(t); i++)
@@ -374,13 +414,8 @@ static bool settle(struct oi_thread *t)
 	if (!grace_is_over(t))
 		return false;
 	oi_point("solo: settled");
-	if (!judged(t))
-		return true;
-	if (still_alone(t)) {
-		oi_add_relaxed(&n_found, (uint64_t)l->n); /* count */
+	if (judged(t) && still_alone(t))
 		free_all(t);
-	}
-	l->n = 0;
 	return true;
 }
 
@@ -405,12 +440,12 @@ void oi_solo(struct oi_thread *t)
 		return;
 	}
 	uint64_t began = oi_now_ns();
-	if (settle(t)) {
+	if (!settle(t)) {
+		t->solo.made = t->solo.every - LATER;
+	} else if (make_lists(t)) {
 		look_for_garbage(t);
 		t->solo.made = 0;
 		oi_add_relaxed(&n_collections, UINT64_C(1)); /* count */
-	} else {
-		t->solo.made = t->solo.every - LATER;
 	}
 	oi_add_relaxed(&duration_ns, oi_now_ns() - began); /* count */
 	if (unlikely(oi_events_any()))

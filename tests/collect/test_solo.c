@@ -9,11 +9,16 @@
 #define TEST_COUNTS_COLLECTIONS 1
 #include "fixture.h"
 
+#include "base/perturb.h"
 #include "collect/generation.h"
 #include "collect/solo.h"
 #include "collect/verify.h"
 #include "world/gclock.h"
 #include "world/thread.h"
+
+#if !OURO_CHECKED
+static void (*oi_point_hook)(const char *point);
+#endif
 
 struct link {
 	struct link *other, *more;
@@ -46,11 +51,13 @@ static struct link *pair_new(void)
 /* ---- nobody else collects ---- */
 
 static atomic_bool locked, unlock;
+static pthread_t holder;
+static bool held;
 
 static void *hold_lock(void *arg)
 {
 	(void)arg;
-	assert_int_equal(ouro_thread_attach("holder"), 0);
+	REQUIRE(ouro_thread_attach("holder") == 0);
 	oi_collect_lock();
 	atomic_store(&locked, true);
 	while (!atomic_load(&unlock))
@@ -59,19 +66,21 @@ static void *hold_lock(void *arg)
 	return NULL;
 }
 
-static pthread_t keep_others_out(void)
+static void keep_others_out(void)
 {
 	atomic_store(&locked, false);
 	atomic_store(&unlock, false);
-	pthread_t t = thread_start(hold_lock, NULL);
+	holder = thread_start(hold_lock, NULL);
+	held = true;
 	assert_true(EVENTUALLY(atomic_load(&locked)));
-	return t;
 }
 
-static void let_others_in(pthread_t t)
+static void let_others_in(void)
 {
 	atomic_store(&unlock, true);
-	pthread_join(t, NULL);
+	if (held)
+		pthread_join(holder, NULL);
+	held = false;
 }
 
 static struct oi_solo_statistics done(void)
@@ -94,25 +103,11 @@ static void look_times(uint64_t n)
 	assert_true(done().collections >= until);
 }
 
-static int solo_setup(void **state)
-{
-	heap_setup(state);
-	ouro_gc_enable();
-	return 0;
-}
-
-static int solo_teardown(void **state)
-{
-	ouro_gc_disable();
-	ouro_gc_collect(2);
-	return heap_teardown(state);
-}
-
 /* ---- what it frees ---- */
 
 static void solo_pairs_die_without_a_stop(void **state)
 {
-	pthread_t t = keep_others_out();
+	keep_others_out();
 	uint64_t stops = stats().pauses, found = done().found;
 
 	(void)state;
@@ -123,13 +118,13 @@ static void solo_pairs_die_without_a_stop(void **state)
 	ouro_gc_stats s[3];
 	ouro_gc_get_stats(s);
 	assert_true(s[0].collections >= 20 && s[0].collected >= 10 * 1000);
-	let_others_in(t);
+	let_others_in();
 }
 
 /* What is held lives, and is older then; what garbage refers to loses a reference. */
 static void solo_what_is_held_lives(void **state)
 {
-	pthread_t t = keep_others_out();
+	keep_others_out();
 	struct link *pair = pair_new(), *shared = link_new(7);
 
 	(void)state;
@@ -142,7 +137,7 @@ static void solo_what_is_held_lives(void **state)
 	assert_int_equal(ouro_refcount(shared), 101);
 	look_times(3);
 	assert_int_equal(ouro_refcount(shared), 1);
-	let_others_in(t);
+	let_others_in();
 	assert_int_equal(pair->id, 1);
 	assert_int_equal(pair->other->id, 2);
 	assert_ptr_equal(pair->other->other, pair);
@@ -158,7 +153,7 @@ static const ouro_type items_type = {
 
 static void solo_slots_in_items_count(void **state)
 {
-	pthread_t t = keep_others_out();
+	keep_others_out();
 	struct link *shared = link_new(7);
 
 	(void)state;
@@ -174,14 +169,14 @@ static void solo_slots_in_items_count(void **state)
 	assert_int_equal(ouro_refcount(shared), 51);
 	look_times(3);
 	assert_int_equal(ouro_refcount(shared), 1);
-	let_others_in(t);
+	let_others_in();
 	ouro_release(shared);
 }
 
 /* More references than a side byte holds: left to others, who find it. */
 static void solo_many_references_are_held(void **state)
 {
-	pthread_t t = keep_others_out();
+	keep_others_out();
 	void *items = ouro_new_items(&items_type, 200);
 	struct link *l = link_new(3);
 
@@ -191,7 +186,7 @@ static void solo_many_references_are_held(void **state)
 	ouro_give(&l->other, items);
 	ouro_release(l);
 	look_times(3);
-	let_others_in(t);
+	let_others_in();
 	ouro_gc_disable();
 	ouro_gc_collect(2);
 	assert_int_equal(objects_live(), 0);
@@ -213,7 +208,7 @@ static const ouro_type told_type = { .name = "told", .size = 8, .destroy = note_
 
 static void solo_runs_no_code_of_the_program(void **state)
 {
-	pthread_t t = keep_others_out();
+	keep_others_out();
 
 	(void)state;
 	maker = pthread_self();
@@ -228,7 +223,7 @@ static void solo_runs_no_code_of_the_program(void **state)
 	look_times(3);
 	assert_true(EVENTUALLY(atomic_load(&n_told_destroyed) == 100));
 	assert_int_equal(atomic_load(&n_on_maker), 0);
-	let_others_in(t);
+	let_others_in();
 }
 
 /* ---- what others touch ---- */
@@ -238,18 +233,25 @@ struct other {
 	void (*act)(struct link *l, struct other *o);
 	struct link *keep;
 	atomic_int step;
+	pthread_t thread;
+	bool runs;
 };
+enum { LOOKS = 1, ACTS, HAS_ACTED, LETS_GO, ENDS };
 
+static struct other other;
 static struct link *global;
+
+static bool comes_to(struct other *o, int step)
+{
+	return EVENTUALLY(atomic_load(&o->step) >= step);
+}
 
 static void step_to(struct other *o, int step)
 {
-	atomic_store(&o->step, step);
-}
+	int was = atomic_load(&o->step);
 
-static bool is_at(struct other *o, int step)
-{
-	return EVENTUALLY(atomic_load(&o->step) == step);
+	while (was < step && !atomic_compare_exchange_weak(&o->step, &was, step))
+		;
 }
 
 static void *other_main(void *arg)
@@ -258,14 +260,40 @@ static void *other_main(void *arg)
 
 	ouro_pin();
 	struct link *l = ouro_peek(&global);
-	step_to(o, 1);
-	REQUIRE(is_at(o, 2));
-	o->act(l, o);
+	step_to(o, LOOKS);
+	REQUIRE(comes_to(o, ACTS));
+	if (atomic_load(&o->step) == ACTS)
+		o->act(l, o);
 	ouro_unpin();
-	step_to(o, 3);
-	REQUIRE(is_at(o, 4));
+	step_to(o, HAS_ACTED);
+	REQUIRE(comes_to(o, LETS_GO));
 	ouro_release(o->keep);
 	return NULL;
+}
+
+static void start_other(struct other *o, void (*act)(struct link *l, struct other *o))
+{
+	o->act = act;
+	o->keep = NULL;
+	atomic_store(&o->step, 0);
+	o->thread = thread_start(other_main, o);
+	o->runs = true;
+	assert_true(comes_to(o, LOOKS));
+}
+
+static void have_it_act(struct other *o)
+{
+	step_to(o, ACTS);
+	assert_true(comes_to(o, HAS_ACTED));
+}
+
+static void end_other(struct other *o)
+{
+	if (!o->runs)
+		return;
+	step_to(o, ENDS);
+	pthread_join(o->thread, NULL);
+	o->runs = false;
 }
 
 static void release_it(struct link *l, struct other *o)
@@ -287,13 +315,11 @@ static void take_out(struct link *l, struct other *o)
 /* Drops a pair that another thread has in view, looks, lets that thread act, and settles. */
 static void check_touched(void (*act)(struct link *l, struct other *o), uint64_t id, uint64_t live)
 {
-	pthread_t t = keep_others_out();
-	struct other o = { .act = act };
-	struct link *pair = pair_new();
+	keep_others_out();
+	struct other *o = &other;
 
-	ouro_give(&global, pair);
-	pthread_t u = thread_start(other_main, &o);
-	assert_true(is_at(&o, 1));
+	ouro_give(&global, pair_new());
+	start_other(o, act);
 	uint64_t found = done().found;
 	ouro_store(&global, (struct link *)NULL);
 	/* It looks once, and from then on waits for the pinned region's end. */
@@ -301,20 +327,18 @@ static void check_touched(void (*act)(struct link *l, struct other *o), uint64_t
 	for (int i = 0; i < 5000; i++)
 		ouro_release(pair_new());
 	assert_int_equal(done().found, found);
-	step_to(&o, 2);
-	assert_true(is_at(&o, 3));
+	have_it_act(o);
 	look_times(1);
 	assert_int_equal(done().found, found); /* nothing of what it had found is believed */
 	look_times(3);
-	if (o.keep != NULL) {
-		assert_int_equal(o.keep->id, id);
-		assert_true(ouro_refcount(o.keep) >= 1);
+	if (o->keep != NULL) {
+		assert_int_equal(o->keep->id, id);
+		assert_true(ouro_refcount(o->keep) >= 1);
 		if (id == 1)
-			assert_int_equal(o.keep->other->id, 2);
+			assert_int_equal(o->keep->other->id, 2);
 	}
-	step_to(&o, 4);
-	pthread_join(u, NULL);
-	let_others_in(t);
+	end_other(o);
+	let_others_in();
 	ouro_gc_disable();
 	ouro_gc_collect(2);
 	assert_int_equal(objects_live(), live);
@@ -336,6 +360,76 @@ static void solo_what_another_thread_takes_lives(void **state)
 {
 	(void)state;
 	check_touched(take_out, 2, 0);
+}
+
+/* Takes the pair apart: both die by count, when the owner comes by. */
+static void untie(struct link *l, struct other *o)
+{
+	(void)o;
+	REQUIRE(ouro_try_retain(l) != NULL);
+	struct link *b = ouro_load(&l->other);
+	ouro_store(&l->other, (struct link *)NULL);
+	ouro_store(&b->other, (struct link *)NULL);
+	ouro_release(b);
+	ouro_release(l);
+}
+
+/*
+ * Makes objects that die by count, once they have been in a slot, until one has the block at @at;
+ * returns that. NULL: this thread has looked meanwhile.
+ */
+static struct link *make_at(const void *at, uint64_t looks)
+{
+	uint64_t end = now_ns() + PATIENCE_S * 1000000000ull;
+	struct link *root = link_new(0), *l = NULL;
+
+	while (done().collections == looks && now_ns() < end && (l = link_new(5)) != at) {
+		ouro_give(&root->other, l);
+		ouro_store(&root->other, (struct link *)NULL);
+	}
+	ouro_release(root);
+	if (l == at)
+		return l;
+	assert_true(done().collections != looks);
+	return NULL;
+}
+
+/* Returns false if the thread has looked before others had the blocks of what it had noted. */
+static bool try_reuse(void)
+{
+	struct link *a = pair_new(), *b = a->other;
+
+	ouro_give(&global, a);
+	start_other(&other, untie);
+	ouro_store(&global, (struct link *)NULL);
+	look_times(1);
+	uint64_t looks = done().collections, found = done().found;
+	have_it_act(&other);
+	end_other(&other);
+	struct link *a2 = make_at(a, looks), *b2 = a2 != NULL ? make_at(b, looks) : NULL;
+	if (b2 != NULL) {
+		for (int i = 0; done().collections == looks; i++)
+			ouro_release(pair_new());
+		assert_int_equal(done().found, found);
+		assert_int_equal(a2->id, 5);
+		assert_int_equal(b2->id, 5);
+	}
+	ouro_release(a2);
+	ouro_release(b2);
+	return b2 != NULL;
+}
+
+/* What was found garbage dies by count, and others live in its blocks when the thread settles. */
+static void solo_what_has_the_block_of_garbage_lives(void **state)
+{
+	keep_others_out();
+	bool reused = false;
+
+	(void)state;
+	for (int i = 0; i < 20 && !reused; i++)
+		reused = try_reuse();
+	let_others_in();
+	assert_true(reused);
 }
 
 /* ---- stops, forks, ends ---- */
@@ -420,6 +514,28 @@ static void solo_ends_with_the_heap(void **state)
 	look_times(3);
 }
 
+/* A thread that lends its processor meanwhile may be parked, and what it has free taken from it. */
+static atomic_int n_tidied;
+
+static void tidy_at(const char *point)
+{
+	if (strcmp(point, "solo: freed") != 0 && strcmp(point, "solo: judged") != 0)
+		return;
+	oi_solo_tidy(oi_self);
+	atomic_fetch_add(&n_tidied, 1);
+}
+
+static void solo_survives_being_tidied(void **state)
+{
+	(void)state;
+	if (!CHECKED_BUILD)
+		skip();
+	atomic_store(&n_tidied, 0);
+	__atomic_store_n(&oi_point_hook, tidy_at, __ATOMIC_RELEASE);
+	look_times(20);
+	assert_true(atomic_load(&n_tidied) > 0);
+}
+
 /* ---- when it may not ---- */
 
 static void make_garbage(int n)
@@ -472,6 +588,24 @@ static void solo_is_told_to_listeners(void **state)
 	assert_int_equal(ouro_gc_off_event(listen, NULL), 0);
 }
 
+/* A case that failed has left its threads. */
+static int solo_setup(void **state)
+{
+	heap_setup(state);
+	ouro_gc_enable();
+	return 0;
+}
+
+static int solo_teardown(void **state)
+{
+	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	end_other(&other);
+	let_others_in();
+	ouro_gc_disable();
+	ouro_gc_collect(2);
+	return heap_teardown(state);
+}
+
 #define SOLO_CASE(f) cmocka_unit_test_setup_teardown(f, solo_setup, solo_teardown)
 
 int main(void)
@@ -485,10 +619,12 @@ int main(void)
 		SOLO_CASE(solo_what_another_thread_releases_is_left_alone),
 		SOLO_CASE(solo_what_another_thread_retains_lives),
 		SOLO_CASE(solo_what_another_thread_takes_lives),
+		SOLO_CASE(solo_what_has_the_block_of_garbage_lives),
 		SOLO_CASE(solo_what_a_walk_hands_out_lives),
 		SOLO_CASE(solo_goes_on_in_the_child_of_a_fork),
 		SOLO_CASE(solo_what_a_thread_leaves_is_found),
 		SOLO_CASE(solo_ends_with_the_heap),
+		SOLO_CASE(solo_survives_being_tidied),
 		SOLO_CASE(solo_is_automatic_collection),
 		SOLO_CASE(solo_is_told_to_listeners),
 	};

@@ -9,17 +9,17 @@
  * the two, one read at a time), and settles once a grace period is over. Meanwhile it may walk the
  * heap in a stop, and keep what it finds. Two others enter, and go from the global slot, or from a
  * reference that they were handed by plain memory, through slots: they retain, release, take out,
- * put in. (To retain touches nothing: until it is undone shared says so, and a release touches.) States of an object: owned -> noted (find) -> freed, or owned again (settle): the owner.
+ * put in. (To retain touches nothing: until it is undone shared says so, and a release touches.)
+ * States of an object: owned -> noted (find) -> freed, or owned again (settle): the owner.
  * touched: 0 -> 1, by the others, within the operation that is an event. Asserted: what is freed is
  * not in the global slot, nobody has a reference to it, and none who looks at an object finds it
- * freed.
+ * freed. What dies by count before it settles, the owner frees and makes anew: reborn.
  *
  * Each load, store and read-modify-write is a step of its own, sequentially consistent: a grace
  * period orders what the others did in a gate before the owner's look [G1] [G4], and what the owner
  * did before it began before what they find after they enter [G3]; limbo.pml is about that. Here it
  * is over when each thread that was in a gate when it began has left. Atomic blocks: a store and
- * what the assertions note of it. Abstracted: deaths by count (an object that the others have
- * counted is not alone, so what they do to its counts is not followed to its end); marking, which
+ * what the assertions note of it. Abstracted: the steps of a death by count; marking, which
  * has the same reads as counting: an object is garbage if the sums are right for it and for all
  * that refers to it, which for two objects is that they are right for both, or for one that the
  * other does not refer to.
@@ -31,6 +31,7 @@
  * MUT_RELEASE_IS_NO_EVENT: nor one that it counts down
  * MUT_SHARED_IS_NOTHING: what the others have counted is not looked at
  * MUT_TOUCH_AFTER: another thread touches when it has left its gate
+ * MUT_NO_MARK: what was noted is told from what has its block now by nothing
  * MUT_STOP_IS_NOTHING: what was found before a stop is believed after it
  */
 #define N 2 /* others */
@@ -42,6 +43,8 @@ byte mine[3];       /* the half of the count that is the owner's */
 short shared[3];    /* the others' */
 bool touched[3];
 bool freed[3];
+bool noted[3];
+bool reborn[3];
 byte held[N];       /* a counted reference of that thread's */
 byte bare[N];       /* an address that it has in its gate */
 bool inside[N];
@@ -69,7 +72,12 @@ proctype other(byte u)
 		fi;
 		/* Further, through a slot. */
 		if
-		:: p -> atomic { use(p); q = slot[p]; if :: q -> p = q; bare[u] = p :: else fi }; q = 0
+		:: p -> atomic {
+				use(p);
+				q = slot[p];
+				if :: q -> p = q; bare[u] = p :: else fi
+			};
+			q = 0
 		:: skip
 		fi;
 		if
@@ -87,7 +95,10 @@ proctype other(byte u)
 #endif
 			atomic { use(q); shared[q]--; held[u] = 0 }
 		:: p && held[u] -> /* give, into an empty slot */
-			atomic { use(p); if :: !slot[p] -> slot[p] = held[u]; held[u] = 0 :: else fi }
+			atomic {
+				use(p);
+				if :: !slot[p] -> slot[p] = held[u]; held[u] = 0 :: else fi
+			}
 		:: skip
 		fi;
 		atomic { bare[u] = 0; before[u] = false; inside[u] = false };
@@ -129,6 +140,8 @@ inline find()
 	fi;
 	atomic {
 		a_stop = false;
+		noted[1] = g1;
+		noted[2] = g2;
 		before[0] = inside[0];
 		before[1] = inside[1];
 		m1 = 0; m2 = 0; c1 = 0; c2 = 0
@@ -138,10 +151,31 @@ inline find()
 inline free(o)
 {
 	atomic {
-		assert(global != o && kept != o && held[0] != o && held[1] != o && bare[0] != o && bare[1] != o);
+		assert(global != o && kept != o && !reborn[o]);
+		assert(held[0] != o && held[1] != o && bare[0] != o && bare[1] != o);
 		freed[o] = true
 	}
 }
+
+/* Its count is 0, and nobody has its address. */
+#define dead(o) (mine[o] + shared[o] == 0 && bare[0] != o && bare[1] != o)
+
+inline bear(o)
+{
+	if :: slot[o] -> mine[slot[o]]-- :: else fi;
+	slot[o] = 0;
+	touched[o] = false;
+	shared[o] = 0;
+	mine[o] = 1;
+	noted[o] = false;
+	reborn[o] = true
+}
+
+#ifdef MUT_NO_MARK
+#define same(o) true
+#else
+#define same(o) noted[o]
+#endif
 
 proctype owner()
 {
@@ -161,15 +195,20 @@ proctype owner()
 #ifndef MUT_NO_GRACE
 	!before[0] && !before[1];
 #endif
+	do
+	:: atomic { dead(1) -> bear(1) }
+	:: atomic { dead(2) -> bear(2) }
+	:: break
+	od;
 #ifndef MUT_STOP_IS_NOTHING
 	if :: a_stop -> g1 = false; g2 = false :: else fi;
 #endif
 #ifdef MUT_NO_TOUCHED
-	if :: g1 && shared[1] -> g1 = false; g2 = false :: else fi;
-	if :: g2 && shared[2] -> g1 = false; g2 = false :: else fi;
+	if :: g1 && (!same(1) || shared[1]) -> g1 = false; g2 = false :: else fi;
+	if :: g2 && (!same(2) || shared[2]) -> g1 = false; g2 = false :: else fi;
 #else
-	if :: g1 && !alone(1) -> g1 = false; g2 = false :: else fi;
-	if :: g2 && !alone(2) -> g1 = false; g2 = false :: else fi;
+	if :: g1 && !(same(1) && alone(1)) -> g1 = false; g2 = false :: else fi;
+	if :: g2 && !(same(2) && alone(2)) -> g1 = false; g2 = false :: else fi;
 #endif
 	if :: g1 -> free(1) :: else fi;
 	if :: g2 -> free(2) :: else fi
