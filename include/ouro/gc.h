@@ -4,6 +4,11 @@
  * Three generations by age. An object is garbage when every reference counted on it comes from
  * other garbage: trial deletion as in CPython, which needs no roots and no write barrier, since the
  * counts include what threads hold.
+ *
+ * Most young garbage was made, tied and dropped by one thread. While automatic collection is on and
+ * the threshold of generation 0 is -1, that thread collects it inside ouro_new, without a stop: what
+ * no other thread has released or taken out of a slot, and what has no callback, no weak reference
+ * and no traverse. No code of the program's runs there. All else is left to the library's thread.
  */
 #ifndef OURO_GC_H
 #define OURO_GC_H
@@ -61,7 +66,9 @@ OURO_API bool ouro_gc_is_enabled(void);
 /*
  * ouro_gc_set_threshold - say when automatic collections start
  * @g0: generation 0, when allocations minus deallocations of traversable objects pass it; 0: never;
- *      -1: sized by pause_budget_ns
+ *      -1: sized by pause_budget_ns, and threads collect what they alone have touched (see
+ *      above) after 1024 objects or more; what of theirs grows older counts for @g1 as it would if
+ *      it had been looked at in a collection of 0
  * @g1: generation 1, after that many collections of 0
  * @g2: generation 2, after that many of 1, and only when what became old since the last full
  *      collection exceeds 25 % of what was old then
@@ -95,6 +102,7 @@ typedef struct ouro_gc_stats {
  * ouro_gc_get_stats - numbers of each generation, since the start; uncollectable is what
  *                     DEBUG_SAVEALL kept
  *
+ * What threads collect by themselves counts into generation 0, the time that they take as well.
  * ouro_gc_get_stats_sized does the same; it fills three times @size bytes: sizeof *@out.
  * Blocks:  no.
  */
@@ -196,6 +204,9 @@ typedef void (*ouro_gc_listener)(const ouro_gc_event *event, void *arg);
  *                     ouro_shutdown and the listings answer EDEADLK, and ouro_gc_freeze does
  *                     nothing. Nor may it wait for a thread that may be in one of these calls, or
  *                     allocating at heap_limit.
+ *                     What threads collected by themselves is told of later, by the collector
+ *                     thread: a START and a STOP of generation 0 for all of it since the last
+ *                     time, with no pause between; duration_ns is what it took these threads.
  *   OURO_HOLDUP       (generation -1) Threads were held up for longer than pause_budget_ns
  *                     (ouro/holdup.h). It is told afterwards, by the collector thread between two
  *                     collections: automatic ones wait until fn returns. It may do all but shut

@@ -16,6 +16,7 @@ typedef struct ouro_stats {
 	uint64_t objects_allocated, objects_freed; /* freed: when destroyed */
 	uint64_t bytes_reserved;                   /* from the system, without work lists */
 	uint64_t weak_entries, threads;            /* attached threads, without the library's own */
+	/* [0] with those that threads do by themselves, without a pause: ouro/gc.h */
 	uint64_t collections[3], collected[3], collection_ns[3];
 	uint64_t pauses, pause_sum_ns, pause_p50_ns, pause_p99_ns, pause_p999_ns, pause_max_ns;
 	uint64_t stop_max_ns; /* longest wait from asking for a stop to having it */

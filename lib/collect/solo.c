@@ -216,7 +216,7 @@ static void grow_older(struct oi_header *h)
 	oi_store_relaxed(age1, *age1 | bit);  /* owner */
 }
 
-static void note(struct oi_solo_lists *l, size_t i, struct item it)
+static void note_garbage(struct oi_solo_lists *l, size_t i, struct item it)
 {
 	oi_store_relaxed(&it.h->noted, (uint8_t)1); /* owner */
 	l->set[i] = it;
@@ -231,7 +231,7 @@ static size_t sort_out(struct oi_solo_lists *l)
 		if (*it.side & HELD)
 			grow_older(it.h);
 		else
-			note(l, kept++, it);
+			note_garbage(l, kept++, it);
 		*it.side = 0;
 	}
 	l->n = kept;
