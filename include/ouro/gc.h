@@ -6,9 +6,10 @@
  * counts include what threads hold.
  *
  * Most young garbage was made, tied and dropped by one thread. While automatic collection is on and
- * the threshold of generation 0 is -1, that thread collects it inside ouro_new, without a stop: what
- * no other thread has released or taken out of a slot, and what has no callback, no weak reference
- * and no traverse. No code of the program's runs there. All else is left to the library's thread.
+ * the threshold of generation 0 is -1, that thread collects it inside ouro_new, without a stop:
+ * what no other thread has released or taken out of a slot, and what has no callback, no weak
+ * reference and no traverse. No code of the program's runs there. All else is left to the library's
+ * thread.
  */
 #ifndef OURO_GC_H
 #define OURO_GC_H

@@ -432,19 +432,25 @@ static bool make_lists(struct oi_thread *t)
 	return t->solo.lists;
 }
 
+/* As if the thread had made so many objects since it looked. */
+static void take_for_made(struct oi_thread *t, int64_t made)
+{
+	t->solo.made = made - t->tracked_delta;
+}
+
 void oi_solo(struct oi_thread *t)
 {
 	oi_assert_inside(t);
 	if (!may(t) || !make_lists(t)) {
-		t->solo.made = 0;
+		take_for_made(t, 0);
 		return;
 	}
 	uint64_t began = oi_now_ns();
 	if (!settle(t)) {
-		t->solo.made = t->solo.every - LATER;
+		take_for_made(t, t->solo.every - LATER);
 	} else if (make_lists(t)) {
 		look_for_garbage(t);
-		t->solo.made = 0;
+		take_for_made(t, 0);
 		oi_add_relaxed(&n_collections, UINT64_C(1)); /* count */
 	}
 	oi_add_relaxed(&duration_ns, oi_now_ns() - began); /* count */

@@ -266,8 +266,8 @@ void oi_backlog_delay(struct oi_thread *t, size_t pages)
 void oi_backlog_allocated(struct oi_thread *t, size_t pages)
 {
 	oi_assert_inside(t);
-	t->solo.made += t->tracked_delta;
-	if (unlikely(t->solo.made >= OI_SOLO_EVERY) && t->solo.made >= t->solo.every)
+	int64_t made = t->solo.made + t->tracked_delta;
+	if (unlikely(made >= OI_SOLO_EVERY) && made >= t->solo.every)
 		oi_solo(t);
 	oi_pace_flush(t);
 	if (pages)

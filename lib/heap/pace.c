@@ -183,6 +183,7 @@ void oi_pace_flush(struct oi_thread *t)
 	oi_assert_at_rest(t);
 	if (unlikely(oi_load_relaxed(&oi_park_left.any))) /* recheck: the tick comes by, too */
 		flush_left();
+	t->solo.made += t->tracked_delta;
 	int64_t n = take_in(t->tracked_delta, t->died[0], t->died[1]);
 	oi_store_relaxed(&t->tracked_delta, 0); /* owner, or it is kept out */
 	oi_store_relaxed(&t->died[0], 0);       /* owner, or it is kept out */

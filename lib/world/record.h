@@ -73,7 +73,7 @@ struct oi_solo {
 	struct oi_solo_lists *lists; /* made when first needed */
 	uint64_t epoch;   /* when they were found */
 	uint64_t n_stops; /* there had been by then */
-	int64_t made;     /* tracked objects since then, less those that died */
+	int64_t made;     /* tracked objects since then, less those that died; and tracked_delta */
 	int64_t every;    /* how many make it look again */
 };
 
