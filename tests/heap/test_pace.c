@@ -224,7 +224,8 @@ static void pace_lags_for_memory_though_objects_are_few(void **state)
 		living[i] = make_bulky(true);
 	ouro_gc_collect(2);
 	assert_int_equal(ouro_gc_on_event(hold_first, NULL), 0);
-	assert_int_equal(ouro_gc_set_threshold(1000000, 10, 10), 0); /* else this thread collects it */
+	/* else this thread collects it */
+	assert_int_equal(ouro_gc_set_threshold(1000000, 10, 10), 0);
 	ouro_gc_enable();
 	while (!oi_backlog_lags() && n * bytes < 128 * MB) {
 		make_bulky(false);
