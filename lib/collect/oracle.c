@@ -66,7 +66,7 @@ static void judge_alone(struct oi_trial *tr, const char *first, size_t n, size_t
 {
 	for (size_t i = 0; i < n; i++) {
 		const struct oi_header *h = *(struct oi_header *const *)(first + i * stride);
-		if (*oi_side_of(h) & OI_TRIAL_MARK && !tr->guessed)
+		if (*oi_side_of(h) & OI_TRIAL_MARK && !tr->graph.guessed)
 			oi_abort("a thread finds its \"%s\" at %p dead, and it is reachable",
 				 oi_type_of(h)->name, (const void *)(h + 1));
 	}
