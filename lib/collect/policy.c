@@ -56,6 +56,11 @@
 /* so many young collections are left out between two that look whether nearly all still survives */
 #define UNSEEN 7
 #define SOLO_MOST 8 /* threads */
+/*
+ * Objects that each may leave to itself, while it waits for a grace period: of threads that share a
+ * processor one may stand in its gate for some ms.
+ */
+#define SOLO_ROOM (16 * OI_SOLO_EVERY)
 
 /* Returns the number of objects that half the budget is enough for, at the cost of late. */
 static uint64_t affordable(void)
@@ -168,7 +173,7 @@ void oi_policy_solo_threads(int more)
 {
 	uint32_t n = oi_add_relaxed(&n_solo, (uint32_t)more) + (uint32_t)more; /* count */
 	/* recheck */
-	oi_store_relaxed(&oi_pace.alone, n <= SOLO_MOST ? (int64_t)n * 2 * OI_SOLO_EVERY : 0);
+	oi_store_relaxed(&oi_pace.alone, n <= SOLO_MOST ? (int64_t)n * SOLO_ROOM : 0);
 }
 
 /* For generation 1 so many survivors are as good as one collection in a stop. */
@@ -222,14 +227,18 @@ int oi_policy_due(int max)
 }
 
 /*
- * With @more objects were left for the next stop, which is due at once. Threads' batches blur the
- * count anyway.
+ * With @more objects were left for the next stop, which is due at once, unless threads look at them
+ * by themselves. Threads' batches blur the count anyway.
  */
 static void reset_young(size_t n, bool more)
 {
 	int64_t young = oi_load_relaxed(&oi_pace.young) - (int64_t)n, /* count */
-		threshold = oi_load_relaxed(&oi_pace.threshold);      /* recheck */
-	oi_store_relaxed(&oi_pace.more, more); /* recheck */
+		threshold = oi_load_relaxed(&oi_pace.threshold),      /* recheck */
+		at = oi_pace_due_at();
+	bool theirs = more && at > threshold && young <= at;
+	oi_store_relaxed(&oi_pace.more, more && !theirs); /* recheck */
+	if (theirs)
+		threshold = 0;
 	/* count */
 	oi_store_relaxed(&oi_pace.young, !more ? 0 : young > threshold ? young : threshold + 1);
 }

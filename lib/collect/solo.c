@@ -41,6 +41,8 @@
  */
 #include "collect/solo.h"
 
+#include <sched.h>
+
 #include "base/doors.h"
 #include "base/os.h"
 #include "base/perturb.h"
@@ -438,6 +440,14 @@ static void take_for_made(struct oi_thread *t, int64_t made)
 	t->solo.made = made - t->tracked_delta;
 }
 
+/* A thread that stands in its gate without a processor holds the grace period up: as in limbo.c. */
+static void let_others_leave(struct oi_thread *t)
+{
+	oi_gate_leave(t);
+	sched_yield();
+	oi_gate_enter(t);
+}
+
 void oi_solo(struct oi_thread *t)
 {
 	oi_assert_inside(t);
@@ -448,6 +458,7 @@ void oi_solo(struct oi_thread *t)
 	uint64_t began = oi_now_ns();
 	if (!settle(t)) {
 		take_for_made(t, t->solo.every - LATER);
+		let_others_leave(t);
 	} else if (make_lists(t)) {
 		look_for_garbage(t);
 		take_for_made(t, 0);

@@ -101,7 +101,9 @@ int64_t oi_pace_young_limit(void)
 	int64_t limit = (int64_t)oi_load_relaxed(&oi_pace.old_then) / LAG_SHARE, /* recheck */
 		least = LAG * oi_load_relaxed(&oi_pace.threshold);               /* recheck */
 	limit = limit < least ? least : limit;
-	return limit < OI_LAG_FLOOR ? OI_LAG_FLOOR : limit;
+	limit = limit < OI_LAG_FLOOR ? OI_LAG_FLOOR : limit;
+	/* What threads look at by themselves is not the collector's backlog. */
+	return limit + oi_pace_due_at() - oi_load_relaxed(&oi_pace.threshold); /* recheck */
 }
 
 /* Returns by how much the pages in use exceed *then, which is lowered if they have become fewer. */
