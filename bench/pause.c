@@ -148,12 +148,18 @@ static void print_collections(const ouro_stats *from, const ouro_stats *to)
 	}
 }
 
+/* Beside the idle processors: work was there, and who should do it slept. */
+static void print_sleep(double slept, double seconds)
+{
+	printf("threads slept for the collector: %.2f s, %.1f %% of their time\n", slept,
+	       100 * slept / (seconds * pause_options.threads));
+}
+
 static void page(const struct pause_result *r)
 {
 	const ouro_stats *filled = &stats[PAUSE_FILLED], *end = &stats[PAUSE_END];
 	double n = (double)pause_live(), payload = pause_payload_bytes();
 
-	(void)r;
 	printf("  of the heap's own: live %.1f, reserved %.1f; at the end: live %.1f MB, reserved %.1f MB\n",
 	       ((double)filled->bytes_live - payload) / n, ((double)filled->bytes_reserved - payload) / n,
 	       (double)end->bytes_live / (1 << 20), (double)end->bytes_reserved / (1 << 20));
@@ -164,6 +170,7 @@ static void page(const struct pause_result *r)
 		       ? (double)(end->delay_sum_ns - filled->delay_sum_ns) / (double)(end->delays - filled->delays) / 1000
 		       : 0,
 	       (double)end->delay_max_ns / 1000);
+	print_sleep((double)(end->delay_sum_ns - filled->delay_sum_ns) / 1e9, pause_seconds(r));
 	printf("until all stood, longest, us %.1f\n", (double)end->stop_max_ns / 1000);
 }
 

@@ -1,5 +1,6 @@
 /* pause_page.c - the page for people; microseconds unless it says otherwise */
 #include "pause_run.h"
+#include <unistd.h>
 
 static void print_latency(const char *who, const struct latency *l, double us)
 {
@@ -76,6 +77,8 @@ static void print_cpu(const struct pause_result *r)
 		threads += (double)r->workers[i].cpu_ns / 1e9;
 	printf("CPU, s: threads %.2f, background %.2f (%.0f %%)\n", threads, whole - threads,
 	       100 * (whole - threads) / whole);
+	if (pause_idle(r) >= 0)
+		printf("processors idle meanwhile, of all that the machine has: %.1f %%\n", 100 * pause_idle(r));
 }
 
 static void print_title(const struct pause_heap *heap)
@@ -88,6 +91,15 @@ static void print_title(const struct pause_heap *heap)
 double pause_payload_bytes(void)
 {
 	return (double)(pause_live() / 2) * (2 * sizeof(struct node) + sizeof(struct node *));
+}
+
+double pause_idle(const struct pause_result *r)
+{
+	double idle = (double)(r->at[PAUSE_END].idle_ns - r->at[PAUSE_FILLED].idle_ns) / 1e9;
+
+	if (!r->at[PAUSE_FILLED].idle_ns)
+		return -1;
+	return idle / pause_seconds(r) / (double)sysconf(_SC_NPROCESSORS_ONLN);
 }
 
 double pause_seconds(const struct pause_result *r)

@@ -6,6 +6,7 @@
 #include "pause_run.h"
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 enum { SLOW_NS = 50000 };
 
@@ -50,11 +51,24 @@ static size_t status_kb(const char *field)
 	return kb;
 }
 
+/* What all processors have been idle since the machine started: also those that this process may not use. */
+static uint64_t idle_ns(void)
+{
+	unsigned long long idle = 0, waiting = 0;
+	FILE *f = fopen("/proc/stat", "r");
+
+	if (f && fscanf(f, "cpu %*u %*u %*u %llu %llu", &idle, &waiting) != 2)
+		idle = waiting = 0;
+	if (f)
+		fclose(f);
+	return (idle + waiting) * (UINT64_C(1000000000) / (uint64_t)sysconf(_SC_CLK_TCK));
+}
+
 static struct pause_moment look(int when)
 {
 	if (heap->look)
 		heap->look(when);
-	return (struct pause_moment){ latency_ns(CLOCK_MONOTONIC), latency_ns(CLOCK_PROCESS_CPUTIME_ID),
+	return (struct pause_moment){ latency_ns(CLOCK_MONOTONIC), latency_ns(CLOCK_PROCESS_CPUTIME_ID), idle_ns(),
 				      status_kb("VmRSS"), pause_n_stops() };
 }
 

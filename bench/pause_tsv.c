@@ -4,6 +4,7 @@
  *   program live figure KIND n p50 p99 p99.9 max     microseconds; KIND: stops, operation, not preempted
  *   program live bucket KIND us n                    n values, none above us, all above the us of the line before
  *   program live rate   n s                          operations in a second, of all threads; measured for s seconds
+ *   program live idle   %                           of all processors, meanwhile
  *   program live memory s mb                         resident, s seconds after the measured part began
  *
  * The file is added to, so that several programs can write into one. pause_python.py writes the same.
@@ -82,6 +83,8 @@ void pause_tsv(const struct pause_result *r)
 	put_operations(f, "not preempted", &r->alone, r->us_per_tick);
 	fprintf(f, "%s\t%zu\trate\t%.0f\t%.3f\n", name, pause_options.live, (double)r->all.n / pause_seconds(r),
 		pause_seconds(r));
+	if (pause_idle(r) >= 0)
+		fprintf(f, "%s\t%zu\tidle\t%.2f\n", name, pause_options.live, 100 * pause_idle(r));
 	if (fclose(f))
 		load_die("the lines cannot be written");
 }

@@ -22,6 +22,7 @@ awk -F '\t' -v dir="$tmp" '
 	$3 == "figure" { n = $5; below = 0 }
 	$3 == "bucket" && $4 == "stops" { curve(n, $5, dir "/stops-" $2 "-" $1) }
 	$3 == "bucket" && $4 == "operation" { curve(n, $5, dir "/operation-" $2 "-" $1) }
+	$3 == "rate" { printf "%.2f", $4 / 1e6 > (dir "/rate-" $2 "-" $1) }
 	!seen[$2]++ { print $2 > (dir "/sizes") }' "$tsv" || exit 1
 
 case $format in
@@ -43,7 +44,9 @@ panel() {
 		Boehm) style='lw 2 lc rgb "#009060"' ;;
 		malloc) style='lw 2 dt 2 lc rgb "#707070"' ;;
 		esac
-		curves="$curves${curves:+, }'$tmp/$1-$2-$program' with lines $style title '$program'"
+		title=$program
+		[ "$1" = operation ] && title="$program, $(cat "$tmp/rate-$2-$program") M/s"
+		curves="$curves${curves:+, }'$tmp/$1-$2-$program' with lines $style title '$title'"
 		[ "$1" = memory ] && continue
 		curves="$curves, '< tail -n 1 $tmp/$1-$2-$program' with points pt 7 ps 0.6 ${style#*dt 2 } notitle"
 	done
