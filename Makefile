@@ -142,9 +142,13 @@ $(BUILD)/bench/peers/pause_%: bench/peers/pause_%.c
 $(BUILD)/bench/peers/cycles_nim: bench/peers/cycles.nim
 	@mkdir -p $(@D)
 	nim c --mm:orc -d:release --hints:off --nimcache:$@.cache -o:$@ $<
+$(BUILD)/bench/peers/cycles_yrc: bench/peers/cycles.nim
+	@mkdir -p $(@D)
+	nim c --mm:yrc -d:release -d:collector=YRC --hints:off --nimcache:$@.cache -o:$@ $<
 peers-build: $(BUILD)/bench/memory
 peers-build: $(if $(shell pkg-config --exists libuv && echo yes),$(DEPSERVER) $(DEPSERVER_PEER))
 peers-build: $(if $(shell command -v nim),$(BUILD)/bench/peers/cycles_nim)
+peers-build: $(if $(shell bench/peers.sh yrc),$(BUILD)/bench/peers/cycles_yrc)
 
 $(BUILD)/examples/%: examples/%.c $(STATIC)
 	@mkdir -p $(@D)

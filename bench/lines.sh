@@ -97,6 +97,11 @@ has php php-cli && (
 	rows cycles.php php "$peers/cycles.php"
 )
 has nim nim && rows cycles.nim "$dir/peers/cycles_nim"
+if [ "$("$here/peers.sh" yrc)" ]; then
+	rows cycles_yrc.nim "$dir/peers/cycles_yrc"
+else
+	echo 'skipped: the nim here has no --mm:yrc, its collector that is safe for threads'
+fi
 server=$(dirname "$dir")/examples/depserver/depserver
 [ -x "$server" ] || server=
 peer=$dir/peers/depserver_malloc

@@ -1,8 +1,9 @@
 #!/bin/sh
-# peers.sh cflags|libs|list|versions - which peers the benchmarks can be compared with on this machine.
+# peers.sh cflags|libs|list|versions|yrc - which peers the benchmarks can be compared with on this machine.
 #   cflags    a macro for each peer that is there
 #   libs      what to link for them
 #   list      a line for each that would be linked or loaded and is not there, saying what is skipped
+#   yrc       a word, if nim is there and knows its collector that is safe for threads
 #   versions  NAME <tab> VERSION for each, and for what the benchmarks themselves are made with
 #
 # mimalloc and jemalloc have neither macro nor library: they replace malloc in every program linked with them, and so
@@ -20,6 +21,9 @@ library() { # library FILE: the dynamic linker finds it
 }
 module() { # module NAME: pkg-config finds it
 	pkg-config --exists "$1" 2>/dev/null
+}
+yrc() { # nim says at once whether it knows a way to manage memory
+	nim --mm:yrc dump >/dev/null 2>&1
 }
 program() { # program NAME
 	command -v "$1" >/dev/null
@@ -67,9 +71,11 @@ made_with() {
 }
 
 case ${1:-} in
-cflags | list) each "$1" ;;
+cflags) each cflags ;;
+list) each list && { yrc || echo 'nim with --mm:yrc, its collector that is safe for threads: the nim here does not know it, its rows are skipped'; } ;;
+yrc) yrc && echo yes ;;
 libs) printf -- '-Wl,--as-needed ' && each libs ;;
-versions) made_with && each version ;;
-*) echo "usage: $0 cflags|libs|list|versions" >&2 && exit 2 ;;
+versions) made_with && each version && printf 'nim --mm:yrc\t%s\n' "$(yrc && echo known || echo 'not known to the nim here: skipped')" ;;
+*) echo "usage: $0 cflags|libs|list|versions|yrc" >&2 && exit 2 ;;
 esac
 exit 0

@@ -1,10 +1,12 @@
 # cycles.nim list|NAME [REPETITIONS] - the rows of bench_cycles.cc, and bench_trees.cc's with parents, with nim's ORC;
 # lines as cycles.py's.
 #
-# Compiled with --mm:orc: its counts are not atomic, its heap is one thread's, and so are the rows.
+# Compiled with --mm:orc: its counts are not atomic, its heap is one thread's, and so are the rows. With --mm:yrc, where
+# nim knows that, the counts and the collector are safe for threads; -d:collector names the rows.
 import std/[monotimes, os, strutils, times]
 
 const
+  collector {.strdefine.} = "ORC"
   batch = 1_000_000
   livePairs = 50_000
   minDepth = 4
@@ -81,10 +83,10 @@ template timed(name: string, operations: int, work: untyped) =
   echo name, "\t", formatFloat(wallNs, precision = 6), "\t", formatFloat(cpuNs, precision = 6), "\tns"
 
 const
-  pairsRow = "dead_pairs/nim ORC/process_time/real_time/threads:1"
-  besideRow = "dead_pairs_beside_100000_live/nim ORC/process_time/real_time/threads:1"
-  ringRow = "ring_of_1000000/nim ORC/process_time/real_time"
-  treesRow = "trees_parents/nim ORC/depth:"
+  pairsRow = "dead_pairs/nim " & collector & "/process_time/real_time/threads:1"
+  besideRow = "dead_pairs_beside_100000_live/nim " & collector & "/process_time/real_time/threads:1"
+  ringRow = "ring_of_1000000/nim " & collector & "/process_time/real_time"
+  treesRow = "trees_parents/nim " & collector & "/depth:"
 
 proc main() =
   let
