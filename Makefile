@@ -71,7 +71,7 @@ DEPSERVER_PEER := $(BUILD)/bench/peers/depserver_malloc
 
 .PHONY: all check check-one check-recycling check-arm64 deps-arm64 tsan asan stress bench bench-peers bench-compare bench-pause demo deps deps-build deps-check deps-demo \
 	deps-bench deps-cxx deps-peers deps-pause deps-sanitize deps-models models mutants install uninstall clean help tests-build \
-	stress-build peers-build examples lint deps-lint
+	stress-build peers-build examples lint deps-lint bench-shapes
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -138,6 +138,12 @@ $(BUILD)/bench/peers/pause_%: bench/peers/pause_%.c
 	@mkdir -p $(@D)
 	$(PAUSE_CC) $(shell bench/peers.sh cflags) -o $@ $< $(PAUSE_PARTS) $(shell bench/peers.sh libs)
 
+# What the collector spends on shapes and on a program that only reads.
+SHAPE_BINS := $(BUILD)/bench/shapes $(BUILD)/bench/read
+$(SHAPE_BINS): $(BUILD)/bench/%: bench/%.c $(wildcard bench/*.h) $(STATIC)
+	@mkdir -p $(@D)
+	$(PAUSE_CC) -o $@ $< $(STATIC) $(URCU_LIBS)
+
 # nim writes C and compiles that; its own flags say how.
 $(BUILD)/bench/peers/cycles_nim: bench/peers/cycles.nim
 	@mkdir -p $(@D)
@@ -171,10 +177,12 @@ stress-build: $(STRESS_BINS)
 examples: $(EXAMPLE_BINS)
 
 # ---- the README's two commands do all the set-up ----
-## demo: the main job on real input: examples/depserver under load for 10 s, one page of figures
+## demo: the main job on real input: examples/depserver under load for 10 s, a page (COMPARE=1)
+COMPARE ?=
 demo: deps-demo
-	$(MAKE) $(DEPSERVER)
+	$(MAKE) $(DEPSERVER) $(if $(COMPARE),$(DEPSERVER_PEER))
 	examples/depserver/demo.sh $(DEPSERVER)
+	$(if $(COMPARE),examples/depserver/beside.sh $(DEPSERVER) $(DEPSERVER_PEER))
 
 ## check: every test, in the release and in the checked build; 4 minutes
 check: deps-check
@@ -277,6 +285,12 @@ bench-pause: deps-build deps-pause
 	$(MAKE) $(PAUSE_BINS)
 	bench/pause.sh $(BUILD)/bench build/bench "$(LIVE)" --threads $(THREADS) --seconds $(SECONDS) --graph $(GRAPH) \
 		$(if $(RING),--ring $(RING))
+
+## bench-shapes: friendly shapes of garbage, adversaries, reading alone; BASE: beside it
+bench-shapes: deps-build
+	$(MAKE) $(SHAPE_BINS)
+	+MAKE='$(MAKE)' CC='$(CC)' URCU_LIBS='$(URCU_LIBS)' bench/shapes.sh $(BUILD)/bench $(BASE)
+	$(BUILD)/bench/read
 
 # ---- Debian packages ----
 DEPS_BUILD    := gcc libc6-dev pkg-config liburcu-dev libcmocka-dev

@@ -78,7 +78,7 @@ static void print_cpu(const struct pause_result *r)
 	printf("CPU, s: threads %.2f, background %.2f (%.0f %%)\n", threads, whole - threads,
 	       100 * (whole - threads) / whole);
 	if (pause_idle(r) >= 0)
-		printf("processors idle meanwhile, of all that the machine has: %.1f %%\n", 100 * pause_idle(r));
+		printf("processors idle meanwhile, of all: %.1f %%\n", 100 * pause_idle(r));
 }
 
 static void print_title(const struct pause_heap *heap)

@@ -51,7 +51,7 @@ static size_t status_kb(const char *field)
 	return kb;
 }
 
-/* What all processors have been idle since the machine started: also those that this process may not use. */
+/* All processors, since the machine started: also those that this process may not use. */
 static uint64_t idle_ns(void)
 {
 	unsigned long long idle = 0, waiting = 0;
@@ -68,7 +68,8 @@ static struct pause_moment look(int when)
 {
 	if (heap->look)
 		heap->look(when);
-	return (struct pause_moment){ latency_ns(CLOCK_MONOTONIC), latency_ns(CLOCK_PROCESS_CPUTIME_ID), idle_ns(),
+	return (struct pause_moment){ latency_ns(CLOCK_MONOTONIC),
+				      latency_ns(CLOCK_PROCESS_CPUTIME_ID), idle_ns(),
 				      status_kb("VmRSS"), pause_n_stops() };
 }
 

@@ -93,7 +93,7 @@ struct pause_options {
 
 /* What the process looks like at one moment. */
 struct pause_moment {
-	uint64_t ns, cpu_ns, idle_ns; /* idle: of all processors, as the system counts; 0: it does not say */
+	uint64_t ns, cpu_ns, idle_ns; /* idle: of all processors; 0: the system does not say */
 	size_t resident_kb, n_stops;
 };
 
@@ -129,7 +129,7 @@ double pause_stop_share(const uint64_t *sorted, size_t n, double share);
 
 void pause_page(const struct pause_result *r);
 double pause_payload_bytes(void); /* what nodes and tables hold for the program */
-double pause_idle(const struct pause_result *); /* how much of the processors stood idle, 0 to 1; -1: unknown */
+double pause_idle(const struct pause_result *); /* share of the processors; -1: unknown */
 double pause_seconds(const struct pause_result *r);
 
 void pause_tsv(const struct pause_result *r);

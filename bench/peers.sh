@@ -1,5 +1,5 @@
 #!/bin/sh
-# peers.sh cflags|libs|list|versions|yrc - which peers the benchmarks can be compared with on this machine.
+# peers.sh cflags|libs|list|versions|yrc - which peers the benchmarks can be compared with here.
 #   cflags    a macro for each peer that is there
 #   libs      what to link for them
 #   list      a line for each that would be linked or loaded and is not there, saying what is skipped
@@ -72,10 +72,16 @@ made_with() {
 
 case ${1:-} in
 cflags) each cflags ;;
-list) each list && { yrc || echo 'nim with --mm:yrc, its collector that is safe for threads: the nim here does not know it, its rows are skipped'; } ;;
+list)
+	each list
+	yrc || echo 'this nim does not know --mm:yrc, its collector safe for threads: skipped'
+	;;
 yrc) yrc && echo yes ;;
 libs) printf -- '-Wl,--as-needed ' && each libs ;;
-versions) made_with && each version && printf 'nim --mm:yrc\t%s\n' "$(yrc && echo known || echo 'not known to the nim here: skipped')" ;;
+versions)
+	made_with && each version
+	printf 'nim --mm:yrc\t%s\n' "$(yrc && echo known || echo 'not known to this nim: skipped')"
+	;;
 *) echo "usage: $0 cflags|libs|list|versions|yrc" >&2 && exit 2 ;;
 esac
 exit 0
