@@ -26,6 +26,11 @@ OI_COLD void oi_servants_start_missing(void);
  * program's code.
  */
 OI_COLD void oi_gate_slow(struct oi_thread *t);
+/*
+ * The one slow way in, for a thread whose entry has failed: attaches it if need be, does what is
+ * asked of it, and returns its record, inside the gate.
+ */
+OI_COLD struct oi_thread *oi_gate_come(void);
 
 /*
  * Implemented by attach.c. Attaches the calling thread, and starts the heap if it does not run.

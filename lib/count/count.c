@@ -239,7 +239,7 @@ OI_INLINE bool is_immortal(const struct oi_header *h)
 	return oi_load_relaxed(&h->own) == OI_OWN_IMMORTAL; /* count */
 }
 
-/* Inside the gate, which the four leave. */
+/* Inside the gate, which these four leave. */
 static OI_NOINLINE void *retain_any(struct oi_thread *t, struct oi_header *h)
 {
 	oi_retain(t, h);
@@ -274,26 +274,28 @@ static OI_NOINLINE void *retain_others(struct oi_thread *t, struct oi_header *h)
 	return oi_object_of(h);
 }
 
-static OI_NOINLINE void *retain_slow(void *obj)
+/* The public calls inside the gate, which they leave; one body for either way in. */
+OI_INLINE void *retain(struct oi_thread *t, void *obj)
 {
-	if (!obj)
-		return NULL;
-	struct oi_thread *t = oi_enter();
-	oi_check_live(oi_header_of(obj), "ouro_retain");
-	return retain_any(t, oi_header_of(obj));
-}
-
-void *ouro_retain(void *obj)
-{
-	struct oi_thread *t = oi_self;
-	if (unlikely(!obj) || unlikely(!oi_gate_try_enter(t)))
-		return retain_slow(obj);
 	struct oi_header *h = oi_header_of(obj);
 	oi_check_live(h, "ouro_retain");
 	if (unlikely(!oi_retain_quickly(t, h)))
 		return retain_others(t, h);
 	oi_gate_leave(t);
 	return obj;
+}
+
+static OI_NOINLINE void *retain_slow(void *obj)
+{
+	return retain(oi_gate_come(), obj);
+}
+
+void *ouro_retain(void *obj)
+{
+	struct oi_thread *t = oi_mine;
+	if (unlikely(!obj))
+		return NULL;
+	return likely(oi_gate_try_enter(t)) ? retain(t, obj) : retain_slow(obj);
 }
 
 OI_NOINLINE void oi_release_any(struct oi_thread *t, struct oi_header *h)
@@ -363,25 +365,27 @@ OI_NOINLINE void oi_release_others(struct oi_thread *t, struct oi_header *h)
 		release_low(t, h, old);
 }
 
+OI_INLINE void release(struct oi_thread *t, void *obj)
+{
+	oi_check_release(oi_header_of(obj), "ouro_release");
+	if (oi_release_quickly(t, oi_header_of(obj)))
+		oi_gate_leave(t);
+}
+
 static OI_NOINLINE void release_slow(void *obj)
 {
-	if (!obj)
-		return;
-	struct oi_thread *t = oi_enter();
-	oi_check_release(oi_header_of(obj), "ouro_release");
-	oi_release_any(t, oi_header_of(obj));
+	release(oi_gate_come(), obj);
 }
 
 void ouro_release(void *obj)
 {
-	struct oi_thread *t = oi_self;
-	if (unlikely(!obj) || unlikely(!oi_gate_try_enter(t))) {
-		release_slow(obj);
+	struct oi_thread *t = oi_mine;
+	if (unlikely(!obj))
 		return;
-	}
-	oi_check_release(oi_header_of(obj), "ouro_release");
-	if (oi_release_quickly(t, oi_header_of(obj)))
-		oi_gate_leave(t);
+	if (likely(oi_gate_try_enter(t)))
+		release(t, obj);
+	else
+		release_slow(obj);
 }
 
 /* Inside the gate, which these leave: the end of an attempt to retain. */
@@ -417,21 +421,8 @@ OI_NOINLINE void *oi_try_others(struct oi_thread *t, struct oi_header *h)
 	return oi_object_of(h);
 }
 
-static OI_NOINLINE void *try_slow(void *obj)
+OI_INLINE void *try_retain(struct oi_thread *t, void *obj)
 {
-	if (!obj)
-		return NULL;
-	struct oi_thread *t = oi_enter();
-	struct oi_header *h = oi_header_of(obj);
-	oi_check_object(h, "ouro_try_retain");
-	return oi_flags(h) & OI_FLAG_GARBAGE ? tried(t, h, OI_TRIED_DYING) : try_any(t, h);
-}
-
-void *ouro_try_retain(void *obj)
-{
-	struct oi_thread *t = oi_self;
-	if (unlikely(!obj) || unlikely(!oi_gate_try_enter(t)))
-		return try_slow(obj);
 	struct oi_header *h = oi_header_of(obj);
 	oi_check_object(h, "ouro_try_retain");
 	if (unlikely(oi_flags(h) & OI_FLAG_GARBAGE))
@@ -440,6 +431,19 @@ void *ouro_try_retain(void *obj)
 		return oi_try_others(t, h);
 	oi_gate_leave(t);
 	return obj;
+}
+
+static OI_NOINLINE void *try_slow(void *obj)
+{
+	return try_retain(oi_gate_come(), obj);
+}
+
+void *ouro_try_retain(void *obj)
+{
+	struct oi_thread *t = oi_mine;
+	if (unlikely(!obj))
+		return NULL;
+	return likely(oi_gate_try_enter(t)) ? try_retain(t, obj) : try_slow(obj);
 }
 
 size_t ouro_refcount(const void *obj)

@@ -236,7 +236,7 @@ static OI_NOINLINE void *make_larger(struct oi_thread *t, const struct oi_type_c
 
 void *ouro_new(const ouro_type *type)
 {
-	struct oi_thread *t = oi_self;
+	struct oi_thread *t = oi_mine;
 	if (unlikely(!oi_gate_try_enter(t)))
 		return make_slow(type, 0);
 	const struct oi_type_cache *c = oi_type_cached(t, type);
@@ -254,7 +254,7 @@ void *ouro_new(const ouro_type *type)
 /* The quick way is for objects that are zeroed without a call. */
 void *ouro_new_items(const ouro_type *type, size_t n)
 {
-	struct oi_thread *t = oi_self;
+	struct oi_thread *t = oi_mine;
 	if (unlikely(!oi_gate_try_enter(t)))
 		return make_slow(type, n);
 	const struct oi_type_cache *c = oi_type_cached(t, type);

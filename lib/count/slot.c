@@ -136,25 +136,25 @@ static OI_NOINLINE void *load_others(struct oi_thread *t, void **slot, void *obj
 	return obj;
 }
 
-static OI_NOINLINE void *load_slow(void **slot)
+OI_INLINE void *load_slot(struct oi_thread *t, void **slot)
 {
-	struct oi_thread *t = oi_enter();
 	oi_check_slot(slot, "ouro_load");
 	void *obj = oi_load_acquire(slot); /* [S1] */
-	return obj ? load_any(t, slot, obj) : load_tried(t, slot, NULL, OI_TRIED_OK);
-}
-
-void *ouro_slot_load(void *slot)
-{
-	struct oi_thread *t = oi_self;
-	if (unlikely(!oi_gate_try_enter(t)))
-		return load_slow(slot);
-	oi_check_slot(slot, "ouro_load");
-	void *obj = oi_load_acquire((void **)slot); /* [S1] */
 	if (likely(obj != NULL) && unlikely(!oi_retain_quickly(t, oi_header_of(obj))))
 		return load_others(t, slot, obj);
 	oi_gate_leave(t);
 	return obj;
+}
+
+static OI_NOINLINE void *load_slow(void **slot)
+{
+	return load_slot(oi_gate_come(), slot);
+}
+
+void *ouro_slot_load(void *slot)
+{
+	struct oi_thread *t = oi_mine;
+	return likely(oi_gate_try_enter(t)) ? load_slot(t, slot) : load_slow(slot);
 }
 
 /* ---- storing ---- */
@@ -186,26 +186,8 @@ static OI_NOINLINE void store_retained(struct oi_thread *t, void *slot, void *ob
 	replace(t, slot, obj);
 }
 
-static OI_NOINLINE void put_slow(void *slot, void *obj, bool retain)
+OI_INLINE void store(struct oi_thread *t, void *slot, void *obj)
 {
-	struct oi_thread *t = oi_enter();
-	const char *operation = retain ? "ouro_store" : "ouro_give";
-	oi_check_slot_write(slot, operation);
-	if (obj) {
-		show(obj, operation);
-		if (retain)
-			oi_retain(t, oi_header_of(obj));
-	}
-	replace(t, slot, obj);
-}
-
-void ouro_slot_store(void *slot, void *obj)
-{
-	struct oi_thread *t = oi_self;
-	if (unlikely(!oi_gate_try_enter(t))) {
-		put_slow(slot, obj, true);
-		return;
-	}
 	oi_check_slot_write(slot, "ouro_store");
 	if (obj) {
 		show(obj, "ouro_store");
@@ -217,17 +199,40 @@ void ouro_slot_store(void *slot, void *obj)
 	replace(t, slot, obj);
 }
 
-void ouro_slot_give(void *slot, void *obj)
+static OI_NOINLINE void store_slow(void *slot, void *obj)
 {
-	struct oi_thread *t = oi_self;
-	if (unlikely(!oi_gate_try_enter(t))) {
-		put_slow(slot, obj, false);
-		return;
-	}
+	store(oi_gate_come(), slot, obj);
+}
+
+void ouro_slot_store(void *slot, void *obj)
+{
+	struct oi_thread *t = oi_mine;
+	if (likely(oi_gate_try_enter(t)))
+		store(t, slot, obj);
+	else
+		store_slow(slot, obj);
+}
+
+OI_INLINE void give(struct oi_thread *t, void *slot, void *obj)
+{
 	oi_check_slot_write(slot, "ouro_give");
 	if (obj)
 		show(obj, "ouro_give");
 	replace(t, slot, obj);
+}
+
+static OI_NOINLINE void give_slow(void *slot, void *obj)
+{
+	give(oi_gate_come(), slot, obj);
+}
+
+void ouro_slot_give(void *slot, void *obj)
+{
+	struct oi_thread *t = oi_mine;
+	if (likely(oi_gate_try_enter(t)))
+		give(t, slot, obj);
+	else
+		give_slow(slot, obj);
 }
 
 /* ---- taking ---- */
@@ -252,33 +257,31 @@ OI_INLINE void *taken(struct oi_thread *t, void *obj)
 	return obj;
 }
 
-static OI_NOINLINE void *exchange_slow(void *slot, void *obj, const char *operation)
+OI_INLINE void *exchange(struct oi_thread *t, void *slot, void *obj, const char *operation)
 {
-	struct oi_thread *t = oi_enter();
 	oi_check_slot_write(slot, operation);
 	if (obj)
 		show(obj, operation);
 	return taken(t, oi_exchange((void **)slot, obj)); /* [S1] */
 }
 
+static OI_NOINLINE void *exchange_slow(void *slot, void *obj, const char *operation)
+{
+	return exchange(oi_gate_come(), slot, obj, operation);
+}
+
 void *ouro_slot_take(void *slot)
 {
-	struct oi_thread *t = oi_self;
-	if (unlikely(!oi_gate_try_enter(t)))
-		return exchange_slow(slot, NULL, "ouro_take");
-	oi_check_slot_write(slot, "ouro_take");
-	return taken(t, oi_exchange((void **)slot, NULL)); /* [S1] */
+	struct oi_thread *t = oi_mine;
+	return likely(oi_gate_try_enter(t)) ? exchange(t, slot, NULL, "ouro_take")
+					    : exchange_slow(slot, NULL, "ouro_take");
 }
 
 void *ouro_slot_exchange(void *slot, void *obj)
 {
-	struct oi_thread *t = oi_self;
-	if (unlikely(!oi_gate_try_enter(t)))
-		return exchange_slow(slot, obj, "ouro_exchange");
-	oi_check_slot_write(slot, "ouro_exchange");
-	if (obj)
-		show(obj, "ouro_exchange");
-	return taken(t, oi_exchange((void **)slot, obj)); /* [S1] */
+	struct oi_thread *t = oi_mine;
+	return likely(oi_gate_try_enter(t)) ? exchange(t, slot, obj, "ouro_exchange")
+					    : exchange_slow(slot, obj, "ouro_exchange");
 }
 
 /* ---- comparing ---- */
@@ -307,21 +310,9 @@ static OI_NOINLINE bool put_if_retained(struct oi_thread *t, void *slot, const v
 	return compared(t, dropped, done);
 }
 
-static OI_NOINLINE bool compare_slow(void *slot, const void *expected, void *obj)
+OI_INLINE bool compare(struct oi_thread *t, void *slot, const void *expected, void *obj)
 {
-	struct oi_thread *t = oi_enter();
-	oi_check_slot_write(slot, "ouro_compare_exchange");
-	if (obj)
-		show(obj, "ouro_compare_exchange");
-	return put_if_retained(t, slot, expected, obj);
-}
-
-bool ouro_slot_compare_exchange(void *slot, const void *expected, void *obj)
-{
-	struct oi_thread *t = oi_self;
 	bool done;
-	if (unlikely(!oi_gate_try_enter(t)))
-		return compare_slow(slot, expected, obj);
 	oi_check_slot_write(slot, "ouro_compare_exchange");
 	if (obj) {
 		show(obj, "ouro_compare_exchange");
@@ -333,6 +324,18 @@ bool ouro_slot_compare_exchange(void *slot, const void *expected, void *obj)
 		return compared(t, dropped, done);
 	oi_gate_leave(t);
 	return done;
+}
+
+static OI_NOINLINE bool compare_slow(void *slot, const void *expected, void *obj)
+{
+	return compare(oi_gate_come(), slot, expected, obj);
+}
+
+bool ouro_slot_compare_exchange(void *slot, const void *expected, void *obj)
+{
+	struct oi_thread *t = oi_mine;
+	return likely(oi_gate_try_enter(t)) ? compare(t, slot, expected, obj)
+					    : compare_slow(slot, expected, obj);
 }
 
 void *ouro_slot_peek(const void *slot)

@@ -189,27 +189,14 @@ static OI_NOINLINE int store_any(struct oi_thread *t, ouro_weak *cell, void *obj
 	return error;
 }
 
-static OI_NOINLINE int store_slow(ouro_weak *cell, void *obj)
-{
-	if (!cell)
-		return EINVAL;
-	struct oi_thread *t = oi_enter();
-	if (obj)
-		oi_check_usable(oi_header_of(obj), "ouro_weak_store");
-	return store_any(t, cell, obj);
-}
-
 /* Returns the index of the object's entry, or 0 if it has none or is dying. */
 OI_INLINE uint32_t index_quickly(const struct oi_header *h)
 {
 	return likely(oi_flags(h) & OI_FLAG_WEAK) && likely(!is_dying(h)) ? index_of(h) : 0;
 }
 
-int ouro_weak_store(ouro_weak *cell, void *obj)
+OI_INLINE int store_cell(struct oi_thread *t, ouro_weak *cell, void *obj)
 {
-	struct oi_thread *t = oi_self;
-	if (unlikely(!cell) || unlikely(!oi_gate_try_enter(t)))
-		return store_slow(cell, obj);
 	if (unlikely(!obj))
 		return store_any(t, cell, obj);
 	struct oi_header *h = oi_header_of(obj);
@@ -224,6 +211,19 @@ int ouro_weak_store(ouro_weak *cell, void *obj)
 	oi_store_release(&cell->word, word); /* [W4] */
 	oi_gate_leave(t);
 	return 0;
+}
+
+static OI_NOINLINE int store_cell_slow(ouro_weak *cell, void *obj)
+{
+	return store_cell(oi_gate_come(), cell, obj);
+}
+
+int ouro_weak_store(ouro_weak *cell, void *obj)
+{
+	struct oi_thread *t = oi_mine;
+	if (unlikely(!cell))
+		return EINVAL;
+	return likely(oi_gate_try_enter(t)) ? store_cell(t, cell, obj) : store_cell_slow(cell, obj);
 }
 
 /* Inside the gate. Returns what a cell refers to, which may be dying; NULL if it has expired. */
@@ -279,15 +279,13 @@ OI_INLINE void *load(struct oi_thread *t, ouro_weak *cell)
 
 static OI_NOINLINE void *load_cell_slow(ouro_weak *cell)
 {
-	return load(oi_enter(), cell);
+	return load(oi_gate_come(), cell);
 }
 
 void *ouro_weak_load(ouro_weak *cell)
 {
-	struct oi_thread *t = oi_self;
-	if (unlikely(!oi_gate_try_enter(t)))
-		return load_cell_slow(cell);
-	return load(t, cell);
+	struct oi_thread *t = oi_mine;
+	return likely(oi_gate_try_enter(t)) ? load(t, cell) : load_cell_slow(cell);
 }
 
 void ouro_weak_clear(ouro_weak *cell)

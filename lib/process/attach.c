@@ -166,7 +166,8 @@ static struct oi_thread *attach(const char *name, bool internal, bool anyhow)
 		link_record(t, internal);
 	}
 	oi_registry_unlock();
-	return oi_self = t;
+	oi_thread_become(t);
+	return t;
 }
 
 /* Nothing tells when the thread exits: the tick looks. */
@@ -274,7 +275,7 @@ void oi_thread_detach(struct oi_thread *t)
 		oi_thread_give_back(t); /* of a heap that is gone */
 		oi_registry_unlock();
 	}
-	oi_self = NULL;
+	oi_thread_become(NULL);
 	unset_exit();
 }
 
@@ -371,9 +372,9 @@ static void detach_gone(struct oi_thread *gone)
 {
 	struct oi_thread *self = oi_self;
 	oi_load_acquire(&gone->gate); /* [G1]: what it did */
-	oi_self = gone; /* act as the thread that is gone */
+	oi_thread_become(gone); /* act as the thread that is gone */
 	oi_thread_detach(gone);
-	oi_self = self;
+	oi_thread_become(self);
 	if (self && !self->internal && !set_exit(self))
 		note_late(self);
 }

@@ -120,6 +120,25 @@ static void step_outside(struct oi_thread *t, struct wait *w, uint32_t r)
 	}
 }
 
+/* Note [NOBODY] */
+static void check_nobody(void)
+{
+	if (oi_load_relaxed(&oi_nobody.gate) || /* recheck: others store 0 there */
+	    oi_nobody.rest || oi_nobody.pin_depth || oi_nobody.request != OI_REQUEST_NOBODY)
+		oi_abort("somebody wrote to the record of nobody");
+}
+
+struct oi_thread *oi_gate_come(void)
+{
+	struct oi_thread *t = oi_self;
+	if (OURO_CHECKED)
+		check_nobody();
+	if (!t)
+		t = oi_thread_first_call(false);
+	oi_gate_enter(t);
+	return t;
+}
+
 void oi_gate_slow(struct oi_thread *t)
 {
 	if (t->pin_depth) /* Note [PINNED] */

@@ -48,6 +48,12 @@
  * newer one would let go of what the program has peeked at. It does nothing that is asked of its
  * thread, and least of all waits: oi_gate_slow returns at once.
  *
+ * Note [NOBODY]. Nor does entering ask whether the thread is attached. Until it is, and once it has
+ * detached, oi_mine points to a record that all such threads share, oi_nobody. Its request word is
+ * never 0, so each entry fails there, and oi_gate_come attaches the thread. The failed entry has
+ * stored what entry points at, and then rest, which are both 0: so the shared gate is always 0, and
+ * nothing else of that record is ever written. No stopper knows it.
+ *
  * States of a thread, seen from a stopper:
  *   outside  gate == 0                    may enter unless request has STOP or SEIZE
  *   inside   gate == n > 0, leaves by itself (an operation) or at ouro_unpin, ouro_safepoint
@@ -60,7 +66,7 @@
  * is the application's too, so a thread that holds rcu_read_lock for its own reasons, outside this
  * library, would delay every stop; synchronize_rcu can neither say which thread holds it up nor
  * give up; and it costs more (bench/bench_gate.cc measures both side by side).
- * Models: tests/models/stop.pml, and limbo.pml for the epoch of a pinned thread.
+ * Models: tests/models/stop.pml (with attaching), and limbo.pml for the epoch of a pinned thread.
  */
 #ifndef OI_GATE_H
 #define OI_GATE_H
@@ -125,25 +131,13 @@ OI_INLINE void oi_gate_check(const struct oi_thread *t)
 		oi_abort("a count was to be changed outside the gate");
 }
 
-/* The way into every public call: returns the calling thread's record, inside the gate. */
-OI_INLINE struct oi_thread *oi_enter(void)
-{
-	struct oi_thread *t = oi_self;
-	if (unlikely(!t))
-		t = oi_thread_first_call(false);
-	oi_gate_enter(t);
-	return t;
-}
-
 /*
- * The way in and out for the shortest calls, which keep whatever is less common out of their own
- * code. Returns false if the thread is not attached, or something is asked of it; the caller then
- * uses oi_enter.
+ * The way in for the shortest calls, which keep whatever is less common out of their own code.
+ * @t is oi_mine. Returns false if the thread is not attached, or something is asked of it; the
+ * caller then uses oi_gate_come.
  */
 OI_INLINE bool oi_gate_try_enter(struct oi_thread *t)
 {
-	if (unlikely(!t))
-		return false;
 	oi_context_enter();
 	oi_lock_check_gate();
 	oi_gate_store_entry(t);
@@ -153,6 +147,13 @@ OI_INLINE bool oi_gate_try_enter(struct oi_thread *t)
 	}
 	oi_perturb();
 	return true;
+}
+
+/* The way into every public call: returns the calling thread's record, inside the gate. */
+OI_INLINE struct oi_thread *oi_enter(void)
+{
+	struct oi_thread *t = oi_mine;
+	return likely(oi_gate_try_enter(t)) ? t : oi_gate_come();
 }
 
 /* Like oi_enter, but does not enter the gate; for calls that enter and leave it themselves. */

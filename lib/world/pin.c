@@ -9,13 +9,13 @@
 
 static OI_NOINLINE void pin_slow(void)
 {
-	struct oi_thread *t = oi_enter();
+	struct oi_thread *t = oi_gate_come();
 	oi_gate_pin(t, t->pin_depth + 1);
 }
 
 void ouro_pin(void)
 {
-	struct oi_thread *t = oi_self;
+	struct oi_thread *t = oi_mine;
 	if (unlikely(!oi_gate_try_enter(t)))
 		pin_slow();
 	else
@@ -24,9 +24,9 @@ void ouro_pin(void)
 
 void ouro_unpin(void)
 {
-	struct oi_thread *t = oi_self;
+	struct oi_thread *t = oi_mine;
 	uint32_t depth;
-	if (unlikely(!t) || unlikely(!(depth = t->pin_depth))) {
+	if (unlikely(!(depth = t->pin_depth))) {
 		if (OURO_CHECKED)
 			oi_abort("ouro_unpin: this thread is not pinned");
 		return;
@@ -45,9 +45,9 @@ static OI_NOINLINE void pin_again(struct oi_thread *t, uint32_t depth)
 
 void ouro_safepoint(void)
 {
-	struct oi_thread *t = oi_self;
+	struct oi_thread *t = oi_mine;
 	uint32_t depth;
-	if (!t || !(depth = t->pin_depth))
+	if (!(depth = t->pin_depth))
 		return;
 	oi_gate_unpin(t);
 	if (unlikely(!oi_gate_try_enter(t)))

@@ -24,6 +24,8 @@
 #define RECORDS 15 /* mapped at a time */
 
 __thread struct oi_thread *oi_self;
+__thread struct oi_thread *oi_mine = &oi_nobody;
+struct oi_thread oi_nobody = { .entry = &oi_nobody.rest, .request = OI_REQUEST_NOBODY };
 CDS_LIST_HEAD(oi_threads);
 static CDS_LIST_HEAD(unused); /* records: under the lock */
 
@@ -52,6 +54,12 @@ bool oi_registry_trylock(void)
 void oi_registry_unlock(void)
 {
 	oi_unlock(OI_LOCK_REGISTRY);
+}
+
+void oi_thread_become(struct oi_thread *t)
+{
+	oi_self = t;
+	oi_mine = t ? t : &oi_nobody;
 }
 
 struct oi_thread *oi_thread_of_key(uint16_t key)

@@ -23,6 +23,7 @@ enum {
 	OI_REQUEST_ATTACH = 16, /* the heap this record belonged to was shut down */
 	OI_REQUEST_PILE = 32,  /* the reaper wants this thread's dead objects */
 	OI_REQUEST_PARKED = 128, /* this thread is not on the list of active ones: park.c */
+	OI_REQUEST_NOBODY = 256, /* the thread is not attached: Note [NOBODY] */
 	OI_REQUEST_START = 64  /* a fork left work for the library's threads, not there yet */
 };
 
@@ -104,7 +105,14 @@ struct oi_thread {
 	char name[OI_NAME]; /* under the lock of names */
 } __attribute__((aligned(OI_LINE)));
 
+/*
+ * The calling thread's record, twice, for oi_thread_become alone to set: oi_self is NULL while the
+ * thread is not attached; oi_mine is oi_nobody then, for those who enter: Note [NOBODY].
+ */
 extern __thread struct oi_thread *oi_self OI_HIDDEN;
+extern __thread struct oi_thread *oi_mine OI_HIDDEN;
+extern struct oi_thread oi_nobody OI_HIDDEN;
+void oi_thread_become(struct oi_thread *t);
 
 /* All records that are attached, under the registry lock (which is held throughout a stop). */
 extern struct cds_list_head oi_threads;
