@@ -13,6 +13,8 @@
  *               the thread may come before that. A second store pushes the first one out.
  *   request[t]  STOP, SEIZE, FENCE: read-modify-writes of others, visible at once
  *   attached[t] under the registry lock, its thread
+ *   mine        the thread has a record of its own to enter, else that of nobody, whose request is
+ *               never 0, so that it attaches first (Note [NOBODY] in gate.h): its thread
  *   asleep[t]   in the kernel, on the generation word: itself; woken by wake_waiters
  *   forking[t]  pinned and about to fork: its thread
  * Asserted: who believes the world stopped, or a thread seized, is alone: nobody else runs an operation, and the
@@ -52,6 +54,8 @@
  * MUT_GENERATION_LATE: the generation is read after the request
  * MUT_WAKE_FIRST: waiters are woken before the request is cleared
  * MUT_COUNT_LATE: waiters are woken before the generation counts up
+ * MUT_STAYS_ITSELF: a thread that detaches goes on entering the record that it had
+ * MUT_NOBODY_LETS_IN: the request word of nobody is 0
  * MUT_ATTACH_UNLOCKED: attaching does not take the registry lock
  * MUT_UNLOCK_EARLY: the registry lock is given back once the world is stopped, not when it starts
  * MUT_PINNED_WAITS: an operation in a pinned region does what is asked of its thread
@@ -376,6 +380,7 @@ inline attach()
 	request[t] = R_INITIAL;
 #endif
 	attached[t] = true;
+	mine = true;
 #ifndef MUT_ATTACH_UNLOCKED
 	unlock()
 #endif
@@ -385,22 +390,25 @@ inline detach()
 {
 	lock();
 	attached[t] = false;
-	unlock()
+	unlock();
+#ifndef MUT_STAYS_ITSELF
+	mine = false
+#endif
 }
 
 proctype thread(byte t)
 {
 	byte n, i, r, g;
-	bool waiting, gave_way;
+	bool waiting, gave_way, mine = attached[t];
 	do
-	:: n < OPS && attached[t] ->
+	:: n < OPS && mine ->
 		n++;
 		enter();
 		leave()
 #ifdef MUT_TWO_PINNED_FORKS
-	:: n < OPS && attached[t] ->
+	:: n < OPS && mine ->
 #else
-	:: atomic { n < OPS && attached[t] && !pinned_fork -> pinned_fork = true };
+	:: atomic { n < OPS && mine && !pinned_fork -> pinned_fork = true };
 #endif
 		n++;
 		enter();
@@ -414,14 +422,18 @@ proctype thread(byte t)
 		world_start();
 		leave();
 		pinned_fork = false
-	:: n < OPS && attached[t] ->
+	:: n < OPS && mine ->
 		n++;
 		world_stop();
 		world_start()
-	:: n < OPS && attached[t] ->
+	:: n < OPS && mine ->
 		n++;
 		detach()
-	:: n < OPS && !attached[t] ->
+	:: n < OPS && !mine ->
+#ifdef MUT_NOBODY_LETS_IN
+		operating[t] = true;
+		operating[t] = false;
+#endif
 		attach()
 	:: n == OPS -> break
 	od

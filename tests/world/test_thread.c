@@ -7,6 +7,7 @@
 #include "fixture.h"
 
 #include "base/compiler.h"
+#include "world/thread.h"
 #include "world/world.h"
 
 /* ---- attaching ---- */
@@ -82,6 +83,69 @@ static void thread_detach_keeps_references(void **state)
 	ouro_thread_detach();
 	ouro_release(n);
 	assert_journal("f1 d1 ");
+}
+
+/* Each kind of operation as the first call of a thread that is not attached: Note [NOBODY]. */
+struct first {
+	struct node *node;
+	void *slot;
+	ouro_weak cell;
+};
+
+static void first_retain(struct first *f) { ouro_release(ouro_retain(f->node)); }
+static void first_release(struct first *f) { ouro_release(f->node); }
+static void first_try(struct first *f) { ouro_release(ouro_try_retain(f->node)); }
+static void first_load(struct first *f) { ouro_release(ouro_load(&f->slot)); }
+static void first_store(struct first *f) { ouro_store(&f->slot, f->node); }
+static void first_give(struct first *f) { ouro_give(&f->slot, f->node); }
+static void first_take(struct first *f) { ouro_release(ouro_take(&f->slot)); }
+static void first_exchange(struct first *f) { ouro_release(ouro_exchange(&f->slot, NULL)); }
+static void first_compare(struct first *f) { ouro_compare_exchange(&f->slot, f->node, NULL); }
+static void first_weak_load(struct first *f) { ouro_release(ouro_weak_load(&f->cell)); }
+static void first_weak_store(struct first *f) { ouro_weak_store(&f->cell, f->node); }
+static void first_count(struct first *f) { assert_int_not_equal(ouro_refcount(f->node), 0); }
+static void first_new(struct first *f) { ouro_release(make(1)); (void)f; }
+static void first_pin(struct first *f) { ouro_pin(); ouro_unpin(); (void)f; }
+
+static const struct first_call {
+	void (*call)(struct first *f);
+	int gives; /* references that it takes over from its caller */
+} first_call[] = {
+	{ first_retain, 0 }, { first_release, 1 }, { first_try, 0 }, { first_load, 0 },
+	{ first_store, 0 }, { first_give, 1 }, { first_take, 0 }, { first_exchange, 0 },
+	{ first_compare, 0 }, { first_weak_load, 0 }, { first_weak_store, 0 }, { first_count, 0 },
+	{ first_new, 0 }, { first_pin, 0 },
+};
+
+static void call_first(void *arg)
+{
+	struct first f = { .node = make_of(&loud_type, 1) };
+	const struct first_call *c = arg;
+
+	ouro_store(&f.slot, f.node);
+	assert_int_equal(ouro_weak_store(&f.cell, f.node), 0);
+	for (int i = 0; i < c->gives; i++)
+		ouro_retain(f.node);
+	uint64_t attached = stats().threads;
+	ouro_thread_detach();
+	assert_null(oi_self);
+	c->call(&f);
+	assert_non_null(oi_self);
+	assert_int_equal(stats().threads, attached);
+	ouro_release(ouro_take(&f.slot));
+	ouro_release(f.node);
+}
+
+static void thread_attaches_by_each_kind_of_call(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof first_call / sizeof *first_call; i++) {
+		call_first((void *)&first_call[i]);
+		assert_journal("f1 d1 ");
+		assert_int_equal(oi_nobody.gate, 0);
+		assert_int_equal(oi_nobody.rest, 0);
+		assert_int_equal(oi_nobody.request, OI_REQUEST_NOBODY);
+	}
 }
 
 static void detach_in_finalizer(void *obj)
@@ -587,6 +651,7 @@ int main(void)
 		HEAP_CASE(thread_attach_detach_and_rename),
 		HEAP_CASE(thread_detach_keeps_references),
 		HEAP_CASE(thread_detach_does_nothing_when_pinned_or_in_a_finalizer),
+		HEAP_CASE(thread_attaches_by_each_kind_of_call),
 		HEAP_CASE(thread_exits_in_any_way),
 		HEAP_CASE(thread_specific_destructors_may_use_the_library),
 		HEAP_CASE(thread_storm_during_collections),
