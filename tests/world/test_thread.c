@@ -141,7 +141,7 @@ static void thread_attaches_by_each_kind_of_call(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof first_call / sizeof *first_call; i++) {
 		call_first((void *)&first_call[i]);
-		assert_journal("f1 d1 ");
+		assert_noted("d1 ", i + 1);
 		assert_int_equal(oi_nobody.gate, 0);
 		assert_int_equal(oi_nobody.rest, 0);
 		assert_int_equal(oi_nobody.request, OI_REQUEST_NOBODY);
