@@ -54,7 +54,7 @@
  * MUT_GENERATION_LATE: the generation is read after the request
  * MUT_WAKE_FIRST: waiters are woken before the request is cleared
  * MUT_COUNT_LATE: waiters are woken before the generation counts up
- * MUT_STAYS_ITSELF: a thread that detaches goes on entering the record that it had
+ * MUT_STAYS_ITSELF -DOPS=2: a thread that detaches goes on entering the record that it had
  * MUT_NOBODY_LETS_IN: the request word of nobody is 0
  * MUT_ATTACH_UNLOCKED: attaching does not take the registry lock
  * MUT_UNLOCK_EARLY: the registry lock is given back once the world is stopped, not when it starts
