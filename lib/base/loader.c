@@ -162,7 +162,7 @@ static void look_at_notes(const char *at, size_t bytes, size_t alignment, struct
 	}
 }
 
-static int look_for_others(struct dl_phdr_info *o, size_t size, void *arg)
+static int look_for_copies(struct dl_phdr_info *o, size_t size, void *arg)
 {
 	struct others *others = arg;
 	const char *name = others->n++ ? o->dlpi_name : "the program";
@@ -185,7 +185,7 @@ void oi_loader_started(void)
 const char *oi_loader_other(void)
 {
 	struct others others = { 0 };
-	dl_iterate_phdr(look_for_others, &others);
+	dl_iterate_phdr(look_for_copies, &others);
 	return others.name;
 }
 

@@ -11,22 +11,22 @@ struct oi_lock oi_locks[OI_LOCKS] = { [0 ... OI_LOCKS - 1] = { PTHREAD_MUTEX_INI
 /*
  * What a fork does to each: those that are held for a moment are taken, so that the child finds
  * whole what they guard. The fork cannot always wait for the long ones, as their holders may be
- * waiting for the thread that forks: each has code of its own (gclock.c, full.c), and so has the
- * runtime's (fork.c); the registry's is the stop's.
+ * waiting for the thread that forks: each has code of its own (gclock.c, concurrent.c), and so has
+ * the runtime's (fork.c); the registry's is the stop's.
  */
 static const struct {
 	const char *name;
 	bool is_long, taken_to_fork;
 } about[OI_LOCKS] = {
 	[OI_LOCK_RUNTIME] = { "runtime", false, false },
-	[OI_LOCK_FULL] = { "full collection", true, false },
+	[OI_LOCK_CONCURRENT] = { "concurrent collection", true, false },
 	[OI_LOCK_COLLECT] = { "collection", true, false },
 	[OI_LOCK_REGISTRY] = { "registry", false, false },
 	[OI_LOCK_NAMES] = { "names", false, true },
 	[OI_LOCK_LISTENERS] = { "listeners", false, true },
-	[OI_LOCK_SETS] = { "dead sets", false, true },
-	[OI_LOCK_GARBAGE] = { "garbage list", false, true },
-	[OI_LOCK_PILE] = { "pile", false, true },
+	[OI_LOCK_GARBAGE] = { "garbage", false, true },
+	[OI_LOCK_SAVED] = { "saved garbage", false, true },
+	[OI_LOCK_BACKLOG] = { "backlog", false, true },
 	[OI_LOCK_WATCHES] = { "watches", false, true },
 	[OI_LOCK_WEAK] = { "side table", false, true },
 	[OI_LOCK_LIMBO] = { "abandoned limbo", false, true },

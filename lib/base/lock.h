@@ -10,8 +10,8 @@
  *   that gate;
  * - the program's code is called with a lock held (context.h).
  * A lock is long if it is held throughout something that passes gates and waits for other threads:
- * a collection has two, as it goes on beside the mutators, between safepoints of its own. No thread
- * waits for one inside a gate, so that whoever holds it is never kept from getting on.
+ * a collection has two, as it is concurrent, between safepoints of its own. No thread waits for one
+ * inside a gate, so that whoever holds it is never kept from getting on.
  * A release build checks nothing of this.
  */
 #ifndef OI_LOCK_H
@@ -22,20 +22,20 @@
 #include "base/compiler.h"
 
 enum oi_rank {
-	OI_LOCK_RUNTIME,   /* starting the heap, and ending it */
-	OI_LOCK_FULL,      /* a collection beside the mutators; long */
-	OI_LOCK_COLLECT,   /* what one collection at a time may do; long */
-	OI_LOCK_REGISTRY,  /* the attached threads; held from the request for a stop to its end */
-	OI_LOCK_NAMES,     /* of threads */
-	OI_LOCK_LISTENERS, /* of events */
-	OI_LOCK_SETS,      /* the queue of dead sets */
-	OI_LOCK_GARBAGE,   /* what SAVEALL keeps */
-	OI_LOCK_PILE,      /* the reaper's dead objects */
+	OI_LOCK_RUNTIME,    /* starting the heap, and ending it */
+	OI_LOCK_CONCURRENT, /* a concurrent collection; long */
+	OI_LOCK_COLLECT,    /* what one collection at a time may do; long */
+	OI_LOCK_REGISTRY,   /* the attached threads; held from the request for a stop to its end */
+	OI_LOCK_NAMES,      /* of threads */
+	OI_LOCK_LISTENERS,  /* of events */
+	OI_LOCK_GARBAGE,    /* the queue of what collections found */
+	OI_LOCK_SAVED,      /* what SAVEALL keeps */
+	OI_LOCK_BACKLOG,    /* the reaper's dead objects */
 	OI_LOCK_WATCHES,
-	OI_LOCK_WEAK,      /* free entries of the side table */
-	OI_LOCK_LIMBO,     /* what threads that left have in limbo */
-	OI_LOCK_HEAP,      /* pages */
-	OI_LOCK_LOG,       /* the log function, and what waits for it */
+	OI_LOCK_WEAK,       /* free entries of the side table */
+	OI_LOCK_LIMBO,      /* what threads that left have in limbo */
+	OI_LOCK_HEAP,       /* pages */
+	OI_LOCK_LOG,        /* the log function, and what waits for it */
 	OI_LOCKS
 };
 

@@ -28,6 +28,6 @@
 #define oi_unpoison(p, n) ((void)(p))
 #endif
 
-#define OI_SPOILS (OURO_CHECKED || OI_ASAN) /* whether what is freed is made unusable */
+#define OI_POISONS (OURO_CHECKED || OI_ASAN) /* whether what is freed is made unusable */
 
 #endif

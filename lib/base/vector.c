@@ -21,7 +21,7 @@ void oi_vector_free(struct oi_vector *v)
 		oi_os_unmap_list(v->data, v->capacity * sizeof *v->data);
 	v->data = NULL;
 	v->capacity = 0;
-	/* recheck: a thread looks at its stack's outside its gate (pile.h) */
+	/* recheck: a thread looks at its stack's outside its gate (backlog.h) */
 	oi_store_relaxed(&v->n, (size_t)0);
 }
 

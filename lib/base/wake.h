@@ -20,7 +20,7 @@ extern struct oi_wanted oi_wanted OI_HIDDEN;
 void oi_wake_collect(void); /* a collection may be due */
 void oi_wake_tick(void);    /* a merge queue became non-empty */
 void oi_wake_trim(void);    /* memory waits, or is free and cached: starts no missing threads */
-void oi_wake_reap(void);    /* dead objects, sets or strays wait */
+void oi_wake_reap(void);    /* dead objects, garbage or strays wait */
 
 /* Adds a request, and wakes whoever sleeps on the word. */
 void oi_wake(uint32_t *word);

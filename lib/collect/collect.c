@@ -2,23 +2,23 @@
  * collect.c - one collection
  *
  * A young collection stops the world, selects the objects of the generations asked for
- * (generation.c), does trial deletion (trial.c), condemns what is dead, lets the rest grow older,
- * and starts the world. A full collection works beside the mutators (full.c), and so does a young
+ * (generation.c), does trial deletion (trial.c), declares the dead garbage, lets the rest grow
+ * older, and starts the world. A full collection is concurrent (concurrent.c), and so is a young
  * one that was asked for and does not fit a stop.
- * What follows for the condemned (set.c) is done outside any pause: for ouro_gc_collect by the
+ * What follows for the garbage (garbage.c) is done outside any pause: for ouro_gc_collect by the
  * caller; for automatic collections by the collector thread if no user code must run, else by the
  * reaper; in manual mode when the program says so. The collector thread goes on with young
  * collections between the slices of a full one.
  *
  * Completeness. Let G be what is unreachable when a full collection is called. All references to
  * G are in G, or in what is dead and not yet gone: dead objects whose children are not released,
- * condemned sets, merges that wait. A flush waits for what is dead by then (flush.c). What dies
- * later was reachable at the call, and so was all it refers to: it has no reference to G. Only a
- * collection that condemns a part of G before this one has begun could keep the rest, by what
- * that part refers to. So automatic ones are kept from beginning, and if others that were asked
- * for found anything, the flush is repeated. When a collection has begun everything is old, and
- * none of the young ones beside it looks at G. So nobody has to wait for an instant at which
- * nothing dies.
+ * garbage of earlier collections, merges that wait. A flush waits for what is dead by then
+ * (flush.c). What dies later was reachable at the call, and so was all it refers to: it has no
+ * reference to G. Only a collection that declares a part of G garbage before this one has begun
+ * could keep the rest, by what that part refers to. So automatic ones are kept from beginning, and
+ * if others that were asked for found anything, the flush is repeated. When a collection has begun
+ * everything is old, and none of the young ones beside it looks at G. So nobody has to wait for an
+ * instant at which nothing dies.
  */
 #include "collect/collect.h"
 
@@ -32,19 +32,19 @@
 #include "base/runtime.h"
 #include "base/sized.h"
 #include "base/wake.h"
+#include "collect/concurrent.h"
 #include "collect/debug.h"
 #include "collect/flush.h"
-#include "collect/full.h"
+#include "collect/garbage.h"
 #include "collect/generation.h"
 #include "collect/idle.h"
 #include "collect/policy.h"
-#include "collect/set.h"
 #include "collect/solo.h"
 #include "collect/trial.h"
 #include "collect/verify.h"
+#include "count/backlog.h"
 #include "count/death.h"
 #include "count/merge.h"
-#include "count/pile.h"
 #include "count/ticket.h"
 #include "count/weak.h"
 #include "heap/empty.h"
@@ -59,7 +59,7 @@
 #include "world/gclock.h"
 #include "world/thread.h"
 
-/* collections that condemned something; it changes under one of the locks */
+/* collections that found something; it changes under one of the locks */
 static uint64_t n_found;
 /* used under the lock; it keeps its memory between young collections */
 static struct oi_trial trial;
@@ -70,7 +70,7 @@ void oi_collect_statistics(uint64_t collections[3], uint64_t collected[3], uint6
 {
 	for (int g = 0; g < 3; g++) {
 		collections[g] = oi_load_relaxed(&n_collections[g]); /* count */
-		collected[g] = oi_set_dead(g);
+		collected[g] = oi_garbage_dead(g);
 		ns[g] = oi_load_relaxed(&duration_ns[g]); /* count */
 	}
 	struct oi_solo_statistics solo;
@@ -85,7 +85,7 @@ void oi_collect_reset_statistics(void)
 	for (int g = 0; g < 3; g++)
 		n_collections[g] = duration_ns[g] = 0;
 	told = (struct oi_solo_statistics){ 0 };
-	oi_set_reset_statistics();
+	oi_garbage_reset_statistics();
 	oi_solo_shutdown();
 	oi_trial_free(&trial);
 }
@@ -102,28 +102,30 @@ struct collection {
 };
 
 /* The weak references to @h expire, and @h goes onto the list, which has room. */
-static void condemn(struct oi_set *s, struct oi_header *h)
+static void declare(struct oi_garbage *g, struct oi_header *h)
 {
 	if (oi_flags(h) & OI_FLAG_WEAK)
 		oi_weak_expire(h);
-	oi_set_condemn(s, h);
-	s->objects.data[s->objects.n++] = h;
+	oi_garbage_declare(g, h);
+	g->objects.data[g->objects.n++] = h;
 }
 
-/* Each member is condemned or grows older. All live if there is no memory to list the dead. */
-static void judge(struct collection *c, struct oi_set *s, bool room)
+/*
+ * Each member is declared garbage or grows older. All live if there is no memory to list the dead.
+ */
+static void judge(struct collection *c, struct oi_garbage *g, bool room)
 {
 	bool straight = c->generation == 0 && oi_policy_middle_full();
-	struct oi_spot at = { 0 };
+	struct oi_side_place at = { 0 };
 	int64_t left[2] = { 0, 0 };
-	for (size_t i = 0; i < trial.set.n; i++) {
-		struct oi_header *h = trial.set.data[i];
-		size_t block = oi_spot_block(&at, h);
+	for (size_t i = 0; i < trial.members.n; i++) {
+		struct oi_header *h = trial.members.data[i];
+		size_t block = oi_side_block(&at, h);
 		unsigned age = oi_generation_age_at(at.young, block);
 		left[age]++;
 		if (!oi_trial_result_at(&at.side[block]) && room) {
 			oi_generation_make_old_at(at.young, block);
-			condemn(s, h);
+			declare(g, h);
 		} else {
 			bool old = oi_generation_grow_older(at.young, block, straight);
 			c->promoted += old;
@@ -136,7 +138,7 @@ static void judge(struct collection *c, struct oi_set *s, bool room)
 }
 
 /* World stopped. Without memory nothing is found, and the log says so. */
-static void examine(struct collection *c, struct oi_set *s)
+static void examine(struct collection *c, struct oi_garbage *g)
 {
 	oi_assert_stopped();
 	bool room = oi_generation_select(&trial, c->generation, c->cap, &c->more);
@@ -145,18 +147,18 @@ static void examine(struct collection *c, struct oi_set *s)
 	if (c->whole && c->more) {
 		oi_trial_give_up(&trial);
 	} else if (room) {
-		c->candidates = trial.set.n;
+		c->candidates = trial.members.n;
 		c->references = trial.graph.n_counted;
-		room = oi_set_reserve(s, trial.set.n - trial.n_reached);
-		judge(c, s, room);
-		c->survivors = c->candidates - s->objects.n;
+		room = oi_garbage_reserve(g, trial.members.n - trial.n_reached);
+		judge(c, g, room);
+		c->survivors = c->candidates - g->objects.n;
 	}
 	if (!room)
 		oi_log("collection of generation %d given up: no memory for its lists",
 		       c->generation);
 }
 
-static uint64_t stop_and_examine(struct collection *c, struct oi_set *s)
+static uint64_t stop_and_examine(struct collection *c, struct oi_garbage *g)
 {
 	struct oi_stop stop;
 	oi_world_stop(&stop);
@@ -164,9 +166,9 @@ static uint64_t stop_and_examine(struct collection *c, struct oi_set *s)
 	oi_verify_stopped();
 	/* the time of listeners and of the verifier is no cost of objects to the pacing */
 	uint64_t begin = oi_now_ns();
-	examine(c, s);
+	examine(c, g);
 	/* in the stop, so that a fork, even of a pinned thread, comes before it or after it */
-	oi_set_take_in_hand(oi_self, s);
+	oi_garbage_take_in_hand(oi_self, g);
 	uint64_t worked = oi_now_ns() - begin;
 	uint64_t paused = oi_world_start(&stop);
 	oi_event(OURO_PAUSE_STOP, c->generation, 0, 0, paused);
@@ -179,33 +181,35 @@ static void account(struct collection *c, uint64_t ns)
 	oi_add_relaxed(&duration_ns[c->generation], ns); /* count */
 }
 
-static void report(struct collection *c, struct oi_set *s, uint64_t ns)
+static void report(struct collection *c, struct oi_garbage *g, uint64_t ns)
 {
-	if (s->objects.n)
+	if (g->objects.n)
 		oi_add_acq_rel(&n_found, UINT64_C(1)); /* count */
 	account(c, ns);
-	s->n_examined = c->candidates;
-	s->found_ns = ns;
-	oi_event(OURO_GC_STOP, c->generation, c->candidates, s->objects.n, ns);
+	g->n_examined = c->candidates;
+	g->found_ns = ns;
+	oi_event(OURO_GC_STOP, c->generation, c->candidates, g->objects.n, ns);
 }
 
 /*
  * Examines up to @cap objects. A call gives @whole, and wants all of them: if there are more, none
- * is examined, and *whole becomes false. Returns the set of what was found, perhaps empty, in this
- * thread's hand; NULL if there is no memory to begin, or collections are held off. In any case the
- * thread counts as serving, from before the members of the set are in its hand.
+ * is examined, and *whole becomes false. Returns what was found, perhaps nothing, in this thread's
+ * hand; NULL if there is no memory to begin, or collections are held off. In any case the thread
+ * counts as serving, from before the dead are in its hand.
  */
-static struct oi_set *collect_young(struct oi_thread *t, int generation, size_t cap, bool *whole)
+static struct oi_garbage *collect_young(struct oi_thread *t, int generation, size_t cap,
+					bool *whole)
 {
 	struct collection c = { .generation = generation, .cap = cap, .whole = whole != NULL };
 	bool automatic = !whole;
 	oi_collect_lock();
 	oi_serve_begin(t);
-	struct oi_set *s = automatic && oi_collect_held_off() ? NULL : oi_set_new(generation);
-	if (s) {
+	struct oi_garbage *g =
+		automatic && oi_collect_held_off() ? NULL : oi_garbage_new(generation);
+	if (g) {
 		uint64_t began = oi_now_ns();
 		oi_event(OURO_GC_START, generation, 0, 0, 0);
-		uint64_t worked = stop_and_examine(&c, s);
+		uint64_t worked = stop_and_examine(&c, g);
 		if (c.whole && c.more) {
 			oi_event(OURO_GC_STOP, generation, 0, 0, oi_now_ns() - began);
 		} else {
@@ -213,13 +217,13 @@ static struct oi_set *collect_young(struct oi_thread *t, int generation, size_t 
 				.generation = generation, .n = c.candidates,
 				.references = c.references, .survivors = c.survivors,
 				.promoted = c.promoted, .ns = worked, .more = c.more });
-			report(&c, s, oi_now_ns() - began);
+			report(&c, g, oi_now_ns() - began);
 		}
 	}
 	oi_collect_unlock();
 	if (whole)
 		*whole = !c.more;
-	return s;
+	return g;
 }
 
 /* at most: collections by finalizers do not wait for those that insist, and do not flush */
@@ -262,7 +266,7 @@ static void pace_done(enum oi_scope scope, size_t survivors, size_t dead)
 	oi_collect_unlock();
 }
 
-/* What find_beside does when there was no memory to begin. */
+/* What find_concurrently does when there was no memory to begin. */
 static void begin_nothing(struct oi_thread *t)
 {
 	oi_serve_begin(t);
@@ -270,97 +274,99 @@ static void begin_nothing(struct oi_thread *t)
 }
 
 /*
- * Under both locks, the second of which it lets go. Returns the set, or NULL if there is no memory.
+ * Under both locks, the second of which it lets go. Returns the garbage, or NULL if there is no
+ * memory.
  */
-static struct oi_set *find_beside(struct oi_thread *t, int generation, enum oi_scope scope,
-				  void (*between)(void))
+static struct oi_garbage *find_concurrently(struct oi_thread *t, int generation,
+					    enum oi_scope scope, void (*between)(void))
 {
 	struct collection c = { .generation = generation };
 	uint64_t began = oi_now_ns();
 	oi_event(OURO_GC_START, c.generation, 0, 0, 0);
 	if (scope != OI_SCOPE_YOUNG)
 		oi_policy_full_begins(scope == OI_SCOPE_ALL);
-	struct oi_set *s = oi_full_begin(t, generation, scope, between);
+	struct oi_garbage *g = oi_concurrent_begin(t, generation, scope, between);
 	if (scope != OI_SCOPE_YOUNG)
 		oi_policy_full_begun();
 	oi_collect_unlock();
 	if (scope == OI_SCOPE_ALL)
 		oi_collect_hold_off_no_more();
-	if (s)
-		c.candidates = oi_full_finish(t);
-	if (s && c.candidates < s->objects.n)
+	if (g)
+		c.candidates = oi_concurrent_finish(t);
+	if (g && c.candidates < g->objects.n)
 		/* those that lingered (linger.c) need not have been looked at */
-		c.candidates = s->objects.n;
-	c.survivors = s ? c.candidates - s->objects.n : 0;
+		c.candidates = g->objects.n;
+	c.survivors = g ? c.candidates - g->objects.n : 0;
 	pace_done(scope, c.survivors, c.candidates - c.survivors);
-	if (s)
-		report(&c, s, oi_now_ns() - began);
+	if (g)
+		report(&c, g, oi_now_ns() - began);
 	else
 		begin_nothing(t);
-	return s;
+	return g;
 }
 
 /*
- * Collects what is old, beside the mutators. @idle: oi_idle_due asked for it. Returns what
- * collect_young does.
+ * Collects what is old, concurrently. @idle: oi_idle_due asked for it. Returns what collect_young
+ * does.
  */
-static struct oi_set *collect_old(struct oi_thread *t, bool idle, void (*between)(void))
+static struct oi_garbage *collect_old(struct oi_thread *t, bool idle, void (*between)(void))
 {
-	struct oi_set *s = NULL;
+	struct oi_garbage *g = NULL;
 	oi_collect_lock_both();
 	if (oi_collect_held_off()) {
 		oi_serve_begin(t);
 		oi_collect_unlock();
 	} else {
-		s = find_beside(t, 2, OI_SCOPE_OLD, between);
+		g = find_concurrently(t, 2, OI_SCOPE_OLD, between);
 		if (idle)
 			oi_idle_looked();
 	}
-	oi_full_unlock();
-	return s;
+	oi_concurrent_unlock();
+	return g;
 }
 
 /* Collects all there is, for a call. With @flush all that was garbage at the call is found. */
-static struct oi_set *collect_all(struct oi_thread *t, bool flush)
+static struct oi_garbage *collect_all(struct oi_thread *t, bool flush)
 {
 	oi_collect_hold_off();
 	if (flush)
 		lock_both_settled(t);
 	else
 		oi_collect_lock_both();
-	struct oi_set *s = find_beside(t, 2, OI_SCOPE_ALL, NULL);
-	oi_full_unlock();
-	return s;
+	struct oi_garbage *g = find_concurrently(t, 2, OI_SCOPE_ALL, NULL);
+	oi_concurrent_unlock();
+	return g;
 }
 
-/* If @generation is too much for a stop, both ages are collected beside the mutators. */
-static struct oi_set *collect_all_young(struct oi_thread *t, int generation)
+/* If @generation is too much for a stop, both ages are collected concurrently. */
+static struct oi_garbage *collect_all_young(struct oi_thread *t, int generation)
 {
 	bool whole = true;
-	struct oi_set *s = collect_young(t, generation, oi_policy_cap(), &whole);
-	if (whole || !s)
-		return s;
-	oi_set_put_away(t, s);
-	oi_serve_end(t, oi_work_batch());
+	struct oi_garbage *g = collect_young(t, generation, oi_policy_cap(), &whole);
+	if (whole || !g)
+		return g;
+	oi_garbage_put_away(t, g);
+	oi_serve_end(t, oi_work_of_release());
 	oi_collect_lock_both();
-	s = find_beside(t, generation, OI_SCOPE_YOUNG, NULL);
-	oi_full_unlock();
-	return s;
+	g = find_concurrently(t, generation, OI_SCOPE_YOUNG, NULL);
+	oi_concurrent_unlock();
+	return g;
 }
 
-/* so many objects of a large set are worked on between two looks at what else is due */
+/* so many objects are worked on between two looks at what else is due */
 #define QUANTUM 2048
 
 /*
- * Works on a set without user code in pieces. What dies with it and has callbacks is the reaper's.
+ * Works on garbage without user code in pieces. What dies with it and has callbacks is the
+ * reaper's.
  */
-static void work_in_quanta(struct oi_thread *t, struct oi_set *s, void (*between)(void))
+static void work_in_quanta(struct oi_thread *t, struct oi_garbage *g, void (*between)(void))
 {
 	size_t budget = SIZE_MAX, n_dead;
 	bool over = false;
 	while (!over) {
-		over = oi_set_work(t, s, &budget, QUANTUM, &n_dead);
-		oi_death_settle(t, oi_work_quietly(OI_QUIET_BATCH));
+		over = oi_garbage_work(t, g, &budget, QUANTUM, &n_dead);
+		oi_death_settle(t, oi_work_quietly(OI_QUIET_MOST));
 		if (!over && between)
 			between();
 	}
@@ -372,7 +378,7 @@ static void work_in_quanta(struct oi_thread *t, struct oi_set *s, void (*between
  */
 static bool promote_all(int generation)
 {
-	if (!oi_full_promote())
+	if (!oi_concurrent_promote())
 		return false;
 	oi_collect_lock();
 	oi_policy_burst_done(generation);
@@ -382,14 +388,14 @@ static bool promote_all(int generation)
 }
 
 /*
- * Sees to other threads' objects that died with a set, as far as that calls no user code: on a busy
- * machine their owners sleep, and so does the reaper.
+ * Sees to other threads' objects that died with the garbage, as far as that calls no user code: on
+ * a busy machine their owners sleep, and so does the reaper.
  */
 static void settle_quietly(struct oi_thread *t)
 {
 	oi_merge_drain_all();
-	oi_pile_collect(false);
-	for (size_t n = oi_pile_waiting(); n && oi_pile_serve_quietly(t); n--)
+	oi_backlog_collect(false);
+	for (size_t n = oi_backlog_waiting(); n && oi_backlog_serve_quietly(t); n--)
 		;
 }
 
@@ -414,38 +420,38 @@ static void reclaim_all(struct oi_thread *t)
 }
 
 /*
- * Sets without user code die here, while they are in the cache: so what collections find cannot
- * pile up. The others are the reaper's.
+ * Garbage without user code dies here, while it is in the cache: so what collections find cannot
+ * pile up. The rest is the reaper's.
  */
-static void carry_away(struct oi_thread *t, struct oi_set *s, void (*between)(void))
+static void carry_away(struct oi_thread *t, struct oi_garbage *g, void (*between)(void))
 {
-	if (s && s->has_callbacks) {
-		oi_set_queue(t, s);
+	if (g && g->has_callbacks) {
+		oi_garbage_queue(t, g);
 		oi_wake_reap();
-	} else if (s) {
-		work_in_quanta(t, s, between);
+	} else if (g) {
+		work_in_quanta(t, g, between);
 	}
-	oi_serve_end(t, oi_work_batch());
+	oi_serve_end(t, oi_work_of_release());
 }
 
-static void dispose(struct oi_thread *t, struct oi_set *s, void (*between)(void))
+static void dispose(struct oi_thread *t, struct oi_garbage *g, void (*between)(void))
 {
 	/* the lock is held between the slices of another collection */
-	oi_debug_report(s, oi_collect_locked_by_me() ? oi_log : oi_say);
-	carry_away(t, s, between);
+	oi_debug_report(g, oi_collect_locked_by_me() ? oi_log : oi_say);
+	carry_away(t, g, between);
 }
 
 /* With @all what is young becomes old first. */
 static void automatic_full(bool all, bool idle, void (*between)(void))
 {
 	struct oi_thread *t = oi_self;
-	if (all && oi_full_promote())
+	if (all && oi_concurrent_promote())
 		oi_policy_promoted();
-	struct oi_set *s = collect_old(t, idle, between);
-	dispose(t, s, between);
+	struct oi_garbage *g = collect_old(t, idle, between);
+	dispose(t, g, between);
 	settle_quietly(t);
 	reclaim_all(t); /* what is held after that is the measure of what may be: policy.c */
-	if (s)
+	if (g)
 		oi_policy_full_freed();
 	oi_policy_turn();
 }
@@ -470,15 +476,15 @@ void oi_collect_automatic(int generation, void (*between)(void))
 	oi_policy_turn();
 }
 
-/* A set without user code is worked on at once, in manual mode, too. */
-static ssize_t work_or_queue(struct oi_thread *t, struct oi_set *s)
+/* Garbage without user code is worked on at once, in manual mode, too. */
+static ssize_t work_or_queue(struct oi_thread *t, struct oi_garbage *g)
 {
-	size_t n = s->objects.n, budget = SIZE_MAX, n_dead = n;
-	if (oi_runtime.config.finalizers == OURO_FINALIZERS_MANUAL && s->has_callbacks &&
+	size_t n = g->objects.n, budget = SIZE_MAX, n_dead = n;
+	if (oi_runtime.config.finalizers == OURO_FINALIZERS_MANUAL && g->has_callbacks &&
 	    !oi_runtime.shutting_down)
-		oi_set_queue(t, s);
+		oi_garbage_queue(t, g);
 	else
-		oi_set_work(t, s, &budget, SIZE_MAX, &n_dead);
+		oi_garbage_work(t, g, &budget, SIZE_MAX, &n_dead);
 	return (ssize_t)n_dead;
 }
 
@@ -494,10 +500,10 @@ static ssize_t collect_now(struct oi_thread *t, int generation)
 	if (generation < 2)
 		oi_flush_patiently(t);
 	oi_point("collect: flushed");
-	struct oi_set *s = generation == 2 ? collect_all(t, true) :
-					     collect_all_young(t, generation);
-	oi_debug_report(s, oi_say);
-	ssize_t n = s ? work_or_queue(t, s) : 0;
+	struct oi_garbage *g = generation == 2 ? collect_all(t, true) :
+						 collect_all_young(t, generation);
+	oi_debug_report(g, oi_say);
+	ssize_t n = g ? work_or_queue(t, g) : 0;
 	oi_serve_end(t, oi_work_thoroughly()); /* what dies with it dies here */
 	if (generation == 2) {
 		oi_policy_full_freed();
@@ -530,8 +536,8 @@ void oi_collect_tell_solo(void)
 static void free_quietly(struct oi_thread *t)
 {
 	oi_merge_drain_all();
-	oi_pile_collect(false); /* notes how far they are */
-	oi_pile_collect(false);
+	oi_backlog_collect(false); /* notes how far they are */
+	oi_backlog_collect(false);
 	oi_gate_enter(t);
 	if (t->deaths.waiting)
 		oi_death_catch_up(t, SIZE_MAX);
@@ -546,9 +552,9 @@ void oi_collect_for_memory(struct oi_thread *t)
 	if (oi_collect_locked_by_me())
 		return;
 	free_quietly(t);
-	struct oi_set *s = collect_all(t, false);
-	oi_debug_report(s, oi_log);
-	carry_away(t, s, NULL);
+	struct oi_garbage *g = collect_all(t, false);
+	oi_debug_report(g, oi_log);
+	carry_away(t, g, NULL);
 	oi_policy_full_freed();
 	give_back(t);
 	oi_holdup(OURO_HOLDUP_LIMIT, oi_now_ns() - began);
@@ -599,11 +605,11 @@ size_t ouro_run_finalizers(size_t max)
 		return 0;
 	size_t budget = max;
 	/*
-	 * Sets that are queued meanwhile wait for the next call: these finalizers may make them
+	 * What is queued meanwhile waits for the next call: these finalizers may make garbage
 	 * without end.
 	 */
-	for (uint32_t n = oi_set_queued();
-	     n && budget && oi_set_serve(t, &budget, OI_STAMP_NEW, oi_work_batch()); n--)
+	for (uint32_t n = oi_garbage_queued();
+	     n && budget && oi_garbage_serve(t, &budget, OI_STAMP_NEW, oi_work_of_release()); n--)
 		;
 	return max - budget;
 }

@@ -1,4 +1,4 @@
-/* collect.h - one collection, from the stop to the set it found. */
+/* collect.h - one collection, from the stop to the garbage it found. */
 #ifndef OI_COLLECT_H
 #define OI_COLLECT_H
 
@@ -7,9 +7,9 @@
 struct oi_thread;
 
 /*
- * For the collector thread: makes a collection that is due. The set goes to the queue if user code
- * must run for it. A full collection calls @between, unless it is NULL, now and then, outside the
- * gate; @between may make a young one.
+ * For the collector thread: makes a collection that is due. The garbage goes to the queue if user
+ * code must run for it. A full collection calls @between, unless it is NULL, now and then, outside
+ * the gate; @between may make a young one.
  */
 void oi_collect_automatic(int generation, void (*between)(void));
 /*

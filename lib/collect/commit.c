@@ -1,10 +1,11 @@
 /*
- * commit.c - which candidates are dead, and their death in one instant, beside the mutators
+ * commit.c - which candidates are dead, and their death in one instant, concurrently with the
+ * mutators
  *
- * Note [COMMIT]. On entry the candidates, found by any means (full.c), bear the flag. See Note
- * [CANDIDATE] for the mutators' side. (After Bacon and Rajan 2001, whose tests of a fixed set of
- * candidates these are, without their buffers of counts.)
- *   1 handshake: from now on every event on a candidate takes its flag away, and is logged
+ * Note [COMMIT]. On entry the candidates, found by any means (concurrent.c), bear the flag. See
+ * Note [CANDIDATE] for the mutators' side. (After Bacon and Rajan 2001, whose tests of a fixed set
+ * of candidates these are, without their buffers of counts.)
+ *   1 handshake: from now on every mutation of a candidate takes its flag away, and is logged
  *   2 COUNT   the references from candidates to candidates; what only traverse tells of, in one
  *             stop
  *   3 CHECK   a candidate with more references than that, or without its flag, lives: it is dropped
@@ -13,13 +14,13 @@
  *     anything, 4 is repeated; else OPEN -> DEAD, which fails if there was a rescue since, and
  *     then 4 is repeated. That is the instant at which all that still bear the flag are dead
  *
- * Why it is sound. Let o bear the flag at the commit. No event on o happened between 1 and the last
- * handshake: else it was logged before that handshake was over, and o dropped. So the references
- * that 2 counted are where they were, in candidates, and their number is still what 3 read: nothing
- * else refers to o. A candidate s that was dropped had its references dropped while they were still
- * there, as their leaving s would have been an event on o, and a handshake came after. So all
- * references to o are in what bears the flag. Uncounted pointers ended at the handshakes; weak
- * upgrades go through the commit word.
+ * Why it is sound. Let o bear the flag at the commit. No mutation of o happened between 1 and the
+ * last handshake: else it was logged before that handshake was over, and o dropped. So the
+ * references that 2 counted are where they were, in candidates, and their number is still what 3
+ * read: nothing else refers to o. A candidate s that was dropped had its references dropped while
+ * they were still there, as their leaving s would have been a mutation of o, and a handshake came
+ * after. So all references to o are in what bears the flag. Uncounted pointers ended at the
+ * handshakes; weak upgrades go through the commit word.
  * Two traps. To drop and commit at once, without the handshake between, is wrong. And a candidate
  * that dies by count after it was counted holds its references until it is dismantled, perhaps much
  * later: it must be followed although it is dead.
@@ -27,8 +28,8 @@
  *
  * What only traverse tells of is written down when it is counted, and when its object is dropped,
  * what was written down is dropped: traverse may not be called any more for a dying object. As to
- * opaque objects (pass.h): references may leave them without an event, and could be counted in two
- * of them; hence one stop for all that are candidates.
+ * opaque objects (pass.h): references may leave them without a mutation, and could be counted in
+ * two of them; hence one stop for all that are candidates.
  * Models: tests/models/commit.pml; halves.pml for reading the two halves of a count.
  */
 #include "collect/commit.h"
@@ -46,7 +47,7 @@ bool oi_commit_flag(struct oi_pass *p, struct oi_header *h, const struct oi_plac
 		;
 	if (own > OI_OWN_KEY_MAX)
 		return false;
-	*oi_beside_count(at) = 0;
+	*oi_map_count(at) = 0;
 	p->n_open++;
 	return true;
 }
@@ -58,13 +59,10 @@ OI_INLINE void each_candidate(struct oi_pass *p, oi_member_fn fn)
 		oi_pass_each_open(p, p->pages.data[i], fn);
 }
 
-/*
- * Like oi_pass_look, but all members of a set that is looked through for the resurrected are
- * condemned.
- */
+/* Like oi_pass_look, but where garbage is looked through for the resurrected, all is garbage. */
 OI_INLINE const struct oi_type *look(const struct oi_pass *p, const struct oi_header *h)
 {
-	return oi_pass_look(h, oi_pass_others(p));
+	return oi_pass_look(h, oi_pass_skips(p));
 }
 
 /* ---- 2: counting ---- */
@@ -74,16 +72,16 @@ static void note_edge(void *child, void *arg)
 {
 	struct oi_pass *p = arg;
 	struct oi_place at;
-	if (!oi_place_of(oi_header_of(child), &at) || !oi_beside_open(&at) ||
+	if (!oi_place_of(oi_header_of(child), &at) || !oi_map_open(&at) ||
 	    oi_block_at(at.page, at.block) != oi_header_of(child))
 		return;
-	oi_graph_count_one(&p->graph, OI_GRAPH_BESIDE, oi_beside_count(&at), oi_header_of(child));
+	oi_graph_count_one(&p->graph, OI_GRAPH_CONCURRENT, oi_map_count(&at), oi_header_of(child));
 	oi_pass_push(p, &p->graph.edges, oi_header_of(child));
 }
 
 static void note_edges(struct oi_pass *p, struct oi_header *h, const ouro_type *type)
 {
-	size_t note = oi_graph_begin_note(&p->graph, OI_GRAPH_BESIDE, h);
+	size_t note = oi_graph_begin_note(&p->graph, OI_GRAPH_CONCURRENT, h);
 	if (!note) {
 		p->failed = true;
 		return;
@@ -140,7 +138,7 @@ static void note_opaque(struct oi_pass *p)
 
 static void drop_candidate(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
 {
-	oi_beside_bits(at)->mark |= oi_beside_bit(at);
+	oi_map_bits(at)->mark |= oi_map_bit(at);
 	oi_unflag(h);
 	p->n_open--;
 	oi_pass_push(p, &p->graph.stack, h);
@@ -156,16 +154,16 @@ static void drop_if_rescued(struct oi_pass *p, struct oi_header *h, const struct
 static void drop_word(void *child, void *arg)
 {
 	struct oi_place at;
-	if (oi_beside_covers(child) && oi_place_of(oi_header_of(child), &at) &&
-	    oi_beside_open(&at) &&
+	if (oi_map_covers(child) && oi_place_of(oi_header_of(child), &at) &&
+	    oi_map_open(&at) &&
 	    oi_block_at(at.page, at.block) == oi_header_of(child))
 		drop_candidate(arg, oi_header_of(child), &at);
 }
 
 /*
  * Drops the children of a dying object, too, until all its references are released. Those that have
- * been, each an event, are still in its slots, though what they referred to may be gone: so they
- * are looked at as if they were any words.
+ * been, each by a mutation, are still in its slots, though what they referred to may be gone: so
+ * they are looked at as if they were any words.
  */
 static void drop_children(struct oi_pass *p, struct oi_header *h)
 {
@@ -177,7 +175,7 @@ static void drop_children(struct oi_pass *p, struct oi_header *h)
 		if (unlikely(d->type->item_slots.n))
 			oi_pass_visit_items(p, h, d->type, drop_word, p);
 	}
-	size_t n = oi_graph_each_noted(&p->graph, OI_GRAPH_BESIDE, h, drop_word, p);
+	size_t n = oi_graph_each_noted(&p->graph, OI_GRAPH_CONCURRENT, h, drop_word, p);
 	oi_pass_step(p, 16 + (unsigned)n);
 }
 
@@ -193,8 +191,9 @@ static bool is_closed(struct oi_pass *p, struct oi_header *h, const struct oi_pl
 {
 	if (!oi_is_candidate(h) || !look(p, h))
 		return false;
-	int64_t references = oi_references(h) - p->hold, internal = oi_beside_internal(at, h);
-	return references == internal && (references || p->hold);
+	int64_t references = oi_references(h) - p->collector_refs,
+		internal = oi_map_internal(at, h);
+	return references == internal && (references || p->collector_refs);
 }
 
 static void check(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
@@ -221,7 +220,7 @@ static bool drop_rescued(struct oi_pass *p, uint64_t *n)
 		/* [K1] */
 		for (; *n < end && (h = oi_load_acquire(&oi_candidates.rescued[*n])); ++*n) {
 			struct oi_place at;
-			if (oi_place_of(h, &at) && oi_beside_open(&at))
+			if (oi_place_of(h, &at) && oi_map_open(&at))
 				drop_candidate(p, h, &at);
 		}
 	}
@@ -263,7 +262,7 @@ bool oi_commit(struct oi_pass *p)
 	oi_gate_enter(p->t);
 	each_candidate(p, count_among_candidates);
 	note_opaque(p);
-	oi_graph_count_rest(&p->graph, OI_GRAPH_BESIDE);
+	oi_graph_count_rest(&p->graph, OI_GRAPH_CONCURRENT);
 	oi_point("commit: counted");
 	each_candidate(p, check);
 	drop_reached(p);

@@ -13,46 +13,47 @@
 
 static unsigned debug_flags;
 static uint64_t n_kept[3];
-static struct oi_vector garbage; /* headers, one reference each; under the lock */
+static struct oi_vector saved; /* headers, one reference each; under the lock */
 
-void oi_debug_report(const struct oi_set *s, void (*say)(const char *format, ...) OI_PRINTF(1, 2))
+void oi_debug_report(const struct oi_garbage *g,
+		     void (*say)(const char *format, ...) OI_PRINTF(1, 2))
 {
 	unsigned flags = oi_load_relaxed(&debug_flags); /* recheck: a setting */
-	if (!s)
+	if (!g)
 		return;
 	if (flags & OURO_DEBUG_COLLECTABLE)
-		for (size_t i = 0; i < s->objects.n; i++)
-			say("collectable \"%s\" at %p", oi_type_of(s->objects.data[i])->name,
-			    oi_object_of(s->objects.data[i]));
+		for (size_t i = 0; i < g->objects.n; i++)
+			say("collectable \"%s\" at %p", oi_type_of(g->objects.data[i])->name,
+			    oi_object_of(g->objects.data[i]));
 	if (flags & OURO_DEBUG_STATS)
 		say("collection of generation %d: %zu objects examined, %zu unreachable, %llu us",
-		    s->generation, s->n_examined, s->objects.n,
-		    (unsigned long long)(s->found_ns / 1000));
+		    g->generation, g->n_examined, g->objects.n,
+		    (unsigned long long)(g->found_ns / 1000));
 }
 
-bool oi_debug_save(struct oi_set *s)
+bool oi_debug_save(struct oi_garbage *g)
 {
 	/* recheck: a setting */
 	if (!(oi_load_relaxed(&debug_flags) & OURO_DEBUG_SAVEALL) || oi_runtime.shutting_down)
 		return false;
 	size_t n = 0;
-	oi_lock(OI_LOCK_GARBAGE);
-	for (; n < s->objects.n; n++) {
-		struct oi_header *h = s->objects.data[n];
-		if (!oi_vector_push(&garbage, h)) /* the set's hold becomes the list's reference */
+	oi_lock(OI_LOCK_SAVED);
+	for (; n < g->objects.n; n++) {
+		struct oi_header *h = g->objects.data[n];
+		if (!oi_vector_push(&saved, h)) /* the collector's reference becomes the list's */
 			break;
-		/* owner: these bits are the set's */
+		/* owner: these bits are the garbage's */
 		oi_and_acq_rel(&h->flags, (uint8_t)~(OI_FLAG_GARBAGE | OI_FLAG_SEALED));
 	}
 	/* under the lock: a fork's child finds each in one of them */
-	s->objects.n -= n;
-	if (s->objects.n)
-		memmove(s->objects.data, s->objects.data + n,
-			s->objects.n * sizeof *s->objects.data);
-	oi_unlock(OI_LOCK_GARBAGE);
-	oi_add_relaxed(&n_kept[s->generation], n); /* count */
-	for (size_t i = 0; i < s->objects.n; i++)
-		oi_and_acq_rel(&((struct oi_header *)s->objects.data[i])->flags, /* owner */
+	g->objects.n -= n;
+	if (g->objects.n)
+		memmove(g->objects.data, g->objects.data + n,
+			g->objects.n * sizeof *g->objects.data);
+	oi_unlock(OI_LOCK_SAVED);
+	oi_add_relaxed(&n_kept[g->generation], n); /* count */
+	for (size_t i = 0; i < g->objects.n; i++)
+		oi_and_acq_rel(&((struct oi_header *)g->objects.data[i])->flags, /* owner */
 			       (uint8_t)~(OI_FLAG_GARBAGE | OI_FLAG_SEALED));
 	return true;
 }
@@ -70,7 +71,7 @@ uint64_t oi_debug_kept(int generation)
 void oi_debug_shutdown(void)
 {
 	ouro_gc_garbage_clear();
-	oi_vector_free(&garbage);
+	oi_vector_free(&saved);
 	for (int g = 0; g < 3; g++)
 		oi_store_relaxed(&n_kept[g], 0); /* count */
 	oi_store_relaxed(&debug_flags, 0); /* recheck */
@@ -93,20 +94,20 @@ unsigned ouro_gc_get_debug(void)
 static void *garbage_at(size_t i)
 {
 	struct oi_thread *t = oi_enter(); /* first: no thread waits at a gate with the lock */
-	oi_lock(OI_LOCK_GARBAGE);
-	struct oi_header *h = i < garbage.n ? garbage.data[i] : NULL;
+	oi_lock(OI_LOCK_SAVED);
+	struct oi_header *h = i < saved.n ? saved.data[i] : NULL;
 	if (h)
 		oi_retain(t, h);
-	oi_unlock(OI_LOCK_GARBAGE);
+	oi_unlock(OI_LOCK_SAVED);
 	oi_gate_leave(t);
 	return h ? oi_object_of(h) : NULL;
 }
 
 static size_t garbage_kept(void)
 {
-	oi_lock(OI_LOCK_GARBAGE);
-	size_t n = garbage.n;
-	oi_unlock(OI_LOCK_GARBAGE);
+	oi_lock(OI_LOCK_SAVED);
+	size_t n = saved.n;
+	oi_unlock(OI_LOCK_SAVED);
 	return n;
 }
 
@@ -142,10 +143,10 @@ ssize_t ouro_gc_garbage(ouro_object_visitor fn, void *arg)
 void ouro_gc_garbage_clear(void)
 {
 	oi_current();
-	oi_lock(OI_LOCK_GARBAGE);
-	struct oi_vector v = garbage;
-	garbage = (struct oi_vector){ 0 };
-	oi_unlock(OI_LOCK_GARBAGE);
+	oi_lock(OI_LOCK_SAVED);
+	struct oi_vector v = saved;
+	saved = (struct oi_vector){ 0 };
+	oi_unlock(OI_LOCK_SAVED);
 	for (size_t i = 0; i < v.n; i++)
 		ouro_release(oi_object_of(v.data[i]));
 	oi_vector_free(&v);

@@ -2,19 +2,20 @@
 #ifndef OI_DEBUG_H
 #define OI_DEBUG_H
 
-#include "collect/set.h"
+#include "collect/garbage.h"
 
 /*
- * After a collection: log lines, by @say, if the flags ask for them. @s is what it found, or NULL
+ * After a collection: log lines, by @say, if the flags ask for them. @g is what it found, or NULL
  * if it found nothing.
  */
-void oi_debug_report(const struct oi_set *s, void (*say)(const char *format, ...) OI_PRINTF(1, 2));
+void oi_debug_report(const struct oi_garbage *g,
+		     void (*say)(const char *format, ...) OI_PRINTF(1, 2));
 /*
- * With SAVEALL: keeps what is left of the set instead of clearing it, and returns true. What there
- * is no memory to list stays in the set, as it was before it was condemned but for the hold: the
- * caller gives it back, for a later collection.
+ * With SAVEALL: keeps what is left of the garbage instead of clearing it, and returns true. What
+ * there is no memory to list stays in it, as it was before it was declared garbage but for the
+ * collector's reference: the caller gives it back, for a later collection.
  */
-bool oi_debug_save(struct oi_set *s);
+bool oi_debug_save(struct oi_garbage *g);
 /* Returns true if a flag is set. */
 bool oi_debug_any(void);
 uint64_t oi_debug_kept(int generation);

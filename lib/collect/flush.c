@@ -3,8 +3,8 @@
  *
  * What is dead and not yet destroyed can be
  *   in the merge queue of its owner                         merge.c
- *   in a pile: its thread's own, or the reaper's            pile.c
- *   in a set that waits                                     set.c
+ *   in a backlog: its thread's own, or the reaper's         backlog.c
+ *   in garbage that waits                                   garbage.c
  *   in the hand of a thread, whose dying counter is then not zero: it was raised before the thing
  *   left its queue [D1]
  * A flush waits for what is old (Note [TICKET]): what was dead at the call, and what dies of it.
@@ -18,19 +18,19 @@
  * anybody's: they wait for two at most. [D3] A flush has its number (n_begun) before it counts now
  * up, so a thread that finds an older number waits for one that begins later; it has done its work
  * before that number is in n_over; and what a leader wrote comes before the next one leads.
- * A flush ends: the number of old things, and of their objects, is fixed. A loop of another
- * thread ends after a batch (death.c), and its rest is in an old queue. The one exception is
+ * A flush ends: the number of old things, and of their objects, is fixed. A loop of another thread
+ * ends after release_batch objects (death.c), and its rest is in an old queue. The one exception is
  * objects that callbacks make, and that die in the same loop: they count as old, and could do so
  * without end. Hence a limit, twice as many objects as there were, and some, which is looked up
- * when so many are gone. Queues are first in first out by then, so that what was there at the
- * call had its turn.
+ * when so many are gone. Queues are first in first out by then, so that what was there at the call
+ * had its turn.
  *
  * How it knows that nothing is old: it reads n_ended [D2], then looks at the queues, merges
- * first, as these go to piles without passing a hand, then at the hands, then at n_ended again.
+ * first, as these go to a backlog without passing a hand, then at the hands, then at n_ended again.
  * Suppose that something old was in a queue at the first reading: then it was seen there, or had
- * left with a thread that was seen dying, or that has ended a loop since. It is the same if it
- * was in a hand. Between two such looks there is a fence in the middle of what every thread does
- * (Note [GATE]), as a loop that ended reads now without one.
+ * left with a thread that was seen dying, or that has ended a loop since. It is the same if it was
+ * in a hand. Between two such looks there is a fence in the middle of what every thread does (Note
+ * [GATE]), as a loop that ended reads now without one.
  *
  * A collection cannot wait for a callback that does not return; it may be waiting for what the
  * caller has. A callback that another thread has been in for PATIENCE is left out: what it
@@ -45,10 +45,10 @@
 #include "base/os.h"
 #include "base/runtime.h"
 #include "base/wake.h"
-#include "collect/set.h"
+#include "collect/garbage.h"
+#include "count/backlog.h"
 #include "count/death.h"
 #include "count/merge.h"
-#include "count/pile.h"
 #include "count/stray.h"
 #include "count/ticket.h"
 #include "heap/tally.h"
@@ -107,7 +107,7 @@ static bool any_old_hand(const struct flush *f)
 
 /* ---- queues ---- */
 
-static bool sets_count(void)
+static bool garbage_counts(void)
 {
 	return oi_runtime.config.finalizers == OURO_FINALIZERS_THREAD;
 }
@@ -115,8 +115,8 @@ static bool sets_count(void)
 static bool is_settled(const struct flush *f)
 {
 	uint64_t n = oi_load_acquire(&oi_ticket.n_ended); /* [D2] */
-	if (oi_merge_any_old() || oi_pile_any_old() ||
-	    (sets_count() && oi_set_any_before(oi_ticket.since)) || any_old_hand(f))
+	if (oi_merge_any_old() || oi_backlog_any_old() ||
+	    (garbage_counts() && oi_garbage_any_before(oi_ticket.since)) || any_old_hand(f))
 		return false;
 	return oi_load_acquire(&oi_ticket.n_ended) == n; /* [D2] */
 }
@@ -153,11 +153,11 @@ static bool work_off(struct flush *f)
 	size_t budget = SIZE_MAX;
 	if (oi_merge_any_old())
 		oi_merge_drain_all();
-	oi_pile_collect(true);
-	while (!is_too_much(f) && oi_pile_serve(f->t, true, oi_work_thoroughly()))
+	oi_backlog_collect(true);
+	while (!is_too_much(f) && oi_backlog_serve(f->t, true, oi_work_thoroughly()))
 		any = true;
-	while (sets_count() &&
-	       oi_set_serve(f->t, &budget, oi_ticket.since, oi_work_thoroughly()))
+	while (garbage_counts() &&
+	       oi_garbage_serve(f->t, &budget, oi_ticket.since, oi_work_thoroughly()))
 		any = true;
 	return any;
 }
@@ -202,7 +202,7 @@ static void begin_flush(void)
 	uint64_t now = oi_add_acq_rel(&oi_ticket.now, UINT64_C(1)) + 1; /* [D3] */
 	oi_store_release(&oi_ticket.since, now); /* recheck: by the locks of the queues */
 	oi_merge_make_old();
-	oi_pile_make_old();
+	oi_backlog_make_old();
 }
 
 /* What is left, if anything, is the reaper's and the tick's. */
@@ -210,7 +210,7 @@ static void end_flush(struct oi_thread *t)
 {
 	oi_store_release(&oi_ticket.since, UINT64_C(0)); /* recheck: by the locks of the queues */
 	oi_store_release(&n_over, n_begun); /* [D3] */
-	if (oi_pile_any_old())
+	if (oi_backlog_any_old())
 		oi_wake_reap();
 	if (oi_merge_any_old())
 		oi_wake_tick();
@@ -231,8 +231,8 @@ static void lead(struct oi_thread *t, bool patient)
 static void do_without(struct oi_thread *t)
 {
 	oi_merge_drain_all();
-	oi_pile_collect(true);
-	for (unsigned n = 0; n < 100 && oi_pile_serve(t, false, oi_work_batch()); n++)
+	oi_backlog_collect(true);
+	for (unsigned n = 0; n < 100 && oi_backlog_serve(t, false, oi_work_of_release()); n++)
 		;
 }
 
@@ -274,8 +274,8 @@ void oi_flush_patiently(struct oi_thread *t)
 
 bool oi_flush_any_waiting(void)
 {
-	return (sets_count() && oi_set_any_queued()) || oi_merge_any() || oi_stray_any() ||
-	       oi_pile_any();
+	return (garbage_counts() && oi_garbage_any_queued()) || oi_merge_any() || oi_stray_any() ||
+	       oi_backlog_any();
 }
 
 bool oi_flush_any_serving(const struct oi_thread *self)

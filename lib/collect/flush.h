@@ -18,8 +18,8 @@ void oi_flush(struct oi_thread *t);
 void oi_flush_patiently(struct oi_thread *t);
 
 /*
- * Returns true if something dead waits in a queue. In manual mode the sets there wait for the
- * program, and do not count.
+ * Returns true if something dead waits in a queue. In manual mode the garbage there waits for the
+ * program, and does not count.
  */
 bool oi_flush_any_waiting(void);
 /* Returns true if another thread works on something that was in a queue. */

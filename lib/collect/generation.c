@@ -43,8 +43,8 @@ int oi_generation_of(struct oi_header *h)
 void oi_generation_make_old(struct oi_header *h)
 {
 	oi_assert_stopped();
-	struct oi_spot at = { 0 };
-	size_t i = oi_spot_block(&at, h);
+	struct oi_side_place at = { 0 };
+	size_t i = oi_side_block(&at, h);
 	oi_generation_make_old_at(at.young, i);
 }
 
@@ -62,8 +62,8 @@ static OI_COLD void leave_out(const struct oi_header *h, uint64_t (*young)[OI_BI
 void oi_generation_leave(struct oi_header *h)
 {
 	oi_assert_stopped();
-	struct oi_spot at = { 0 };
-	size_t i = oi_spot_block(&at, h);
+	struct oi_side_place at = { 0 };
+	size_t i = oi_side_block(&at, h);
 	/* stopped */
 	if (((oi_load_relaxed(&at.young[0][i / 64]) | oi_load_relaxed(&at.young[1][i / 64])) >>
 		     (i % 64) &
@@ -75,15 +75,15 @@ void oi_generation_leave(struct oi_header *h)
  * Adds the members among the blocks whose bits are set, and clears the bits of the others. Returns
  * 1 if all were seen, 0 at the cap, -1 without memory.
  */
-static int select_word(struct oi_trial *tr, struct oi_page *p, const struct oi_spot *at, size_t w,
-		       uint64_t bits, size_t cap)
+static int select_word(struct oi_trial *tr, struct oi_page *p, const struct oi_side_place *at,
+		       size_t w, uint64_t bits, size_t cap)
 {
 	char *first = oi_page_start(p);
 	size_t size = p->block_size;
 	for (; bits; bits &= bits - 1) {
 		size_t i = w * 64 + (size_t)__builtin_ctzll(bits);
 		struct oi_header *h = (struct oi_header *)(first + i * size);
-		if (tr->set.n >= cap)
+		if (tr->members.n >= cap)
 			return 0;
 		if (!is_member(h))
 			leave_out(h, at->young, i);
@@ -97,8 +97,8 @@ static int select_word(struct oi_trial *tr, struct oi_page *p, const struct oi_s
 static int select_page(struct oi_trial *tr, struct oi_page *p, int generation, size_t cap,
 		       bool *empty)
 {
-	struct oi_spot at = { 0 };
-	oi_spot_block(&at, oi_page_start(p));
+	struct oi_side_place at = { 0 };
+	oi_side_block(&at, oi_page_start(p));
 	uint64_t *age0 = at.young[0], *age1 = at.young[1], left = 0;
 	for (size_t w = 0; w < (p->bump + 63) / 64; w++) {
 		uint64_t bits = generation ? age0[w] | age1[w] : age0[w];
@@ -231,7 +231,7 @@ bool oi_generation_grow_older(uint64_t (*young)[OI_BITMAP], size_t i, bool strai
 static void make_page_old(struct oi_page *p, bool members)
 {
 	/* NULL if the region is new */
-	struct oi_beside *map = members ? oi_region_of(p)->beside : NULL;
+	struct oi_map *map = members ? oi_region_of(p)->map : NULL;
 	map = map && map->reciprocal[oi_page_index(p)] ? map : NULL;
 	uint64_t *age0 = oi_young_bits(p, 0), *age1 = oi_young_bits(p, 1);
 	for (size_t w = 0; w < OI_BITMAP; w++) {

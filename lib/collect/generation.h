@@ -17,15 +17,16 @@
 int oi_generation_of(struct oi_header *h);
 void oi_generation_make_old(struct oi_header *h);
 /*
- * Makes old an object that is condemned while it is, perhaps, young: what is counted as young
- * follows.
+ * Makes old an object that is declared garbage while it is, perhaps, young: what is counted as
+ * young follows.
  */
 void oi_generation_leave(struct oi_header *h);
 
 /*
- * Adds the young objects of generation 0, or of both, to the set, up to @cap, beginning where the
- * last call ended: so each has its turn, however many are made meanwhile. Returns false if there is
- * no memory; then the set is empty again. *more: some were left for want of room under the cap.
+ * Adds the young objects of generation 0, or of both, to the trial's members, up to @cap, beginning
+ * where the last call ended: so each has its turn, however many are made meanwhile. Returns false
+ * if there is no memory; then it has no members again. *more: some were left for want of room under
+ * the cap.
  */
 bool oi_generation_select(struct oi_trial *tr, int generation, size_t cap, bool *more);
 /* Like oi_generation_make_old, for block @i of a page. */
@@ -59,8 +60,8 @@ void oi_generation_recount(void);
 const char *oi_generation_check(void);
 /*
  * Makes all that is young old, in stops of its own. @lists: of pages still to do; empty before and
- * after. With @members the objects also become members of the pass that runs (beside.h). Outside
- * the gate.
+ * after. With @members the objects also become members of the pass that runs (maps.h). Outside the
+ * gate.
  */
 void oi_generation_make_all_old(struct oi_vector *lists, bool members);
 /* In the child of a fork, world stopped: what was still to be made old is young again. */
@@ -69,7 +70,7 @@ void oi_generation_inherit(struct oi_vector *lists);
 /* Adds all objects, of any age. Returns false if there is no memory. */
 bool oi_generation_select_all(struct oi_trial *tr);
 #endif
-/* Returns true for a live object that collections look at: not free, dying, condemned or frozen. */
+/* Returns true for a live object that collections look at: not free, dying, garbage or frozen. */
 bool oi_generation_member(const struct oi_header *h);
 
 #endif

@@ -2,13 +2,13 @@
  * graph.h - a walk over objects: how many references lead to each, what traverse told of, and the
  * stack of those to be visited
  *
- * Trial deletion (trial.c) and the collections beside the mutators (suspect.c, commit.c) walk in
- * the same way, the former in the middle of the latter. So each has a graph of its own, and a byte
- * of its own for each object. What differs is the kind of walk, which is a constant where the
- * functions are inlined:
- *   OI_GRAPH_STOPPED  the side bytes of the region's head: 0 is no member, 1 one without
- *                     references; the highest bit is the caller's mark
- *   OI_GRAPH_BESIDE   the bytes of beside.h, which count references to any object
+ * Trial deletion (trial.c) and the concurrent collections (scan.c, commit.c) walk in the same way,
+ * the former in the middle of the latter. So each has a graph of its own, and a byte of its own for
+ * each object. What differs is the kind of walk, which is a constant where the functions are
+ * inlined:
+ *   OI_GRAPH_STOPPED     the side bytes of the region's head: 0 is no member, 1 one without
+ *                        references; the highest bit is the caller's mark
+ *   OI_GRAPH_CONCURRENT  the bytes of maps.h, which count references to any object
  * A byte that is full stays so. From then on the exact count is in a map of the page, as is the
  * place of an object's notes: few pages need one. Without them garbage of a high in-degree would
  * never be found.

@@ -27,10 +27,10 @@
  * changes when it has collected, or from the ten seconds after which it wakes up in any case
  * (servants.c), and sleeps until the time has come.
  *
- * The state is written under the full collection lock; seen_ns, check_ns and what was asked are
- * written by the collector thread without it, too. It is a matter of time only: a mixture of old
- * and new words makes a look come early or late. In the child of a fork what was there before
- * counts as looked at: to free it would copy its pages, which are the parent's too.
+ * The state is written under the lock of concurrent collections; seen_ns, check_ns and what was
+ * asked are written by the collector thread without it, too. It is a matter of time only: a mixture
+ * of old and new words makes a look come early or late. In the child of a fork what was there
+ * before counts as looked at: to free it would copy its pages, which are the parent's too.
  */
 #include "collect/idle.h"
 
@@ -81,7 +81,7 @@ void oi_idle_fork_child(void)
 
 void oi_idle_full_begins(void)
 {
-	oi_assert_locked(OI_LOCK_FULL);
+	oi_assert_locked(OI_LOCK_CONCURRENT);
 	idle.began_cpu_ns = oi_cpu_ns();
 }
 
@@ -93,7 +93,7 @@ static void ask_from(uint64_t now)
 
 void oi_idle_full_done(size_t live, size_t dead)
 {
-	oi_assert_locked(OI_LOCK_FULL);
+	oi_assert_locked(OI_LOCK_CONCURRENT);
 	uint64_t cpu = oi_cpu_ns(), began = idle.began_cpu_ns;
 	oi_store_relaxed(&idle.cost_ns, cpu > began ? cpu - began : 0); /* recheck */
 	oi_store_relaxed(&idle.ended_ns, oi_now_ns()); /* recheck */
@@ -109,7 +109,7 @@ void oi_idle_full_done(size_t live, size_t dead)
 
 void oi_idle_looked(void)
 {
-	oi_assert_locked(OI_LOCK_FULL);
+	oi_assert_locked(OI_LOCK_CONCURRENT);
 	oi_store_relaxed(&idle.looked, true); /* recheck */
 	if (!idle.found && oi_load_relaxed(&idle.futile) < MOST_FUTILE) /* recheck */
 		oi_own_add(&idle.futile, 1);

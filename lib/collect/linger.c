@@ -1,9 +1,9 @@
 /*
- * linger.c - dead sets that only weak upgrades keep, which come and go
+ * linger.c - garbage that only weak upgrades keep, which come and go
  *
  * Note [DOOR]. A thread that polls a weak reference has a counted reference for a moment each time:
- * the object looks held, or, if it is a candidate, is rescued by that event. Several such threads
- * can keep a dead set for ever: no commit finds it untouched. So a stop decides about what was
+ * the object looks held, or, if it is a candidate, is rescued by that mutation. Several such
+ * threads can keep garbage for ever: no commit finds it untouched. So a stop decides about what was
  * rescued in a collection, and about what looked held for reasons that come and go (it had a few
  * references more than members have to it, and another number of them when looked at again). It
  * does so by trial deletion over these and what they reach, as a young collection would. In order
@@ -15,11 +15,11 @@
  * open, or DOOR_NS at most, and begins anew, 50 times at most: then it goes on as if there were
  * no door. A thread that has a reference already goes on; dropping it leaves the flag where it is
  * (oi_rescue), since it is the stop that decides. So within a moment all references that only
- * upgrades have are gone, unless a thread keeps one, and then it is right that the set lives.
+ * upgrades have are gone, unless a thread keeps one, and then it is right that all of it lives.
  * Pinned threads do not wait, as the handshake would wait for them, nor do listeners of a
  * collection, as the stop waits for its lock: what they poll lives on. The bound of 50 is for
  * threads that such a listener waits for.
- * Large sets, which do not fit a stop, are decided by commits only.
+ * About what does not fit a stop only commits decide.
  */
 #include "collect/linger.h"
 
@@ -64,7 +64,7 @@ void oi_linger_doubt(struct oi_pass *p, struct oi_header *h, int64_t excess)
  * Those that have another number of references than before are decided about. The others are held,
  * and stay on the list.
  */
-static void look_again(struct oi_pass *p)
+static void sort_doubts(struct oi_pass *p)
 {
 	size_t n = 0;
 	oi_gate_enter(p->t);
@@ -86,7 +86,7 @@ static void look_again(struct oi_pass *p)
 static void note_rescued(struct oi_pass *p)
 {
 	size_t left = oi_policy_cap();
-	struct oi_vector *list = &p->set->objects;
+	struct oi_vector *list = &p->garbage->objects;
 	oi_gate_enter(p->t);
 	for (size_t i = 0; i < list->n && left; i++) {
 		size_t n = oi_is_candidate(list->data[i]) ? 0 : weight(list->data[i]);
@@ -109,7 +109,7 @@ void oi_linger_note(struct oi_pass *p)
 	for (int i = 0; i < LOOKS && p->doubts.n; i++) {
 		if (i)
 			oi_sleep_ns(LOOK_NS);
-		look_again(p);
+		sort_doubts(p);
 	}
 	p->doubts.n = 0;
 }
@@ -170,31 +170,31 @@ static void add_child(void *child, void *arg)
 }
 
 /*
- * Follows slots alone: any part of what is reached is a sound set, and traverse must not be called
- * twice in a stop. Returns false if there is too much of it.
+ * Follows slots alone: trial deletion is sound for any part of what is reached, and traverse must
+ * not be called twice in a stop. Returns false if there is too much of it.
  */
 static bool gather_closure(struct oi_pass *p, struct closure *c)
 {
 	for (size_t i = 0; i < p->rescued.n; i++)
 		add_member(c, p->rescued.data[i]);
-	for (size_t i = 0; i < c->tr.set.n && c->left; i++) {
-		size_t n = weight(c->tr.set.data[i]);
+	for (size_t i = 0; i < c->tr.members.n && c->left; i++) {
+		size_t n = weight(c->tr.members.data[i]);
 		c->left -= n - 1 < c->left ? n - 1 : c->left;
 		if (c->left)
-			oi_visit_slots(c->tr.set.data[i], add_child, c);
+			oi_visit_slots(c->tr.members.data[i], add_child, c);
 	}
 	return c->left;
 }
 
 /*
- * The dead are condemned and go onto the list. What lives and can be upgraded has its upgrades kept
- * out, too, the next time.
+ * The dead are declared garbage and go onto the list. What lives and can be upgraded has its
+ * upgrades kept out, too, the next time.
  */
 static void judge_closure(struct oi_pass *p, struct oi_trial *tr)
 {
 	p->rescued.n = 0;
-	for (size_t i = 0; i < tr->set.n; i++) {
-		struct oi_header *h = tr->set.data[i];
+	for (size_t i = 0; i < tr->members.n; i++) {
+		struct oi_header *h = tr->members.data[i];
 		bool weak = oi_flags(h) & OI_FLAG_WEAK;
 		if (oi_trial_result(h)) {
 			if (weak && p->rescued.n < DOUBTS)
@@ -204,8 +204,8 @@ static void judge_closure(struct oi_pass *p, struct oi_trial *tr)
 		if (weak)
 			oi_weak_expire(h);
 		oi_generation_leave(h); /* it may have been made since the collection began */
-		oi_set_condemn(p->set, h);
-		p->set->objects.data[p->set->objects.n++] = h; /* there is room */
+		oi_garbage_declare(p->garbage, h);
+		p->garbage->objects.data[p->garbage->objects.n++] = h; /* there is room */
 	}
 	oi_trial_end(tr);
 }
@@ -214,8 +214,8 @@ static void judge_closure(struct oi_pass *p, struct oi_trial *tr)
 static bool try_stopped(struct oi_pass *p)
 {
 	struct closure c = { .left = oi_policy_cap() / 2 };
-	size_t n = p->set->objects.n;
-	bool fits = gather_closure(p, &c) && oi_set_reserve(p->set, n + c.tr.set.n);
+	size_t n = p->garbage->objects.n;
+	bool fits = gather_closure(p, &c) && oi_garbage_reserve(p->garbage, n + c.tr.members.n);
 	unflag_all(&p->rescued);
 	if (fits) {
 		oi_trial_run(&c.tr, SIZE_MAX);
@@ -223,9 +223,9 @@ static bool try_stopped(struct oi_pass *p)
 	} else {
 		oi_trial_give_up(&c.tr);
 	}
-	p->n_seen = p->n_kept = p->set->objects.n;
+	p->n_seen = p->n_kept = p->garbage->objects.n;
 	oi_trial_free(&c.tr);
-	return !fits || !p->rescued.n || p->set->objects.n != n;
+	return !fits || !p->rescued.n || p->garbage->objects.n != n;
 }
 
 void oi_linger_decide(struct oi_pass *p)

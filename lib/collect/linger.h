@@ -1,4 +1,4 @@
-/* linger.h - dead sets that only weak upgrades keep, which come and go. */
+/* linger.h - garbage that only weak upgrades keep, which come and go. */
 #ifndef OI_LINGER_H
 #define OI_LINGER_H
 
@@ -10,13 +10,13 @@
  */
 void oi_linger_doubt(struct oi_pass *p, struct oi_header *h, int64_t excess);
 /*
- * Outside the gate, after the commit, before the list of p->set is sifted. Notes which candidates
- * were rescued, if they are few, and which doubts come and go.
+ * Outside the gate, after the commit, before the list of p->garbage is sifted. Notes which
+ * candidates were rescued, if they are few, and which doubts come and go.
  */
 void oi_linger_note(struct oi_pass *p);
 /*
- * After that: decides about these, in a few short stops. What is dead is condemned, and goes onto
- * the list.
+ * After that: decides about these, in a few short stops. What is dead is declared garbage, and goes
+ * onto the list.
  */
 void oi_linger_decide(struct oi_pass *p);
 /* In the child of a fork, world stopped: opens the door, and forgets what was noted. */

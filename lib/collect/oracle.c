@@ -4,10 +4,10 @@
  * Right after each commit the world is stopped, and trial deletion (trial.c) goes over the whole
  * heap: an object with more references than the heap holds is held from outside, and what such
  * objects reach is alive. None of the committed may be among that. The judgement shares nothing
- * with the collection that it judges but the headers: neither maps nor lists nor flags. Where a set
- * is looked through for the resurrected it goes over the set alone, as its members are not in the
- * heap's graph any more. A collection that finds more references to an object than the object has
- * asks for a judgement, too: so a traverse that reports too much is found, and named.
+ * with the collection that it judges but the headers: neither maps nor lists nor flags. Where
+ * garbage is looked through for the resurrected it goes over that alone, as it is not in the heap's
+ * graph any more. A collection that finds more references to an object than the object has asks for
+ * a judgement, too: so a traverse that reports too much is found, and named.
  */
 #include "collect/oracle.h"
 
@@ -24,17 +24,17 @@
 static bool gather(struct oi_trial *tr, const struct oi_pass *p)
 {
 	bool ok = true;
-	if (!p->hold)
+	if (!p->collector_refs)
 		return oi_generation_select_all(tr);
-	for (size_t i = 0; i < p->set->objects.n && ok; i++)
-		ok = oi_trial_add(tr, p->set->objects.data[i]);
+	for (size_t i = 0; i < p->garbage->objects.n && ok; i++)
+		ok = oi_trial_add(tr, p->garbage->objects.data[i]);
 	return ok;
 }
 
 static void judge_all(struct oi_trial *tr)
 {
-	for (size_t i = 0; i < tr->set.n; i++) {
-		struct oi_header *h = tr->set.data[i];
+	for (size_t i = 0; i < tr->members.n; i++) {
+		struct oi_header *h = tr->members.data[i];
 		if (oi_trial_result(h) && oi_is_committed(h) && !tr->graph.guessed)
 			oi_abort("collection: the \"%s\" at %p is declared dead, and reachable",
 				 oi_type_of(h)->name, oi_object_of(h));
@@ -45,7 +45,7 @@ static void judge_all(struct oi_trial *tr)
 void oi_oracle_judge(struct oi_pass *p)
 {
 	oi_assert_unpinned(p->t);
-	struct oi_trial tr = { .hold = p->hold };
+	struct oi_trial tr = { .collector_refs = p->collector_refs };
 	struct oi_stop stop;
 	oi_collect_lock(); /* the side bytes */
 	oi_world_stop(&stop);

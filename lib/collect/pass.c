@@ -1,6 +1,6 @@
 /*
- * pass.c - safepoints of a collection beside the mutators, and looking at large and opaque objects.
- * See pass.h.
+ * pass.c - safepoints of a concurrent collection, and looking at large and opaque objects. See
+ * pass.h.
  */
 #include "collect/pass.h"
 
@@ -11,7 +11,7 @@
 #include "world/gclock.h"
 
 #define ITEMS 1024 /* between two safepoints */
-#define BATCH 16   /* calls of traverse between two looks at the clock */
+#define CALLS 16   /* calls of traverse between two looks at the clock */
 
 void oi_pass_breathe(struct oi_pass *p)
 {
@@ -43,9 +43,9 @@ void oi_pass_visit_items(struct oi_pass *p, struct oi_header *h, const ouro_type
 		oi_pass_breathe(p);
 		uint16_t own = (uint16_t)(oi_load_acquire(&h->word) >> 48); /* [A1] */
 		if (own == OI_OWN_FREE || own == OI_OWN_GONE)
-			/* dismantled: each reference it had was released, which is an event */
+			/* dismantled: each reference it had was released, which is a mutation */
 			return;
-		if (!oi_pass_look(h, oi_pass_others(p)) && fn != p->any_word)
+		if (!oi_pass_look(h, oi_pass_skips(p)) && fn != p->any_word)
 			return; /* it died: what it referred to may be gone */
 	}
 }
@@ -60,7 +60,7 @@ void oi_pass_visit_rest(struct oi_pass *p, struct oi_header *h, const ouro_type 
 		return;
 	if (oi_type_opaque(type))
 		oi_pass_push(p, &p->opaque, h);
-	else if (oi_pass_look(h, oi_pass_others(p))) /* there may have been safepoints */
+	else if (oi_pass_look(h, oi_pass_skips(p))) /* there may have been safepoints */
 		oi_pass_call_traverse(h, type, fn, arg);
 }
 
@@ -72,7 +72,7 @@ struct filter {
 static void filter_child(void *child, void *arg)
 {
 	struct filter *f = arg;
-	if (oi_beside_covers(child))
+	if (oi_map_covers(child))
 		f->fn(child, f->arg);
 }
 
@@ -110,9 +110,9 @@ static void traverse_some(struct oi_pass *p, oi_child_fn fn, void *arg,
 {
 	uint64_t until = oi_now_ns() + oi_runtime.config.pause_budget_ns / 2;
 	do {
-		for (unsigned i = 0; i < BATCH && p->opaque.n; i++) {
+		for (unsigned i = 0; i < CALLS && p->opaque.n; i++) {
 			struct oi_header *h = p->opaque.data[--p->opaque.n];
-			const struct oi_type *d = oi_pass_look(h, oi_pass_others(p));
+			const struct oi_type *d = oi_pass_look(h, oi_pass_skips(p));
 			if (d && d->type->traverse)
 				oi_pass_call_traverse(h, d->type, fn, arg);
 		}

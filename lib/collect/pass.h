@@ -1,6 +1,6 @@
 /*
- * pass.h - one pass of a collection beside the mutators: its lists, its safepoints, how it looks at
- * objects that others use
+ * pass.h - one pass of a concurrent collection: its lists, its safepoints, how it looks at objects
+ * that others use
  *
  * Note [PASS]. The collection is inside its gate while it looks at objects, and leaves it every
  * few dozen microseconds, so that stops, grace periods and young collections hardly wait for it.
@@ -10,13 +10,13 @@
  * are used again, published or not. So within a slice what was alive stays readable, and
  * afterwards it is looked at anew (oi_pass_look).
  * The state outside a slice is whole: the child of a fork, where the collecting thread is gone,
- * undoes it from there (full.c).
+ * undoes it from there (concurrent.c).
  */
 #ifndef OI_PASS_H
 #define OI_PASS_H
 
-#include "collect/beside.h"
-#include "collect/set.h"
+#include "collect/garbage.h"
+#include "collect/maps.h"
 #include "heap/candidate.h"
 #include "heap/type.h"
 #include "world/gate.h"
@@ -25,27 +25,27 @@
 
 struct oi_pass {
 	struct oi_thread *t;
-	struct oi_set *set;       /* its objects: the candidates; after the commit, the dead */
-	struct oi_vector regions; /* that have maps */
+	struct oi_garbage *garbage; /* its objects: the candidates; after the commit, the dead */
+	struct oi_vector regions;   /* that have maps */
 	struct oi_vector pages;
-	struct oi_graph graph;    /* its notes are of candidates: commit.c */
-	struct oi_vector opaque;  /* objects whose traverse waits for a stop */
+	struct oi_graph graph;      /* its notes are of candidates: commit.c */
+	struct oi_vector opaque;    /* objects whose traverse waits for a stop */
 	/* pairs of an object that seems to be held and its references then: linger.c */
 	struct oi_vector doubts;
-	struct oi_vector rescued; /* what is to be decided in a stop: linger.c */
-	struct oi_vector young;   /* lists of young pages that are being made old: generation.c */
-	void (*between)(void);    /* at each safepoint, outside the gate; or NULL */
-	oi_child_fn any_word;     /* a visitor that can be given slots of the dying */
-	int64_t hold;             /* references on each candidate that are the collector's own */
-	unsigned work;            /* units since the last safepoint */
+	struct oi_vector rescued;   /* what is to be decided in a stop: linger.c */
+	struct oi_vector young;     /* lists of young pages that are being made old: generation.c */
+	void (*between)(void);      /* at each safepoint, outside the gate; or NULL */
+	oi_child_fn any_word;       /* a visitor that can be given slots of the dying */
+	int64_t collector_refs;     /* references on each candidate that are the collector's own */
+	unsigned work;              /* units since the last safepoint */
 	/* the scope is what was young when the pass began; those are the first members */
 	bool young_only;
 	/* checked builds: an object seems to have fewer references than members have to it */
-	bool odd;
+	bool excess;
 	bool failed;              /* no memory for a list: nothing is found */
 	size_t n_members;         /* the result: objects looked at */
 	size_t n_open;            /* candidates not dropped */
-	size_t n_suspected;       /* pages that have candidates: the first of the list */
+	size_t n_pages_left;      /* pages that have candidates: the first of the list */
 	/* candidates dealt with, and still on the list, after the commit */
 	size_t n_seen, n_kept;
 };
@@ -66,7 +66,7 @@ OI_INLINE void oi_pass_push(struct oi_pass *p, struct oi_vector *v, void *item)
 
 /*
  * Returns the type of the object in a block; NULL if none lives there, or if it has one of the
- * flags @not_with. (Condemned objects are another collection's, and their slots are no guide.)
+ * flags @not_with. (Garbage is another collection's, and its slots are no guide.)
  * [A1]: whoever sees the word sees the rest of the header; the block of an object that was not gone
  * when this thread entered its gate is not used again while the thread is inside.
  */
@@ -83,12 +83,12 @@ OI_INLINE const struct oi_type *oi_pass_look(const struct oi_header *h, uint8_t 
 }
 
 /*
- * Returns the flags of what this pass must not look at: GARBAGE, except in a set that is looked
- * through for the resurrected, where all is condemned.
+ * Returns the flags of what this pass must not look at: GARBAGE, except in garbage that is looked
+ * through for the resurrected.
  */
-OI_INLINE uint8_t oi_pass_others(const struct oi_pass *p)
+OI_INLINE uint8_t oi_pass_skips(const struct oi_pass *p)
 {
-	return p->hold ? 0 : OI_FLAG_GARBAGE;
+	return p->collector_refs ? 0 : OI_FLAG_GARBAGE;
 }
 
 /* Returns true if the type's traverse must not run beside mutators. */
@@ -101,7 +101,7 @@ OI_INLINE bool oi_type_opaque(const ouro_type *type)
 OI_INLINE void oi_pass_count_child(void *child, void *arg)
 {
 	struct oi_pass *p = arg;
-	oi_beside_count_later(&p->graph, oi_header_of(child));
+	oi_map_count_later(&p->graph, oi_header_of(child));
 }
 
 /*
@@ -129,7 +129,7 @@ OI_INLINE void oi_pass_visit(struct oi_pass *p, struct oi_header *h, const struc
 typedef void (*oi_member_fn)(struct oi_pass *p, struct oi_header *h, const struct oi_place *at);
 OI_INLINE void oi_pass_each_open(struct oi_pass *p, struct oi_page *page, oi_member_fn fn)
 {
-	struct oi_place at = { .map = oi_region_of(page)->beside,
+	struct oi_place at = { .map = oi_region_of(page)->map,
 			       .page = page,
 			       .page_index = (uint32_t)oi_page_index(page) };
 	char *start = oi_page_start(page);

@@ -31,7 +31,7 @@
 #include "base/lock.h"
 #include "base/os.h"
 #include "collect/idle.h"
-#include "count/backlog.h"
+#include "count/delay.h"
 #include "heap/heap.h"
 #include "heap/large.h"
 #include "heap/pace.h"
@@ -96,7 +96,7 @@ static void set_effective(void)
 	int g0 = oi_load_relaxed(&oi_pace.threshold_set[0]);
 	/* recheck */
 	oi_store_relaxed(&oi_pace.threshold, g0 == -1 ? (int64_t)oi_policy_cap() / 2 : g0);
-	oi_backlog_set_batch();
+	oi_delay_set_quota();
 }
 
 void oi_policy_set_threshold(const int t[3])
@@ -200,7 +200,7 @@ void oi_policy_promoted(void)
 void oi_policy_turn(void)
 {
 	oi_add_acq_rel(&oi_pace.turn, 1u); /* [P1]: after young was taken down */
-	if (!oi_backlog_lags()) /* else threads would look, and go on waiting */
+	if (!oi_delay_due()) /* else threads would look, and go on waiting */
 		oi_futex_wake(&oi_pace.turn);
 }
 
@@ -228,7 +228,7 @@ int oi_policy_due(int max)
 
 /*
  * With @more objects were left for the next stop, which is due at once, unless threads look at them
- * by themselves. Threads' batches blur the count anyway.
+ * by themselves. Threads' quotas blur the count anyway.
  */
 static void reset_young(size_t n, bool more)
 {
@@ -273,7 +273,7 @@ void oi_policy_young_done(const struct oi_policy_young *y)
 	if (y->n >= 100 || y->references >= 1000)
 		learn(y);
 	oi_add_relaxed(&oi_pace.old_new, y->promoted); /* count */
-	oi_usage_count_again();
+	oi_usage_recount();
 	oi_store_relaxed(&oi_pace.pages_young, oi_usage_pages()); /* count */
 	set_effective();
 	reset_young(y->n, y->more);
@@ -417,10 +417,10 @@ void oi_policy_full_freed(void)
 	int64_t large = oi_heap_large_bytes() -
 			/* recheck */
 			(oi_heap_large_made() - oi_load_relaxed(&oi_pace.large_begun)) -
-			(int64_t)oi_pace_sets_waiting().bytes;
+			(int64_t)oi_pace_garbage_waiting().bytes;
 	oi_store_relaxed(&oi_pace.large_then, large > 0 ? large : 0); /* recheck */
 	oi_usage_count();
-	size_t pages = oi_usage_pages(), since = pages_since_full() + oi_backlog_pages_waiting();
+	size_t pages = oi_usage_pages(), since = pages_since_full() + oi_delay_pages_waiting();
 	/* recheck */
 	oi_store_relaxed(&oi_pace.pages_then, believable(pages > since ? pages - since : 0));
 	oi_store_relaxed(&oi_pace.old_before, oi_load_relaxed(&oi_pace.old_then)); /* recheck */
@@ -429,7 +429,7 @@ void oi_policy_full_freed(void)
 
 void oi_policy_fork_child(void)
 {
-	if (!oi_full_locked_by_me()) {
+	if (!oi_concurrent_locked_by_me()) {
 		oi_store_relaxed(&oi_pace.full, 0u); /* recheck: nobody looks yet */
 		oi_store_relaxed(&oi_pace.old_begun, UINT64_C(0)); /* count */
 	}

@@ -76,7 +76,7 @@ struct item {
 
 struct oi_solo_lists {
 	size_t n, n_stack;
-	struct item set[OI_SOLO_MOST];
+	struct item members[OI_SOLO_MOST];
 	struct oi_header *stack[OI_SOLO_MOST];
 };
 
@@ -182,7 +182,7 @@ static bool gather_word(struct oi_thread *t, char *first, size_t size, uint8_t *
 		if (l->n == OI_SOLO_MOST)
 			return false;
 		side[i] = 1;
-		l->set[l->n++] = (struct item){ h, &side[i] };
+		l->members[l->n++] = (struct item){ h, &side[i] };
 	}
 	return true;
 }
@@ -221,7 +221,7 @@ static void grow_older(struct oi_header *h)
 static void note_garbage(struct oi_solo_lists *l, size_t i, struct item it)
 {
 	oi_store_relaxed(&it.h->noted, (uint8_t)1); /* owner */
-	l->set[i] = it;
+	l->members[i] = it;
 }
 
 /* Keeps in the list what nothing holds; the rest grows older. Returns how many that are. */
@@ -229,7 +229,7 @@ static size_t sort_out(struct oi_solo_lists *l)
 {
 	size_t n = l->n, kept = 0;
 	for (size_t i = 0; i < n; i++) {
-		struct item it = l->set[i];
+		struct item it = l->members[i];
 		if (*it.side & HELD)
 			grow_older(it.h);
 		else
@@ -247,8 +247,8 @@ static void mark_all(struct oi_thread *t)
 	struct search s = { t, l };
 	l->n_stack = 0; /* each member comes there once */
 	for (size_t i = 0; i < l->n; i++) {
-		struct oi_header *h = l->set[i].h;
-		uint8_t *side = l->set[i].side;
+		struct oi_header *h = l->members[i].h;
+		uint8_t *side = l->members[i].side;
 		/* owner */
 		if ((*side & HELD) || (oi_load_relaxed(&h->local) == *side - 1u && *side != MANY))
 			continue;
@@ -265,7 +265,7 @@ static void look_for_garbage(struct oi_thread *t)
 	struct oi_solo_lists *l = t->solo.lists;
 	gather_young(t);
 	for (size_t i = 0; i < l->n; i++)
-		oi_visit_slots(l->set[i].h, count_inside, t);
+		oi_visit_slots(l->members[i].h, count_inside, t);
 	mark_all(t);
 	size_t n = l->n, older = sort_out(l);
 	oi_policy_solo_done(older);
@@ -306,7 +306,7 @@ OI_INLINE bool is_still_there(const struct oi_thread *t, const struct oi_header 
 static void unmark(const struct oi_solo_lists *l, size_t n)
 {
 	while (n--)
-		*l->set[n].side = 0;
+		*l->members[n].side = 0;
 }
 
 /* Returns true if nobody has touched a member; they are marked then. */
@@ -315,7 +315,7 @@ static bool still_alone(const struct oi_thread *t)
 	const struct oi_solo_lists *l = t->solo.lists;
 	size_t i = 0;
 	for (; i < l->n; i++) {
-		struct item it = l->set[i];
+		struct item it = l->members[i];
 		if (unlikely(!is_still_there(t, it.h)))
 			break;
 		*it.side = 1;
@@ -330,8 +330,8 @@ static void free_slowly(struct oi_thread *t)
 {
 	struct oi_solo_lists *l = t->solo.lists;
 	for (size_t i = 0; i < l->n; i++) {
-		*l->set[i].side = 0;
-		oi_death_free(t, l->set[i].h, oi_page_of(l->set[i].h), false);
+		*l->members[i].side = 0;
+		oi_death_free(t, l->members[i].h, oi_page_of(l->members[i].h), false);
 	}
 }
 
@@ -339,16 +339,16 @@ static void free_slowly(struct oi_thread *t)
 OI_INLINE size_t free_in_page(struct oi_thread *t, size_t i)
 {
 	const struct oi_solo_lists *l = t->solo.lists;
-	struct oi_page *p = oi_page_of(l->set[i].h);
+	struct oi_page *p = oi_page_of(l->members[i].h);
 	struct oi_chain c = { .n = 0 };
-	struct oi_spot at = { 0 };
-	oi_spot_block(&at, l->set[i].h);
-	for (; i < l->n && (uintptr_t)l->set[i].h >> OI_PAGE_SHIFT == at.page; i++) {
-		size_t block = (size_t)(l->set[i].side - at.side);
+	struct oi_side_place at = { 0 };
+	oi_side_block(&at, l->members[i].h);
+	for (; i < l->n && (uintptr_t)l->members[i].h >> OI_PAGE_SHIFT == at.page; i++) {
+		size_t block = (size_t)(l->members[i].side - at.side);
 		uint64_t *age0 = &at.young[0][block / 64];
 		oi_store_relaxed(age0, *age0 & ~(UINT64_C(1) << (block % 64))); /* owner */
-		*l->set[i].side = 0;
-		oi_chain_add(&c, l->set[i].h, p);
+		*l->members[i].side = 0;
+		oi_chain_add(&c, l->members[i].h, p);
 	}
 	oi_own_add(&t->freed.n[p->bin], c.n);
 	oi_chain_free(t, p, &c);
@@ -362,7 +362,7 @@ static void free_all(struct oi_thread *t)
 	oi_add_relaxed(&n_found, (uint64_t)l->n); /* count */
 	oi_death_begin(t);
 	for (size_t i = 0; i < l->n; i++)
-		oi_visit_slots(l->set[i].h, drop_reference, t);
+		oi_visit_slots(l->members[i].h, drop_reference, t);
 	/* owner; read in a stop */
 	oi_store_relaxed(&t->tracked_delta, t->tracked_delta - (int64_t)l->n);
 	if (!oi_recycles() || oi_heap_walked())
@@ -379,9 +379,9 @@ static void free_all(struct oi_thread *t)
 }
 
 /*
- * Has the oracle look, in checked builds, at one set of four, if nobody has touched that. Returns
- * false if there was another stop besides; this one's own changes nothing. Leaves the gate and
- * enters it again.
+ * Has the oracle look, in checked builds, at what one collection of four finds, if nobody has
+ * touched it. Returns false if there was another stop besides; this one's own changes nothing.
+ * Leaves the gate and enters it again.
  */
 static bool judged(struct oi_thread *t)
 {
@@ -392,7 +392,7 @@ static bool judged(struct oi_thread *t)
 		return false;
 	unmark(l, l->n);
 	oi_gate_leave(t);
-	t->solo.n_stops += oi_oracle_judge_alone(l->set, l->n, sizeof l->set[0]);
+	t->solo.n_stops += oi_oracle_judge_alone(l->members, l->n, sizeof l->members[0]);
 	oi_point("solo: judged");
 	oi_gate_enter(t);
 	return t->solo.lists &&

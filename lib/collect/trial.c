@@ -82,21 +82,21 @@ OI_INLINE void count_references(struct oi_header *h, struct oi_graph *g)
 /* The objects from @n on cease to be members. */
 static void cut(struct oi_trial *tr, size_t n)
 {
-	for (size_t i = n; i < tr->set.n; i++)
-		oi_trial_result(tr->set.data[i]);
-	tr->set.n = n;
+	for (size_t i = n; i < tr->members.n; i++)
+		oi_trial_result(tr->members.data[i]);
+	tr->members.n = n;
 }
 
-/* Returns false if there were more references than @most, and the set has been cut. */
+/* Returns false if there were more references than @most, and members have been cut off. */
 static bool count_internal(struct oi_trial *tr, size_t most)
 {
 	struct oi_graph *g = &tr->graph;
-	void **set = tr->set.data;
-	size_t i = 0, n = tr->set.n;
+	void **members = tr->members.data;
+	size_t i = 0, n = tr->members.n;
 	for (; i < n && likely(g->n_counted <= most); i++) {
 		if (i + 8 < n)
-			__builtin_prefetch(set[i + 8]);
-		count_references(set[i], g);
+			__builtin_prefetch(members[i + 8]);
+		count_references(members[i], g);
 	}
 	oi_graph_count_rest(g, WALK);
 	cut(tr, i);
@@ -122,8 +122,8 @@ static void recount_child(void *child, void *arg)
 static int64_t recount(const struct oi_trial *tr, const struct oi_header *h)
 {
 	struct recount r = { h, 0 };
-	for (size_t i = 0; i < tr->set.n; i++)
-		oi_visit_all(tr->set.data[i], recount_child, &r);
+	for (size_t i = 0; i < tr->members.n; i++)
+		oi_visit_all(tr->members.data[i], recount_child, &r);
 	return r.n;
 }
 
@@ -131,11 +131,11 @@ static int64_t recount(const struct oi_trial *tr, const struct oi_header *h)
 
 static void check_internal_counts(const struct oi_trial *tr)
 {
-	for (size_t i = 0; i < tr->set.n; i++) {
-		struct oi_header *h = tr->set.data[i];
+	for (size_t i = 0; i < tr->members.n; i++) {
+		struct oi_header *h = tr->members.data[i];
 		if (oi_flags(h) & OI_FLAG_IMMORTAL)
 			continue;
-		int64_t references = oi_references(h) - tr->hold,
+		int64_t references = oi_references(h) - tr->collector_refs,
 			internal = oi_graph_internal(WALK, *oi_side_of(h), h);
 		for (int n = 0; internal > references && n < RECOUNTS; n++)
 			internal = recount(tr, h);
@@ -153,7 +153,7 @@ static bool held_from_outside(const struct oi_trial *tr, const struct oi_header 
 {
 	if (oi_flags(h) & OI_FLAG_IMMORTAL)
 		return true;
-	int64_t references = oi_references(h) - tr->hold,
+	int64_t references = oi_references(h) - tr->collector_refs,
 		internal = oi_graph_internal(WALK, side, h);
 	return internal < 0 || references != internal;
 }
@@ -219,13 +219,13 @@ static void mark_from_stack(struct oi_trial *tr)
  * After an overflow: whatever a marked object refers to is visited again, until the stack holds it
  * all.
  */
-static void mark_again(struct oi_trial *tr)
+static void mark_overflowed(struct oi_trial *tr)
 {
 	while (tr->overflowed) {
 		tr->overflowed = false;
-		for (size_t i = 0; i < tr->set.n; i++)
-			if (*oi_side_of(tr->set.data[i]) & MARK) {
-				push_references(tr, tr->set.data[i]);
+		for (size_t i = 0; i < tr->members.n; i++)
+			if (*oi_side_of(tr->members.data[i]) & MARK) {
+				push_references(tr, tr->members.data[i]);
 				mark_from_stack(tr);
 			}
 	}
@@ -233,21 +233,21 @@ static void mark_again(struct oi_trial *tr)
 
 static void mark(struct oi_trial *tr)
 {
-	void **set = tr->set.data;
-	struct oi_spot at = { 0 };
-	for (size_t i = 0, n = tr->set.n; i < n; i++) {
+	void **members = tr->members.data;
+	struct oi_side_place at = { 0 };
+	for (size_t i = 0, n = tr->members.n; i < n; i++) {
 		if (i + 8 < n)
-			__builtin_prefetch(set[i + 8]);
-		size_t block = oi_spot_block(&at, set[i]);
+			__builtin_prefetch(members[i + 8]);
+		size_t block = oi_side_block(&at, members[i]);
 		uint8_t *side = &at.side[block];
-		if ((*side & MARK) || !held_from_outside(tr, set[i], *side))
+		if ((*side & MARK) || !held_from_outside(tr, members[i], *side))
 			continue;
 		*side |= MARK;
 		tr->n_reached++;
-		push_references(tr, set[i]);
+		push_references(tr, members[i]);
 		mark_from_stack(tr);
 	}
-	mark_again(tr);
+	mark_overflowed(tr);
 }
 
 bool oi_trial_run(struct oi_trial *tr, size_t most)
@@ -270,7 +270,7 @@ void oi_trial_end(struct oi_trial *tr)
 	tr->n_reached = tr->graph.n_counted = 0;
 	oi_graph_forget(&tr->graph, WALK, SIZE_MAX);
 	oi_vector_trim(&tr->graph.edges, 1 << 16);
-	oi_vector_trim(&tr->set, 1 << 16);
+	oi_vector_trim(&tr->members, 1 << 16);
 	oi_vector_trim(&tr->graph.stack, 1 << 16);
 }
 
@@ -283,7 +283,7 @@ void oi_trial_give_up(struct oi_trial *tr)
 
 void oi_trial_free(struct oi_trial *tr)
 {
-	oi_vector_free(&tr->set);
+	oi_vector_free(&tr->members);
 	oi_vector_free(&tr->graph.stack);
 	oi_vector_free(&tr->graph.edges);
 }

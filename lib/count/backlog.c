@@ -1,287 +1,546 @@
 /*
- * backlog.c - threads that outrun the collector are held up
+ * backlog.c - deaths that are put off: dead objects that wait for their dismantling
  *
- * A backlog is what the collector, or the reaper, has not got round to: young objects beyond some
- * thresholds or a share of the old generation (oi_pace_young_limit); while a full collection runs,
- * what became old, and is garbage as far as the last one is a guide; bytes of large objects; pages
- * in use; what waits for its callbacks. Of each some is tolerated, and the lag is the worst of
- * them, as a multiple of that. While it is above 1, a thread that makes objects waits, in the
- * middle of an allocation but outside its gate, for the end of the collection, at most DELAY_NS,
- * once in each batch of its allocations. The batch is halved whenever the lag doubles; when it is
- * down to one object, a thread waits twice for it, and so on, up to DELAYS times. So what is made
- * in a millisecond falls as the backlog grows, however many threads there are, until the collector,
- * which then has the processors, keeps up. No wait is for ever, as each has its time: what it waits
- * for may not come, because a pinned thread holds a stop up, or a collector is missing since a
- * fork. A thread that holds others up never waits: one that is pinned, in a callback or in a death,
- * or one of the library's own.
+ * Past release_batch objects a release stops dismantling, and what is on its thread's stack waits.
+ * If the next of these objects runs no user code, they wait on that stack, below whatever the
+ * thread pushes later: deaths.waiting says how much of it they are. They are cheapest there: their
+ * owner frees them without atomics, and wants their memory next. So it works off, whenever a page
+ * runs out of blocks, as many as a page has (oi_death_catch_up, new.c). If it does not get on with
+ * that for the length of a tick, or has user code in the way, or leaves, the reaper gets them.
+ *
+ * What is on a thread's stack also waits behind its callbacks: one that blocks, or whose coroutine
+ * is not resumed for a while, holds up the deaths of objects that have nothing to do with it, and
+ * of all that the thread releases meanwhile. So the tick looks after threads in callbacks with
+ * something on their stacks (armed). If such a thread has begun no other callback for a tick, the
+ * reapers get what is there; what it has in its hand stays. A thread that is inside its gate then
+ * does that itself, at its next operation.
+ *
+ * deaths.frames, waiting and armed are changed by their thread, inside the gate, or by a thread
+ * that keeps it out of its gate. (armed alone is also taken down outside, when nothing is left.)
+ * The thread looks into its stack only inside the gate. [D1] A flush looks at what waits as at a
+ * queue: it counts as served while it is worked off. deaths.stamp is written before waiting.
  */
 #include "count/backlog.h"
 
-#include "base/doors.h"
-#include "base/holdup.h"
+#include <string.h>
+
+#include "base/lock.h"
 #include "base/os.h"
 #include "base/perturb.h"
-#include "base/runtime.h"
 #include "base/wake.h"
-#include "count/pile.h"
-#include "heap/heap.h"
-#include "heap/large.h"
-#include "heap/pace.h"
-#include "heap/usage.h"
+#include "count/death.h"
+#include "count/merge.h"
+#include "count/stray.h"
+#include "count/ticket.h"
+#include "count/watch.h"
 #include "world/context.h"
 #include "world/gate.h"
+#include "world/keyset.h"
 
-#define DELAY_NS UINT64_C(1000000)
-#define SURVIVAL_SURE 240
-#define STUCK_NS UINT64_C(1000000000)
-#define DELAYS 16    /* in one allocation, or for one page of it */
-/*
- * What a large object counts for: the system makes memory that is zero faster than a collection
- * looks at it.
- */
-#define PAGES_MOST 8
-#define BATCH 64
-#define UNIT 16   /* a lag of 1: as much as is tolerated */
-#define LAG_MOST ((uint64_t)1 << 20)
-#define LARGE_PAGES ((uint64_t)(24 << 20) / OI_PAGE) /* are tolerated, beside a quarter */
-/* Of the old generation: for what becomes old during a full collection and is garbage. */
-#define FULL_SHARE 16
-#define FULL_FLOOR 300000
-/* Tolerated beside a quarter, of pages that are likely garbage; beside a half, of any. */
-#define PAGES_DEAD ((size_t)(20 << 20) / OI_PAGE)
-#define PAGES_ANY ((size_t)(32 << 20) / OI_PAGE)
-#define REAPER_PAGES ((uint64_t)(8 << 20) / OI_PAGE)
-#define PAGES_STEP ((size_t)(4 << 20) / OI_PAGE)
-
-static uint64_t lag_of(uint64_t n, uint64_t tolerated)
-{
-	return n / tolerated >= LAG_MOST ? LAG_MOST : n * UNIT / tolerated;
-}
-
-static uint64_t larger(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
-}
-
-static uint64_t young_lag(void)
-{
-	int64_t n = oi_load_relaxed(&oi_pace.aged[0]); /* recheck */
-	return n > 0 && oi_pace_young_due() ?
-		       lag_of((uint64_t)n, (uint64_t)oi_pace_young_limit()) : 0;
-}
+#define SLICE 4096 /* frames that are moved while others wait */
+#define SLICES 16  /* of one thread's, in a tick */
 
 /*
- * While a full collection runs, what becomes old may be garbage already: as much of it as was
- * garbage the last time. A share of the old generation is tolerated, and in a small heap what fits
- * in its room (policy.c), as with its share threads would wait most of the time. When a heap has
- * been filled and begins to change, the last time is no guide: hence no more than half of the old
- * generation is tolerated, whatever it is.
+ * The reaper's, under the lock. It is first in, first out, so that nothing waits for ever behind
+ * what callbacks make more of.
  */
-static uint64_t full_lag(void)
+static struct fifo {
+	struct oi_vector frames; /* as on a thread's stack */
+	size_t first;
+	struct oi_watch *watches; /* frames with OI_AT_WATCHES: a chain, which needs no memory */
+} reapers[2]; /* [1]: what is old, Note [TICKET] */
+static uint64_t made_old; /* when all was made old; what came since is no older */
+
+static size_t n_frames; /* in both; written under the lock */
+
+static void note_frames(void)
 {
-	if (!oi_load_relaxed(&oi_pace.full)) /* recheck, here and below */
-		return 0;
-	uint64_t old = oi_load_relaxed(&oi_pace.old_then), /* count */
-		 room = oi_load_relaxed(&oi_pace.room);    /* count */
-	uint64_t n = oi_load_relaxed(&oi_pace.old_new) -   /* count */
-		     oi_load_relaxed(&oi_pace.old_begun);  /* count */
-	uint64_t dead = n * oi_load_relaxed(&oi_pace.yield) / 256; /* count */
-	return larger(lag_of(dead, larger(old / FULL_SHARE, room)),
-		      lag_of(n, larger(old / 2, FULL_FLOOR)));
+	size_t n = 0;
+	for (size_t i = 0; i < 2; i++)
+		n += (reapers[i].frames.n - reapers[i].first) / 2;
+	oi_store_relaxed(&n_frames, n); /* recheck */
 }
 
-/*
- * Steep, since the room that is left is the same in a heap of any size: each PAGES_STEP beyond what
- * is tolerated doubles the lag.
- */
-static uint64_t lag_of_pages(uint64_t n, uint64_t tolerated)
+static bool has_no_frames(const struct fifo *f)
 {
-	uint64_t steps = n > tolerated ? (n - tolerated) / PAGES_STEP + 1 : 0;
-	return !steps ? 0 : (uint64_t)UNIT << (steps < 16 ? steps : 16);
+	return f->first == f->frames.n;
 }
 
-static uint64_t large_lag(void)
+static bool is_empty(const struct fifo *f)
 {
-	/* recheck */
-	int64_t then = oi_load_relaxed(&oi_pace.large_then), n = oi_heap_large_bytes() - then;
-	return n > 0 ? lag_of_pages((uint64_t)n / OI_PAGE,
-				    (uint64_t)then / OI_PAGE / 4 + LARGE_PAGES) : 0;
+	return has_no_frames(f) && !f->watches;
 }
 
-static uint64_t pages_lag(void)
+static void put(struct fifo *f, struct oi_header *h, size_t cursor)
 {
-	uint64_t then = oi_load_relaxed(&oi_pace.pages_then), n = oi_pace_growth(); /* recheck */
-	/* Then hardly any of it is garbage. */
-	bool builds = oi_load_relaxed(&oi_pace.survival) >= SURVIVAL_SURE; /* recheck */
-	uint64_t dead = builds ? 0 : n * oi_load_relaxed(&oi_pace.yield) / 256; /* count */
-	return larger(lag_of_pages(dead, then / 4 + PAGES_DEAD),
-		      lag_of_pages(n, then / 2 + PAGES_ANY));
+	if (unlikely(cursor == OI_AT_WATCHES))
+		oi_watch_chain((struct oi_watch *)h, &f->watches);
+	else if (unlikely(!oi_backlog_push(&f->frames, h, cursor)))
+		oi_stray_death(h, cursor);
+	note_frames();
 }
 
-static uint32_t progress; /* counts callbacks that the library's threads have done with */
-
-void oi_backlog_progress(void)
+/* Uses the room of what has been taken again, when that is more than half. */
+static void close_up(struct fifo *f)
 {
-	oi_add_relaxed(&progress, 1u); /* recheck */
-}
-
-static bool is_long_ago(uint64_t then, uint64_t now)
-{
-	return now > then && now - then > STUCK_NS;
-}
-
-/*
- * Returns true if the reaper has been in one callback for long. Then nobody waits for it, since
- * that may be for ever. Called only while there is a backlog; so what was noted before a long time
- * without a look says nothing, and the time begins anew.
- */
-static bool reaper_is_stuck(void)
-{
-	static uint32_t seen;
-	static uint64_t since, looked;
-	uint32_t n = oi_load_relaxed(&progress); /* recheck: a thread that is late begins anew */
-	uint64_t before = oi_load_relaxed(&looked), now = oi_now_ns(); /* recheck */
-	oi_store_relaxed(&looked, now); /* recheck */
-	if (n != oi_load_relaxed(&seen) || is_long_ago(before, now)) { /* recheck */
-		oi_store_relaxed(&seen, n); /* recheck */
-		oi_store_relaxed(&since, now); /* recheck */
-	}
-	return is_long_ago(oi_load_relaxed(&since), now); /* recheck */
-}
-
-size_t oi_backlog_pages_waiting(void)
-{
-	return (oi_pace_sets_waiting().bytes +
-		oi_pile_waiting() * oi_load_relaxed(&oi_pace.average_any)) / /* recheck */
-	       OI_PAGE;
-}
-
-/* What waits for its callbacks; in manual mode the program may take its time. */
-static uint64_t reaper_lag(void)
-{
-	uint64_t n = lag_of(oi_pace_sets_waiting().n + oi_pile_waiting(),
-			    (uint64_t)oi_pace_young_limit());
-	uint64_t bytes = lag_of_pages(oi_backlog_pages_waiting(), /* recheck */
-				      oi_load_relaxed(&oi_pace.pages_then) / 8 + REAPER_PAGES);
-	if (oi_runtime.config.finalizers != OURO_FINALIZERS_THREAD || larger(n, bytes) <= UNIT ||
-	    reaper_is_stuck())
-		return 0;
-	return larger(n, bytes);
-}
-
-/* Returns the lag, in which UNIT is 1. */
-static uint64_t lag(void)
-{
-	/* recheck */
-	if (!oi_load_relaxed(&oi_pace.threshold) || !oi_load_relaxed(&oi_pace.enabled))
-		return 0;
-	return larger(larger(larger(young_lag(), full_lag()), larger(large_lag(), pages_lag())),
-		      reaper_lag());
-}
-
-bool oi_backlog_lags(void)
-{
-	return lag() > UNIT;
-}
-
-/* Returns how often the lag has doubled from 1. */
-static unsigned doublings(uint64_t units)
-{
-	return units > UNIT ? 63 - (unsigned)__builtin_clzll(units / UNIT) : 0;
-}
-
-/* Returns how many allocations a thread keeps to itself while nothing lags. */
-static int64_t full_batch(void)
-{
-	/* recheck */
-	int64_t threshold = oi_load_relaxed(&oi_pace.threshold), batch = threshold / 16;
-	return !threshold || batch > BATCH ? BATCH : batch < 1 ? 1 : batch;
-}
-
-/*
- * Returns how often to wait with so much lag: for @pages pages, or, if that is 0, for a batch,
- * which the lag halves until it is one object.
- */
-static size_t delays_for(uint64_t units, size_t pages)
-{
-	unsigned n = doublings(units),
-		 halvings = pages ? 0 : 63 - (unsigned)__builtin_clzll((uint64_t)full_batch());
-	size_t times = !pages ? 1 : pages < PAGES_MOST ? pages : PAGES_MOST;
-	return times * (n <= halvings ? 1 : n - halvings >= 4 ? DELAYS : 1u << (n - halvings));
-}
-
-static void set_batch(uint64_t units)
-{
-	unsigned n = doublings(units);
-	int64_t batch = full_batch() >> (n < 8 ? n : 8);
-	batch = batch < 1 ? 1 : batch;
-	/* count: written only if it changes, since every allocation reads its line */
-	if (batch != oi_load_relaxed(&oi_pace.batch))
-		oi_store_relaxed(&oi_pace.batch, batch); /* count */
-}
-
-void oi_backlog_set_batch(void)
-{
-	set_batch(lag());
-}
-
-static void account_delay(struct oi_thread *t, uint64_t ns)
-{
-	oi_own_add(&t->n_delays, 1);
-	oi_own_add(&t->delay_ns, ns);
-	if (ns > oi_load_relaxed(&t->delay_max_ns)) /* count */
-		oi_store_relaxed(&t->delay_max_ns, ns);
-	oi_holdup(OURO_HOLDUP_PACE, ns);
-}
-
-/* Outside the gate. Each of its waits ends no later than DELAY_NS after the first began. */
-static void await_collection(struct oi_thread *t)
-{
-	uint64_t began = oi_now_ns(), now = began;
-	do {
-		uint32_t turn = oi_load_acquire(&oi_pace.turn); /* before the look [P1] */
-		if (!oi_backlog_lags())
-			break;
-		oi_point("delay");
-		oi_futex_wait(&oi_pace.turn, turn, began + DELAY_NS - now);
-		now = oi_now_ns();
-	} while (now - began < DELAY_NS);
-	account_delay(t, now - began);
-}
-
-void oi_backlog_delay(struct oi_thread *t, size_t pages)
-{
-	oi_assert_inside(t);
-	uint64_t units = lag();
-	set_batch(units);
-	oi_wake_collect();
-	if (units <= UNIT || t->pin_depth || t->dying || t->in_callback || t->internal)
+	struct oi_vector *v = &f->frames;
+	if (has_no_frames(f)) {
+		oi_vector_trim(v, 4096);
+	} else if (f->first > v->n / 2 && f->first > 1024) {
+		memmove(v->data, v->data + f->first, (v->n - f->first) * sizeof *v->data);
+		v->n -= f->first;
+	} else {
 		return;
+	}
+	f->first = 0;
+}
+
+/* ---- a stack's memory ---- */
+
+/*
+ * Without memory for a stack every death would be a stray, and each node of a list would be looked
+ * for in the whole heap. With the reserve in its record a thread gets on with all that is not wide.
+ */
+bool oi_backlog_grow(struct oi_thread *t)
+{
+	struct oi_death_stack *d = &t->deaths;
+	struct oi_vector more = { 0 };
+	if (d->frames.data && d->frames.data != d->reserve)
+		return oi_vector_grow(&d->frames);
+	if (oi_vector_grow(&more))
+		memcpy(more.data, d->reserve, d->frames.n * sizeof *d->reserve);
+	else if (d->frames.data)
+		return false;
+	d->frames.data = more.data ? more.data : d->reserve;
+	d->frames.capacity = more.data ? more.capacity : OI_DEATH_RESERVE;
+	return true;
+}
+
+void oi_backlog_free(struct oi_thread *t)
+{
+	if (t->deaths.frames.data == t->deaths.reserve)
+		t->deaths.frames.data = NULL;
+	oi_vector_free(&t->deaths.frames);
+}
+
+/* Moves up to @n frames, and all of watches, onto the thread's stack. Returns how many. */
+static size_t take_frames(struct fifo *f, struct oi_thread *t, size_t n)
+{
+	size_t taken = 0;
+	for (; f->watches &&
+	       oi_backlog_push_own(t, (struct oi_header *)f->watches, OI_AT_WATCHES); taken++)
+		oi_watch_unchain(&f->watches);
+	for (; taken < n && !has_no_frames(f); taken++, f->first += 2)
+		if (!oi_backlog_push_own(t, f->frames.data[f->first],
+					 (size_t)f->frames.data[f->first + 1]))
+			break;
+	close_up(f);
+	note_frames();
+	return taken;
+}
+
+static void hand_over_frame(struct oi_header *h, size_t cursor, uint64_t stamp)
+{
+	oi_lock(OI_LOCK_BACKLOG);
+	put(&reapers[oi_is_old(stamp)], h, cursor);
+	oi_unlock(OI_LOCK_BACKLOG);
+}
+
+void oi_backlog_hand_over(struct oi_header *h, uint64_t stamp)
+{
+	hand_over_frame(h, 0, stamp);
+	oi_wake_reap();
+}
+
+/*
+ * Does nothing if some of its references are released already: what they referred to may be
+ * anything by now.
+ */
+static void merge_ahead_of(struct oi_thread *t, struct oi_header *h, size_t cursor)
+{
+	if (!cursor)
+		oi_merge_ahead(t, h, OI_MERGE_SLICE);
+}
+
+void oi_backlog_pass_on(struct oi_thread *t, struct oi_header *h, size_t cursor)
+{
+	oi_assert_inside(t);
+	merge_ahead_of(t, h, cursor);
+	hand_over_frame(h, cursor, t->stamp);
+	oi_wake_reap();
+}
+
+/* Returns the stamp of all that is on the thread's stack. */
+static uint64_t oldest(const struct oi_thread *t)
+{
+	/* [D1]; recheck */
+	uint64_t stamp = oi_load_acquire(&t->dying) ? oi_load_relaxed(&t->stamp) : OI_STAMP_NEW;
+	return t->deaths.waiting && t->deaths.stamp < stamp ? t->deaths.stamp : stamp;
+}
+
+/*
+ * Hands over a slice of the thread's frames, from the top: the child of a fork finds each either
+ * there or here. A slice, since what a callback lets die has no bound, and others wait meanwhile,
+ * for this lock, the registry's, or the thread's gate. Returns true if something is left.
+ */
+static bool hand_over_frames(struct oi_thread *t)
+{
+	struct oi_vector *v = &t->deaths.frames;
+	size_t n = v->n > 2 * SLICE ? v->n - 2 * SLICE : 0;
+	oi_lock(OI_LOCK_BACKLOG);
+	struct fifo *f = &reapers[oi_is_old(oldest(t))];
+	for (size_t i = n; i < v->n; i += 2)
+		put(f, v->data[i], (size_t)v->data[i + 1]);
+	oi_store_relaxed(&v->n, n); /* owner, or one that keeps it out: oi_backlog_any_frames */
+	if (t->deaths.waiting > n)
+		oi_store_release(&t->deaths.waiting, n); /* [D1] */
+	oi_unlock(OI_LOCK_BACKLOG);
+	if (!n)
+		oi_vector_trim(v, 4096);
+	return n;
+}
+
+static struct oi_header *top(const struct oi_thread *t, size_t *cursor)
+{
+	const struct oi_vector *v = &t->deaths.frames;
+	*cursor = (size_t)v->data[v->n - 1];
+	return v->data[v->n - 2];
+}
+
+/* By the owner inside its gate, or by a thread that keeps it out. Returns true if some is left. */
+static bool hand_over_some(struct oi_thread *t)
+{
+	size_t cursor;
+	struct oi_header *h = top(t, &cursor);
+	merge_ahead_of(t, h, cursor);
+	bool more = hand_over_frames(t);
+	oi_wake_reap();
+	return more;
+}
+
+void oi_backlog_keep(struct oi_thread *t, bool hand_over)
+{
+	oi_assert_inside(t);
+	oi_assert_dying(t);
+	size_t cursor;
+	struct oi_header *h = top(t, &cursor);
+	if (!cursor && oi_dies_inside(oi_described(h), oi_flags(h)) && !t->internal &&
+	    !hand_over && !t->pin_depth) {
+		oi_store_relaxed(&t->deaths.stamp, oldest(t));            /* [D1] */
+		oi_store_release(&t->deaths.waiting, t->deaths.frames.n); /* [D1] */
+		oi_keyset_add(OI_KEYS_WAITING, t->key);                   /* [B2] */
+		oi_wake_tick();
+	} else {
+		hand_over_some(t); /* the rest follows in the next gate: death.c */
+	}
+}
+
+void oi_backlog_take_back(struct oi_thread *t)
+{
+	oi_assert_inside(t);
+	oi_assert_dying(t);
+	oi_hand_takes(t, t->deaths.stamp);
+	oi_store_release(&t->deaths.waiting, (size_t)0); /* [D1] */
+}
+
+bool oi_backlog_leave(struct oi_thread *t)
+{
+	oi_assert_at_rest(t);
+	bool behind = oi_load_acquire(&t->in_callback), more = false; /* recheck: it may end now */
+	if (t->deaths.frames.n &&
+	    (behind || (t->deaths.waiting && !oi_load_acquire(&t->dying)))) /* [D1] */
+		more = hand_over_some(t);
+	/*
+	 * If a callback has ended since it was looked for, the next one may have been armed for
+	 * before that: it must be found, too.
+	 */
+	bool next = !behind && oi_load_acquire(&t->dying) && t->deaths.frames.n; /* [D1] */
+	/* owner, or a thread that keeps it out */
+	oi_store_relaxed(&t->deaths.armed, (more && behind) || next);
+	return more;
+}
+
+void oi_backlog_arm(struct oi_thread *t)
+{
+	oi_assert_inside(t);
+	if (oi_load_relaxed(&t->deaths.armed)) /* owner: inside the gate */
+		return;
+	oi_store_relaxed(&t->deaths.armed, true); /* owner */
+	oi_keyset_add(OI_KEYS_ARMED, t->key);     /* [B2] */
+	oi_wake_tick();
+}
+
+static void leave_for(struct oi_thread *t, void *more)
+{
+	oi_point("backlog: leave");
+	*(bool *)more = oi_backlog_leave(t);
+}
+
+/* In slices, between which others are let in, as in merge.c. Returns true if some is left. */
+static bool leave_in_slices(struct oi_thread *t)
+{
+	bool more = false;
+	for (unsigned n = 0; oi_world_seize(t, leave_for, &more); n++) {
+		if (!more || n == SLICES)
+			return more;
+		oi_sleep_ns(20000);
+	}
+	oi_or_acq_rel(&t->request, OI_REQUEST_BACKLOG); /* recheck: it is inside, and will look */
+	return true;
+}
+
+/* Leaves a thread alone that has served since the last tick. Returns true if some is left. */
+static bool collect_from(struct oi_thread *t, bool at_once)
+{
+	uint32_t n = oi_load_acquire(&t->n_served); /* recheck: the next tick looks again */
+	if (!at_once && n != t->deaths.n_served) {
+		t->deaths.n_served = n;
+		return true;
+	}
+	return leave_in_slices(t);
+}
+
+static bool has_waiting(const struct oi_thread *t, bool old)
+{
+	/* [D1] */
+	return oi_load_acquire(&t->deaths.waiting) &&
+	       (!old || oi_is_old(oi_load_relaxed(&t->deaths.stamp))); /* [D1] */
+}
+
+/* For what waits behind a callback. Returns true if some is left. */
+static bool relieve(struct oi_thread *t)
+{
+	uint32_t n = oi_load_acquire(&t->n_callbacks); /* recheck: the next tick looks again */
+	/* recheck */
+	if (!oi_load_acquire(&t->in_callback) || n != t->deaths.n_callbacks) {
+		t->deaths.n_callbacks = n;
+		return true;
+	}
+	oi_point("backlog: relieve");
+	bool more = leave_in_slices(t);
+	return more || oi_load_relaxed(&t->deaths.armed); /* recheck: the next tick looks again */
+}
+
+static bool relieve_all(void)
+{
+	bool again = false;
+	struct oi_key_walk walk = { 0 };
+	uint16_t key;
+	while ((key = oi_keyset_take(OI_KEYS_ARMED, &walk))) { /* [B2] */
+		struct oi_thread *t = oi_thread_of_key(key);
+		/* recheck */
+		if (t == oi_self || oi_load_relaxed(&t->dead) || !oi_load_relaxed(&t->deaths.armed))
+			continue;
+		if (relieve(t)) {
+			again = true;
+			oi_keyset_add(OI_KEYS_ARMED, key);
+		}
+	}
+	return again;
+}
+
+bool oi_backlog_collect(bool old)
+{
+	oi_assert_unpinned(oi_self);
+	bool again = !old && relieve_all();
+	struct oi_key_walk walk = { 0 };
+	uint16_t key;
+	while ((key = oi_keyset_take(OI_KEYS_WAITING, &walk))) { /* [B2] */
+		struct oi_thread *t = oi_thread_of_key(key);
+		if (t != oi_self && has_waiting(t, old) && collect_from(t, old))
+			again = true;
+		if (oi_load_acquire(&t->deaths.waiting)) /* [D1] */
+			oi_keyset_add(OI_KEYS_WAITING, key);
+	}
+	return again;
+}
+
+/* Under the lock. Returns how many frames are to be moved: none, unless some are old already. */
+static size_t begin_to_age(void)
+{
+	struct fifo none = reapers[1];
+	if (is_empty(&none)) {
+		reapers[1] = reapers[0];
+		reapers[0] = none;
+	}
+	while (reapers[0].watches)
+		oi_watch_chain(oi_watch_unchain(&reapers[0].watches), &reapers[1].watches);
+	return (reapers[0].frames.n - reapers[0].first) / 2;
+}
+
+/* Under the lock: so many of the newer frames, or all. */
+static void age_frames(size_t n)
+{
+	struct fifo *f = &reapers[0];
+	for (; n && !has_no_frames(f); n--, f->first += 2)
+		put(&reapers[1], f->frames.data[f->first],
+		    (size_t)f->frames.data[f->first + 1]);
+	close_up(f);
+	note_frames();
+}
+
+/*
+ * In slices, between which others are let in. What one of them takes meanwhile has the stamp of the
+ * time before, and counts as old; what is new meanwhile comes behind what is to be moved.
+ */
+void oi_backlog_make_old(void)
+{
+	oi_lock(OI_LOCK_BACKLOG);
+	size_t n = begin_to_age();
+	for (; n > SLICE; n -= SLICE) {
+		age_frames(SLICE);
+		oi_unlock(OI_LOCK_BACKLOG);
+		oi_point("backlog: some are old");
+		oi_sleep_ns(20000);
+		oi_lock(OI_LOCK_BACKLOG);
+	}
+	age_frames(n);
+	made_old = oi_load_relaxed(&oi_ticket.now); /* owner: only the flush writes it */
+	oi_unlock(OI_LOCK_BACKLOG);
+}
+
+bool oi_backlog_any_handed_over(void)
+{
+	oi_lock(OI_LOCK_BACKLOG);
+	bool any = !is_empty(&reapers[0]) || !is_empty(&reapers[1]);
+	oi_unlock(OI_LOCK_BACKLOG);
+	return any;
+}
+
+bool oi_backlog_any(void)
+{
+	struct oi_thread *t;
+	oi_lock(OI_LOCK_BACKLOG);
+	bool any = !is_empty(&reapers[0]) || !is_empty(&reapers[1]);
+	for (size_t i = 0; !any && (t = oi_thread_record(i)); i++)
+		any = has_waiting(t, false);
+	oi_unlock(OI_LOCK_BACKLOG);
+	return any;
+}
+
+/* Looks at the threads' backlogs first: what they hand over later is then in the reaper's. */
+bool oi_backlog_any_old(void)
+{
+	struct oi_thread *t;
+	bool any = false;
+	oi_lock(OI_LOCK_BACKLOG);
+	for (size_t i = 0; !any && (t = oi_thread_record(i)); i++)
+		any = has_waiting(t, true);
+	any |= !is_empty(&reapers[1]);
+	oi_unlock(OI_LOCK_BACKLOG);
+	return any;
+}
+
+size_t oi_backlog_waiting(void)
+{
+	return oi_load_relaxed(&n_frames); /* recheck */
+}
+
+/* Inside the gate, under the lock, serving. Returns 0 if it took nothing. */
+static size_t take_some(struct oi_thread *t, struct fifo *f, bool own)
+{
+	if (own)
+		oi_backlog_take_back(t);
+	if (f)
+		oi_hand_takes(t, f == &reapers[1] ? OI_STAMP_OLD : made_old);
+	return own + (f ? take_frames(f, t, 64) : 0);
+}
+
+bool oi_backlog_serve(struct oi_thread *t, bool only_old, struct oi_work w)
+{
+	oi_assert_outside(t);
+	size_t n = 0;
+	if (t->in_callback) /* what it took would only wait behind that */
+		return false;
+	oi_gate_enter(t); /* a fork must not find the stack while it is moved */
+	oi_lock(OI_LOCK_BACKLOG);
+	bool own = t->deaths.waiting && !t->dying, more = false;
+	struct fifo *f = !is_empty(&reapers[1])             ? &reapers[1] :
+			 !only_old && !is_empty(&reapers[0]) ? &reapers[0] : NULL;
+	bool any = own || f;
+	if (any) {
+		oi_serve_begin(t); /* under the lock */
+		n = take_some(t, f, own);
+		more = !is_empty(&reapers[0]) || !is_empty(&reapers[1]);
+	}
+	oi_unlock(OI_LOCK_BACKLOG);
 	oi_gate_leave(t);
-	for (size_t n = delays_for(units, pages); n && oi_backlog_lags(); n--)
-		await_collection(t);
+	if (more)
+		oi_wake_tick(); /* in case this thread is long with what it took */
+	if (any)
+		oi_serve_end(t, w);
+	return n != 0;
+}
+
+#define LOOK_AT 1024 /* frames */
+
+/*
+ * Under the lock, inside the gate. Takes objects without callbacks from among the first; the others
+ * stay, in order. Returns how many it took.
+ */
+static size_t take_quiet(struct oi_thread *t, struct fifo *f)
+{
+	struct oi_vector *v = &f->frames;
+	size_t n = 0, end = v->n - f->first > 2 * LOOK_AT ? f->first + 2 * LOOK_AT : v->n, to = end;
+	for (size_t i = end; i > f->first; i -= 2) {
+		struct oi_header *h = v->data[i - 2];
+		size_t cursor = (size_t)v->data[i - 1];
+		if (n < 64 && !oi_has_callbacks(h) && oi_backlog_push_own(t, h, cursor)) {
+			n++;
+			continue;
+		}
+		v->data[to - 1] = (void *)cursor;
+		v->data[to - 2] = h;
+		to -= 2;
+	}
+	f->first = to;
+	close_up(f);
+	note_frames();
+	return n;
+}
+
+bool oi_backlog_serve_quietly(struct oi_thread *t)
+{
+	oi_assert_outside(t);
 	oi_gate_enter(t);
+	oi_lock(OI_LOCK_BACKLOG);
+	oi_serve_begin(t); /* under the lock */
+	oi_hand_takes(t, OI_STAMP_OLD);
+	size_t n = take_quiet(t, &reapers[1]);
+	if (!n)
+		n = take_quiet(t, &reapers[0]);
+	oi_unlock(OI_LOCK_BACKLOG);
+	oi_gate_leave(t);
+	oi_serve_end(t, oi_work_quietly(OI_QUIET_MOST));
+	return n != 0;
 }
 
-void oi_backlog_allocated(struct oi_thread *t, size_t pages)
+void oi_backlog_inherit(struct oi_thread *t)
 {
-	oi_assert_inside(t);
-	int64_t made = t->solo.made + t->tracked_delta;
-	if (unlikely(made >= OI_SOLO_EVERY) && made >= t->solo.every)
-		oi_solo(t);
-	oi_pace_flush(t);
-	if (pages)
-		oi_usage_note(t);
-	if (unlikely(oi_backlog_lags()))
-		oi_backlog_delay(t, pages);
+	oi_assert_at_rest(t);
+	if (t->hand && t->hand_watches)
+		hand_over_frame(oi_watch_suspend(t->hand_watches, t->hand, t->hand_cursor),
+				OI_AT_WATCHES, t->stamp);
+	else if (t->hand)
+		hand_over_frame(t->hand, t->hand_cursor, t->stamp);
+	t->hand = NULL;
+	t->hand_watches = NULL;
+	while (hand_over_frames(t))
+		;
+	oi_backlog_free(t);
 }
 
-void oi_backlog_allocated_large(struct oi_thread *t)
+void oi_backlog_tidy(struct oi_thread *t)
 {
-	oi_assert_inside(t);
-	oi_store_relaxed(&t->tracked_delta, t->tracked_delta + 1); /* owner, here and below */
-	oi_store_relaxed(&t->died[1], t->died[1] - 1); /* it is born old */
-	if (oi_pace_large_due() && oi_load_relaxed(&oi_pace.threshold) && /* recheck */
-	    oi_load_relaxed(&oi_pace.enabled)) /* recheck */
-		oi_wake_collect();
+	oi_assert_at_rest(t);
+	if (!oi_load_acquire(&t->dying) && !t->deaths.frames.n) /* [D1] */
+		oi_backlog_free(t);
+}
+
+void oi_backlog_drop(void)
+{
+	for (int i = 0; i < 2; i++) {
+		oi_vector_free(&reapers[i].frames);
+		reapers[i] = (struct fifo){ .first = 0 };
+	}
 }

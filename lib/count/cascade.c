@@ -9,9 +9,9 @@
  */
 #include "count/cascade.h"
 
+#include "count/backlog.h"
 #include "count/count.h"
 #include "count/death.h"
-#include "count/pile.h"
 #include "heap/check.h"
 #include "heap/type.h"
 #include "world/context.h"
@@ -76,8 +76,8 @@ OI_INLINE struct oi_header *next_dead(struct oi_thread *t, struct ring *r, size_
 {
 	*cursor = 0;
 	for (;;) {
-		if (pending(r) < AHEAD && oi_pile_any_frames(t))
-			return oi_pile_pop(&t->deaths.frames, cursor);
+		if (pending(r) < AHEAD && oi_backlog_any_frames(t))
+			return oi_backlog_pop(&t->deaths.frames, cursor);
 		if (!pending(r))
 			return NULL;
 		struct oi_header *h = oi_header_of(take_first(r));
@@ -114,7 +114,7 @@ struct oi_header *oi_cascade(struct oi_thread *t, size_t *left, size_t *cursor)
 	struct oi_header *h = NULL;
 	size_t slice = *left < GATE_SLICE ? *left : GATE_SLICE, n = slice;
 	for (; n && (h = next_dead(t, &ring, cursor)); n--) {
-		if (unlikely(*cursor)) /* h may be a list of watches: pile.h */
+		if (unlikely(*cursor)) /* h may be a list of watches: backlog.h */
 			break;
 		const struct oi_type *d = oi_described(h);
 		if (!oi_dies_inside(d, oi_flags(h)))

@@ -42,7 +42,7 @@ void oi_local_spill(struct oi_header *h)
 
 void oi_make_immortal(struct oi_header *h)
 {
-	oi_event_on(h);
+	oi_before_mutation(h);
 	/* count: it only picks the one thread that goes on */
 	if (oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_IMMORTAL) & OI_FLAG_IMMORTAL)
 		return;
@@ -67,25 +67,25 @@ void oi_saturate(struct oi_header *h)
  * hence not counted (a stale view only counts once too often); false if it was a candidate of a
  * collection, which is rescued here, or is dying.
  */
-static OI_NOINLINE bool special(struct oi_header *h)
+static OI_NOINLINE bool diverted(struct oi_header *h)
 {
 	if (oi_owner_of(h) == OI_OWN_IMMORTAL)
 		return true;
-	oi_event_on(h);
+	oi_before_mutation(h);
 	return false;
 }
 
-bool oi_try_special(struct oi_header *h, enum oi_tried *tried)
+bool oi_try_diverted(struct oi_header *h, enum oi_tried *tried)
 {
 	bool immortal = oi_owner_of(h) == OI_OWN_IMMORTAL;
 	*tried = immortal ? OI_TRIED_OK : OI_TRIED_DYING;
-	return immortal || !oi_event_on(h);
+	return immortal || !oi_before_mutation(h);
 }
 
 void oi_retain_foreign(struct oi_header *h)
 {
 	oi_assert_at_rest(oi_self);
-	if (unlikely(oi_load_relaxed(&h->own) > OI_OWN_KEY_MAX) && special(h)) /* count */
+	if (unlikely(oi_load_relaxed(&h->own) > OI_OWN_KEY_MAX) && diverted(h)) /* count */
 		return;
 	uint32_t old = oi_add_relaxed(&h->shared, OI_ONE); /* count: the caller holds a reference */
 	if (unlikely(oi_shared_count(old) > OI_COUNT_MAX))
@@ -150,7 +150,7 @@ bool oi_release_foreign(struct oi_thread *t, struct oi_header *h)
 {
 	oi_assert_inside(t);
 	if (unlikely(oi_load_relaxed(&h->own) > OI_OWN_KEY_MAX)) { /* count */
-		if (special(h))
+		if (diverted(h))
 			return false;
 		if (oi_load_relaxed(&h->own) == t->key) /* owner: it was a candidate */
 			return oi_release(t, h);
@@ -212,7 +212,7 @@ bool oi_merge_zero(struct oi_thread *t, struct oi_header *h)
 	return true;
 }
 
-enum oi_tried oi_try_odd(struct oi_header *h, uint32_t added_to)
+enum oi_tried oi_try_dead_or_saturated(struct oi_header *h, uint32_t added_to)
 {
 	if (!(added_to & OI_DEAD)) {
 		oi_saturate(h);
@@ -233,14 +233,14 @@ enum oi_tried oi_try_odd(struct oi_header *h, uint32_t added_to)
  * whatever else may have to be done is a tail call (6.5 -> 4 ns for the two by the owner).
  */
 
-/* Returns true if the object is not counted at all. False for a candidate: special rescues it. */
+/* Returns true if the object is not counted at all. False for a candidate: diverted rescues it. */
 OI_INLINE bool is_immortal(const struct oi_header *h)
 {
 	return oi_load_relaxed(&h->own) == OI_OWN_IMMORTAL; /* count */
 }
 
 /* Inside the gate, which these four leave. */
-static OI_NOINLINE void *retain_any(struct oi_thread *t, struct oi_header *h)
+static OI_NOINLINE void *retain_leaving(struct oi_thread *t, struct oi_header *h)
 {
 	oi_retain(t, h);
 	oi_gate_leave(t);
@@ -254,19 +254,19 @@ static OI_NOINLINE void *retain_saturated(struct oi_thread *t, struct oi_header 
 	return oi_object_of(h);
 }
 
-static OI_NOINLINE void *retain_special(struct oi_thread *t, struct oi_header *h)
+static OI_NOINLINE void *retain_diverted(struct oi_thread *t, struct oi_header *h)
 {
 	if (!is_immortal(h))
-		return retain_any(t, h);
+		return retain_leaving(t, h);
 	oi_gate_leave(t);
 	return oi_object_of(h);
 }
 
-static OI_NOINLINE void *retain_others(struct oi_thread *t, struct oi_header *h)
+static OI_NOINLINE void *retain_foreign(struct oi_thread *t, struct oi_header *h)
 {
 	uint16_t own = oi_load_relaxed(&h->own); /* count */
 	if (unlikely(own > OI_OWN_KEY_MAX) || unlikely(own == t->key))
-		return retain_special(t, h);
+		return retain_diverted(t, h);
 	uint32_t old = oi_add_relaxed(&h->shared, OI_ONE); /* count: the caller holds a reference */
 	if (unlikely(oi_shared_count(old) > OI_COUNT_MAX))
 		return retain_saturated(t, h);
@@ -279,8 +279,8 @@ OI_INLINE void *retain(struct oi_thread *t, void *obj)
 {
 	struct oi_header *h = oi_header_of(obj);
 	oi_check_live(h, "ouro_retain");
-	if (unlikely(!oi_retain_quickly(t, h)))
-		return retain_others(t, h);
+	if (unlikely(!oi_retain_fast(t, h)))
+		return retain_foreign(t, h);
 	oi_gate_leave(t);
 	return obj;
 }
@@ -298,7 +298,7 @@ void *ouro_retain(void *obj)
 	return likely(oi_gate_try_enter(t)) ? retain(t, obj) : retain_slow(obj);
 }
 
-OI_NOINLINE void oi_release_any(struct oi_thread *t, struct oi_header *h)
+OI_NOINLINE void oi_release_leaving(struct oi_thread *t, struct oi_header *h)
 {
 	oi_assert_inside(t);
 	if (oi_release(t, h))
@@ -314,7 +314,7 @@ OI_NOINLINE void oi_release_last(struct oi_thread *t, struct oi_header *h)
 	    likely(!oi_load_relaxed(&h->published))) /* elsewhere: that acquire shows it */
 		oi_death_private(t, h); /* nobody else has a reference or can find one */
 	else
-		oi_release_any(t, h);
+		oi_release_leaving(t, h);
 }
 
 static OI_NOINLINE void release_low(struct oi_thread *t, struct oi_header *h, uint32_t old)
@@ -325,15 +325,15 @@ static OI_NOINLINE void release_low(struct oi_thread *t, struct oi_header *h, ui
 		oi_gate_leave(t);
 }
 
-static OI_NOINLINE void release_special(struct oi_thread *t, struct oi_header *h)
+static OI_NOINLINE void release_diverted(struct oi_thread *t, struct oi_header *h)
 {
 	if (is_immortal(h))
 		oi_gate_leave(t);
 	else
-		oi_release_any(t, h);
+		oi_release_leaving(t, h);
 }
 
-/* It was never in a slot. Tries once where it is simple; else oi_release_any does it. */
+/* It was never in a slot. Tries once where it is simple; else oi_release_leaving does it. */
 static OI_NOINLINE void release_unpublished(struct oi_thread *t, struct oi_header *h)
 {
 	uint32_t s = oi_load_acquire(&h->shared); /* [C1] */
@@ -343,14 +343,14 @@ static OI_NOINLINE void release_unpublished(struct oi_thread *t, struct oi_heade
 		 (oi_shared_count(s) > 0 && oi_cas(&h->shared, &s, s - OI_ONE))) /* [C1] */
 		oi_gate_leave(t);
 	else
-		oi_release_any(t, h);
+		oi_release_leaving(t, h);
 }
 
-OI_NOINLINE void oi_release_others(struct oi_thread *t, struct oi_header *h)
+OI_NOINLINE void oi_release_foreign_leaving(struct oi_thread *t, struct oi_header *h)
 {
 	oi_assert_inside(t);
 	if (unlikely(oi_load_relaxed(&h->own) > OI_OWN_KEY_MAX)) { /* count */
-		release_special(t, h);
+		release_diverted(t, h);
 		return;
 	}
 	oi_touch(h);
@@ -368,7 +368,7 @@ OI_NOINLINE void oi_release_others(struct oi_thread *t, struct oi_header *h)
 OI_INLINE void release(struct oi_thread *t, void *obj)
 {
 	oi_check_release(oi_header_of(obj), "ouro_release");
-	if (oi_release_quickly(t, oi_header_of(obj)))
+	if (oi_release_fast(t, oi_header_of(obj)))
 		oi_gate_leave(t);
 }
 
@@ -398,25 +398,26 @@ static OI_NOINLINE void *tried(struct oi_thread *t, struct oi_header *h, enum oi
 	return how == OI_TRIED_OK ? oi_object_of(h) : NULL;
 }
 
-static OI_NOINLINE void *try_any(struct oi_thread *t, struct oi_header *h)
+static OI_NOINLINE void *try_leaving(struct oi_thread *t, struct oi_header *h)
 {
 	return tried(t, h, oi_try_retain(t, h));
 }
 
-static OI_NOINLINE void *try_odd(struct oi_thread *t, struct oi_header *h, uint32_t old)
+static OI_NOINLINE void *try_dead_or_saturated(struct oi_thread *t, struct oi_header *h,
+					       uint32_t old)
 {
-	return tried(t, h, oi_try_odd(h, old));
+	return tried(t, h, oi_try_dead_or_saturated(h, old));
 }
 
-OI_NOINLINE void *oi_try_others(struct oi_thread *t, struct oi_header *h)
+OI_NOINLINE void *oi_try_foreign_leaving(struct oi_thread *t, struct oi_header *h)
 {
 	oi_assert_inside(t);
 	uint16_t own = oi_load_relaxed(&h->own); /* count */
 	if (unlikely(own > OI_OWN_KEY_MAX) || unlikely(own == t->key))
-		return try_any(t, h);
+		return try_leaving(t, h);
 	uint32_t old = oi_add_acq_rel(&h->shared, OI_ONE); /* [C1] */
-	if (oi_is_odd(old))
-		return try_odd(t, h, old);
+	if (oi_dead_or_saturated(old))
+		return try_dead_or_saturated(t, h, old);
 	oi_gate_leave(t);
 	return oi_object_of(h);
 }
@@ -427,8 +428,8 @@ OI_INLINE void *try_retain(struct oi_thread *t, void *obj)
 	oi_check_object(h, "ouro_try_retain");
 	if (unlikely(oi_flags(h) & OI_FLAG_GARBAGE))
 		return tried(t, h, OI_TRIED_DYING);
-	if (unlikely(!oi_retain_quickly(t, h)))
-		return oi_try_others(t, h);
+	if (unlikely(!oi_retain_fast(t, h)))
+		return oi_try_foreign_leaving(t, h);
 	oi_gate_leave(t);
 	return obj;
 }
@@ -455,7 +456,7 @@ size_t ouro_refcount(const void *obj)
 	oi_check_live(h, "ouro_refcount");
 	int64_t n = oi_references(h);
 	if (oi_flags(h) & (OI_FLAG_FINALIZING | OI_FLAG_GARBAGE))
-		n--; /* the hold of a finalizer, or of a condemned set */
+		n--; /* the finalizer's, or the collector's */
 	if (oi_load_relaxed(&h->shared) & OI_QUEUED) /* count: a snapshot */
 		n--; /* the program has given that one back already */
 	oi_gate_leave(t);

@@ -22,8 +22,8 @@ void oi_make_immortal(struct oi_header *h);
 
 /*
  * Returns the number of references in both halves. It is exact if nobody changes them; beside
- * mutators, if there is no event on the object meanwhile: a merge leaves local as it is, so the sum
- * is right whether the two are read before the merge or after it (model halves).
+ * mutators, if there is no mutation of the object meanwhile: a merge leaves local as it is, so the
+ * sum is right whether the two are read before the merge or after it (model halves).
  */
 OI_INLINE int64_t oi_references(const struct oi_header *h)
 {
@@ -69,7 +69,7 @@ OI_INLINE bool oi_release(struct oi_thread *t, struct oi_header *h)
  * Like oi_retain and oi_release, but only where that is a plain add; for functions that do without
  * a stack frame, and leave the rarer cases to a tail call. They return false if they did nothing.
  */
-OI_INLINE bool oi_retain_quickly(struct oi_thread *t, struct oi_header *h)
+OI_INLINE bool oi_retain_fast(struct oi_thread *t, struct oi_header *h)
 {
 	uint32_t local = oi_load_relaxed(&h->local); /* owner */
 	if (unlikely(oi_load_acquire(&h->own) != t->key) || /* owner: if equal, it is not dead */
@@ -91,23 +91,23 @@ OI_INLINE bool oi_release_own(struct oi_thread *t, struct oi_header *h)
 }
 
 /* These leave the gate, and carry out the death if that was the last reference. */
-void oi_release_others(struct oi_thread *t, struct oi_header *h); /* own is not this thread's key */
+void oi_release_foreign_leaving(struct oi_thread *t, struct oi_header *h); /* own is not t->key */
 void oi_release_last(struct oi_thread *t, struct oi_header *h); /* local is 1 */
-void oi_release_any(struct oi_thread *t, struct oi_header *h);
+void oi_release_leaving(struct oi_thread *t, struct oi_header *h);
 
 /*
  * Returns true if the count was lowered and the caller must leave the gate; false if one of the
  * three above did both.
  */
-OI_INLINE bool oi_release_quickly(struct oi_thread *t, struct oi_header *h)
+OI_INLINE bool oi_release_fast(struct oi_thread *t, struct oi_header *h)
 {
 	uint32_t local = oi_load_relaxed(&h->local) - 1; /* owner */
 	if (unlikely(oi_load_relaxed(&h->own) != t->key)) /* owner */
-		return oi_release_others(t, h), false;
+		return oi_release_foreign_leaving(t, h), false;
 	if (unlikely(!local))
 		return oi_release_last(t, h), false;
 	if (unlikely(oi_load_relaxed(&h->shared) & OI_QUEUED)) /* recheck */
-		return oi_release_any(t, h), false;
+		return oi_release_leaving(t, h), false;
 	oi_store_relaxed(&h->local, local); /* owner */
 	return true;
 }
@@ -118,35 +118,38 @@ OI_INLINE bool oi_release_quickly(struct oi_thread *t, struct oi_header *h)
  * dropped the last reference: it must carry out the death.
  */
 enum oi_tried { OI_TRIED_OK, OI_TRIED_DYING, OI_TRIED_LAST };
-/* @old is what shared was before this thread added one. Returns true if oi_try_odd must follow. */
-OI_INLINE bool oi_is_odd(uint32_t old)
+/*
+ * @old is what shared was before this thread added one. Returns true if oi_try_dead_or_saturated
+ * must follow.
+ */
+OI_INLINE bool oi_dead_or_saturated(uint32_t old)
 {
 	return unlikely(old & OI_DEAD) || unlikely(oi_shared_count(old) > OI_COUNT_MAX);
 }
 /* If the object was DEAD, takes the added one back; else the count saturates. */
-OI_COLD enum oi_tried oi_try_odd(struct oi_header *h, uint32_t old);
+OI_COLD enum oi_tried oi_try_dead_or_saturated(struct oi_header *h, uint32_t old);
 
 /*
  * For an object whose own is neither merged nor a key. Returns true if that settles the attempt;
  * *tried then says how.
  */
-OI_COLD bool oi_try_special(struct oi_header *h, enum oi_tried *tried);
+OI_COLD bool oi_try_diverted(struct oi_header *h, enum oi_tried *tried);
 
 OI_INLINE enum oi_tried oi_try_retain_foreign(struct oi_header *h)
 {
 	enum oi_tried tried;
 	if (unlikely(oi_load_relaxed(&h->own) > OI_OWN_KEY_MAX) && /* count */
-	    oi_try_special(h, &tried))
+	    oi_try_diverted(h, &tried))
 		return tried;
 	uint32_t old = oi_add_acq_rel(&h->shared, OI_ONE); /* [C1] */
-	return oi_is_odd(old) ? oi_try_odd(h, old) : OI_TRIED_OK;
+	return oi_dead_or_saturated(old) ? oi_try_dead_or_saturated(h, old) : OI_TRIED_OK;
 }
 
 /*
  * Inside the gate, which it leaves. For an object that is most likely another thread's. Returns
  * NULL if the object is dying.
  */
-void *oi_try_others(struct oi_thread *t, struct oi_header *h);
+void *oi_try_foreign_leaving(struct oi_thread *t, struct oi_header *h);
 
 OI_INLINE enum oi_tried oi_try_retain(struct oi_thread *t, struct oi_header *h)
 {

@@ -7,21 +7,21 @@
  * works off, so that stack use does not depend on the structure. An object with many items is done
  * in slices of 1024, its frame (object, next item) waiting below the children.
  *
- * Past release_batch objects the rest of the stack waits (pile.c), so that the delay of the caller
- * is bounded. User code runs outside the gate, with no lock held; objects without callbacks are
- * dismantled inside the gate, which is left every 64 objects to let a stop pass.
+ * Past release_batch objects the rest of the stack waits (backlog.c), so that the delay of the
+ * caller is bounded. User code runs outside the gate, with no lock held; objects without callbacks
+ * are dismantled inside the gate, which is left every 64 objects to let a stop pass.
  *
  * A finalizer runs with DEAD set, so that weak references and attempts to retain fail, and with one
- * extra reference, the hold. What it stores or retains counts on top. If the hold is the only
- * reference left afterwards, the death goes on; if not, DEAD is taken back, and the object is
- * resurrected. FINALIZED keeps the finalizer from running again.
+ * reference of its own. What it stores or retains counts on top. If that is the only reference left
+ * afterwards, the death goes on; if not, DEAD is taken back, and the object is resurrected.
+ * FINALIZED keeps the finalizer from running again.
  */
 #include "count/death.h"
 
 #include "count/backlog.h"
 #include "count/cascade.h"
 #include "count/count.h"
-#include "count/pile.h"
+#include "count/delay.h"
 #include "count/stray.h"
 #include "count/ticket.h"
 #include "count/watch.h"
@@ -40,7 +40,7 @@
 
 static bool push(struct oi_thread *t, struct oi_header *h, size_t cursor)
 {
-	return oi_pile_push_own(t, h, cursor);
+	return oi_backlog_push_own(t, h, cursor);
 }
 
 void oi_death_later(struct oi_thread *t, struct oi_header *h)
@@ -49,7 +49,7 @@ void oi_death_later(struct oi_thread *t, struct oi_header *h)
 	if (unlikely(!push(t, h, 0)))
 		oi_stray_death(h, 0);
 	if (unlikely(t->in_callback))
-		oi_pile_arm(t);
+		oi_backlog_arm(t);
 }
 
 /* ---- user code ---- */
@@ -58,7 +58,7 @@ void oi_call(struct oi_thread *t, void (*fn)(void *obj), struct oi_header *h)
 {
 	oi_callback(t, fn, oi_object_of(h), oi_type_of(h));
 	if (t->internal)
-		oi_backlog_progress();
+		oi_delay_progress();
 }
 
 void oi_death_expire(struct oi_thread *t, struct oi_header *h, struct oi_watch **watches)
@@ -103,7 +103,7 @@ static bool decide_resurrection(struct oi_thread *t, struct oi_header *h)
 	oi_and_acq_rel(&h->flags, (uint8_t)~OI_FLAG_FINALIZING);
 	uint32_t s = oi_load_acquire(&h->shared), next; /* [C1] */
 	do {
-		next = s - OI_ONE; /* the hold */
+		next = s - OI_ONE; /* the finalizer's */
 		if (oi_shared_count(s) > 1)
 			next &= ~(uint32_t)OI_DEAD;
 	} while (!oi_cas(&h->shared, &s, next)); /* [C1] */
@@ -118,7 +118,7 @@ static void finalize(struct oi_thread *t, struct oi_header *h)
 	oi_gate_enter(t);
 	/* owner: only this thread sets or clears these bits */
 	oi_or_acq_rel(&h->flags, (uint8_t)(OI_FLAG_FINALIZED | OI_FLAG_FINALIZING));
-	oi_add_acq_rel(&h->shared, OI_ONE); /* [C1] the hold */
+	oi_add_acq_rel(&h->shared, OI_ONE); /* [C1] the finalizer's */
 	oi_gate_leave(t);
 	oi_death_finalize(t, h);
 }
@@ -181,7 +181,7 @@ static bool begin(struct oi_thread *t, struct oi_header *h, const ouro_type *typ
  * The steps of an object that is dismantled outside the gate. What a thread has in hand, and how
  * far it has come, is kept in its record for two cases: the thread vanishes in the child of a fork,
  * or a callback does not return. Then the reaper goes on; a callback that had begun counts as done.
- * A cursor of AT_STEP or more names a step; the last one is OI_AT_WATCHES (pile.h).
+ * A cursor of AT_STEP or more names a step; the last one is OI_AT_WATCHES (backlog.h).
  */
 enum { STEP_CLEAR, STEP_DESTROY, STEP_FREE };
 #define AT_STEP (OI_AT_WATCHES - 1 - STEP_FREE)
@@ -213,8 +213,8 @@ static void dismantle_from(struct oi_thread *t, struct oi_header *h, const ouro_
  */
 static void arm_for(struct oi_thread *t, const ouro_type *type)
 {
-	if (oi_pile_any_frames(t) && oi_type_has_callbacks(type))
-		oi_pile_arm(t);
+	if (oi_backlog_any_frames(t) && oi_type_has_callbacks(type))
+		oi_backlog_arm(t);
 }
 
 /*
@@ -268,7 +268,7 @@ static struct oi_header *next_in_hand(struct oi_thread *t, struct oi_work *w)
 	size_t counts = !w->callbacks && !watches && oi_type_of(h)->item_slots.n ? QUIET_SLICE : 1;
 	w->left -= w->left < counts ? w->left : counts;
 	if (unlikely(!w->callbacks) && (watches || oi_has_callbacks(h))) {
-		oi_pile_pass_on(t, h, cursor);
+		oi_backlog_pass_on(t, h, cursor);
 		return NULL;
 	}
 	if (watches) {
@@ -277,14 +277,14 @@ static struct oi_header *next_in_hand(struct oi_thread *t, struct oi_work *w)
 	}
 	take_in_hand(t, h, cursor);
 	if (watches || (oi_flags(h) & OI_FLAG_WEAK))
-		oi_pile_arm(t);
+		oi_backlog_arm(t);
 	else
 		arm_for(t, oi_type_of(h));
 	return h;
 }
 
 /*
- * Works the stack off, and looks into it only inside the gate (pile.c). What is left in the end
+ * Works the stack off, and looks into it only inside the gate (backlog.c). What is left in the end
  * waits.
  */
 static void work(struct oi_thread *t, struct oi_work w)
@@ -295,12 +295,12 @@ static void work(struct oi_thread *t, struct oi_work w)
 	do {
 		oi_gate_enter(t);
 		struct oi_header *h = w.left ? next_in_hand(t, &w) : NULL;
-		if (unlikely(!w.left) && !h && oi_pile_any_frames(t))
-			oi_pile_keep(t, w.hands_over);
+		if (unlikely(!w.left) && !h && oi_backlog_any_frames(t))
+			oi_backlog_keep(t, w.hands_over);
 		oi_gate_leave(t);
 		if (h)
 			dismantle(t, h, oi_type_of(h), t->hand_cursor);
-	} while (oi_pile_any_frames(t));
+	} while (oi_backlog_any_frames(t));
 	t->n_dismantled += n - w.left;
 }
 
@@ -330,7 +330,7 @@ static void note_end(struct oi_thread *t)
 
 void oi_death_settle(struct oi_thread *t, struct oi_work w)
 {
-	if (oi_pile_any_frames(t))
+	if (oi_backlog_any_frames(t))
 		work(t, w);
 }
 
@@ -376,7 +376,7 @@ void oi_death_release_aside(struct oi_thread *t, struct oi_header *h)
 {
 	oi_gate_enter(t);
 	if (oi_release(t, h))
-		oi_pile_hand_over(h, OI_STAMP_NEW);
+		oi_backlog_hand_over(h, OI_STAMP_NEW);
 	oi_gate_leave(t);
 }
 
@@ -388,7 +388,7 @@ void oi_death_leaving(struct oi_thread *t, struct oi_header *h)
 	oi_point("death: on the stack");
 	if (unlikely(t->callback != NULL))
 		oi_callback_check(t);
-	oi_death_end(t, oi_work_batch());
+	oi_death_end(t, oi_work_of_release());
 }
 
 /* ---- deaths that are over before their operation is ---- */
@@ -399,13 +399,13 @@ void oi_death_leaving(struct oi_thread *t, struct oi_header *h)
  */
 OI_INLINE void leave(struct oi_thread *t)
 {
-	if (likely(!oi_pile_any_frames(t))) {
+	if (likely(!oi_backlog_any_frames(t))) {
 		oi_gate_leave(t);
 		return;
 	}
 	oi_death_begin(t);
 	oi_gate_leave(t);
-	oi_death_end(t, oi_work_batch());
+	oi_death_end(t, oi_work_of_release());
 }
 
 /* Returns true if the object refers to nothing: it has no slots, or all are NULL. */
@@ -463,21 +463,21 @@ static OI_NOINLINE void private_leaving(struct oi_thread *t, struct oi_header *h
 	oi_death_leaving(t, h);
 }
 
-OI_INLINE void die_any(struct oi_thread *t, struct oi_header *h, bool private)
+OI_INLINE void die_node(struct oi_thread *t, struct oi_header *h, bool private)
 {
 	oi_visit_fixed(h, oi_described(h), oi_death_release, t);
 	oi_death_free_counted(t, h, private);
 	leave(t);
 }
 
-static OI_NOINLINE void inside_any(struct oi_thread *t, struct oi_header *h)
+static OI_NOINLINE void inside_node(struct oi_thread *t, struct oi_header *h)
 {
-	die_any(t, h, false);
+	die_node(t, h, false);
 }
 
-static OI_NOINLINE void private_any(struct oi_thread *t, struct oi_header *h)
+static OI_NOINLINE void private_node(struct oi_thread *t, struct oi_header *h)
 {
-	die_any(t, h, true);
+	die_node(t, h, true);
 }
 
 static OI_NOINLINE void die_leaf(struct oi_thread *t, struct oi_header *h, const struct oi_page *p)
@@ -501,7 +501,7 @@ OI_INLINE void die(struct oi_thread *t, struct oi_header *h, bool private)
 	struct oi_page *p = oi_page_of(h);
 	oi_keep(p);
 	if (!is_leaf(h, d) || unlikely(flags & OI_FLAG_FROZEN)) {
-		private ? private_any(t, h) : inside_any(t, h);
+		private ? private_node(t, h) : inside_node(t, h);
 	} else if (unlikely(!oi_death_put(t, h, p, private))) {
 		die_leaf(t, h, p);
 	} else {
@@ -532,7 +532,7 @@ void oi_death_quietly(struct oi_thread *t, void **h, size_t n, uint64_t stamp)
 		oi_death_later(t, h[i]);
 	if (t->dying == 1) {
 		oi_gate_leave(t);
-		oi_death_settle(t, oi_work_quietly(OI_QUIET_BATCH));
+		oi_death_settle(t, oi_work_quietly(OI_QUIET_MOST));
 		oi_point("drained");
 		oi_gate_enter(t); /* still in a death: nothing is drained on the way */
 	}
@@ -544,7 +544,7 @@ void oi_death_catch_up(struct oi_thread *t, size_t n)
 	oi_assert_not_dying(t);
 	oi_assert_inside(t);
 	oi_serve_begin(t);
-	oi_pile_take_back(t);
+	oi_backlog_take_back(t);
 	oi_gate_leave(t);
 	oi_serve_end(t, oi_work_quietly(n));
 	oi_gate_enter(t);

@@ -15,7 +15,7 @@
 /*
  * Inside the gate, which it leaves; by then the dead object is on the stack, where the child of a
  * fork finds it. @h is DEAD, and its death is the caller's: dismantles it and everything that dies
- * with it, up to release_batch objects; the rest waits (pile.h). Inside another death of this
+ * with it, up to release_batch objects; the rest waits (backlog.h). Inside another death of this
  * thread it only queues @h.
  */
 void oi_death_leaving(struct oi_thread *t, struct oi_header *h);
@@ -39,13 +39,13 @@ void oi_death_inside(struct oi_thread *t, struct oi_header *h);
 void oi_death_private(struct oi_thread *t, struct oi_header *h);
 /* How far the deaths go that one thread carries out at a time. */
 struct oi_work {
-	size_t left;     /* so many objects more; what is left then waits (pile.h) */
+	size_t left;     /* so many objects more; what is left then waits (backlog.h) */
 	bool callbacks;  /* objects that run user code die here, too; else they go to the reaper */
 	bool hands_over; /* what is left goes to the reaper, even if this thread could go on */
 };
 
 /* As far as a release may be held up. */
-OI_INLINE struct oi_work oi_work_batch(void)
+OI_INLINE struct oi_work oi_work_of_release(void)
 {
 	return (struct oi_work){ .left = oi_runtime.config.release_batch, .callbacks = true };
 }
@@ -61,7 +61,7 @@ OI_INLINE struct oi_work oi_work_quietly(size_t n)
 {
 	return (struct oi_work){ .left = n, .callbacks = false };
 }
-#define OI_QUIET_BATCH 512
+#define OI_QUIET_MOST 512
 
 /*
  * Make several deaths one: between the two, oi_death_leaving only queues, and flush takes the
@@ -95,7 +95,7 @@ void oi_serve_end(struct oi_thread *t, struct oi_work w);
 void oi_death_quietly(struct oi_thread *t, void **h, size_t n, uint64_t stamp);
 /*
  * Inside the gate, which it leaves and enters again; outside any death. Carries out up to @n deaths
- * of what waits in the thread's own pile (pile.h); no user code runs.
+ * of what waits in the thread's own backlog (backlog.h); no user code runs.
  */
 void oi_death_catch_up(struct oi_thread *t, size_t n);
 
@@ -181,7 +181,10 @@ OI_INLINE void oi_death_note_age(struct oi_thread *t, const struct oi_header *h,
 	oi_store_relaxed(n, *n + 1); /* owner */
 }
 
-/* The end of a death by count. Members of a set do not come here: the pacing has done with them. */
+/*
+ * The end of a death by count. What a collection found does not come here: the pacing has done with
+ * it.
+ */
 OI_INLINE void oi_death_free_counted(struct oi_thread *t, struct oi_header *h, bool private)
 {
 	struct oi_page *p = oi_page_of(h);

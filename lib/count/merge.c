@@ -12,10 +12,10 @@
  * memory hostage, which CPython's free-threaded build does not manage.
  * An owner that drains in the middle of one of its operations runs no user code: objects with
  * callbacks go to the reaper. Nobody drains more than a slice at a time: an operation of the owner
- * drains 64 objects, and carries out a batch of deaths (death.c); a seizure drains OI_MERGE_SLICE,
- * merging ahead included. As long as something is left, the request stands, and the tick comes
- * again. In the middle of a death the owner drains nothing, unless it is in one of the program's
- * callbacks, where what dies is only queued: so draining never runs into draining.
+ * drains 64 objects, and carries out as many deaths as a release does (death.c); a seizure drains
+ * OI_MERGE_SLICE, merging ahead included. As long as something is left, the request stands, and the
+ * tick comes again. In the middle of a death the owner drains nothing, unless it is in one of the
+ * program's callbacks, where what dies is only queued: so draining never runs into draining.
  *
  * A dead structure tends to have one owner throughout, and a thread that takes it apart for that
  * owner would come back to the queue for every node of a list. Hence merging ahead: a thread that
@@ -30,7 +30,8 @@
  * it).
  *
  * [M1] The queue's lock orders the pusher's QUEUED before the drainer's merge.
- * Models: tests/models/merge.pml; halves.pml for a collection that reads, or condemns, meanwhile.
+ * Models: tests/models/merge.pml; halves.pml for a collection that reads, or declares garbage,
+ * meanwhile.
  */
 #include "count/merge.h"
 
@@ -41,9 +42,9 @@
 #include "base/os.h"
 #include "base/perturb.h"
 #include "base/wake.h"
+#include "count/backlog.h"
 #include "count/count.h"
 #include "count/death.h"
-#include "count/pile.h"
 #include "count/stray.h"
 #include "count/ticket.h"
 #include "heap/candidate.h"
@@ -86,8 +87,8 @@ void oi_merge_disown(struct oi_header *h, uint16_t key)
  * else makes the object MERGED meanwhile. After the exchange others may free it, and in the child
  * of a fork even use the block again: the only write that comes later, to own, looks for the key
  * that was there. local stays as it is, so that the two halves become one in one instant, also for
- * a collection that reads them meanwhile (oi_references). Such a collection can have condemned and
- * merged an object that a thread merges as it leaves.
+ * a collection that reads them meanwhile (oi_references). Such a collection may have declared
+ * garbage, and merged, an object that a thread merges as it leaves.
  */
 static bool merge(struct oi_header *h, uint32_t drop)
 {
@@ -138,7 +139,7 @@ static void merge_child(void *child, void *arg)
 	a->budget--;
 	if (unlikely(merge(h, 0)))
 		/* A foreign release, perhaps in an old loop, was about to queue it: count.c. */
-		oi_pile_hand_over(h, OI_STAMP_OLD);
+		oi_backlog_hand_over(h, OI_STAMP_OLD);
 	else if (oi_shared_count(oi_load_relaxed(&h->shared)) == 1 && /* recheck: a guess */
 		 a->n < AHEAD)
 		a->todo[a->n++] = h;
@@ -251,7 +252,7 @@ static void done(struct oi_merge_queue *q, const struct taken *taken)
 static void pass_on(struct oi_header *h, const struct taken *taken)
 {
 	const struct oi_thread *self = oi_self;
-	oi_pile_hand_over(h, self->dying && self->stamp < taken->stamp ? self->stamp
+	oi_backlog_hand_over(h, self->dying && self->stamp < taken->stamp ? self->stamp
 								       : taken->stamp);
 }
 
@@ -395,7 +396,7 @@ bool oi_merge_drain_all(void)
 			left = true;
 		}
 	}
-	oi_serve_end(self, oi_work_batch());
+	oi_serve_end(self, oi_work_of_release());
 	return left;
 }
 
@@ -460,7 +461,7 @@ static void merge_page(struct oi_thread *t, struct oi_page *p)
 	for (uint32_t i = 0; i < p->bump; i++) {
 		struct oi_header *h = oi_block_at(p, i);
 		if (oi_owner_of(h) == t->key && merge(h, 0)) /* owner */
-			oi_pile_hand_over(h, OI_STAMP_OLD); /* as in merge_child */
+			oi_backlog_hand_over(h, OI_STAMP_OLD); /* as in merge_child */
 	}
 }
 

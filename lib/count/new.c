@@ -13,8 +13,8 @@
 #include "base/doors.h"
 #include "base/remnant.h"
 #include "base/runtime.h"
-#include "count/backlog.h"
 #include "count/death.h"
+#include "count/delay.h"
 #include "heap/heap.h"
 #include "heap/pace.h"
 #include "heap/type.h"
@@ -139,7 +139,7 @@ static bool measure(struct order *o)
 
 /*
  * Inside the gate, which it may leave and enter again. A page that has been begun, or a large
- * object, is a reason to look at the backlog, whatever its type.
+ * object, is a reason to look at the lag, whatever its type.
  */
 static void pace(struct oi_thread *t, const struct order *o)
 {
@@ -149,11 +149,11 @@ static void pace(struct oi_thread *t, const struct order *o)
 	if (pages)
 		oi_limbo_turn(t);
 	if (o->d->tracked && o->bin == OI_BIN_LARGE)
-		oi_backlog_allocated_large(t);
+		oi_delay_allocated_large(t);
 	else if (o->d->tracked)
 		look |= oi_pace_count_allocated(t);
 	if (look)
-		oi_backlog_allocated(t, pages);
+		oi_delay_allocated(t, pages);
 }
 
 /* Inside the gate, which it leaves. Returns NULL if it cannot; errno says why. */
@@ -195,10 +195,10 @@ static OI_NOINLINE void *make_slow(const ouro_type *type, size_t n_items)
  */
 #define QUICK_MAX (OI_ZERO_MAX + sizeof(struct oi_header))
 
-/* Inside the gate, which it leaves: a batch has been made. */
+/* Inside the gate, which it leaves: its quota is used up. */
 static OI_NOINLINE void *paced(struct oi_thread *t, struct oi_header *h)
 {
-	oi_backlog_allocated(t, 0);
+	oi_delay_allocated(t, 0);
 	oi_gate_leave(t);
 	return oi_object_of(h);
 }

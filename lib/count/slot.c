@@ -60,8 +60,8 @@ static struct dying look_at(const struct oi_header *h)
 /*
  * Called if the object is still in the slot. Returns true if it was dead for good, so that the slot
  * lies in an object that is dying itself. It was not if a finalizer, which may have stored it, has
- * begun since; and while the decision after a finalizer may be pending, the hold is in the count.
- * (A count may also be another thread's attempt. Either is over soon.)
+ * begun since; and while the decision after a finalizer may be pending, the finalizer's reference
+ * is in the count. (A count may also be another thread's attempt. Either is over soon.)
  */
 static bool is_lost(const struct oi_header *h, struct dying d)
 {
@@ -80,7 +80,7 @@ static void back_off(unsigned *n)
 		oi_sleep_ns(20000); /* the thread that we wait for may need this core */
 }
 
-static void *load_again(struct oi_thread *t, void **slot, void *obj, enum oi_tried tried)
+static void *load_retry(struct oi_thread *t, void **slot, void *obj, enum oi_tried tried)
 {
 	for (unsigned n = 0;; back_off(&n)) {
 		struct oi_header *h = oi_header_of(obj);
@@ -107,31 +107,32 @@ static OI_NOINLINE void *load_tried(struct oi_thread *t, void **slot, void *obj,
 				    enum oi_tried tried)
 {
 	if (tried != OI_TRIED_OK)
-		obj = load_again(t, slot, obj, tried);
+		obj = load_retry(t, slot, obj, tried);
 	oi_gate_leave(t);
 	return obj;
 }
 
-static OI_NOINLINE void *load_any(struct oi_thread *t, void **slot, void *obj)
+static OI_NOINLINE void *load_leaving(struct oi_thread *t, void **slot, void *obj)
 {
 	return load_tried(t, slot, obj, oi_try_retain(t, oi_header_of(obj)));
 }
 
-static OI_NOINLINE void *load_odd(struct oi_thread *t, void **slot, void *obj, uint32_t old)
+static OI_NOINLINE void *load_dead_or_saturated(struct oi_thread *t, void **slot, void *obj,
+						uint32_t old)
 {
-	return load_tried(t, slot, obj, oi_try_odd(oi_header_of(obj), old));
+	return load_tried(t, slot, obj, oi_try_dead_or_saturated(oi_header_of(obj), old));
 }
 
-static OI_NOINLINE void *load_others(struct oi_thread *t, void **slot, void *obj)
+static OI_NOINLINE void *load_foreign(struct oi_thread *t, void **slot, void *obj)
 {
 	struct oi_header *h = oi_header_of(obj);
 	oi_point("load: another's");
 	uint16_t own = oi_load_relaxed(&h->own); /* count */
 	if (unlikely(own > OI_OWN_KEY_MAX) || unlikely(own == t->key))
-		return load_any(t, slot, obj);
+		return load_leaving(t, slot, obj);
 	uint32_t old = oi_add_acq_rel(&h->shared, OI_ONE); /* [C1] */
-	if (oi_is_odd(old))
-		return load_odd(t, slot, obj, old);
+	if (oi_dead_or_saturated(old))
+		return load_dead_or_saturated(t, slot, obj, old);
 	oi_gate_leave(t);
 	return obj;
 }
@@ -140,8 +141,8 @@ OI_INLINE void *load_slot(struct oi_thread *t, void **slot)
 {
 	oi_check_slot(slot, "ouro_load");
 	void *obj = oi_load_acquire(slot); /* [S1] */
-	if (likely(obj != NULL) && unlikely(!oi_retain_quickly(t, oi_header_of(obj))))
-		return load_others(t, slot, obj);
+	if (likely(obj != NULL) && unlikely(!oi_retain_fast(t, oi_header_of(obj))))
+		return load_foreign(t, slot, obj);
 	oi_gate_leave(t);
 	return obj;
 }
@@ -170,7 +171,7 @@ OI_INLINE void show(void *obj, const char *operation)
 /* Drops @obj if it is not NULL, and leaves the gate. */
 OI_INLINE void drop(struct oi_thread *t, void *obj)
 {
-	if (obj && !oi_release_quickly(t, oi_header_of(obj)))
+	if (obj && !oi_release_fast(t, oi_header_of(obj)))
 		return;
 	oi_gate_leave(t);
 }
@@ -191,7 +192,7 @@ OI_INLINE void store(struct oi_thread *t, void *slot, void *obj)
 	oi_check_slot_write(slot, "ouro_store");
 	if (obj) {
 		show(obj, "ouro_store");
-		if (unlikely(!oi_retain_quickly(t, oi_header_of(obj)))) {
+		if (unlikely(!oi_retain_fast(t, oi_header_of(obj)))) {
 			store_retained(t, slot, obj);
 			return;
 		}
@@ -244,7 +245,7 @@ void ouro_slot_give(void *slot, void *obj)
 static OI_NOINLINE void *taken_others(struct oi_thread *t, void *obj)
 {
 	oi_touch(oi_header_of(obj));
-	oi_event_on(oi_header_of(obj));
+	oi_before_mutation(oi_header_of(obj));
 	oi_gate_leave(t);
 	return obj;
 }
@@ -316,7 +317,7 @@ OI_INLINE bool compare(struct oi_thread *t, void *slot, const void *expected, vo
 	oi_check_slot_write(slot, "ouro_compare_exchange");
 	if (obj) {
 		show(obj, "ouro_compare_exchange");
-		if (unlikely(!oi_retain_quickly(t, oi_header_of(obj))))
+		if (unlikely(!oi_retain_fast(t, oi_header_of(obj))))
 			return put_if_retained(t, slot, expected, obj);
 	}
 	void *dropped = put_if(slot, expected, obj, &done);

@@ -1,14 +1,14 @@
 /*
  * stray.c - dead objects that could not be queued for want of memory. See stray.h.
  *
- * They are looked for in stops. Each goes on where the last one ended, and ends when a batch has
- * been found or the pause budget is spent. Merges are done in the stop. The others keep their flag
- * until they are served, one in each gate, so that the child of a fork finds each flagged or
- * served; meanwhile no other thread serves any (server), so that none of the batch goes away. [Y2]
- * A server has done with it before the next one begins. Serving needs no memory: a block is freed,
- * and of an object whose frame finds no room the references are dropped at once. What dies of that
- * may be strays again, which the next walk finds; when a walk over all leaves no fewer than there
- * were, the server gives up for a while.
+ * They are looked for in stops. Each goes on where the last one ended, and ends when a lot has been
+ * found or the pause budget is spent. Merges are done in the stop. The others keep their flag until
+ * they are served, one in each gate, so that the child of a fork finds each flagged or served;
+ * meanwhile no other thread serves any (server), so that none of the lot goes away. [Y2] A server
+ * has done with it before the next one begins. Serving needs no memory: a block is freed, and of an
+ * object whose frame finds no room the references are dropped at once. What dies of that may be
+ * strays again, which the next walk finds; when a walk over all leaves no fewer than there were,
+ * the server gives up for a while.
  *
  * The word local, in which the dead do not count any more, says in its lowest bit what a stray is,
  * and above it how far its death has come. [Y1]
@@ -26,7 +26,7 @@
 #include "world/context.h"
 #include "world/gate.h"
 
-#define BATCH 256
+#define LOT 256
 #define NAP_NS 5000000
 #define IS_BLOCK 1u
 #define LAST_CURSOR 0x7fffffffu /* stands for SIZE_MAX */
@@ -36,11 +36,11 @@ static uint64_t n_strays;
 static struct oi_thread *server; /* a thread, while it serves */
 static struct oi_walk next; /* used by the server, in its stops */
 
-struct batch {
+struct lot {
 	size_t n;
 	/* Objects still to be merged ahead: otherwise the next one of a list is a stray again. */
 	size_t ahead;
-	struct oi_header *h[BATCH];
+	struct oi_header *h[LOT];
 };
 
 bool oi_stray_any(void)
@@ -93,14 +93,14 @@ void oi_stray_block(struct oi_header *h)
 
 /* ---- looking for them, world stopped: then a merge on the owner's behalf is safe, too ---- */
 
-static void merge_ahead(struct batch *b, uint16_t key, struct oi_header *h)
+static void merge_ahead(struct lot *b, uint16_t key, struct oi_header *h)
 {
 	struct oi_thread *owner = key && key <= OI_OWN_KEY_MAX ? oi_thread_of_key(key) : NULL;
 	if (owner)
 		b->ahead -= oi_merge_ahead(owner, h, b->ahead);
 }
 
-static void look_at_stray(struct batch *b, struct oi_header *h)
+static void look_at_stray(struct lot *b, struct oi_header *h)
 {
 	uint16_t key = oi_owner_of(h);
 	/* [Y1] stopped */
@@ -117,12 +117,12 @@ static void look_at_stray(struct batch *b, struct oi_header *h)
 	}
 }
 
-/* Returns false if the batch is full. */
+/* Returns false if the lot is full. */
 static bool look_through(void *arg, struct oi_page *p)
 {
-	struct batch *b = arg;
+	struct lot *b = arg;
 	for (uint32_t i = 0; i < p->bump; i++) {
-		if (b->n == BATCH)
+		if (b->n == LOT)
 			return false;
 		look_at_stray(b, oi_block_at(p, i));
 	}
@@ -130,7 +130,7 @@ static bool look_through(void *arg, struct oi_page *p)
 }
 
 /* Returns true if it came to the end of the heap. The stop is a grace period, too. */
-static bool find_strays(struct batch *b)
+static bool find_strays(struct lot *b)
 {
 	return oi_walk_in_stop(&next, oi_runtime.config.pause_budget_ns, look_through, b);
 }
@@ -156,7 +156,7 @@ static void serve_one(struct oi_thread *t, struct oi_header *h)
 /* Returns what find_strays does. */
 static bool serve_some(struct oi_thread *t)
 {
-	struct batch b = { .n = 0, .ahead = OI_MERGE_SLICE };
+	struct lot b = { .n = 0, .ahead = OI_MERGE_SLICE };
 	bool whole = find_strays(&b);
 	for (size_t i = 0; i < b.n; i++)
 		serve_one(t, b.h[i]);

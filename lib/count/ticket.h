@@ -1,5 +1,5 @@
 /*
- * ticket.h - generations of death: what was dead at a call, told from what dies later
+ * ticket.h - when deaths began: what was dead at a call, told from what dies later
  *
  * Note [TICKET]. Deaths are numbered by when they began: a thread that begins a death loop notes
  * the number of that time (its stamp). Whatever leaves its hand unfinished (flush.c says where to)

@@ -3,15 +3,15 @@
  *
  * Watches are cold: a lock guards the table of their ids and the lists of the entries. The death of
  * an object without an entry never takes it. Each watch runs or is undone once: both begin by
- * taking its id out of the table, under the lock, and whoever finds it there has it. An id is {slot
- * of the table, generation}, so an old id is told from a new one.
+ * taking its id out of the table, under the lock, and whoever finds it there has it. An id is {row
+ * of the table, version}, so an old id is told from a new one.
  *
  * There may be millions of one object. They are taken, and the table grows, inside a gate: so
  * neither looks at each. A list that a death has taken is told from an entry's by its first watch,
  * whose entry is NULL; ouro_unwatch takes the others out of either.
  *
  * The table and the watches lie on mapped pages, and watches that are done with are kept for later
- * ones: no malloc, for the reason in set.h.
+ * ones: no malloc, for the reason in garbage.h.
  */
 #include "count/watch.h"
 
@@ -19,7 +19,7 @@
 
 #include "base/lock.h"
 #include "base/os.h"
-#include "count/backlog.h"
+#include "count/delay.h"
 #include "count/weak.h"
 #include "heap/check.h"
 #include "heap/entry.h"
@@ -37,18 +37,18 @@ struct oi_watch {
 	struct oi_header *before;
 	size_t cursor;
 	struct oi_watch *chained; /* ... and the next such list */
-	uint32_t slot;
+	uint32_t row;
 };
 
-struct slot {
+struct row {
 	struct oi_watch *watch;
-	uint32_t generation;
+	uint32_t version;
 	uint32_t next_free;
 };
 
-static struct slot *slots;
-static uint32_t n_slots, first_free; /* index 0 is none */
-static uint32_t n_begun = 1;         /* slots beyond have not been used yet, and are zero */
+static struct row *rows;
+static uint32_t n_rows, first_free;  /* index 0 is none */
+static uint32_t n_begun = 1;         /* rows beyond have not been used yet, and are zero */
 static struct oi_watch *unused;      /* linked through next */
 
 #define WATCHES_BYTES 4096
@@ -56,29 +56,29 @@ static struct oi_watch *unused;      /* linked through next */
 /* Under the lock, like all that follows up to ouro_watch. */
 static bool grow(void)
 {
-	size_t bytes = n_slots * sizeof *slots, new_bytes = bytes ? bytes * 2 : 4096;
-	struct slot *s = bytes ? oi_os_remap_list(slots, bytes, new_bytes) :
-				 oi_os_map_list(new_bytes);
+	size_t bytes = n_rows * sizeof *rows, new_bytes = bytes ? bytes * 2 : 4096;
+	struct row *s = bytes ? oi_os_remap_list(rows, bytes, new_bytes) :
+				oi_os_map_list(new_bytes);
 	if (!s)
 		return false;
-	slots = s;
-	n_slots = (uint32_t)(new_bytes / sizeof *s);
+	rows = s;
+	n_rows = (uint32_t)(new_bytes / sizeof *s);
 	return true;
 }
 
-static bool have_slot(void)
+static bool have_row(void)
 {
-	return first_free || n_begun < n_slots || grow();
+	return first_free || n_begun < n_rows || grow();
 }
 
 /* There is one: have_slot. */
-static uint32_t take_slot(void)
+static uint32_t take_row(void)
 {
 	uint32_t i = first_free;
 	if (i)
-		first_free = slots[i].next_free;
+		first_free = rows[i].next_free;
 	else
-		slots[i = n_begun++].generation = 1;
+		rows[i = n_begun++].version = 1;
 	return i;
 }
 
@@ -103,12 +103,12 @@ static bool more_watches(void)
 static void retire_id(struct oi_watch *w)
 {
 	oi_assert_locked(OI_LOCK_WATCHES);
-	struct slot *s = &slots[w->slot];
+	struct row *s = &rows[w->row];
 	s->watch = NULL;
-	if (++s->generation == 0)
+	if (++s->version == 0)
 		return;
 	s->next_free = first_free;
-	first_free = w->slot;
+	first_free = w->row;
 }
 
 static void unlink_watch(struct oi_watch *w)
@@ -131,7 +131,7 @@ int ouro_watch(void *obj, void (*fn)(void *arg), void *arg, ouro_watch_id *id)
 	oi_check_usable(h, "ouro_watch");
 	struct oi_weak_entry *e = oi_weak_entry_of(t, h);
 	oi_lock(OI_LOCK_WATCHES);
-	bool ok = e && have_slot() && (unused || more_watches());
+	bool ok = e && have_row() && (unused || more_watches());
 	if (ok) {
 		struct oi_watch *w = unused;
 		unused = w->next;
@@ -139,10 +139,10 @@ int ouro_watch(void *obj, void (*fn)(void *arg), void *arg, ouro_watch_id *id)
 		if (w->next)
 			w->next->previous = w;
 		e->watches = w;
-		w->slot = take_slot();
-		slots[w->slot].watch = w;
+		w->row = take_row();
+		rows[w->row].watch = w;
 		if (id)
-			*id = (uint64_t)slots[w->slot].generation << 32 | w->slot;
+			*id = (uint64_t)rows[w->row].version << 32 | w->row;
 	}
 	oi_unlock(OI_LOCK_WATCHES);
 	oi_gate_leave(t);
@@ -153,7 +153,7 @@ bool ouro_unwatch(ouro_watch_id id)
 {
 	uint32_t i = (uint32_t)id;
 	oi_lock(OI_LOCK_WATCHES);
-	struct oi_watch *w = i < n_slots && slots[i].generation == id >> 32 ? slots[i].watch : NULL;
+	struct oi_watch *w = i < n_rows && rows[i].version == id >> 32 ? rows[i].watch : NULL;
 	struct oi_watch *mine = w && (w->entry || w->previous) ? w : NULL;
 	if (w)
 		retire_id(w);
@@ -203,7 +203,7 @@ bool oi_watch_run_one(struct oi_thread *t, struct oi_watch **list)
 		return false;
 	oi_callback(t, fn, arg, NULL);
 	if (t->internal)
-		oi_backlog_progress();
+		oi_delay_progress();
 	return true;
 }
 
@@ -240,12 +240,12 @@ struct oi_watch *oi_watch_unchain(struct oi_watch **chain)
 void oi_watch_shutdown(void)
 {
 	oi_lock(OI_LOCK_WATCHES);
-	for (uint32_t i = 1; i < n_slots; i++)
-		if (slots[i].watch) {
-			put_unused(slots[i].watch);
-			slots[i].watch = NULL;
-			slots[i].generation++;
-			slots[i].next_free = first_free;
+	for (uint32_t i = 1; i < n_rows; i++)
+		if (rows[i].watch) {
+			put_unused(rows[i].watch);
+			rows[i].watch = NULL;
+			rows[i].version++;
+			rows[i].next_free = first_free;
 			first_free = i;
 		}
 	oi_unlock(OI_LOCK_WATCHES);

@@ -13,8 +13,8 @@ struct oi_watch *oi_watch_take(struct oi_weak_entry *e);
  */
 bool oi_watch_run_one(struct oi_thread *t, struct oi_watch **list);
 /*
- * Makes the watches of a dead object that still have to run a frame of pile.h; gives the object and
- * its cursor back.
+ * Makes the watches of a dead object that still have to run a frame of backlog.h; gives the object
+ * and its cursor back.
  */
 struct oi_header *oi_watch_suspend(struct oi_watch *list, struct oi_header *h, size_t cursor);
 struct oi_header *oi_watch_resume(const struct oi_watch *list, size_t *cursor);

@@ -1,7 +1,7 @@
 /*
  * weak.c - the side table
  *
- * A cell is {index, generation} in one word. The entry it names holds the object's address, or NULL
+ * A cell is {index, version} in one word. The entry it names holds the object's address, or NULL
  * once the object died. An object finds its entry through a per-page array of indices, made when
  * the first of its blocks is weakly referenced; the flag WEAK says whether to look. (With a hash
  * table by address a look-up takes 218 to 331 ns instead of 6 to 45, and the ABA problem is back.)
@@ -10,16 +10,16 @@
  * States of an entry: free -> (taken) object set, index installed by compare-and-swap, the loser
  *   gives its entry back
  *   -> expired: object = NULL, index taken away (oi_weak_sever)
- *   -> limbo for a grace period -> generation + 1 -> free.
- * A generation about to wrap retires its entry for ever: no ABA at all, 24 bytes for 2^32 uses.
+ *   -> limbo for a grace period -> version + 1 -> free.
+ * A version about to wrap retires its entry for ever: no ABA at all, 24 bytes for 2^32 uses.
  *
  * Upgrading (ouro_weak_load), inside the gate: read the word, read the object, then compare the
- * generation, try to retain.
+ * version, try to retain.
  * [W1] object is stored with release, loaded with acquire: a thread that sees the object of the
- * entry's next life sees its generation too. (The other way round an upgrade that entered after the
- * entry was sealed could meet the old generation and the new object.) The memory of an object that
- * was read with its generation cannot be reused while this thread is inside. Whether it still lives
- * is decided by its count alone (DEAD is sticky).
+ * entry's next life sees its version too. (The other way round an upgrade that entered after the
+ * entry was sealed could meet the old version and the new object.) The memory of an object that was
+ * read with its version cannot be reused while this thread is inside. Whether it still lives is
+ * decided by its count alone (DEAD is sticky).
  * Model: tests/models/weak.pml.
  */
 #include "count/weak.h"
@@ -89,8 +89,8 @@ OI_INLINE uint32_t index_of(const struct oi_header *h)
 }
 
 /*
- * Dead, or condemned by a collection: its weak references have expired, and new ones are born
- * expired.
+ * Dead, or declared garbage by a collection: its weak references have expired, and new ones are
+ * born expired.
  */
 static bool is_dying(const struct oi_header *h)
 {
@@ -175,11 +175,11 @@ static OI_NOINLINE uint64_t word_of(struct oi_thread *t, struct oi_header *h, in
 	if (!oi_load_relaxed(&e->object)) /* recheck: made by a watch in its finalizer's time */
 		oi_store_release(&e->object, (void *)h); /* [W1] */
 	/* elsewhere: cannot change */
-	return (uint64_t)oi_load_relaxed(&e->generation) << 32 | index_of(h);
+	return (uint64_t)oi_load_relaxed(&e->version) << 32 | index_of(h);
 }
 
 /* Inside the gate, which these leave. */
-static OI_NOINLINE int store_any(struct oi_thread *t, ouro_weak *cell, void *obj)
+static OI_NOINLINE int store_leaving(struct oi_thread *t, ouro_weak *cell, void *obj)
 {
 	int error = 0;
 	uint64_t word = obj ? word_of(t, oi_header_of(obj), &error) : 0;
@@ -190,7 +190,7 @@ static OI_NOINLINE int store_any(struct oi_thread *t, ouro_weak *cell, void *obj
 }
 
 /* Returns the index of the object's entry, or 0 if it has none or is dying. */
-OI_INLINE uint32_t index_quickly(const struct oi_header *h)
+OI_INLINE uint32_t index_fast(const struct oi_header *h)
 {
 	return likely(oi_flags(h) & OI_FLAG_WEAK) && likely(!is_dying(h)) ? index_of(h) : 0;
 }
@@ -198,16 +198,16 @@ OI_INLINE uint32_t index_quickly(const struct oi_header *h)
 OI_INLINE int store_cell(struct oi_thread *t, ouro_weak *cell, void *obj)
 {
 	if (unlikely(!obj))
-		return store_any(t, cell, obj);
+		return store_leaving(t, cell, obj);
 	struct oi_header *h = oi_header_of(obj);
 	oi_check_usable(h, "ouro_weak_store");
-	uint32_t index = index_quickly(h);
+	uint32_t index = index_fast(h);
 	struct oi_weak_entry *e;
 	/* recheck: word_of */
 	if (unlikely(!index) || unlikely(!oi_load_relaxed(&(e = oi_entry_at(index))->object)))
-		return store_any(t, cell, obj);
+		return store_leaving(t, cell, obj);
 	/* elsewhere: cannot change */
-	uint64_t word = (uint64_t)oi_load_relaxed(&e->generation) << 32 | index;
+	uint64_t word = (uint64_t)oi_load_relaxed(&e->version) << 32 | index;
 	oi_store_release(&cell->word, word); /* [W4] */
 	oi_gate_leave(t);
 	return 0;
@@ -230,9 +230,9 @@ int ouro_weak_store(ouro_weak *cell, void *obj)
 OI_INLINE struct oi_header *object_of(uint64_t word)
 {
 	struct oi_weak_entry *e = oi_entry_at((uint32_t)word);
-	struct oi_header *h = oi_load_acquire(&e->object); /* [W1]: before the generation */
+	struct oi_header *h = oi_load_acquire(&e->object); /* [W1]: before the version */
 	oi_perturb();
-	return oi_load_acquire(&e->generation) == (uint32_t)(word >> 32) ? h : NULL; /* [W1] */
+	return oi_load_acquire(&e->version) == (uint32_t)(word >> 32) ? h : NULL; /* [W1] */
 }
 
 /* Nobody waits at the door for whom the collection may be waiting: Note [DOOR]. */
@@ -248,7 +248,7 @@ static struct oi_header *object_in(const ouro_weak *cell)
 }
 
 /* Inside the gate, which it leaves: of a candidate, perhaps, or of one that is immortal. */
-static OI_NOINLINE void *load_special(struct oi_thread *t, ouro_weak *cell, struct oi_header *h)
+static OI_NOINLINE void *load_diverted(struct oi_thread *t, ouro_weak *cell, struct oi_header *h)
 {
 	for (unsigned n = 0; h && oi_is_shut_out(h) && n < DOOR_WAITS && may_wait(t); n++) {
 		oi_gate_leave(t);
@@ -256,8 +256,8 @@ static OI_NOINLINE void *load_special(struct oi_thread *t, ouro_weak *cell, stru
 		oi_gate_enter(t);
 		h = object_in(cell);
 	}
-	if (h && !oi_retain_quickly(t, h))
-		return oi_try_others(t, h);
+	if (h && !oi_retain_fast(t, h))
+		return oi_try_foreign_leaving(t, h);
 	oi_gate_leave(t);
 	return h ? oi_object_of(h) : NULL;
 }
@@ -267,11 +267,11 @@ OI_INLINE void *load(struct oi_thread *t, ouro_weak *cell)
 {
 	uint64_t word = oi_load_acquire(&cell->word); /* [W4] */
 	struct oi_header *h = likely(word != 0) ? object_of(word) : NULL;
-	if (likely(h != NULL) && unlikely(!oi_retain_quickly(t, h))) {
+	if (likely(h != NULL) && unlikely(!oi_retain_fast(t, h))) {
 		/* recheck: only these can be shut out */
 		if (unlikely(oi_load_relaxed(&h->own) > OI_OWN_KEY_MAX))
-			return load_special(t, cell, h);
-		return oi_try_others(t, h);
+			return load_diverted(t, cell, h);
+		return oi_try_foreign_leaving(t, h);
 	}
 	oi_gate_leave(t);
 	return h ? oi_object_of(h) : NULL;

@@ -1,4 +1,4 @@
-/* candidate.c - rescuing suspects of a collection. See Note [CANDIDATE]. */
+/* candidate.c - rescuing candidates of a collection. See Note [CANDIDATE]. */
 #include "heap/candidate.h"
 
 #include "base/os.h"

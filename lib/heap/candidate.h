@@ -1,18 +1,18 @@
 /*
- * candidate.h - objects that a collection beside the mutators suspects, and how a mutator saves one
+ * candidate.h - objects that a concurrent collection takes for garbage, and how a mutator saves one
  *
- * Note [CANDIDATE]. Such a collection (commit.c) flags its suspects in the header word
+ * Note [CANDIDATE]. Such a collection (commit.c) flags its candidates in the header word
  * (OI_OWN_CANDIDATE), which sends every operation on them the slow way. Later it decides, by one
- * compare-and-swap of the commit word, that all that still bear the flag are dead. In between, an
- * event on a flagged object (its count goes up or down, or a reference to it leaves a slot) rescues
- * it. States of the commit word and who moves it:
+ * compare-and-swap of the commit word, that all that still bear the flag are dead. In between, a
+ * mutation of a flagged object (its count goes up or down, or a reference to it leaves a slot)
+ * rescues it. States of the commit word and who moves it:
  *   IDLE  -> OPEN    the collection, before its last handshake
  *   OPEN  -> DIRTY   a mutator, before it takes a flag away [K1]
  *   DIRTY -> OPEN    the collection, which then looks at what was rescued, behind another handshake
  *   OPEN  -> DEAD    the collection [K1]: whatever bears the flag is dead from here on
  *   DEAD  -> IDLE    the collection, when nobody can find the dead any more
  *   OPEN, DIRTY -> IDLE  the collection, which gave up, when nothing bears the flag any more
- * These are no events: reading a slot; putting a reference that one has into a slot; merging the
+ * These are no mutations: reading a slot; putting a reference that one has into a slot; merging the
  * two halves of a count, as the collection reads them so that it cannot miss one (oi_references).
  * The reference that a merge queue then gives back did not come from a candidate; if the object
  * dies of that, the check finds it dying.
@@ -71,8 +71,8 @@ OI_INLINE bool oi_is_committed(const struct oi_header *h)
  */
 OI_COLD bool oi_rescue(struct oi_header *h);
 
-/* Inside the gate, or in a stop, before an event on @h. Returns false as oi_rescue does. */
-OI_INLINE bool oi_event_on(struct oi_header *h)
+/* Inside the gate, or in a stop, before a mutation of @h. Returns false as oi_rescue does. */
+OI_INLINE bool oi_before_mutation(struct oi_header *h)
 {
 	return likely(!oi_is_candidate(h)) || oi_rescue(h);
 }

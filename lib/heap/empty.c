@@ -164,7 +164,7 @@ bool oi_heap_trim(void)
 void oi_heap_purge(void)
 {
 	oi_heap_lock();
-	oi_pages_ask_again();
+	oi_pages_retry();
 	oi_heap_unlock();
 	for (bool more = true; more;) { /* others want the lock, in their gates */
 		oi_heap_lock();

@@ -2,8 +2,8 @@
  * entry.c - the entries of the side table
  *
  * They lie in chunks that are never given back, and a free one has the index of the next. Each
- * thread keeps a few. What becomes of one that is in use, and what its generation is for, is told
- * in weak.c; one that an object had comes back through limbo.c.
+ * thread keeps a few. What becomes of one that is in use, and what its version is for, is told in
+ * weak.c; one that an object had comes back through limbo.c.
  */
 #include "heap/entry.h"
 
@@ -66,8 +66,8 @@ uint32_t oi_entry_take(struct oi_thread *t)
 		return 0;
 	uint32_t index = t->weak_cache[--t->n_weak_cache];
 	struct oi_weak_entry *e = oi_entry_at(index);
-	if (!oi_load_relaxed(&e->generation)) /* owner */
-		oi_store_relaxed(&e->generation, 1);
+	if (!oi_load_relaxed(&e->version)) /* owner */
+		oi_store_relaxed(&e->version, 1);
 	return index;
 }
 
@@ -82,10 +82,10 @@ void oi_entry_recycle(struct oi_thread *t, uint32_t index)
 {
 	oi_assert_at_rest(t);
 	struct oi_weak_entry *e = oi_entry_at(index);
-	uint32_t generation = oi_load_relaxed(&e->generation) + 1; /* owner */
-	if (generation == 0)
-		return; /* never used again: its generations are used up */
-	oi_store_release(&e->generation, generation); /* [W1] before the object of its next life */
+	uint32_t version = oi_load_relaxed(&e->version) + 1; /* owner */
+	if (version == 0)
+		return; /* never used again: its versions are used up */
+	oi_store_release(&e->version, version); /* [W1] before the object of its next life */
 	oi_entry_put(t, index);
 }
 
@@ -101,7 +101,7 @@ bool oi_entry_known(uint32_t index)
 	return index < oi_load_relaxed(&n_entries);
 }
 
-/* Chunks stay: an earlier cell may still be looked at, and its generation must not come again. */
+/* Chunks stay: an earlier cell may still be looked at, and its version must not come again. */
 void oi_entry_shutdown(void)
 {
 	oi_lock(OI_LOCK_WEAK);
@@ -109,12 +109,12 @@ void oi_entry_shutdown(void)
 	for (uint32_t i = 1; i < n_entries; i++) {
 		struct oi_weak_entry *e = oi_entry_at(i);
 		/* elsewhere: all operations are kept out */
-		uint32_t generation = oi_load_relaxed(&e->generation);
+		uint32_t version = oi_load_relaxed(&e->version);
 		oi_store_relaxed(&e->object, NULL); /* elsewhere: likewise */
 		e->watches = NULL;
-		if (generation)
-			oi_store_relaxed(&e->generation, generation + 1); /* elsewhere: likewise */
-		if (generation + 1 == 0)
+		if (version)
+			oi_store_relaxed(&e->version, version + 1); /* elsewhere: likewise */
+		if (version + 1 == 0)
 			continue;
 		e->next_free = first_free;
 		first_free = i;

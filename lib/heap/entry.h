@@ -14,8 +14,8 @@ struct oi_watch;
 struct oi_weak_entry {
 	void *object;            /* header, or NULL: expired */
 	struct oi_watch *watches; /* newest first; under the watch lock */
-	/* Changes before the entry is used again: a cell names entry and generation. */
-	uint32_t generation;
+	/* Changes before the entry is used again: a cell names entry and version. */
+	uint32_t version;
 	uint32_t next_free;
 };
 

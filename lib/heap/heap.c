@@ -9,9 +9,9 @@
  * A page: free -> small (page_new) -> current <-> listed or full -> free (empty.c). It is an orphan
  * without a thread (orphan.c), and current again in the heap of the thread that adopts it. A page's
  * heap and state change under the heap lock, except that a large run becomes LARGE without it.
- * [H2] state is stored last, with release, and read with acquire by walkers (beside.c).
- * INV-H1 (outside operations) used = blocks neither in free nor above bump; those in remote still
- * count in used.
+ * [H2] state is stored last, with release, and read with acquire by walkers (maps.c). INV-H1
+ * (outside operations) used = blocks neither in free nor above bump; those in remote still count in
+ * used.
  * INV-H2 (always) all objects whose own is a thread's key lie in pages of that thread's heap.
  */
 #include "heap/heap.h"
@@ -77,7 +77,7 @@ void oi_heap_add_young(struct oi_page *p)
 
 /* ---- freeing ---- */
 
-void oi_block_spoil(struct oi_header *h, const struct oi_page *p)
+void oi_block_poison(struct oi_header *h, const struct oi_page *p)
 {
 	char *rest = (char *)(oi_link_of(h) + 1);
 	size_t n = p->block_size - sizeof *h - sizeof(struct cds_lfs_node);

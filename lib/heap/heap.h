@@ -81,7 +81,7 @@ OI_INLINE void oi_zero(void *p, size_t bytes)
 OI_INLINE void oi_make_young(const struct oi_header *h, size_t i)
 {
 	uint64_t *bits = &oi_region_of(h)->young[oi_page_number(h)][0][i / 64];
-	/* owner; suspect.c looks */
+	/* owner; scan.c looks */
 	oi_store_relaxed(bits, oi_load_relaxed(bits) | UINT64_C(1) << (i % 64));
 }
 
@@ -106,7 +106,7 @@ OI_INLINE struct oi_header *oi_block_take(struct oi_page *p, size_t bytes, bool 
  * may touch its counts and its payload, except the link. Walks read the first word of the header,
  * which says that it is free.
  */
-void oi_block_spoil(struct oi_header *h, const struct oi_page *p);
+void oi_block_poison(struct oi_header *h, const struct oi_page *p);
 /*
  * Inside the gate. Returns a block for @bytes (header included), with its payload zeroed up to
  * there and its header not yet written; NULL if there is no memory. @bin as in oi_type.
@@ -124,8 +124,8 @@ OI_INLINE bool oi_block_put(struct oi_page *p, struct oi_header *h)
 	if (p->tracked && oi_heap_walked())
 		return false;
 	oi_store_relaxed(&h->own, OI_OWN_FREE); /* elsewhere: nobody can reach the object */
-	if (OI_SPOILS)
-		oi_block_spoil(h, p);
+	if (OI_POISONS)
+		oi_block_poison(h, p);
 	oi_link_of(h)->next = p->free;
 	p->free = oi_link_of(h);
 	p->used--;
@@ -143,8 +143,8 @@ OI_INLINE void oi_chain_add(struct oi_chain *c, struct oi_header *h, const struc
 {
 	struct cds_lfs_node *link = oi_link_of(h);
 	oi_store_relaxed(&h->own, OI_OWN_FREE); /* elsewhere: nobody can reach the object */
-	if (OI_SPOILS)
-		oi_block_spoil(h, p);
+	if (OI_POISONS)
+		oi_block_poison(h, p);
 	link->next = c->first;
 	if (!c->n++)
 		c->last = link;

@@ -4,8 +4,8 @@
  * Generation 0: a collection is due when allocations minus deaths of tracked objects since the last
  * one pass the threshold. This is CPython's count, where any death counts. Beside it we count what
  * there is of either age (INV-P1): aged[] is the number of objects with the bits of that age.
- * Deaths by count look at these bits, and stops correct aged[] exactly, also for what they condemn.
- * Each thread counts to itself and adds a batch at a time.
+ * Deaths by count look at these bits, and stops correct aged[] exactly, also for what they declare
+ * garbage. Each thread counts to itself and adds a quota at a time.
  *
  * A collection is also due when so many bytes came into use (usage.c) since the last one that it is
  * worth its while, whatever the number of objects: they may be few and large, or small ones that
@@ -14,7 +14,7 @@
  *
  * What collections make of these numbers, how large the thresholds are, and which generation has
  * its turn: policy.c. Threads that together allocate faster than the collector collects are
- * delayed: backlog.c.
+ * delayed: delay.c.
  */
 #include "heap/pace.h"
 
@@ -41,19 +41,19 @@ struct oi_pace oi_pace;
 static struct oi_pace_waiting waiting;
 int64_t oi_pace_n_frozen;
 
-void oi_pace_set_waits(uint64_t n, uint64_t bytes)
+void oi_pace_garbage_waits(uint64_t n, uint64_t bytes)
 {
 	oi_add_relaxed(&waiting.n, n);         /* recheck */
 	oi_add_relaxed(&waiting.bytes, bytes); /* recheck */
 }
 
-void oi_pace_set_is_over(uint64_t n, uint64_t bytes)
+void oi_pace_garbage_is_over(uint64_t n, uint64_t bytes)
 {
 	oi_add_relaxed(&waiting.n, -n);         /* recheck */
 	oi_add_relaxed(&waiting.bytes, -bytes); /* recheck */
 }
 
-struct oi_pace_waiting oi_pace_sets_waiting(void)
+struct oi_pace_waiting oi_pace_garbage_waiting(void)
 {
 	uint64_t n = oi_load_relaxed(&waiting.n),         /* recheck */
 		 bytes = oi_load_relaxed(&waiting.bytes); /* recheck */

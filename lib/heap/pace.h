@@ -9,12 +9,12 @@
 #include "world/gate.h"
 
 struct oi_pace {
-	/* ---- written rarely, and batch is read by every allocation: a line of its own ---- */
-	int64_t batch;          /* how many objects a thread counts to itself */
+	/* ---- written rarely, and quota is read by every allocation: a line of its own ---- */
+	int64_t quota;          /* how many objects a thread counts to itself */
 	int64_t threshold;      /* effective g0: given, or sized by the pause budget; 0: never */
 	int64_t alone;          /* so many more, where threads look at what they made: solo.c */
 	bool enabled;
-	/* ---- added to by every thread, a batch at a time ---- */
+	/* ---- added to by every thread, a quota at a time ---- */
 	/* Allocations minus deaths of tracked objects since the last collection. */
 	int64_t young __attribute__((aligned(OI_LINE)));
 	/*
@@ -87,13 +87,13 @@ OI_COLD void oi_pace_flush(struct oi_thread *t);
 /* World stopped. Returns what the threads have not added yet to the numbers of either age. */
 void oi_pace_unflushed(int64_t n[2]);
 
-/* Counts an object more. Returns true if oi_backlog_allocated is due. */
+/* Counts an object more. Returns true if oi_delay_allocated is due. */
 OI_INLINE bool oi_pace_count_allocated(struct oi_thread *t)
 {
 	int64_t n = t->tracked_delta + 1;
 	oi_store_relaxed(&t->tracked_delta, n); /* owner; read in a stop */
 	/* count */
-	return unlikely(n >= oi_load_relaxed(&oi_pace.batch)) || oi_perturb_collect();
+	return unlikely(n >= oi_load_relaxed(&oi_pace.quota)) || oi_perturb_collect();
 }
 
 /* Counts an object less. Returns true if oi_pace_flush is due. */
@@ -101,7 +101,7 @@ OI_INLINE bool oi_pace_count_freed(struct oi_thread *t)
 {
 	int64_t n = t->tracked_delta - 1;
 	oi_store_relaxed(&t->tracked_delta, n); /* owner; read in a stop */
-	return unlikely(n <= -oi_load_relaxed(&oi_pace.batch)); /* count */
+	return unlikely(n <= -oi_load_relaxed(&oi_pace.quota)); /* count */
 }
 
 OI_INLINE void oi_pace_freed(struct oi_thread *t)
@@ -133,15 +133,15 @@ uint64_t oi_pace_population(void);
 uint64_t oi_pace_changed(void);
 
 /*
- * Members and bytes of the sets that are queued, or that a thread has taken from the queue; the
+ * Objects and bytes of the garbage that is queued, or that a thread has taken from the queue; the
  * first two functions add to them, and subtract.
  */
 struct oi_pace_waiting {
 	uint64_t n, bytes;
 };
-void oi_pace_set_waits(uint64_t n, uint64_t bytes);
-void oi_pace_set_is_over(uint64_t n, uint64_t bytes);
-struct oi_pace_waiting oi_pace_sets_waiting(void);
+void oi_pace_garbage_waits(uint64_t n, uint64_t bytes);
+void oi_pace_garbage_is_over(uint64_t n, uint64_t bytes);
+struct oi_pace_waiting oi_pace_garbage_waiting(void);
 
 /*
  * Objects that collections leave alone: freezing adds to it and unfreezing clears it, each in a
@@ -180,7 +180,7 @@ bool oi_pace_pages_due(void);
 bool oi_pace_large_due(void);
 /* Returns how many pages are in use beyond those there were after the last full collection. */
 size_t oi_pace_growth(void);
-/* Returns how many young objects there may be before they are a backlog. */
+/* Returns how many young objects there may be before they count as a lag. */
 int64_t oi_pace_young_limit(void);
 /* Returns true if automatic collection is on, and nobody is about to collect all there is. */
 bool oi_pace_may(void);

@@ -183,7 +183,7 @@ size_t oi_pages_used(void)
 	return oi_load_relaxed(&n_used_pages); /* count */
 }
 
-void oi_pages_ask_again(void)
+void oi_pages_retry(void)
 {
 	oi_assert_locked(OI_LOCK_HEAP);
 	for (struct oi_region *r = oi_regions; r && n_staying; r = r->next)

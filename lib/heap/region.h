@@ -36,8 +36,8 @@ struct oi_page_graph;
 
 enum oi_page_state { OI_PAGE_FREE, OI_PAGE_SMALL, OI_PAGE_LARGE };
 
-/* Collections in a stop and beside the mutators: graph.h. */
-enum oi_graph_kind { OI_GRAPH_STOPPED, OI_GRAPH_BESIDE, OI_GRAPHS };
+/* Collections in a stop, and concurrent ones: graph.h. */
+enum oi_graph_kind { OI_GRAPH_STOPPED, OI_GRAPH_CONCURRENT, OI_GRAPHS };
 
 /*
  * The first line is what making and freeing an object look at; most of the time the owner alone
@@ -91,7 +91,7 @@ struct oi_region {
 	uint32_t n_free;                  /* pages */
 	uint64_t free[OI_PAGES / 64];     /* bit set: free */
 	struct oi_page page[OI_PAGES];
-	struct oi_beside *beside;         /* beside.h */
+	struct oi_map *map;               /* maps.h */
 	/* Bit set: the block holds a tracked object of age 0, of age 1. */
 	uint64_t young[OI_PAGES][2][OI_BITMAP];
 	uint8_t side[OI_PAGES][OI_BLOCKS];
@@ -159,7 +159,7 @@ OI_INLINE uint64_t *oi_young_bits(const struct oi_page *p, int age)
  * Where the entries of a page's blocks are, for lists that are mostly in the order of addresses: it
  * is looked up once a page, as that takes three loads that wait for each other.
  */
-struct oi_spot {
+struct oi_side_place {
 	uintptr_t page; /* its address / OI_PAGE; 0: none yet */
 	uint8_t *side;
 	uint64_t (*young)[OI_BITMAP];
@@ -167,13 +167,13 @@ struct oi_spot {
 };
 
 /* Returns the number of the block; afterwards *s is of its page. */
-OI_INLINE size_t oi_spot_block(struct oi_spot *s, const void *header)
+OI_INLINE size_t oi_side_block(struct oi_side_place *s, const void *header)
 {
 	uintptr_t page = (uintptr_t)header >> OI_PAGE_SHIFT;
 	if (unlikely(page != s->page)) {
 		struct oi_region *r = oi_region_of(header);
 		size_t i = oi_page_number(header);
-		*s = (struct oi_spot){ page, r->side[i], r->young[i], r->page[i].reciprocal };
+		*s = (struct oi_side_place){ page, r->side[i], r->young[i], r->page[i].reciprocal };
 	}
 	return (size_t)(((uintptr_t)header & (OI_PAGE - 1)) * s->reciprocal >> 32);
 }
@@ -207,7 +207,7 @@ size_t oi_pages_used(void);
  */
 bool oi_pages_purge(void);
 /* Under the heap lock. What the system refused to take back will be offered again. */
-void oi_pages_ask_again(void);
+void oi_pages_retry(void);
 /*
  * Under the heap lock. Returns true if so much is cached that oi_pages_trim must be called every
  * few ms.

@@ -41,7 +41,7 @@ void oi_usage_count(void)
 		oi_usage_note(t);
 }
 
-void oi_usage_count_again(void)
+void oi_usage_recount(void)
 {
 	static uint64_t next;
 	uint64_t began = oi_now_ns(), now;

@@ -25,7 +25,7 @@ void oi_usage_count(void);
  * Like oi_usage_count, unless that has been done lately: it takes no more than a hundredth of the
  * time. Called by one thread at a time.
  */
-void oi_usage_count_again(void);
+void oi_usage_recount(void);
 void oi_usage_shutdown(void);
 
 #endif

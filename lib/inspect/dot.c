@@ -11,7 +11,7 @@
 #include "world/gclock.h"
 
 struct graph {
-	/* set: headers, in the order found; side bytes say which are in it */
+	/* members: headers, in the order found; side bytes say which are in it */
 	struct oi_trial nodes;
 	struct oi_vector edges; /* pairs of objects */
 	void *from;
@@ -24,7 +24,7 @@ static void add_edge(void *child, void *arg)
 	struct graph *g = arg;
 	struct oi_header *h = oi_header_of(child);
 	bool known = *oi_side_of(h) != 0;
-	if (!known && g->nodes.set.n >= g->max) {
+	if (!known && g->nodes.members.n >= g->max) {
 		g->cut = true;
 		child = NULL;
 	} else if (!known) {
@@ -38,17 +38,17 @@ static void read_graph(struct graph *g, struct oi_header *root)
 {
 	g->cut = !g->max;
 	g->ok = g->cut || oi_trial_add(&g->nodes, root);
-	for (size_t i = 0; i < g->nodes.set.n && g->ok; i++) {
-		struct oi_header *h = g->nodes.set.data[i];
+	for (size_t i = 0; i < g->nodes.members.n && g->ok; i++) {
+		struct oi_header *h = g->nodes.members.data[i];
 		g->from = oi_object_of(h);
 		if (oi_is_whole(h))
 			oi_visit_all(h, add_edge, g);
 	}
-	for (size_t i = 0; i < g->nodes.set.n; i++) {
-		struct oi_header *h = g->nodes.set.data[i];
+	for (size_t i = 0; i < g->nodes.members.n; i++) {
+		struct oi_header *h = g->nodes.members.data[i];
 		*oi_side_of(h) = 0;
 		oi_publish(h);
-		oi_event_on(h);
+		oi_before_mutation(h);
 		oi_store_relaxed(&h->shared, oi_load_relaxed(&h->shared) + OI_ONE); /* stopped */
 	}
 }
@@ -66,8 +66,8 @@ static int print_graph(FILE *f, const struct graph *g)
 {
 	int cancel = oi_cancel_off(), error;
 	fprintf(f, "digraph ouro {\n\tnode [shape=box];\n");
-	for (size_t i = 0; i < g->nodes.set.n; i++) {
-		struct oi_header *h = g->nodes.set.data[i];
+	for (size_t i = 0; i < g->nodes.members.n; i++) {
+		struct oi_header *h = g->nodes.members.data[i];
 		fprintf(f, "\t\"%p\" [label=\"", oi_object_of(h));
 		print_name(f, oi_type_of(h)->name);
 		fprintf(f, "\\n%lld\"];\n", (long long)oi_references(h) - 1);
@@ -103,8 +103,8 @@ int ouro_dump_dot(FILE *f, const void *root, size_t max)
 	oi_collect_unlock();
 	if (g.ok)
 		error = print_graph(f, &g);
-	for (size_t i = 0; i < g.nodes.set.n; i++)
-		ouro_release(oi_object_of(g.nodes.set.data[i]));
+	for (size_t i = 0; i < g.nodes.members.n; i++)
+		ouro_release(oi_object_of(g.nodes.members.data[i]));
 	oi_trial_free(&g.nodes);
 	oi_vector_free(&g.edges);
 	return error;

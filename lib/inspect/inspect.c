@@ -26,7 +26,7 @@
 static bool hold_for_visit(struct oi_vector *v, struct oi_header *h)
 {
 	oi_assert_stopped();
-	if (!oi_event_on(h))
+	if (!oi_before_mutation(h))
 		return true; /* dead */
 	if (!oi_vector_push(v, oi_object_of(h)))
 		return false;
@@ -160,7 +160,7 @@ static void freeze_all(void)
 			oi_generation_make_old(h); /* dying ones too: nothing is young afterwards */
 			if (!oi_generation_member(h))
 				continue;
-			if (!oi_event_on(h))
+			if (!oi_before_mutation(h))
 				continue;
 			oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_FROZEN); /* stopped */
 			oi_pace_n_frozen++;

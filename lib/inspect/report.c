@@ -2,9 +2,9 @@
  * report.c - what was still held at shutdown
  *
  * A trial deletion over every object, including the untracked: it finds those with references from
- * outside, and what they reach. Immortal objects are not in the set, so their references would
- * count as from outside, and what they hold would look held. So these references are taken off the
- * counts for the time of the trial.
+ * outside, and what they reach. Immortal objects are no members, so their references would count as
+ * from outside, and what they hold would look held. So these references are taken off the counts
+ * for the time of the trial.
  */
 #include "inspect/report.h"
 
@@ -87,9 +87,9 @@ void oi_report_held(ouro_report *out)
 		adjust_for_immortals(-1);
 	}
 	oi_world_start(&stop);
-	for (size_t i = 0; i < tr.set.n; i++)
-		if (oi_trial_result(tr.set.data[i]))
-			count_object(tr.set.data[i], out, table);
+	for (size_t i = 0; i < tr.members.n; i++)
+		if (oi_trial_result(tr.members.data[i]))
+			count_object(tr.members.data[i], out, table);
 	oi_trial_end(&tr);
 	oi_trial_free(&tr);
 	oi_collect_unlock();

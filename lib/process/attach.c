@@ -24,8 +24,8 @@
 #include "base/wake.h"
 #include "collect/flush.h"
 #include "collect/solo.h"
+#include "count/backlog.h"
 #include "count/merge.h"
-#include "count/pile.h"
 #include "heap/entry.h"
 #include "heap/heap.h"
 #include "heap/limbo.h"
@@ -57,7 +57,7 @@ static void reset(struct oi_thread *t)
 	t->in_finalizer = 0;
 	t->hand = NULL;
 	t->hand_watches = NULL;
-	t->hand_set = NULL;
+	t->hand_garbage = NULL;
 	t->callback = NULL;
 	oi_store_relaxed(&t->dying, 0); /* stopped */
 	oi_store_relaxed(&t->serving, 0);
@@ -253,7 +253,7 @@ void oi_thread_detach(struct oi_thread *t)
 		oi_flush_leave(t);
 		oi_merge_leave(t);
 		oi_gate_enter(t);
-		while (oi_pile_leave(t)) {
+		while (oi_backlog_leave(t)) {
 			oi_gate_leave(t);
 			oi_gate_enter(t);
 		}
@@ -261,8 +261,8 @@ void oi_thread_detach(struct oi_thread *t)
 		oi_limbo_abandon(t);
 		oi_entry_leave(t);
 		oi_heap_abandon(t);
-		oi_pile_tidy(t); /* not outside: there it may be parked, and tidied */
-		oi_solo_tidy(t); /* likewise */
+		oi_backlog_tidy(t); /* not outside: there it may be parked, and tidied */
+		oi_solo_tidy(t);    /* likewise */
 		oi_gate_leave(t);
 		oi_registry_lock();
 		oi_thread_unlink(t);
@@ -300,7 +300,7 @@ void oi_threads_shut_down(void)
 	}
 	for (size_t i = 0; (t = oi_thread_record(i)); i++) {
 		oi_limbo_drop(t);
-		oi_pile_free(t);
+		oi_backlog_free(t);
 		oi_store_relaxed(&t->deaths.waiting, (size_t)0); /* stopped: nobody looks */
 		oi_vector_free(&t->merges.objects);
 		oi_vector_free(&t->merges.old);

@@ -5,11 +5,11 @@
  * locks are taken); the world is stopped, and the other locks of the library are held (lock.c), so
  * that the child inherits everything whole. A full collection may be anywhere between two of its
  * slices: it goes on in the parent, and the child undoes it, or carries it out if its garbage is
- * dead already (oi_full_inherit). The forking thread may be pinned. Then a collection may be
+ * dead already (oi_concurrent_inherit). The forking thread may be pinned. Then a collection may be
  * waiting for it to stop the world, and it must not wait for that collection: it takes neither of
  * the first two locks, the stop gives way (world.c), and the child makes the locks new; a young
- * collection has nothing half done outside its stop, and the set it found is in its thread's hand
- * from the stop on.
+ * collection has nothing half done outside its stop, and what it found is in its thread's hand from
+ * the stop on.
  * In the child the other threads are gone. Their references stay counted. Their keys stay taken,
  * and objects that bear them are merged one by one when found, because walking the heap would make
  * the child copy it. Their pages are orphaned.
@@ -28,10 +28,10 @@
  *   events.c      n_calls                 this thread's alone, if it forks inside a listener
  *   deliver.c     calling                 likewise, if it forks inside the log function
  *   flush.c       leader, since           nobody flushes, unless this thread does
- *   full.c        pass                    this thread's, which goes on in the child, or
- *                                         oi_full_inherit
+ *   concurrent.c  pass                    this thread's, which goes on in the child, or
+ *                                         oi_concurrent_inherit
  *   candidate.c   walking, commit, flags  likewise
- *   beside.c      maps                    likewise
+ *   maps.c        maps                    likewise
  *   generation.c  pages half made old     likewise
  *   thread.h      traversed               NULL: a traverse is inside a gate or a stop
  *   pace.h        full, old_begun         no full collection is under way, or this thread's
@@ -46,25 +46,25 @@
  *                 n_attached              those that are gone are taken off
  *                 a record's counters     go on counting: oi_tally_totals
  *   attach.c      n_late, tid             set anew
- *   a record      merges, deaths, hand, hand_set, limbo, weak_cache, heap
+ *   a record      merges, deaths, hand, hand_garbage, limbo, weak_cache, heap
  *                                         handed over: inherit
  *                 gate, request, dying, serving, in_callback, n_served, leaving, forking
  *                                         stay, nobody asks: the record is off the list, dead, and
  *                                         never used again
- *   set.c         spare                   a list that was on its way there is lost memory
+ *   garbage.c     spare                   a list that was on its way there is lost memory
  *   stray.c       n_strays                counts flags, which are in the objects
  *                 server                  nobody, unless this thread serves
  *   typebook.c    a number without a type lost: of 65 535
  *   remnant.c     remnants                lock-free: one that was on its way there is lost memory
  *                 in_hand                 put back
- *   set, debug, pile, watch, weak, limbo, heap, log: their locks were taken
+ *   garbage, debug, backlog, watch, weak, limbo, heap, log: their locks were taken
  *   glibc         stdio, malloc, pthread_once  its own fork sees to them
  *   liburcu       stacks                  lock-free
  *
  * The child may call malloc: glibc's is whole there, but others' need not be. The ASan runtimes of
  * gcc 12 and clang 14 take no locks at a fork (LLVM's does since 18): with another thread inside
- * malloc, the child hangs in it. So the library's threads call no malloc (set.h), and a program's
- * child works with such an allocator if its own threads are elsewhere.
+ * malloc, the child hangs in it. So the library's threads call no malloc (garbage.h), and a
+ * program's child works with such an allocator if its own threads are elsewhere.
  *
  * Handlers of pthread_atfork run in reverse order before a fork, and in order after it. So the
  * library's are registered when it is loaded: what a program, or a library that uses this one,
@@ -77,13 +77,13 @@
 #include "base/lock.h"
 #include "base/remnant.h"
 #include "base/wake.h"
+#include "collect/concurrent.h"
 #include "collect/flush.h"
-#include "collect/full.h"
+#include "collect/garbage.h"
 #include "collect/policy.h"
-#include "collect/set.h"
 #include "collect/solo.h"
+#include "count/backlog.h"
 #include "count/merge.h"
-#include "count/pile.h"
 #include "count/stray.h"
 #include "heap/entry.h"
 #include "heap/limbo.h"
@@ -154,8 +154,8 @@ static void inherit(void)
 		if (!t->dead || t->inherited)
 			continue;
 		t->inherited = true;
-		oi_set_inherit(t);
-		oi_pile_inherit(t);
+		oi_garbage_inherit(t);
+		oi_backlog_inherit(t);
 		oi_merge_inherit(t);
 		oi_limbo_abandon(t);
 		oi_entry_leave(t);
@@ -194,7 +194,7 @@ static void in_child(void)
 	oi_flush_fork_child(oi_self);
 	oi_remnant_fork_child();
 	oi_stray_fork_child();
-	oi_full_inherit();
+	oi_concurrent_inherit();
 	inherit(); /* before the world starts: pages may go back */
 	ask_for_threads();
 	oi_world_start(&stop);

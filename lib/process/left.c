@@ -2,18 +2,18 @@
  * left.c - callbacks that do not return
  *
  * callback.c says how the program's code can be left, and notices that it was. What the thread had
- * in hand below that goes to others: sets to the queue of the reaper, dead objects to its pile.
- * What the record tells others, and what this thread holds off, becomes again what it was when the
- * program, or a callback further out, made the call that is left.
+ * in hand below that goes to others: what collections found to the reaper's queue, dead objects to
+ * its backlog. What the record tells others, and what this thread holds off, becomes again what it
+ * was when the program, or a callback further out, made the call that is left.
  */
 #include "base/doors.h"
 #include "base/log.h"
 #include "base/runtime.h"
 #include "base/wake.h"
 #include "collect/flush.h"
-#include "collect/set.h"
+#include "collect/garbage.h"
+#include "count/backlog.h"
 #include "count/death.h"
-#include "count/pile.h"
 #include "count/stray.h"
 #include "world/callback.h"
 #include "world/context.h"
@@ -22,16 +22,16 @@
 #include "world/thread.h"
 
 /*
- * Gives away sets that collections found, and an object with its watches; and the dead that wait,
- * too, if nothing is left on this thread that will come to them.
+ * Gives away what collections found, and an object with its watches; and the dead that wait, too,
+ * if nothing is left on this thread that will come to them.
  */
 static void give_away(struct oi_thread *t, const struct oi_callback *to)
 {
-	while (t->hand_set != to->hand_set)
-		oi_set_put_back(t);
+	while (t->hand_garbage != to->hand_garbage)
+		oi_garbage_put_back(t);
 	if (!to->dying) {
 		oi_gate_enter(t);
-		oi_pile_inherit(t);
+		oi_backlog_inherit(t);
 		oi_gate_leave(t);
 		oi_stray_leave(t);
 		oi_flush_leave(t);

@@ -23,16 +23,16 @@
 #include "base/sized.h"
 #include "base/vector.h"
 #include "collect/collect.h"
+#include "collect/concurrent.h"
 #include "collect/debug.h"
 #include "collect/flush.h"
-#include "collect/full.h"
+#include "collect/garbage.h"
 #include "collect/policy.h"
-#include "collect/set.h"
+#include "count/backlog.h"
 #include "count/count.h"
 #include "count/death.h"
 #include "count/merge.h"
 #include "count/new.h"
-#include "count/pile.h"
 #include "count/ticket.h"
 #include "count/watch.h"
 #include "count/weak.h"
@@ -167,7 +167,7 @@ static bool is_due(const struct oi_header *h)
 }
 
 /* World stopped. Adds a reference, which is given back later. */
-static void hold(struct oi_header *h)
+static void retain_stopped(struct oi_header *h)
 {
 	oi_publish(h);
 	oi_merge_stopped(h);
@@ -187,7 +187,7 @@ static void list_the_due(struct oi_vector *due)
 		for (uint32_t i = 0; i < p->bump && room; i++) {
 			struct oi_header *h = oi_block_at(p, i);
 			if (is_due(h) && (room = oi_vector_push(due, h)))
-				hold(h);
+				retain_stopped(h);
 		}
 	oi_world_start(&stop);
 }
@@ -270,10 +270,10 @@ static void drop_everything(void)
 	oi_heap_shutdown();
 	oi_usage_shutdown();
 	oi_limbo_drop_abandoned();
-	oi_pile_drop();
+	oi_backlog_drop();
 	oi_regions_unmap();
-	oi_set_shutdown();
-	oi_full_shutdown();
+	oi_garbage_shutdown();
+	oi_concurrent_shutdown();
 	oi_weak_shutdown();
 	oi_watch_shutdown();
 	oi_events_shutdown();
@@ -310,7 +310,7 @@ static void shut_down(struct oi_thread *t, ouro_report *report)
 	oi_debug_shutdown();
 	oi_flush(t);
 	size_t budget = SIZE_MAX;
-	while (oi_set_serve(t, &budget, OI_STAMP_NEW, oi_work_batch())) /* manual mode */
+	while (oi_garbage_serve(t, &budget, OI_STAMP_NEW, oi_work_of_release())) /* manual mode */
 		;
 	oi_collect_everything(t);
 	oi_servants_stop();

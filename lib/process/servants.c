@@ -6,8 +6,8 @@
  * reclaims on behalf of owners that do not come by, and gives memory back. What collections find
  * without callbacks the collector frees itself. It runs no code of the program's but event
  * functions and traverse, so a finalizer that blocks cannot stop it.
- * Reapers run finalizers and destroys: those of sets with callbacks that automatic collections
- * found (in thread mode), of dead objects that releases past their batch handed over or that the
+ * Reapers run finalizers and destroys: those of garbage with callbacks that automatic collections
+ * found (in thread mode), of dead objects that releases past release_batch handed over or that the
  * tick found, and of strays. They also deliver what others noted for the log. As a rule there is
  * one reaper.
  *
@@ -57,12 +57,12 @@
 #include "base/runtime.h"
 #include "base/wake.h"
 #include "collect/collect.h"
+#include "collect/garbage.h"
 #include "collect/idle.h"
 #include "collect/policy.h"
-#include "collect/set.h"
+#include "count/backlog.h"
 #include "count/death.h"
 #include "count/merge.h"
-#include "count/pile.h"
 #include "count/stray.h"
 #include "count/ticket.h"
 #include "heap/empty.h"
@@ -170,8 +170,9 @@ static bool go_on(const uint32_t *requests, uint32_t *word)
 
 static bool any_to_reap(void)
 {
-	bool sets = oi_set_any_queued() && oi_runtime.config.finalizers == OURO_FINALIZERS_THREAD;
-	return sets || oi_stray_any() || oi_pile_any_handed_over() || oi_log_any();
+	bool garbage =
+		oi_garbage_any_queued() && oi_runtime.config.finalizers == OURO_FINALIZERS_THREAD;
+	return garbage || oi_stray_any() || oi_backlog_any_handed_over() || oi_log_any();
 }
 
 /*
@@ -211,7 +212,7 @@ static void serve_quietly(void)
 	uint64_t until = oi_now_ns() + TICK_NS;
 	do
 		oi_point("serve quietly");
-	while (oi_pile_serve_quietly(oi_self) && oi_now_ns() < until);
+	while (oi_backlog_serve_quietly(oi_self) && oi_now_ns() < until);
 }
 
 /* Note [TEAM]. Returns true if something waits. */
@@ -232,13 +233,13 @@ static bool see_to_reapers(void)
 static void tick(void)
 {
 	oi_exchange_seq_cst(&oi_wanted.tick, 0u); /* [B1] */
-	bool merges = oi_merge_drain_all(), piles = oi_pile_collect(false), limbo = oi_limbo_tick(),
-	     cached = oi_heap_trim();
+	bool merges = oi_merge_drain_all(), backlog = oi_backlog_collect(false),
+	     limbo = oi_limbo_tick(), cached = oi_heap_trim();
 	bool remnants = oi_remnant_retry(OI_REMNANT_SLICE);
 	bool parking = oi_tidy_tick();
 	bool to_reap = see_to_reapers();
-	if (remnants || oi_threads_reap_gone() || to_reap || parking || merges || piles || limbo ||
-	    cached)
+	if (remnants || oi_threads_reap_gone() || to_reap || parking || merges || backlog ||
+	    limbo || cached)
 		oi_exchange_seq_cst(&oi_wanted.tick, 1u); /* [B1] again */
 }
 
@@ -343,12 +344,12 @@ static bool serve(struct oi_thread *t)
 {
 	size_t budget = SIZE_MAX;
 	oi_store_relaxed(&taken_ns, oi_now_ns()); /* recheck */
-	/* Nobody waits for it, and what a set's death entails is over when the set is. */
+	/* Nobody waits for it, and what the death of garbage entails is over when that is. */
 	struct oi_work w = oi_work_thoroughly();
-	bool any = oi_pile_serve(t, false, w);
+	bool any = oi_backlog_serve(t, false, w);
 	if (oi_runtime.config.finalizers == OURO_FINALIZERS_THREAD) {
 		oi_store_relaxed(&taken_ns, oi_now_ns()); /* recheck */
-		any |= oi_set_serve(t, &budget, OI_STAMP_NEW, w);
+		any |= oi_garbage_serve(t, &budget, OI_STAMP_NEW, w);
 	}
 	if (oi_stray_any())
 		oi_stray_serve();

@@ -2,7 +2,7 @@
  * serve.c - what is asked of a thread that enters its gate
  *
  * The bits of its request word (thread.h), and who sets them: world.c has the thread wait for a
- * stop or a seizure, park.c has it come back, merge.c and pile.c ask it to work off what is its
+ * stop or a seizure, park.c has it come back, merge.c and backlog.c ask it to work off what is its
  * own, fork.c has it start the library's threads, attach.c has it join another heap. What may wait
  * for other threads is done outside the gate; then all is looked at anew: Notes [STOP], [PARK],
  * [GATE].
@@ -10,8 +10,8 @@
 #include "base/doors.h"
 #include "base/holdup.h"
 #include "base/os.h"
+#include "count/backlog.h"
 #include "count/merge.h"
-#include "count/pile.h"
 #include "process/servants.h"
 #include "world/gate.h"
 #include "world/park.h"
@@ -23,11 +23,11 @@ static void wait_outside(struct oi_thread *t, bool arrived)
 {
 	for (;;) {
 		/* [G6] after n_waiting was counted up, and before the request: Note [STOP] */
-		uint32_t generation = __atomic_load_n(&oi_world.generation, __ATOMIC_SEQ_CST);
+		uint32_t seq = __atomic_load_n(&oi_world.seq, __ATOMIC_SEQ_CST);
 		bool stop = arrived && oi_load_acquire(&oi_world.stopping); /* [Q1] [G2] */
 		if (!stop && !(oi_load_acquire(&t->request) & (OI_REQUEST_STOP | OI_REQUEST_SEIZE)))
 			return;
-		oi_futex_wait(&oi_world.generation, generation, 0);
+		oi_futex_wait(&oi_world.seq, seq, 0);
 	}
 }
 
@@ -39,7 +39,7 @@ static void wait_outside(struct oi_thread *t, bool arrived)
 static bool serve_own(struct oi_thread *t)
 {
 	/* recheck: what is asked for is looked for under its lock */
-	uint32_t own = oi_load_acquire(&t->request) & (OI_REQUEST_DRAIN | OI_REQUEST_PILE);
+	uint32_t own = oi_load_acquire(&t->request) & (OI_REQUEST_DRAIN | OI_REQUEST_BACKLOG);
 	if (!own || (t->dying && !t->in_callback))
 		return false;
 	oi_and_acq_rel(&t->request, ~own); /* recheck: before the look, so a later one stands */
@@ -48,8 +48,8 @@ static bool serve_own(struct oi_thread *t)
 		oi_merge_drain_own(t);
 		oi_holdup(OURO_HOLDUP_MERGE, oi_now_ns() - began);
 	}
-	if ((own & OI_REQUEST_PILE) && oi_pile_leave(t))
-		oi_or_acq_rel(&t->request, OI_REQUEST_PILE); /* recheck: as above */
+	if ((own & OI_REQUEST_BACKLOG) && oi_backlog_leave(t))
+		oi_or_acq_rel(&t->request, OI_REQUEST_BACKLOG); /* recheck: as above */
 	return true;
 }
 

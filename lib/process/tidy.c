@@ -5,8 +5,8 @@
 #include "process/tidy.h"
 
 #include "collect/solo.h"
+#include "count/backlog.h"
 #include "count/merge.h"
-#include "count/pile.h"
 #include "heap/empty.h"
 #include "heap/heap.h"
 #include "heap/limbo.h"
@@ -22,7 +22,7 @@ static void tidy(struct oi_thread *t, void *arg)
 {
 	oi_heap_tidy(t);
 	oi_merge_tidy(t);
-	oi_pile_tidy(t);
+	oi_backlog_tidy(t);
 	oi_solo_tidy(t);
 	if (!oi_limbo_tidy(t, arg) && t->parked)
 		oi_park_untidy_again(t);

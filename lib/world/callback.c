@@ -2,7 +2,7 @@
  * callback.c - calling the program's code
  *
  * All that a thread is at while it calls the program is in its record: dead objects on its stack,
- * one in its hand, sets in its hand, and counters that tell others of it. No function between a
+ * one in its hand, garbage in its hand, and counters that tell others of it. No function between a
  * public call and a callback keeps anything of this to itself, or holds a lock. So there is one
  * place to undo it from, whatever the way out:
  *   returns       the counters of this one callback are undone
@@ -18,7 +18,7 @@
  *                 on the stack that the thread began with: a coroutine has another. Then the
  *                 program is stopped, with the name of what was left
  *   never         the callback blocks, or its coroutine is not resumed: what waits behind it is
- *                 taken away (pile.c)
+ *                 taken away (backlog.c)
  * A pinned region that a callback began and left open ends with it: else the library would wait for
  * its own thread. Checked builds stop the program if it returns so.
  * A callback that was left counts as having run, like one that a fork cut off: what is in hand says
@@ -118,7 +118,7 @@ static void note(struct call *k)
 	struct oi_thread *t = k->t;
 	k->c = (struct oi_callback){
 		.outer = t->callback, .frame = (uintptr_t)__builtin_frame_address(0),
-		.hand_set = t->hand_set, .dying = t->dying, .serving = t->serving,
+		.hand_garbage = t->hand_garbage, .dying = t->dying, .serving = t->serving,
 		.in_callback = t->in_callback, .in_finalizer = t->in_finalizer,
 		.holding_off = oi_collect_holding_off(),
 	};

@@ -15,7 +15,7 @@
 struct oi_callback {
 	const struct oi_callback *outer; /* further out: a finalizer that collects, for one */
 	uintptr_t frame;                 /* where the stack was */
-	struct oi_set *hand_set;
+	struct oi_garbage *hand_garbage;
 	uint32_t dying, serving, in_callback, in_finalizer;
 	unsigned holding_off;
 };

@@ -3,13 +3,12 @@
  *
  * Events are told by the thread that holds the collection lock, by the one that runs a full
  * collection, and, of hold-ups, by the collector thread: several at a time. No lock of this file is
- * held while a listener runs, so that it may call the library. Each slot counts the calls that are
- * under way, so that ouro_gc_off_event can wait for those of its own listener, and for no other's:
- * these may wait for what its caller has. A slot is used again when its last call is over; a thread
- * that waited for that sees another listener there, or none and no calls. A caller that is in a
- * callback, or pinned, does not wait: a listener may wait for what the caller has in hand, or for a
- * stop, which waits for pinned threads, and two listeners could wait for each other. All under the
- * lock.
+ * held while a listener runs, so that it may call the library. Each listener counts the calls that
+ * are under way, so that ouro_gc_off_event can wait for its own, and for no other's: these may wait
+ * for what its caller has. Its index is used again when its last call is over; a thread that waited
+ * for that sees another listener there, or none and no calls. A caller that is in a callback, or
+ * pinned, does not wait: a listener may wait for what the caller has in hand, or for a stop, which
+ * waits for pinned threads, and two listeners could wait for each other. All under the lock.
  * A thread may be in several calls at once, as a listener may collect when it is told of a hold-up.
  * The child of a fork counts those of its own thread.
  */
@@ -32,11 +31,11 @@ static struct {
 	void *arg;
 	uint32_t n_calls; /* under way */
 } listener[LISTENERS];
-static uint32_t n_listeners; /* slots in use, holes included; looked at without the lock, too */
+static uint32_t n_listeners; /* indices in use, holes included; looked at without the lock, too */
 
 struct call {
 	const struct call *outer;
-	uint32_t slot;
+	uint32_t index;
 	ouro_gc_listener fn;
 	void *arg;
 	const ouro_gc_event *event;
@@ -52,10 +51,10 @@ static void call_listener(void *arg)
 static bool begin_call(struct call *c)
 {
 	oi_lock(OI_LOCK_LISTENERS);
-	c->fn = listener[c->slot].fn;
-	c->arg = listener[c->slot].arg;
+	c->fn = listener[c->index].fn;
+	c->arg = listener[c->index].arg;
 	if (c->fn) {
-		listener[c->slot].n_calls++;
+		listener[c->index].n_calls++;
 		innermost = c;
 	}
 	oi_unlock(OI_LOCK_LISTENERS);
@@ -65,14 +64,14 @@ static bool begin_call(struct call *c)
 static void end_call(const struct call *c)
 {
 	oi_lock(OI_LOCK_LISTENERS);
-	listener[c->slot].n_calls--;
+	listener[c->index].n_calls--;
 	innermost = c->outer;
 	oi_unlock(OI_LOCK_LISTENERS);
 }
 
 static void call(uint32_t i, const ouro_gc_event *e)
 {
-	struct call c = { .outer = innermost, .slot = i, .event = e };
+	struct call c = { .outer = innermost, .index = i, .event = e };
 	if (!begin_call(&c))
 		return;
 	unsigned before = oi_context_listener(e->phase == OURO_PAUSE_START);
@@ -136,7 +135,7 @@ int ouro_gc_on_event(ouro_gc_listener fn, void *arg)
 	return i < LISTENERS ? 0 : ENOMEM;
 }
 
-/* Returns true while a listener that was taken out of slot @i is being called. */
+/* Returns true while a listener that was taken out of index @i is being called. */
 static bool is_called(uint32_t i)
 {
 	oi_lock(OI_LOCK_LISTENERS);
@@ -179,5 +178,5 @@ void oi_events_fork_child(void)
 	for (uint32_t i = 0; i < LISTENERS; i++)
 		listener[i].n_calls = 0;
 	for (const struct call *c = innermost; c; c = c->outer)
-		listener[c->slot].n_calls++;
+		listener[c->index].n_calls++;
 }

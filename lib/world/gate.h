@@ -57,7 +57,7 @@
  * States of a thread, seen from a stopper:
  *   outside  gate == 0                    may enter unless request has STOP or SEIZE
  *   inside   gate == n > 0, leaves by itself (an operation) or at ouro_unpin, ouro_safepoint
- *   waiting  gate == 0 and in oi_gate_slow, asleep on the world's generation word
+ *   waiting  gate == 0 and in oi_gate_slow, asleep on the world's sequence number
  * Orders: the owner's stores to gate are release, the stopper's loads acquire [G1]: what the
  * operation did happens before the stop. A stopper clears request with release, the mutator's load
  * is acquire [G2]: what the stop did happens before the operation.

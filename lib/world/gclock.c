@@ -1,10 +1,10 @@
 /*
  * gclock.c - the two locks of collections, and keeping automatic ones away
  *
- * Young collections take the one, collections beside the mutators the other, and the first as well
- * while they stop the world. A thread knows which it holds: what a listener may do depends on it.
- * They are not in the collector's folder, as a thread that waits for memory, for a weak reference
- * or for a death must know whether it holds one of them.
+ * Young collections take the one, concurrent collections the other, and the first as well while
+ * they stop the world. A thread knows which it holds: what a listener may do depends on it. They
+ * are not in the collector's folder, as a thread that waits for memory, for a weak reference or for
+ * a death must know whether it holds one of them.
  */
 #include "world/gclock.h"
 
@@ -12,7 +12,7 @@
 #include "base/wake.h"
 
 static __thread unsigned locked_by_me; /* how often: it nests */
-static __thread bool full_locked_by_me;
+static __thread bool concurrent_locked_by_me;
 /* Full collections that had to flush again: others that are asked for wait for them to begin. */
 static unsigned n_insisting;
 static __thread unsigned insisting; /* this thread's, of these; no more than holding_off */
@@ -39,45 +39,45 @@ void oi_collect_unlock(void)
 		oi_unlock(OI_LOCK_COLLECT);
 }
 
-void oi_full_lock(void)
+void oi_concurrent_lock(void)
 {
-	oi_lock(OI_LOCK_FULL);
-	full_locked_by_me = true;
+	oi_lock(OI_LOCK_CONCURRENT);
+	concurrent_locked_by_me = true;
 }
 
-bool oi_full_trylock(void)
+bool oi_concurrent_trylock(void)
 {
-	bool locked = oi_trylock(OI_LOCK_FULL);
-	full_locked_by_me |= locked;
+	bool locked = oi_trylock(OI_LOCK_CONCURRENT);
+	concurrent_locked_by_me |= locked;
 	return locked;
 }
 
-void oi_full_unlock(void)
+void oi_concurrent_unlock(void)
 {
-	full_locked_by_me = false;
-	oi_unlock(OI_LOCK_FULL);
+	concurrent_locked_by_me = false;
+	oi_unlock(OI_LOCK_CONCURRENT);
 }
 
-bool oi_full_locked_by_me(void)
+bool oi_concurrent_locked_by_me(void)
 {
-	return full_locked_by_me;
+	return concurrent_locked_by_me;
 }
 
 bool oi_collect_locked_by_me(void)
 {
-	return locked_by_me || full_locked_by_me || oi_lock_forking;
+	return locked_by_me || concurrent_locked_by_me || oi_lock_forking;
 }
 
 void oi_collect_lock_both(void)
 {
-	oi_full_lock();
+	oi_concurrent_lock();
 	oi_collect_lock();
 }
 
 void oi_collect_unlock_both(void)
 {
 	oi_collect_unlock();
-	oi_full_unlock();
+	oi_concurrent_unlock();
 }
 
 /* ---- keeping automatic collections away ---- */
@@ -88,9 +88,7 @@ bool oi_collect_held_off(void)
 	return oi_load_relaxed(&n_holding_off) != 0;
 }
 
-/*
- * When it returns, the sets that earlier collections found are in the queue or in a thread's hands.
- */
+/* When it returns, what earlier collections found is in the queue or in a thread's hands. */
 void oi_collect_hold_off(void)
 {
 	holding_off++;

@@ -12,14 +12,14 @@ void oi_collect_lock(void);
 bool oi_collect_trylock(void);
 void oi_collect_unlock(void);
 /*
- * The full collection lock: one collection beside the mutators at a time. It is taken before the
+ * The concurrent collection lock: one concurrent collection at a time. It is taken before the
  * collection lock, which young collections take meanwhile.
  */
-void oi_full_lock(void);
-bool oi_full_trylock(void);
-void oi_full_unlock(void);
-/* Returns true if this thread holds the full collection lock. */
-bool oi_full_locked_by_me(void);
+void oi_concurrent_lock(void);
+bool oi_concurrent_trylock(void);
+void oi_concurrent_unlock(void);
+/* Returns true if this thread holds the concurrent collection lock. */
+bool oi_concurrent_locked_by_me(void);
 /* Returns true if this thread holds either, or the world for its fork. */
 bool oi_collect_locked_by_me(void);
 void oi_collect_lock_both(void);

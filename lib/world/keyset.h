@@ -23,8 +23,8 @@ enum oi_keys {
 	OI_KEYS_REMOTE,  /* threads in whose pages others have freed: foreign.c */
 	OI_KEYS_SEALED,  /* threads that have something sealed: limbo.c */
 	OI_KEYS_QUEUED,  /* threads in whose merge queues something waits: merge.c */
-	OI_KEYS_WAITING, /* threads on whose stacks something waits: pile.c */
-	OI_KEYS_ARMED,   /* threads on whose stacks something waits behind a callback: pile.c */
+	OI_KEYS_WAITING, /* threads on whose stacks something waits: backlog.c */
+	OI_KEYS_ARMED,   /* threads on whose stacks something waits behind a callback: backlog.c */
 	OI_KEYS
 };
 extern struct oi_keyset oi_keysets[OI_KEYS] OI_HIDDEN;

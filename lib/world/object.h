@@ -97,11 +97,11 @@ enum {
 	OI_FLAG_WEAK = 1,       /* has an entry in the side table */
 	OI_FLAG_FINALIZED = 2,
 	OI_FLAG_FINALIZING = 4, /* DEAD, and its finalizer runs: it may be used, and resurrected */
-	OI_FLAG_GARBAGE = 8,    /* member of a set found dead by a collection and not yet cleared */
+	OI_FLAG_GARBAGE = 8,    /* found dead by a collection and not yet cleared */
 	OI_FLAG_FROZEN = 16,
 	OI_FLAG_STRAY = 32,     /* no memory to queue it; a walk of pages finds it: stray.c */
 	OI_FLAG_IMMORTAL = 64,
-	/* A member of such a set that no finalizer can bring back: only members refer to it. */
+	/* Garbage that no finalizer can bring back: only garbage refers to it. */
 	OI_FLAG_SEALED = 128
 };
 
@@ -187,16 +187,16 @@ OI_INLINE bool oi_is_silent(const struct oi_header *h)
 
 /*
  * Returns true if its slots refer to what they name. Those of an object that is being taken apart,
- * dead by count or in a set that is, do not: a released reference stays in its slot, and what it
- * referred to may be gone. (Before that comes the finalizer, which may use all.) For walks that
- * follow whatever they reach, in a stop.
+ * dead by count or garbage, do not: a released reference stays in its slot, and what it referred to
+ * may be gone. (Before that comes the finalizer, which may use all.) For walks that follow whatever
+ * they reach, in a stop.
  */
 OI_INLINE bool oi_is_whole(const struct oi_header *h)
 {
 	uint8_t flags = oi_flags(h);
-	bool set_goes = (flags & (OI_FLAG_GARBAGE | OI_FLAG_SEALED)) ==
+	bool garbage_goes = (flags & (OI_FLAG_GARBAGE | OI_FLAG_SEALED)) ==
 			(OI_FLAG_GARBAGE | OI_FLAG_SEALED);
-	return !set_goes && (!oi_is_dead(h) || (flags & OI_FLAG_FINALIZING));
+	return !garbage_goes && (!oi_is_dead(h) || (flags & OI_FLAG_FINALIZING));
 }
 
 /* Returns true if its death runs no user code, nor anything else that must leave the gate. */

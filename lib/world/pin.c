@@ -37,7 +37,7 @@ void ouro_unpin(void)
 		oi_store_relaxed(&t->pin_depth, depth - 1); /* owner */
 }
 
-static OI_NOINLINE void pin_again(struct oi_thread *t, uint32_t depth)
+static OI_NOINLINE void safepoint_slow(struct oi_thread *t, uint32_t depth)
 {
 	oi_gate_enter(t);
 	oi_gate_pin(t, depth);
@@ -51,7 +51,7 @@ void ouro_safepoint(void)
 		return;
 	oi_gate_unpin(t);
 	if (unlikely(!oi_gate_try_enter(t)))
-		pin_again(t, depth);
+		safepoint_slow(t, depth);
 	else
 		oi_gate_pin(t, depth);
 }

@@ -33,7 +33,7 @@ struct oi_heap {
 	/* where in young the next young collection begins; NULL: at its head. generation.c */
 	struct oi_page **resume;
 	struct cds_lfs_node *pending;  /* taken from remote, to be looked at */
-	bool turned;                   /* a page has been begun: a moment to look at the backlog */
+	bool turned;                   /* a page has been begun: a moment to look at the lag */
 	bool leaving;                  /* its thread goes and walks the pages: none is given back */
 	/* any thread: pages in which others freed blocks */
 	struct __cds_lfs_stack remote __attribute__((aligned(OI_LINE)));
@@ -81,12 +81,12 @@ struct oi_solo {
 #define OI_DEATH_RESERVE 32 /* words */
 struct oi_death_stack {
 	struct oi_vector frames; /* pairs: object, cursor */
-	size_t waiting;          /* words of frames, from the bottom, not worked off now: pile.c */
+	size_t waiting;          /* words of frames, from the bottom, that wait: backlog.c */
 	uint64_t stamp;          /* of what waits: Note [TICKET] */
 	/* The collector's notes at the last tick: n_served and n_callbacks of the thread. */
 	uint32_t n_served;
 	uint32_t n_callbacks;
-	bool armed;              /* the tick looks after what waits behind a callback: pile.c */
+	bool armed;              /* the tick looks after what waits behind a callback: backlog.c */
 	void *reserve[OI_DEATH_RESERVE]; /* holds the frames if there is no memory for them */
 };
 

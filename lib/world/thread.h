@@ -10,7 +10,7 @@
 
 struct ouro_type;
 struct oi_header;
-struct oi_set;
+struct oi_garbage;
 struct oi_callback;
 struct oi_watch;
 
@@ -21,7 +21,7 @@ enum {
 	OI_REQUEST_DRAIN = 4,  /* the merge queue wants draining */
 	OI_REQUEST_FENCE = 8,  /* no membarrier, or the heap ends: entering fences; permanent */
 	OI_REQUEST_ATTACH = 16, /* the heap this record belonged to was shut down */
-	OI_REQUEST_PILE = 32,  /* the reaper wants this thread's dead objects */
+	OI_REQUEST_BACKLOG = 32, /* the reaper wants this thread's dead objects */
 	OI_REQUEST_PARKED = 128, /* this thread is not on the list of active ones: park.c */
 	OI_REQUEST_NOBODY = 256, /* the thread is not attached: Note [NOBODY] */
 	OI_REQUEST_START = 64  /* a fork left work for the library's threads, not there yet */
@@ -78,7 +78,7 @@ struct oi_thread {
 	struct oi_header *hand; /* dismantled outside the gate; for a fork's child: death.c */
 	size_t hand_cursor;
 	struct oi_watch *hand_watches; /* watches of hand still to run */
-	struct oi_set *hand_set; /* the sets it works on, innermost first: set.c */
+	struct oi_garbage *hand_garbage; /* what it works on, innermost first: garbage.c */
 	struct oi_heap heap;
 	struct oi_limbo limbo;
 	struct oi_solo solo;

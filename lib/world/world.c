@@ -6,18 +6,18 @@
  * moves them:
  *   running  -> asked    oi_world_stop: STOP into every request word, membarrier [G1]
  *   asked    -> stopped  when every gate reads 0
- *   stopped  -> running  oi_world_start: STOP cleared, generation + 1, waiters woken
+ *   stopped  -> running  oi_world_start: STOP cleared, seq + 1, waiters woken
  *   asked    -> running  the stop is cancelled, and tried again, when a thread that it waits for
  *                        forks inside its pinned region: that thread needs the registry lock, and
  *                        may not leave its gate. Unless the stop is for a fork too: that thread
  *                        does nothing but wait for its turn, so two forks do not give way to each
  *                        other for ever
- * A thread that finds STOP leaves its gate and sleeps on the generation word, which it reads before
+ * A thread that finds STOP leaves its gate and sleeps on the sequence number, which it reads before
  * the request word: the restart clears the request first and counts up second, so a sleeper sees
- * either the cleared request or a changed generation. Two stops in a row are told apart by the
- * generation; a plain flag deadlocked the prototype. [G6] The system is asked to wake only if there
- * are sleepers: a thread adds itself to n_waiting before it reads the generation, and a restart
- * looks at n_waiting after it has counted up, all sequentially consistent.
+ * either the cleared request or a changed number. Two stops in a row are told apart by the number;
+ * a plain flag deadlocked the prototype. [G6] The system is asked to wake only if there are
+ * sleepers: a thread adds itself to n_waiting before it reads the number, and a restart looks at
+ * n_waiting after it has counted up, all sequentially consistent.
  * Only active threads are asked. Those that do nothing are parked, and one that comes back during
  * a stop sees stopping: Note [PARK].
  * Fairness: a stopper first lets in the threads that the last stop kept waiting (bounded by 2 ms,
@@ -192,9 +192,9 @@ static bool await_gate(struct oi_thread *t, const struct oi_stop *stop)
 
 static void wake_waiters(void)
 {
-	__atomic_fetch_add(&oi_world.generation, 1, __ATOMIC_SEQ_CST); /* [G6] */
+	__atomic_fetch_add(&oi_world.seq, 1, __ATOMIC_SEQ_CST); /* [G6] */
 	if (__atomic_load_n(&oi_world.n_waiting, __ATOMIC_SEQ_CST)) /* [G6] */
-		oi_futex_wake(&oi_world.generation);
+		oi_futex_wake(&oi_world.seq);
 }
 
 static bool try_stop(struct oi_stop *stop)

@@ -14,8 +14,8 @@ struct oi_world {
 	/* ---- written by every stop ---- */
 	uint64_t epoch_done __attribute__((aligned(OI_LINE))); /* newest one that is over */
 	uint64_t n_stops;    /* that are over, or about to be */
-	uint32_t generation; /* futex: counts what may end a wait; waiting threads sleep on it */
-	uint32_t n_waiting;  /* threads asleep on generation, or on their way in */
+	uint32_t seq;        /* futex: counts what may end a wait; waiting threads sleep on it */
+	uint32_t n_waiting;  /* threads asleep on it, or on their way in */
 	bool stopping;       /* from before a stop asks until it is over: arrivals look [Q1] */
 	bool stopped;        /* under the registry lock */
 	/* under the registry lock, read by statistics */

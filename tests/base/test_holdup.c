@@ -217,20 +217,20 @@ static void *take_lock(void *arg)
 	(void)arg;
 	ouro_release(make(1));
 	atomic_store(&ask, true);
-	oi_lock(OI_LOCK_GARBAGE);
-	oi_unlock(OI_LOCK_GARBAGE);
+	oi_lock(OI_LOCK_SAVED);
+	oi_unlock(OI_LOCK_SAVED);
 	return NULL;
 }
 
 static bool hold_a_lock(void)
 {
 	atomic_store(&ask, false);
-	oi_lock(OI_LOCK_GARBAGE);
+	oi_lock(OI_LOCK_SAVED);
 	pthread_t t = thread_start(take_lock, NULL);
 	while (!atomic_load(&ask))
 		sched_yield();
 	sleep_ms(HELD_MS);
-	oi_unlock(OI_LOCK_GARBAGE);
+	oi_unlock(OI_LOCK_SAVED);
 	pthread_join(t, NULL);
 	return holdups(OURO_HOLDUP_LOCK) > 0;
 }

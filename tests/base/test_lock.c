@@ -8,19 +8,19 @@
 #include "fixture.h"
 
 #include "base/lock.h"
+#include "collect/concurrent.h"
 #include "collect/flush.h"
-#include "collect/full.h"
+#include "collect/garbage.h"
 #include "collect/generation.h"
 #include "collect/linger.h"
 #include "collect/pass.h"
 #include "collect/policy.h"
-#include "collect/set.h"
 #include "collect/trial.h"
 #include "count/backlog.h"
 #include "count/count.h"
 #include "count/death.h"
+#include "count/delay.h"
 #include "count/merge.h"
-#include "count/pile.h"
 #include "count/watch.h"
 #include "count/weak.h"
 #include "heap/empty.h"
@@ -72,13 +72,13 @@ static void assert_noticed(void (*commit)(void), const char *message)
 static void take_in_wrong_order(void)
 {
 	oi_lock(OI_LOCK_HEAP);
-	oi_lock(OI_LOCK_PILE);
+	oi_lock(OI_LOCK_BACKLOG);
 }
 
 static void lock_out_of_order_is_noticed(void **state)
 {
 	(void)state;
-	assert_noticed(take_in_wrong_order, "\"pile\" is to be taken while \"heap\" is held");
+	assert_noticed(take_in_wrong_order, "\"backlog\" is to be taken while \"heap\" is held");
 }
 
 static void take_twice(void)
@@ -117,10 +117,10 @@ static void lock_in_order_is_fine(void **state)
 		oi_lock((enum oi_rank)r);
 	for (unsigned r = 0; r < OI_LOCKS; r++)
 		oi_unlock((enum oi_rank)r);
-	assert_true(EVENTUALLY(take_both_by_trying(OI_LOCK_HEAP, OI_LOCK_PILE)));
+	assert_true(EVENTUALLY(take_both_by_trying(OI_LOCK_HEAP, OI_LOCK_BACKLOG)));
 	assert_false(oi_trylock(OI_LOCK_HEAP));
 	oi_unlock(OI_LOCK_HEAP);
-	oi_unlock(OI_LOCK_PILE);
+	oi_unlock(OI_LOCK_BACKLOG);
 	for (unsigned r = 0; r < OI_LOCKS; r++) {
 		take_by_trying((enum oi_rank)r);
 		oi_unlock((enum oi_rank)r);
@@ -131,33 +131,33 @@ static void lock_in_order_is_fine(void **state)
 
 static void enter_with_a_lock(void)
 {
-	oi_lock(OI_LOCK_GARBAGE);
+	oi_lock(OI_LOCK_SAVED);
 	oi_enter();
 }
 
 static void lock_held_into_the_gate_is_noticed(void **state)
 {
 	(void)state;
-	assert_noticed(enter_with_a_lock, "\"garbage list\" is held");
+	assert_noticed(enter_with_a_lock, "\"saved garbage\" is held");
 }
 
 static void retain_with_a_lock(void)
 {
 	struct node *n = make(1);
 
-	oi_lock(OI_LOCK_SETS);
+	oi_lock(OI_LOCK_GARBAGE);
 	ouro_retain(n);
 }
 
 static void lock_held_into_a_short_call_is_noticed(void **state)
 {
 	(void)state;
-	assert_noticed(retain_with_a_lock, "\"dead sets\" is held");
+	assert_noticed(retain_with_a_lock, "\"garbage\" is held");
 }
 
 static void enter_with_long_locks(void)
 {
-	oi_lock(OI_LOCK_FULL);
+	oi_lock(OI_LOCK_CONCURRENT);
 	oi_lock(OI_LOCK_COLLECT);
 	oi_gate_leave(oi_enter());
 	oi_lock(OI_LOCK_REGISTRY);
@@ -211,13 +211,13 @@ static void inside_for_outside(void)
 	struct oi_thread *t = oi_enter();
 	size_t budget = 1, n_dead;
 
-	oi_set_work(t, oi_set_new(0), &budget, SIZE_MAX, &n_dead);
+	oi_garbage_work(t, oi_garbage_new(0), &budget, SIZE_MAX, &n_dead);
 }
 
 static void context_inside_where_outside_is_needed_is_noticed(void **state)
 {
 	(void)state;
-	assert_noticed(inside_for_outside, "oi_set_work: inside the gate");
+	assert_noticed(inside_for_outside, "oi_garbage_work: inside the gate");
 }
 
 static void wait_while_pinned(void)
@@ -245,7 +245,7 @@ static void context_of_a_thread_that_is_not_kept_outside_is_noticed(void **state
 
 static void run_in_no_stop(void)
 {
-	struct oi_trial tr = { .hold = 0 };
+	struct oi_trial tr = { .collector_refs = 0 };
 
 	oi_trial_run(&tr, 1);
 }
@@ -270,16 +270,16 @@ static void context_without_a_stop_is_noticed(void **state)
 BREACH(release_foreign, oi_release_foreign(t, h))
 BREACH(retain_foreign, oi_retain_foreign(h))
 BREACH(merge_zero, oi_merge_zero(t, h))
-BREACH(release_any, oi_release_any(t, h))
+BREACH(release_leaving, oi_release_leaving(t, h))
 BREACH(block_alloc, oi_block_alloc(t, 64, 0, false))
 BREACH(block_free, oi_block_free(t, h))
-BREACH(backlog_delay, oi_backlog_delay(t, true))
+BREACH(delay_thread, oi_delay_thread(t, true))
 BREACH(death_quietly, oi_death_quietly(t, NULL, 0, 0))
 BREACH(drain_own, oi_merge_drain_own(t))
 BREACH(merge_ahead, oi_merge_ahead(t, h, 1))
 BREACH(pace_flush, oi_pace_flush(t))
-BREACH(pile_arm, oi_pile_arm(t))
-BREACH(pile_keep, oi_pile_keep(t, false))
+BREACH(backlog_arm, oi_backlog_arm(t))
+BREACH(backlog_keep, oi_backlog_keep(t, false))
 BREACH(traverse_opaque, oi_pass_traverse_opaque(&p, NULL, NULL, NULL))
 BREACH(linger_doubt, oi_linger_doubt(&p, h, 1))
 BREACH(type_learn, oi_type_learn(t, &node_type))
@@ -290,8 +290,8 @@ BREACH(need, oi_enter(); oi_servants_need())
 BREACH(sever, struct oi_watch *w = NULL; oi_enter(); oi_weak_sever(t, h, &w))
 BREACH(end_weak, struct oi_watch *w = NULL; oi_enter(); oi_death_expire(t, h, &w))
 BREACH(run_watch, struct oi_watch *w = NULL; oi_enter(); oi_watch_run_one(t, &w))
-BREACH(pile_serve, oi_enter(); oi_pile_serve(t, false, oi_work_batch()))
-BREACH(set_serve, size_t n = 1; oi_enter(); oi_set_serve(t, &n, 1, oi_work_batch()))
+BREACH(backlog_serve, oi_enter(); oi_backlog_serve(t, false, oi_work_of_release()))
+BREACH(garbage_serve, size_t n = 1; oi_enter(); oi_garbage_serve(t, &n, 1, oi_work_of_release()))
 BREACH(end_walk, oi_enter(); oi_heap_end_walk(t))
 BREACH(await_traverse, oi_enter(); oi_await_traverse(h))
 /* Where others' gates are waited for, even pinned. */
@@ -304,12 +304,12 @@ BREACH(population, int64_t n[2]; oi_generation_population(n))
 BREACH(grow_older, oi_generation_grow_older(NULL, 0, false))
 BREACH(recount, oi_generation_recount())
 BREACH(frozen, oi_policy_frozen())
-BREACH(trial_add, struct oi_trial tr = { .hold = 0 }; oi_trial_add(&tr, h))
+BREACH(trial_add, struct oi_trial tr = { .collector_refs = 0 }; oi_trial_add(&tr, h))
 BREACH(merge_stray, oi_merge_stray(h))
 BREACH(add_young, oi_heap_add_young(oi_page_of(h)))
 BREACH(start, struct oi_stop s = { .nested = false }; oi_world_start(&s))
 BREACH(full_begins, oi_policy_full_begins(true))
-BREACH(full_begin, oi_full_begin(t, 2, OI_SCOPE_ALL, NULL))
+BREACH(concurrent_begin, oi_concurrent_begin(t, 2, OI_SCOPE_ALL, NULL))
 BREACH(park, oi_park(t, 0))
 BREACH(huge, oi_huge_alloc(1 << 20))
 /* In a death, or in none. */
@@ -319,26 +319,35 @@ BREACH(flush, oi_death_begin(t); oi_flush(t))
 
 #define ROW(name, function, message) { breach_##name, function ": " message }
 static const struct breach breaches[] = {
-	ROW(release_foreign, "oi_release_foreign", "outside the gate"), ROW(retain_foreign, "oi_retain_foreign", "neither"),
-	ROW(merge_zero, "oi_merge_zero", "outside the gate"), ROW(release_any, "oi_release_any", "outside the gate"),
+	ROW(release_foreign, "oi_release_foreign", "outside the gate"),
+	ROW(retain_foreign, "oi_retain_foreign", "neither"),
+	ROW(merge_zero, "oi_merge_zero", "outside the gate"),
+	ROW(release_leaving, "oi_release_leaving", "outside the gate"),
 	ROW(block_alloc, "oi_block_alloc", "outside the gate"), ROW(block_free, "oi_chain_free", "neither"),
-	ROW(backlog_delay, "oi_backlog_delay", "outside the gate"), ROW(death_quietly, "oi_death_quietly", "outside the gate"),
+	ROW(delay_thread, "oi_delay_thread", "outside the gate"),
+	ROW(death_quietly, "oi_death_quietly", "outside the gate"),
 	ROW(drain_own, "oi_merge_drain_own", "outside the gate"), ROW(merge_ahead, "oi_merge_ahead", "neither"),
-	ROW(pace_flush, "oi_pace_flush", "neither"), ROW(pile_arm, "oi_pile_arm", "outside the gate"),
-	ROW(pile_keep, "oi_pile_keep", "outside the gate"), ROW(traverse_opaque, "oi_pass_traverse_opaque", "outside the gate"),
+	ROW(pace_flush, "oi_pace_flush", "neither"), ROW(backlog_arm, "oi_backlog_arm", "outside the gate"),
+	ROW(backlog_keep, "oi_backlog_keep", "outside the gate"),
+	ROW(traverse_opaque, "oi_pass_traverse_opaque", "outside the gate"),
 	ROW(linger_doubt, "oi_linger_doubt", "outside the gate"), ROW(type_learn, "oi_type_learn", "outside the gate"),
 	ROW(add_weak, "oi_limbo_add_weak", "outside the gate"), ROW(expire, "oi_weak_expire", "neither"),
 	ROW(need, "oi_servants_need", "inside the gate"), ROW(sever, "oi_weak_sever", "inside the gate"),
 	ROW(end_weak, "oi_death_expire", "inside the gate"), ROW(run_watch, "oi_watch_run_one", "inside the gate"),
-	ROW(pile_serve, "oi_pile_serve", "inside the gate"), ROW(set_serve, "oi_set_serve", "inside the gate"),
-	ROW(end_walk, "oi_heap_end_walk", "inside the gate"), ROW(await_traverse, "oi_await_traverse", "inside the gate"),
+	ROW(backlog_serve, "oi_backlog_serve", "inside the gate"),
+	ROW(garbage_serve, "oi_garbage_serve", "inside the gate"),
+	ROW(end_walk, "oi_heap_end_walk", "inside the gate"),
+	ROW(await_traverse, "oi_await_traverse", "inside the gate"),
 	ROW(fence, "oi_world_fence", "inside the gate"), ROW(park_tick, "oi_park_tick", "inside the gate"),
-	ROW(make_all_old, "oi_generation_make_all_old", "inside the gate"), ROW(linger_note, "oi_linger_note", "inside the gate"),
-	ROW(population, "oi_generation_population", "the world is not"), ROW(grow_older, "oi_generation_grow_older", "the world is not"),
+	ROW(make_all_old, "oi_generation_make_all_old", "inside the gate"),
+	ROW(linger_note, "oi_linger_note", "inside the gate"),
+	ROW(population, "oi_generation_population", "the world is not"),
+	ROW(grow_older, "oi_generation_grow_older", "the world is not"),
 	ROW(recount, "oi_generation_recount", "the world is not"), ROW(frozen, "oi_policy_frozen", "the world is not"),
 	ROW(trial_add, "oi_trial_add", "the world is not"), ROW(merge_stray, "oi_merge_stray", "the world is not"),
 	ROW(add_young, "oi_heap_add_young", "the world is not"), ROW(start, "oi_world_start", "the world is not"),
-	ROW(full_begins, "oi_policy_full_begins", "without the lock"), ROW(full_begin, "oi_full_begin", "without the lock"),
+	ROW(full_begins, "oi_policy_full_begins", "without the lock"),
+	ROW(concurrent_begin, "oi_concurrent_begin", "without the lock"),
 	ROW(park, "oi_park", "without the lock"), ROW(huge, "oi_huge_alloc", "without the lock"),
 	ROW(resume, "oi_death_resume", "outside a death"), ROW(catch_up, "oi_death_catch_up", "inside a death"),
 	ROW(flush, "oi_flush", "inside a death"),
@@ -402,7 +411,7 @@ static void context_of_the_program_in_a_gate_is_noticed(void **state)
 static void watch_with_a_lock(void *arg)
 {
 	(void)arg;
-	oi_lock(OI_LOCK_SETS);
+	oi_lock(OI_LOCK_GARBAGE);
 	oi_call(oi_self, loud_finalize, oi_header_of(make(1)));
 }
 
@@ -417,7 +426,7 @@ static void die_with_a_lock(void)
 static void context_of_a_callback_with_a_lock_is_noticed(void **state)
 {
 	(void)state;
-	assert_noticed(die_with_a_lock, "\"dead sets\" is held");
+	assert_noticed(die_with_a_lock, "\"garbage\" is held");
 }
 
 static void make_in_pause(const ouro_gc_event *e, void *arg)

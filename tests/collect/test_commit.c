@@ -281,7 +281,7 @@ static void commit_expires_all_weak_references_at_one_instant(void **state)
 		ouro_weak_clear(&ring_cell[k]);
 }
 
-/* ---- suspects that die by count in the middle of it ---- */
+/* ---- candidates that die by count in the middle of it ---- */
 
 struct array {
 	struct node *owner;

@@ -254,7 +254,7 @@ static void flush_follows_what_dies_from_owner_to_owner(void **state)
 	}
 }
 
-/* ---- sets in other hands ---- */
+/* ---- garbage in other hands ---- */
 
 static atomic_size_t n_watched;
 
@@ -266,7 +266,7 @@ static void watched(void *arg)
 }
 
 /*
- * Rings, some of which bear a watch, and refer to the next: what a set has in hand holds what
+ * Rings, some of which bear a watch, and refer to the next: what garbage has in hand holds what
  * another collection is to find.
  */
 static void *make_watched_rings(void *arg)

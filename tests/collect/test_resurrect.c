@@ -1,7 +1,9 @@
 /*
- * Goal: a finalizer can bring back any part of a dead set that is too large to be looked through in one stop.
+ * Goal: a finalizer can bring back any part of garbage that is too much to be looked through in one
+ * stop.
  * Method: rings past the size of a stop; a finalizer shows a member to the world, or does not; others use it at once.
- * A failure would mean: resurrected objects that are destroyed all the same, or large dead sets that never are.
+ * A failure would mean: resurrected objects that are destroyed all the same, or garbage that never
+ * is.
  */
 #define TEST_COUNTS_COLLECTIONS 1
 #include "mutators.h"
@@ -130,7 +132,7 @@ static struct node *wide_with(const ouro_type *type)
 	return special;
 }
 
-/* All of its items are looked at, though it is condemned. */
+/* All of its items are looked at, though it is garbage. */
 static void resurrect_nothing_of_a_wide_object(void **state)
 {
 	(void)state;

@@ -1,5 +1,6 @@
 /*
- * Goal: the steps of a collection beside the mutators and those of a mutator in every order that ever mattered.
+ * Goal: the steps of a concurrent collection and those of a mutator in every order that ever
+ * mattered.
  * Method: a second thread collects, and stands still at named points inside the library (checked
  * builds) while this one acts, or this one stands still inside an operation while the other goes on
  * as far as it may.
@@ -26,7 +27,7 @@ static void (*oi_point_hook)(const char *point);
 enum step { START, COUNTED, FLAGGED, COUNTED_AGAIN, CHECKED_ALL, TRIES, CLOSED, OVER };
 
 static const char *const point_of[] = {
-	[COUNTED] = "suspect: counted", [FLAGGED] = "suspect: flagged", [COUNTED_AGAIN] = "commit: counted",
+	[COUNTED] = "scan: counted", [FLAGGED] = "scan: flagged", [COUNTED_AGAIN] = "commit: counted",
 	[CHECKED_ALL] = "commit: checked", [TRIES] = "commit: try", [CLOSED] = "linger: closed",
 };
 
@@ -598,7 +599,7 @@ static void schedule_try_leaves_nothing(void **state)
 	assert_int_equal(atomic_load(&n_destroyed), 1);
 }
 
-/* ---- the door of a set that only upgrades keep, and who may not wait at it ---- */
+/* ---- the door of garbage that only upgrades keep, and who may not wait at it ---- */
 
 static struct {
 	ouro_weak cell;
@@ -671,7 +672,7 @@ static void schedule_listener_does_not_wait_at_the_door(void **state)
 	check_door(true);
 }
 
-/* ---- how much of such a set a stop looks at ---- */
+/* ---- how much of such garbage a stop looks at ---- */
 
 static atomic_bool counts;
 static atomic_size_t n_counted;

@@ -443,7 +443,7 @@ static void traverse_may_report_what_is_gone(void **state)
 		child_run(report_what_is_gone, (void *)&sizes[i]);
 }
 
-/* ---- what it costs to let suspects go ---- */
+/* ---- what it costs to let candidates go ---- */
 
 static ouro_weak save_cell;
 static void *saved; /* kept: what only comes and goes does not save it, linger.c */

@@ -7,8 +7,8 @@
 #include "fixture.h"
 
 #include "base/perturb.h"
+#include "count/backlog.h"
 #include "count/merge.h"
-#include "count/pile.h"
 #include "heap/foreign.h"
 #include "heap/heap.h"
 #include "heap/limbo.h"
@@ -66,7 +66,7 @@ static void *release_and_give_back(void *arg)
 	ouro_release(arg);
 	for (int i = 0; i < 100 && !is_free(p); i++) {
 		oi_merge_drain_all();
-		while (oi_pile_serve_quietly(oi_self))
+		while (oi_backlog_serve_quietly(oi_self))
 			;
 		oi_grace_wait();
 		oi_gate_enter(oi_self);

@@ -548,7 +548,10 @@ static void weak_polled_cycles_are_found(void **state)
 	pollers_stop();
 }
 
-/* Whoever polls gives it a new member, too: what is condemned with it is young, and counted as young no more. */
+/*
+ * Whoever polls gives it a new member, too: what is declared garbage with it is young, and counted
+ * as young no more.
+ */
 static void *poll_and_give(void *arg)
 {
 	for (size_t i = (uintptr_t)arg; !atomic_load(&polled.stop); i++) {

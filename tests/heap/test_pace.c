@@ -9,7 +9,7 @@
 
 #include "base/perturb.h"
 #include "collect/collect.h"
-#include "count/backlog.h"
+#include "count/delay.h"
 #include "heap/pace.h"
 
 enum { LIVE = 4000, THREADS = 3, MB = 1 << 20 };
@@ -152,7 +152,7 @@ static uint64_t delay_once(void (*hook)(const char *))
 	n_waits = 0;
 	__atomic_store_n(&oi_point_hook, hook, __ATOMIC_RELEASE);
 	oi_gate_enter(oi_self);
-	oi_backlog_delay(oi_self, 0);
+	oi_delay_thread(oi_self, 0);
 	oi_gate_leave(oi_self);
 	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
 	return stats().delay_sum_ns - before;
@@ -175,7 +175,7 @@ static void pace_delay_is_not_begun_anew(void **state)
 	oi_gate_enter(oi_self);
 	oi_pace_flush(oi_self);
 	oi_gate_leave(oi_self);
-	assert_true(oi_backlog_lags());
+	assert_true(oi_delay_due());
 	bool in_time = EVENTUALLY(delay_once(end_first_wait_late) < 1500000 && n_waits == 2);
 	bool ends = EVENTUALLY(delay_once(end_every_wait) >= 1000000 && n_waits > 1);
 	ouro_gc_disable();
@@ -228,7 +228,7 @@ static void pace_lags_for_memory_though_objects_are_few(void **state)
 	/* else this thread collects it */
 	assert_int_equal(ouro_gc_set_threshold(1000000, 10, 10), 0);
 	ouro_gc_enable();
-	while (!oi_backlog_lags() && n * bytes < 128 * MB) {
+	while (!oi_delay_due() && n * bytes < 128 * MB) {
 		make_bulky(false);
 		n++;
 	}
@@ -476,8 +476,8 @@ static void pace_reaper_is_not_stuck_when_one_looks_first(void **state)
 	drop_rings(&slow_clear_type, true);
 	assert_true(EVENTUALLY(atomic_load(&n_slow) >= 1));
 	ouro_gc_enable();
-	bool waited_for = oi_backlog_lags();
-	bool given_up = EVENTUALLY(!oi_backlog_lags());
+	bool waited_for = oi_delay_due();
+	bool given_up = EVENTUALLY(!oi_delay_due());
 	let_reaper_go();
 	assert_true(waited_for);
 	assert_true(given_up);
@@ -488,7 +488,7 @@ static void assert_slow_is_waited_for(const ouro_type *type)
 {
 	drop_rings(type, false);
 	ouro_gc_enable();
-	assert_true(EVENTUALLY(oi_backlog_lags()));
+	assert_true(EVENTUALLY(oi_delay_due()));
 	assert_true(EVENTUALLY(n_slow >= 1));
 	uint64_t end = now_ns() + 1500000000u, since = now_ns(), longest = 0;
 	for (int seen = n_slow, n; now_ns() < end; sleep_ms(1), seen = n) {
@@ -496,11 +496,11 @@ static void assert_slow_is_waited_for(const ouro_type *type)
 		if ((n = n_slow) != seen)
 			since = now_ns();
 		/* That none is called is the processor's fault, and looks like one that is stuck. */
-		assert_true(oi_backlog_lags() || longest > 500000000);
+		assert_true(oi_delay_due() || longest > 500000000);
 	}
 	assert_in_range(n_slow, 1, RINGS * MEMBERS - 20001); /* or nothing would be proved */
 	atomic_store(&stuck, true);
-	assert_true(EVENTUALLY(!oi_backlog_lags()));
+	assert_true(EVENTUALLY(!oi_delay_due()));
 	let_reaper_go();
 }
 

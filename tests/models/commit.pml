@@ -1,10 +1,11 @@
 /*
- * commit.pml - a collection beside the mutators: from candidates to the dead
+ * commit.pml - a concurrent collection: from candidates to the dead
  *
  * Models lib/collect/commit.c and lib/heap/candidate.c from the handshake after the flags on, and
- * what lib/collect/full.c does with the dead (bury). The events are in lib/count/count.c, slot.c,
- * weak.c and inspect.c; what the death of an object releases, and when, is in lib/count/death.c;
- * the release that is none, of a reference that waited in a merge queue, in lib/count/merge.c.
+ * what lib/collect/concurrent.c does with the dead (bury). The mutations are in lib/count/count.c,
+ * slot.c, weak.c and inspect.c; what the death of an object releases, and when, is in
+ * lib/count/death.c; the release that is none, of a reference that waited in a merge queue, in
+ * lib/count/merge.c.
  *
  * Two or three objects with one slot each, a global slot, a weak reference to object 1; threads
  * with handles (counted references), which they may pass on to each other outside any operation; a
@@ -21,12 +22,13 @@
  *   handshake; COUNT, CHECK, and what they drop with what it reaches
  *   commit      OPEN; handshake; what was rescued is dropped with what it reaches, and then OPEN again; else the
  *               compare-and-swap OPEN -> DEAD, or OPEN again
- *   bury        weak references expire; handshake; the dead are condemned and lose their flags; IDLE
- * Asserted: at the commit, and when they are condemned, no handle, no global slot and no slot of an
- * object outside that is not gone refers to one of the dead, and none of them has died by count;
- * nothing but an upgrade ever finds a flag and DEAD, and no upgrade gets one of the condemned; no
- * count falls below 0; a ring that was garbage from the start and that no upgrade brought back is
- * found. The collector does not wait for ever: that would be an invalid end state.
+ *   bury        weak references expire; handshake; the dead are declared garbage and lose their
+ *               flags; IDLE
+ * Asserted: at the commit, and when they are declared garbage, no handle, no global slot and no
+ * slot of an object outside that is not gone refers to one of the dead, and none of them has died
+ * by count; nothing but an upgrade ever finds a flag and DEAD, and no upgrade gets one of the
+ * garbage; no count falls below 0; a ring that was garbage from the start and that no upgrade
+ * brought back is found. The collector does not wait for ever: that would be an invalid end state.
  *
  * A step is one load, one store or one read-modify-write; the flag is looked at in one step, the
  * count changed in a later one, as the owner's path does (compare the header word, then a plain
@@ -37,36 +39,38 @@
  * operation here: no handshake ends within a stop, as both take the registry lock. Atomic blocks:
  * one read-modify-write; a count and the handle that it is for, or whether that made it dead, which
  * is one exchange in the end; what is the collector's own. Abstracted: biased counts, whose halves
- * the collector reads without an event when they are merged (halves.pml); types with traverse, and
- * opaque ones; the memory of what died by count, which waits for a grace period (limbo.pml), and
- * what else is in the block after that; finalizers; the hold of a set that is looked through for
- * the resurrected, which is one reference more on both sides of the exact check.
+ * the collector reads without a mutation when they are merged (halves.pml); types with traverse,
+ * and opaque ones; the memory of what died by count, which waits for a grace period (limbo.pml),
+ * and what else is in the block after that; finalizers; the collector's reference where garbage is
+ * looked through for the resurrected, which is one reference more on both sides of the exact check.
  *
  * -DOBJECTS, -DTHREADS, -DHANDLES each, -DOPS operations each, -DLOG entries. -DQUEUE: object 1
- * waits in a merge queue, which holds a reference; whoever drains it drops that, which is no event.
- * -DRELEASE_NO_EVENT: a program's own release is no event, which is sound as long as counting up is
- * one, and what the death of an object releases. -DRETAIN_NO_EVENT: counting up is none, of what
- * one has a reference to or reads in a slot, which is sound as long as counting down is one (dot.c
- * counts up so). -DCOUNTS_FIRST: the exact check reads the counts before the slots, which is as
- * good: between its handshakes neither changes for what stays flagged.
+ * waits in a merge queue, which holds a reference; whoever drains it drops that, which is no
+ * mutation.
+ * -DRELEASE_NO_MUTATION: a program's own release is no mutation, which is sound as long as counting
+ * up is one, and what the death of an object releases. -DRETAIN_NO_MUTATION: counting up is none,
+ * of what one has a reference to or reads in a slot, which is sound as long as counting down is one
+ * (dot.c counts up so). -DCOUNTS_FIRST: the exact check reads the counts before the slots, which is
+ * as good: between its handshakes neither changes for what stays flagged.
  *
  * RUN: -DOPS=5
  * RUN: -DTHREADS=2 -DHANDLES=1 -DOPS=2
  * RUN: -DOBJECTS=3 -DOPS=3
  * RUN: -DQUEUE
  * RUN: -DLOG=1
- * RUN: -DRELEASE_NO_EVENT
- * RUN: -DRETAIN_NO_EVENT
+ * RUN: -DRELEASE_NO_MUTATION
+ * RUN: -DRETAIN_NO_MUTATION
  * RUN: -DCOUNTS_FIRST
  * MUT_NO_HANDSHAKE_FLAGS: no handshake after the flags
  * MUT_NO_HANDSHAKE_COMMIT: no handshake before the commit
- * MUT_NO_HANDSHAKE_BURY: no handshake between expiring and condemning
+ * MUT_NO_HANDSHAKE_BURY: no handshake between expiring and declaring
  * MUT_COMMIT_AFTER_DROP: what was rescued is dropped with what it reaches, and committed at once
  * MUT_OPEN_LATE: the commit word is set OPEN after the handshake
- * MUT_TAKE_NO_EVENT: taking out of a slot does not look at the flag
- * MUT_DEATH_NO_EVENT: what the death of an object releases is not looked at for its flag
- * MUT_RETAIN_NO_EVENT -DRELEASE_NO_EVENT -DOPS=5: neither counting up nor counting down looks at the flag
- * MUT_UPGRADE_NO_EVENT: an upgrade does not look at the flag
+ * MUT_TAKE_NO_MUTATION: taking out of a slot does not look at the flag
+ * MUT_DEATH_NO_MUTATION: what the death of an object releases is not looked at for its flag
+ * MUT_RETAIN_NO_MUTATION -DRELEASE_NO_MUTATION -DOPS=5: neither counting up nor counting down looks
+ * at the flag
+ * MUT_UPGRADE_NO_MUTATION: an upgrade does not look at the flag
  * MUT_UNFLAG_FIRST: an upgrade clears the flag and logs before it turns the commit word
  * MUT_UPGRADE_ALWAYS: an upgrade does not look whether the commit word is DEAD
  * MUT_RESCUE_ALONE: a rescued object is not followed to what it reaches
@@ -90,8 +94,8 @@
 #ifndef OBJECTS
 #define OBJECTS 2
 #endif
-#ifdef MUT_RETAIN_NO_EVENT
-#define RETAIN_NO_EVENT
+#ifdef MUT_RETAIN_NO_MUTATION
+#define RETAIN_NO_MUTATION
 #endif
 
 mtype = { IDLE, OPEN, DIRTY, DEAD };
@@ -103,7 +107,7 @@ byte slot[N];
 byte count[N];
 bool flag[N];
 bool dead[N], gone[N]; /* by count */
-bool condemned[N];
+bool declared[N];
 bool expired; /* the weak reference */
 byte n_rescued;
 byte entry[3];
@@ -147,7 +151,7 @@ inline take_flag(o)
 	fi
 }
 
-inline event(o)
+inline mutation(o)
 {
 	if
 	:: flag[o] ->
@@ -159,8 +163,8 @@ inline event(o)
 
 inline event_up(o)
 {
-#ifndef RETAIN_NO_EVENT
-	event(o)
+#ifndef RETAIN_NO_MUTATION
+	mutation(o)
 #else
 	skip
 #endif
@@ -175,7 +179,7 @@ inline event_up(o)
 
 inline try_count(o)
 {
-	atomic { assert(!condemned[o]); if :: count[o] -> count[o]++; put(o) :: else fi }
+	atomic { assert(!declared[o]); if :: count[o] -> count[o]++; put(o) :: else fi }
 }
 
 /* Object 1, by its weak reference. */
@@ -185,7 +189,7 @@ inline upgrade()
 	:: expired
 	:: else ->
 		if
-#ifndef MUT_UPGRADE_NO_EVENT
+#ifndef MUT_UPGRADE_NO_MUTATION
 		:: flag[1] ->
 #ifdef MUT_UNFLAG_FIRST
 			take_flag(1);
@@ -224,12 +228,12 @@ end:
 		ends()
 	:: begins(H0) -> /* releases one */
 		atomic { o = H0; drop_handle() };
-#ifndef RELEASE_NO_EVENT
-		event(o);
+#ifndef RELEASE_NO_MUTATION
+		mutation(o);
 #endif
 		atomic { count_down(o); o = 0 };
 		ends()
-	:: begins(H0) -> /* into an empty slot of what H1 refers to, itself, or the global one: no event */
+	:: begins(H0) -> /* into an empty slot of what H1 refers to, itself, or the global one: no mutation */
 		atomic {
 			if
 			:: k = 0
@@ -254,8 +258,8 @@ end:
 			k = 0
 		};
 		if
-#ifndef MUT_TAKE_NO_EVENT
-		:: x -> event(x)
+#ifndef MUT_TAKE_NO_MUTATION
+		:: x -> mutation(x)
 #endif
 		:: else
 		fi;
@@ -308,8 +312,8 @@ inline dismantle(d)
 	x = slot[d];
 	if
 	:: x ->
-#ifndef MUT_DEATH_NO_EVENT
-		event(x);
+#ifndef MUT_DEATH_NO_MUTATION
+		mutation(x);
 #endif
 		atomic { count_down(x); gone[d] = true; x = 0 }
 	:: else -> gone[d] = true
@@ -489,10 +493,10 @@ inline make_candidate(o)
 	fi
 }
 
-inline condemn(o)
+inline declare(o)
 {
 	if
-	:: flag[o] -> condemned[o] = true; flag[o] = false
+	:: flag[o] -> declared[o] = true; flag[o] = false
 	:: else
 	fi
 }
@@ -561,7 +565,7 @@ proctype collector()
 		handshake();
 #endif
 		atomic { each(assert_closed); assert(!any(lost)) };
-		each(condemn)
+		each(declare)
 	:: else -> assert(!any(lost))
 	fi;
 	commit = IDLE

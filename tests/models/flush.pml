@@ -3,8 +3,8 @@
  * threads that go on for ever
  *
  * Models lib/collect/flush.c (begin_flush, work_off, is_settled), lib/count/ticket.h, and what
- * lib/count/death.c, pile.c, merge.c and set.c do with stamps. The queues are one here, with its
- * place for what is old: to which something goes is decided under its lock.
+ * lib/count/death.c, backlog.c, merge.c and garbage.c do with stamps. The queues are one here, with
+ * its place for what is old: to which something goes is decided under its lock.
  *
  * Two threads begin deaths for ever, of roots of their own and of what they take out of the queue;
  * a loop may end with something left, which goes to the queue. An object leaves one child, or none.

@@ -1,11 +1,11 @@
 /*
  * frames.pml - a wide object that is taken apart in slices, against the reuse of what it has released
  *
- * Models lib/count/death.c (release_children and its frames of object and cursor), lib/count/pile.c
- * (merge_ahead_of, before what waits is handed over), lib/count/merge.c (merge_child: a look at
- * own, then a compare-and-swap into the block) and the grace period of limbo.c as far as it
- * matters: a block that was freed is used again only when nobody is in the gate that was inside
- * then.
+ * Models lib/count/death.c (release_children and its frames of object and cursor),
+ * lib/count/backlog.c (merge_ahead_of, before what waits is handed over), lib/count/merge.c
+ * (merge_child: a look at own, then a compare-and-swap into the block) and the grace period of
+ * limbo.c as far as it matters: a block that was freed is used again only when nobody is in the
+ * gate that was inside then.
  *
  * One dead object with a fixed slot and items, whose thread takes it apart: the slot with the first
  * slice, then items. What the slot names has one more holder, another thread, which lets go of it

@@ -1,18 +1,20 @@
 /*
- * halves.pml - the two halves of a count beside a collection, which reads, flags and condemns while others merge
+ * halves.pml - the two halves of a count beside a collection, which reads, flags and declares
+ * garbage while others merge
  *
  * Models lib/count/count.c (oi_references), lib/count/merge.c (merge, oi_merge_disown,
- * oi_merge_leave, drain_for), lib/collect/set.h (oi_set_condemn), and the writers of own:
- * oi_commit_flag, take_flag, oi_merge_disown and oi_set_condemn. commit.pml rests on this: there a
- * count is one number, and merging is nothing.
+ * oi_merge_leave, drain_for), lib/collect/garbage.h (oi_garbage_declare), and the writers of own:
+ * oi_commit_flag, take_flag, oi_merge_disown and oi_garbage_declare. commit.pml rests on this:
+ * there a count is one number, and merging is nothing.
  *
  * One object, biased to a thread, to which IN_SLOTS references are, in slots of objects that nobody
- * touches: no event, so their number stays. The owner's merge queue may hold one more, which
+ * touches: no mutation, so their number stays. The owner's merge queue may hold one more, which
  * whoever drains it drops. The owner, inside its gate, drains its queue, leaves, and merges its
  * objects as it does; a drainer does it on the owner's behalf while it keeps it out. Somebody may
  * rescue the object. The collector, at any time:
- *   flags it; reads the halves; if there are as many references as slots: commits, unless there was a rescue; condemns it,
- *   which merges it and adds the hold; else takes its flag away
+ *   flags it; reads the halves; if there are as many references as slots: commits, unless there was
+ *   a rescue; declares it garbage, which merges it and adds the collector's reference; else takes
+ *   its flag away
  *   own     MERGED, KEY (the owner's), with CANDIDATE or not
  *   local   here own_count; plain loads and stores: see merge.pml
  *   shared  count * ONE + MERGED, QUEUED as in lib/world/object.h
@@ -20,30 +22,31 @@
  * references at an instant while it read; nobody but a rescue, and the collector, takes the flag
  * away; when the owner has left, own is not its key, with which the next thread to bear it would
  * count in local; in the end the halves are together what there is, in shared alone if it was
- * condemned, the hold among them, and own is MERGED then.
+ * declared garbage, the collector's among them, and own is MERGED then.
  *
  * A step is one load, one store or one read-modify-write, in program order. Assumed: local's last
  * store before the owner left its gate is seen by whoever saw it outside, or its merge [G1] [C1].
  * The gate is a lock here: merge.pml has it whole. The commit is one step with the end of the
  * rescues: commit.pml.
  *
- * What condemns loads shared and stores it: of a committed object nothing but the owner's merge is
- * left, which it overwrites with the same sum, and which is not done again, as it finds MERGED. As
- * local stays when the halves are merged, one look at shared and then one at local will do, for an
- * object without events. A merge that clears local afterwards, -DCLEARED_LATE, would need a reader
- * that reads shared again, -DREAD_AGAIN, and an exchange to condemn, -DCONDEMN_EXCHANGES; with one
- * that clears it before, nothing helps.
+ * What declares garbage loads shared and stores it: of a committed object nothing but the owner's
+ * merge is left, which it overwrites with the same sum, and which is not done again, as it finds
+ * MERGED. As local stays when the halves are merged, one look at shared and then one at local will
+ * do, for an object without mutations. A merge that clears local afterwards, -DCLEARED_LATE, would
+ * need a reader that reads shared again, -DREAD_AGAIN, and an exchange to declare,
+ * -DDECLARE_EXCHANGES; with one that clears it before, nothing helps.
  *
  * RUN:
- * RUN: -DREAD_AGAIN -DCONDEMN_EXCHANGES
- * RUN: -DREAD_AGAIN -DCONDEMN_EXCHANGES -DCLEARED_LATE
+ * RUN: -DREAD_AGAIN -DDECLARE_EXCHANGES
+ * RUN: -DREAD_AGAIN -DDECLARE_EXCHANGES -DCLEARED_LATE
  * MUT_LOCAL_CLEARED -DONLY_READS: merging clears local before the exchange that makes it MERGED
  * MUT_CLEARED_LATE: merging clears local after the exchange
- * MUT_READ_ONCE -DCLEARED_LATE -DCONDEMN_EXCHANGES: the same, and shared is not read again
- * MUT_CONDEMN_STORES -DCLEARED_LATE -DREAD_AGAIN: the same, and what condemns loads and stores
+ * MUT_READ_ONCE -DCLEARED_LATE -DDECLARE_EXCHANGES: the same, and shared is not read again
+ * MUT_DECLARE_STORES -DCLEARED_LATE -DREAD_AGAIN: the same, and what declares garbage loads and
+ * stores
  * MUT_MERGED_LOCAL: whoever reads or merges adds local though it is MERGED
  * MUT_DRAIN_UNSEIZED: the queue is drained on behalf of an owner that is not kept out
- * MUT_CONDEMN_ADDS: what condemns adds local though it is MERGED
+ * MUT_DECLARE_ADDS: what declares garbage adds local though it is MERGED
  * MUT_DISOWN_STORES: a merge stores MERGED to own
  * MUT_FLAG_STORES: the collector loads own and stores it with the flag
  * MUT_UNFLAG_STORES: a rescue loads own and stores it without the flag
@@ -241,7 +244,7 @@ inline read_halves()
 	}
 }
 
-/* ---- commit.c, set.c ---- */
+/* ---- commit.c, garbage.c ---- */
 
 inline flag()
 {
@@ -254,19 +257,19 @@ inline flag()
 #endif
 }
 
-inline condemn()
+inline declare()
 {
 	s = shared;
 	do
 	:: if
-#ifdef MUT_CONDEMN_ADDS
+#ifdef MUT_DECLARE_ADDS
 		:: l = own_count
 #else
 		:: s & MERGED -> l = 0
 		:: else -> l = own_count
 #endif
 		fi;
-#ifdef CONDEMN_EXCHANGES
+#ifdef DECLARE_EXCHANGES
 		atomic {
 			if
 			:: shared == s -> shared = (s + (l + 1) * ONE) | MERGED; done = true
@@ -306,9 +309,9 @@ proctype collector()
 	};
 	if
 	:: committed ->
-		read_halves(); /* full.c is not the only one to look */
+		read_halves(); /* concurrent.c is not the only one to look */
 		assert(own & CANDIDATE);
-		condemn()
+		declare()
 	:: else -> take_flag()
 	fi;
 	n_over == 3;

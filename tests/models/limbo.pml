@@ -217,7 +217,7 @@ inline look()
 	atomic { p = slot; v = object[p]; assert(!is_free[p]) }
 }
 
-inline look_again()
+inline sort_doubts()
 {
 	atomic { assert(!is_free[p] && object[p] == v); p = 0; v = 0 }
 }
@@ -236,8 +236,8 @@ proctype reader(byte t)
 		look();
 #endif
 		if
-		:: pin(); operation(); look_again(); unpin()
-		:: look_again(); leave()
+		:: pin(); operation(); sort_doubts(); unpin()
+		:: sort_doubts(); leave()
 		fi
 	:: else -> break
 	od
@@ -305,7 +305,7 @@ proctype freer()
 #endif
 		:: else ->
 			if
-			:: pinned -> look_again(); pinned = false; gate_skipped = 1 + FREER
+			:: pinned -> sort_doubts(); pinned = false; gate_skipped = 1 + FREER
 			:: else
 			fi;
 			leave();
@@ -314,7 +314,7 @@ proctype freer()
 		od;
 		atomic { is_free[b] = true; x = 0; b = 0 };
 		if
-		:: pinned -> look_again(); pinned = false
+		:: pinned -> sort_doubts(); pinned = false
 		:: else
 		fi;
 		leave()

@@ -27,7 +27,7 @@
  * saturation of counts; merging ahead (the same merge with no reference dropped, as in leaving);
  * several objects in a queue; finalizers and resurrection (slot.pml); the memory of a published
  * object, which waits for a grace period (limbo.pml); a collection that reads the halves, flags the
- * object or condemns it (halves.pml).
+ * object or declares it garbage (halves.pml).
  *
  * -DVANISHED: the owner vanished in a fork, its key stays taken, its queue is closed: whoever
  * queues merges. Its page may be adopted, and then a block that was never published be used again

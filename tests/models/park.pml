@@ -18,7 +18,7 @@
  *
  * One step is a load, a store into the buffer, a read-modify-write, a membarrier for one thread.
  * Abstracted: the fence mode and giving way (stop.pml); sleeping, which waits here until the
- * condition is gone (stop.pml has the generation word); the choice whom to park, which is any
+ * condition is gone (stop.pml has the sequence number); the choice whom to park, which is any
  * active one that is outside.
  *
  * RUN:

@@ -1,9 +1,9 @@
 /*
  * slot.pml - reading a slot against the death, finalization and resurrection of what it holds
  *
- * Models lib/count/slot.c (ouro_slot_load, load_again, retain_finalizing), lib/count/death.c
+ * Models lib/count/slot.c (ouro_slot_load, load_retry, retain_finalizing), lib/count/death.c
  * (finalize, decide_resurrection, oi_death_free), and of lib/count/count.c release_merged,
- * win_death and oi_try_retain_foreign. (No part of a collection: sets have their own check, in a
+ * win_death and oi_try_retain_foreign. (No part of a collection: garbage has its own check, in a
  * stop.)
  *
  * One merged, published object with a finalizer, its only reference in a slot. A writer takes that
@@ -35,7 +35,7 @@
  * MUT_NO_WIN: taking an attempt back does not look whether it was the last reference of an object
  *   resurrected meanwhile
  * MUT_DECIDE_BLIND: resurrection is decided by a load of the count before the exchange that takes
- *   the hold away
+ *   the finalizer's reference away
  */
 #define DEAD 1
 #define ONE 2
@@ -131,7 +131,7 @@ inline death()
 		if
 		:: !finalized ->
 			atomic { finalized = true; finalizing = true };
-			shared = shared + ONE; /* the hold */
+			shared = shared + ONE; /* the finalizer's */
 			if
 			:: /* the finalizer stores it: retain, then exchange */
 				shared = shared + ONE;

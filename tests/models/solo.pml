@@ -1,7 +1,7 @@
 /*
  * solo.pml - what a thread frees by itself is garbage, and nobody has its address
  *
- * Models lib/collect/solo.c (find, settle), with the events of lib/count/slot.c and count.c that
+ * Models lib/collect/solo.c (find, settle), with the mutations in lib/count/slot.c and count.c that
  * set touched.
  *
  * Objects 1 and 2 are the owner's, each with one slot; a slot outside them, global, is known to
@@ -11,8 +11,8 @@
  * reference that they were handed by plain memory, through slots: they retain, release, take out,
  * put in. (To retain touches nothing: until it is undone shared says so, and a release touches.)
  * States of an object: owned -> noted (find) -> freed, or owned again (settle): the owner.
- * touched: 0 -> 1, by the others, within the operation that is an event. Asserted: what is freed is
- * not in the global slot, nobody has a reference to it, and none who looks at an object finds it
+ * touched: 0 -> 1, by the others, within the operation that is a mutation. Asserted: what is freed
+ * is not in the global slot, nobody has a reference to it, and none who looks at an object finds it
  * freed. What dies by count before it settles, the owner frees and makes anew: reborn.
  *
  * Each load, store and read-modify-write is a step of its own, sequentially consistent: a grace
@@ -27,8 +27,8 @@
  * RUN:
  * MUT_NO_GRACE: the owner settles at once
  * MUT_NO_TOUCHED: touched is not looked at when it settles
- * MUT_TAKE_IS_NO_EVENT: a reference that another thread takes out of a slot does not touch
- * MUT_RELEASE_IS_NO_EVENT: nor one that it counts down
+ * MUT_TAKE_IS_NO_MUTATION: a reference that another thread takes out of a slot does not touch
+ * MUT_RELEASE_IS_NO_MUTATION: nor one that it counts down
  * MUT_SHARED_IS_NOTHING: what the others have counted is not looked at
  * MUT_TOUCH_AFTER: another thread touches when it has left its gate
  * MUT_NO_MARK: what was noted is told from what has its block now by nothing
@@ -85,12 +85,12 @@ proctype other(byte u)
 			atomic { use(p); shared[p]++; held[u] = p }
 		:: p && !held[u] -> /* take */
 			atomic { use(p); q = slot[p]; slot[p] = 0; held[u] = q };
-#if !defined(MUT_TAKE_IS_NO_EVENT) && !defined(MUT_TOUCH_AFTER)
+#if !defined(MUT_TAKE_IS_NO_MUTATION) && !defined(MUT_TOUCH_AFTER)
 			if :: q -> touch(q) :: else fi
 #endif
 		:: held[u] -> /* release */
 			q = held[u];
-#if !defined(MUT_RELEASE_IS_NO_EVENT) && !defined(MUT_TOUCH_AFTER)
+#if !defined(MUT_RELEASE_IS_NO_MUTATION) && !defined(MUT_TOUCH_AFTER)
 			touch(q);
 #endif
 			atomic { use(q); shared[q]--; held[u] = 0 }

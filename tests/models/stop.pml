@@ -15,7 +15,7 @@
  *   attached[t] under the registry lock, its thread
  *   mine        the thread has a record of its own to enter, else that of nobody, whose request is
  *               never 0, so that it attaches first (Note [NOBODY] in gate.h): its thread
- *   asleep[t]   in the kernel, on the generation word: itself; woken by wake_waiters
+ *   asleep[t]   in the kernel, on the sequence number: itself; woken by wake_waiters
  *   forking[t]  pinned and about to fork: its thread
  * Asserted: who believes the world stopped, or a thread seized, is alone: nobody else runs an operation, and the
  * registry lock is the stopper's. Deadlock, a sleeper that nobody wakes included, is an invalid end state.
@@ -51,9 +51,9 @@
  * MUT_NO_RECHECK -DFENCE: the request is looked at before the fence only
  * MUT_NO_STEP_BACK: a thread that finds a request sleeps inside its gate
  * MUT_NO_SECOND_LOOK: a thread that was woken enters without looking for the next request
- * MUT_GENERATION_LATE: the generation is read after the request
+ * MUT_SEQ_LATE: the sequence number is read after the request
  * MUT_WAKE_FIRST: waiters are woken before the request is cleared
- * MUT_COUNT_LATE: waiters are woken before the generation counts up
+ * MUT_COUNT_LATE: waiters are woken before the sequence number counts up
  * MUT_STAYS_ITSELF -DOPS=2: a thread that detaches goes on entering the record that it had
  * MUT_NOBODY_LETS_IN: the request word of nobody is 0
  * MUT_ATTACH_UNLOCKED: attaching does not take the registry lock
@@ -90,7 +90,7 @@ bool asleep[NT];
 bool forking[NT];
 bool operating[NT]; /* for the assertions: inside an operation, or pinned */
 byte registry;      /* 0: free; else 1 + who holds it */
-byte generation;
+byte seq;
 byte n_waiting;
 bool pinned_fork;   /* somebody is in one */
 #ifdef REFUSED
@@ -182,14 +182,14 @@ inline publish_requests()
 inline wake_waiters()
 {
 #ifndef MUT_COUNT_LATE
-	generation++;
+	seq++;
 #endif
 	if
 	:: n_waiting -> atomic { asleep[0] = 0; asleep[1] = 0 } /* one system call */
 	:: else
 	fi;
 #ifdef MUT_COUNT_LATE
-	generation++
+	seq++
 #else
 	skip
 #endif
@@ -279,17 +279,17 @@ inline wait_outside()
 {
 	do
 	::
-#ifndef MUT_GENERATION_LATE
-		g = generation;
+#ifndef MUT_SEQ_LATE
+		g = seq;
 #endif
 		if
 		:: !(request[t] & (R_STOP | R_SEIZE)) -> break
 		:: else
 		fi;
-#ifdef MUT_GENERATION_LATE
-		g = generation;
+#ifdef MUT_SEQ_LATE
+		g = seq;
 #endif
-		atomic { if :: generation == g -> asleep[t] = 1 :: else fi };
+		atomic { if :: seq == g -> asleep[t] = 1 :: else fi };
 		!asleep[t]
 	od
 }

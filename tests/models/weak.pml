@@ -11,30 +11,29 @@
  * next object, whose weak reference goes into a third cell. A reader upgrades the first and the
  * third.
  *   entry: free -> object set, index installed by compare-and-swap (the loser gives its entry back) -> expired: object
- *          0, index taken away -> a grace period -> generation + 1 -> free. A generation about to wrap retires the
- *          entry.
+ *          0, index taken away -> a grace period -> version + 1 -> free. A version about to wrap
+ *          retires the entry.
  *   count: ONE for each reference, DEAD as in lib/world/object.h, MERGED throughout.
  * Asserted: what an upgrade of a cell returns is the object the cell was made for, alive, and was
  * not dead when it was retained; two weak references to one object name the same entry.
  *
  * The grace period is what limbo.pml shows of it: whoever was inside its gate when the block or
  * entry was sealed has left. A reader that enters later does not hold it up, even if an old cell
- * leads it to the entry: that is the point of the generation, and why ouro_weak_load must read it
- * after the object. (Read first, as in MUT_GENERATION_FIRST, it may still be the old one, and the
+ * leads it to the entry: that is the point of the version, and why ouro_weak_load must read it
+ * after the object. (Read first, as in MUT_VERSION_FIRST, it may still be the old one, and the
  * object already that of the entry's next life.) In that order an upgrade does not even need the
  * entry's own grace period, only the block's: -DNO_GRACE_ENTRY does without. A step is one load,
  * store or read-modify-write, in program order: assumed are acquire and release on object [W1],
- * index [W3], cell [W4], and on the generation. Atomic blocks are one read-modify-write, or add
- * what the assertions note. Abstracted: biased counts (merge.pml); caches of entries (one list
- * here); chunks, which never move; watches; expiry of a whole set in a stop, where no reader is
- * inside.
+ * index [W3], cell [W4], and on the version. Atomic blocks are one read-modify-write, or add what
+ * the assertions note. Abstracted: biased counts (merge.pml); caches of entries (one list here);
+ * chunks, which never move; watches; expiry of all garbage in a stop, where no reader is inside.
  *
  * RUN:
  * RUN: -DNO_GRACE_ENTRY
- * MUT_GENERATION_FIRST: the generation is compared before the object is read
- * MUT_NO_GENERATION: the generation is not compared
+ * MUT_VERSION_FIRST: the version is compared before the object is read
+ * MUT_NO_VERSION: the version is not compared
  * MUT_NO_GRACE -DNO_GRACE_ENTRY: block and entry are used again without a grace period
- * MUT_GENERATION_WRAPS: an entry whose generation wraps is used again
+ * MUT_VERSION_WRAPS: an entry whose version wraps is used again
  * MUT_NOT_SEVERED: the entry is not emptied at death
  * MUT_INDEX_STORED: the index is stored, not installed by compare-and-swap
  * MUT_TRY_BLIND: an attempt to retain does not look whether the count was DEAD
@@ -42,7 +41,7 @@
  */
 #define ENTRIES 3 /* 0 is no entry */
 #define BLOCKS 2
-#define GENERATIONS 3 /* 1, 2, then it would wrap */
+#define VERSIONS 3 /* 1, 2, then it would wrap */
 
 #define DEAD 1
 #define ONE 2
@@ -54,10 +53,10 @@ byte index[BLOCKS];
 bool free_block[BLOCKS];
 /* By entry: */
 byte entry_object[ENTRIES]; /* 0, or 1 + block */
-byte generation[ENTRIES];
+byte version[ENTRIES];
 bool free_entry[ENTRIES];
 /* The cells, and for which object each was made. */
-byte cell_entry[3], cell_generation[3], cell_of[3];
+byte cell_entry[3], cell_version[3], cell_of[3];
 
 byte born;
 bool inside; /* the reader */
@@ -78,7 +77,7 @@ inline weak_store(c, b)
 			fi;
 			free_entry[x] = false
 		};
-		atomic { if :: !generation[x] -> generation[x] = 1 :: else fi }; /* its own as yet */
+		atomic { if :: !version[x] -> version[x] = 1 :: else fi }; /* its own as yet */
 		entry_object[x] = 1 + b;
 #ifdef MUT_INDEX_STORED
 		index[b] = x
@@ -97,7 +96,7 @@ inline weak_store(c, b)
 	atomic {
 		assert(c == 2 || !cell_entry[1 - c] || cell_entry[1 - c] == x);
 		cell_entry[c] = x;
-		cell_generation[c] = generation[x];
+		cell_version[c] = version[x];
 		cell_of[c] = lives[b]
 	};
 	x = 0;
@@ -125,14 +124,14 @@ inline death(b)
 #endif
 	if
 	:: x ->
-		y = generation[x] + 1;
+		y = version[x] + 1;
 		if
-#ifdef MUT_GENERATION_WRAPS
-		:: y == GENERATIONS -> generation[x] = 1; free_entry[x] = true
+#ifdef MUT_VERSION_WRAPS
+		:: y == VERSIONS -> version[x] = 1; free_entry[x] = true
 #else
-		:: y == GENERATIONS /* retired */
+		:: y == VERSIONS /* retired */
 #endif
-		:: else -> generation[x] = y; free_entry[x] = true
+		:: else -> version[x] = y; free_entry[x] = true
 		fi
 	:: else
 	fi;
@@ -196,8 +195,8 @@ inline load_object()
 
 inline compare_generation()
 {
-#ifndef MUT_NO_GENERATION
-	same = (generation[w_entry] == w_generation)
+#ifndef MUT_NO_VERSION
+	same = (version[w_entry] == w_version)
 #else
 	same = true
 #endif
@@ -205,8 +204,8 @@ inline compare_generation()
 
 inline weak_load()
 {
-	atomic { w_entry = cell_entry[c]; w_generation = cell_generation[c]; w_of = cell_of[c] }; /* one word */
-#ifdef MUT_GENERATION_FIRST
+	atomic { w_entry = cell_entry[c]; w_version = cell_version[c]; w_of = cell_of[c] }; /* one word */
+#ifdef MUT_VERSION_FIRST
 	compare_generation();
 	load_object();
 #else
@@ -248,7 +247,7 @@ proctype maker(byte t)
 
 proctype reader()
 {
-	byte c, w_entry, w_generation, w_of, o, x, y;
+	byte c, w_entry, w_version, w_of, o, x, y;
 	bit had_passed;
 	short s;
 	bool same, got, last, was_inside;
@@ -271,7 +270,7 @@ proctype reader()
 			fi
 		:: else
 		fi;
-		atomic { c = 0; o = 0; w_entry = 0; w_generation = 0; w_of = 0 }
+		atomic { c = 0; o = 0; w_entry = 0; w_version = 0; w_of = 0 }
 	od
 }
 

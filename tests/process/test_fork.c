@@ -336,7 +336,7 @@ static void fork_while_two_are_pinned(void **state)
 	pthread_barrier_destroy(&both);
 }
 
-/* ---- sets of garbage in the hands of threads that vanish ---- */
+/* ---- garbage in the hands of threads that vanish ---- */
 
 static atomic_bool in_hand, go_on;
 
@@ -441,7 +441,10 @@ static int child_ends_both_pairs(void *arg)
 	return 0;
 }
 
-/* The thread has two sets in hand: the one whose finalizer collects, and what that found. */
+/*
+ * The thread has garbage of two collections in hand: that whose finalizer collects, and what that
+ * found.
+ */
 static void fork_while_a_finalizer_collects(void **state)
 {
 	(void)state;

@@ -1,7 +1,7 @@
 /*
  * Goal: a callback that blocks, or whose coroutine is not resumed, holds up nothing that is not its own.
  * Method: destroys and finalizers wait for the case to let them go, on the library's threads and on
- * the program's; meanwhile others must die, by count, by merging, in sets, with callbacks and
+ * the program's; meanwhile others must die, by count, by merging, as garbage, with callbacks and
  * without.
  * A failure would mean: one slow close() in a destroy stops a server's memory from coming back.
  */
@@ -11,7 +11,7 @@
 
 #include "base/log.h"
 #include "base/perturb.h"
-#include "count/pile.h"
+#include "count/backlog.h"
 #include "world/thread.h"
 
 #if !OURO_CHECKED
@@ -120,10 +120,10 @@ static atomic_int n_slices;
 /* Between two slices the lock is free. */
 static void count_slices(const char *point)
 {
-	if (strcmp(point, "pile: some are old") != 0)
+	if (strcmp(point, "backlog: some are old") != 0)
 		return;
 	atomic_fetch_add(&n_slices, 1);
-	(void)oi_pile_any_handed_over();
+	(void)oi_backlog_any_handed_over();
 }
 
 /* A pinned thread keeps nothing that is past release_batch. */
@@ -139,18 +139,18 @@ static void hand_over_many(int n)
 	ouro_unpin();
 }
 
-static void pile_becomes_old_in_slices(void **state)
+static void backlog_becomes_old_in_slices(void **state)
 {
 	(void)state;
 	if (!CHECKED_BUILD)
 		skip();
 	block_reapers(TEAM);
 	hand_over_many(10);
-	oi_pile_make_old();
+	oi_backlog_make_old();
 	hand_over_many(HANDED_OVER);
 	atomic_store(&n_slices, 0);
 	__atomic_store_n(&oi_point_hook, count_slices, __ATOMIC_RELEASE);
-	oi_pile_make_old();
+	oi_backlog_make_old();
 	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
 	int n = atomic_load(&n_slices);
 	atomic_store(&let_go, true);
@@ -433,7 +433,7 @@ static void cross(void (*fn)(void))
 	memset(stack, 0x5a, 256 << 10);
 	free(stack);
 	assert_null(oi_self->callback);
-	assert_null(oi_self->hand_set);
+	assert_null(oi_self->hand_garbage);
 	assert_int_equal(oi_self->in_callback, 0);
 	assert_int_equal(oi_self->dying, 0);
 	ouro_release(make_of(&counted_type, 1));
@@ -512,7 +512,7 @@ int main(void)
 		TEAM_CASE(reaper_that_blocks_gets_a_colleague),
 		TEAM_CASE(log_does_not_wait_for_a_reaper_that_blocks),
 		TEAM_CASE(reapers_that_all_block_hold_up_nothing_plain),
-		TEAM_CASE(pile_becomes_old_in_slices),
+		TEAM_CASE(backlog_becomes_old_in_slices),
 		TEAM_CASE(death_follows_soon_behind_callbacks),
 		TEAM_CASE(collector_goes_on_beside_deaths_without_end),
 		TEAM_CASE(set_whose_finalizer_blocks_holds_up_no_other),

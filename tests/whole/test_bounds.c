@@ -168,7 +168,7 @@ static void bounds_last_generation_of_a_weak_entry(void **state)
 	struct node *o = make(1);
 
 	(void)state;
-	oi_weak_entry_of(oi_enter(), oi_header_of(o))->generation = UINT32_MAX;
+	oi_weak_entry_of(oi_enter(), oi_header_of(o))->version = UINT32_MAX;
 	oi_gate_leave(oi_self);
 	assert_int_equal(ouro_weak_store(&old, o), 0);
 	uint32_t index = index_in(&old);

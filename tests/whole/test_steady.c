@@ -277,8 +277,8 @@ static void *churn(void *arg)
 }
 
 /*
- * Deaths of every age, sets, bursts, collections asked for, freezing, threads that leave: checked
- * builds compare in each stop.
+ * Deaths of every age, garbage, bursts, collections asked for, freezing, threads that leave:
+ * checked builds compare in each stop.
  */
 static void steady_counters_are_what_there_is(void **state)
 {

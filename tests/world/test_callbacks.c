@@ -1,7 +1,7 @@
 /*
  * Goal: whatever way a thread leaves one of the program's callbacks, nothing is lost and nobody waits for it.
  * Method: threads are cancelled, or exit, inside finalizers, clears, destroys and watches of
- * objects that die by count and in sets, on threads of the program's and of the library's.
+ * objects that die by count and as garbage, on threads of the program's and of the library's.
  * Afterwards the heap must be flushed and collected as ever.
  * A failure would mean: a request that is aborted takes the process's memory management with it.
  */
@@ -163,7 +163,7 @@ static void callback_that_ends_its_thread_does_not_hold_up_a_collection(void **s
 	each_way(collect_after_it);
 }
 
-/* ---- in sets ---- */
+/* ---- garbage ---- */
 
 static void *collect_ring(void *arg)
 {

@@ -308,7 +308,10 @@ static void call_everything(const ouro_gc_event *event, void *arg)
 	caller.depth--;
 }
 
-/* Sets wait for ouro_run_finalizers, small ones and one too large for a stop, and a listener runs them, at a full collection's end too. */
+/*
+ * Garbage waits for ouro_run_finalizers, a little and too much for a stop, and a listener runs
+ * them, at a full collection's end too.
+ */
 static void events_listener_runs_finalizers(void **state)
 {
 	(void)state;

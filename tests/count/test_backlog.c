@@ -71,7 +71,7 @@ static int small_batches(void **state)
 	return 0;
 }
 
-#define PILE_CASE(f) cmocka_unit_test_setup_teardown(f, small_batches, heap_teardown)
+#define BACKLOG_CASE(f) cmocka_unit_test_setup_teardown(f, small_batches, heap_teardown)
 
 static void drop_list(void *arg)
 {
@@ -81,7 +81,7 @@ static void drop_list(void *arg)
 
 /* ---- who gets on with it ---- */
 
-static void pile_of_a_sleeping_thread_is_taken_over(void **state)
+static void backlog_of_a_sleeping_thread_is_taken_over(void **state)
 {
 	struct sleeper owner;
 
@@ -93,7 +93,7 @@ static void pile_of_a_sleeping_thread_is_taken_over(void **state)
 }
 
 /* Without a flush, and more each time than is worked off at once. */
-static void pile_stays_small_while_its_thread_allocates(void **state)
+static void backlog_stays_small_while_its_thread_allocates(void **state)
 {
 	(void)state;
 	for (int i = 0; i < 200; i++) {
@@ -102,7 +102,7 @@ static void pile_stays_small_while_its_thread_allocates(void **state)
 	}
 }
 
-static void pile_of_trees_stays_small_while_its_thread_allocates(void **state)
+static void backlog_of_trees_stays_small_while_its_thread_allocates(void **state)
 {
 	const int depth = 12;
 
@@ -117,7 +117,7 @@ static void pile_of_trees_stays_small_while_its_thread_allocates(void **state)
  * What has a destroy is left to the background: here, inside ouro_new, it would find its thread in
  * the middle of something.
  */
-static void pile_runs_no_user_code_in_new(void **state)
+static void backlog_runs_no_user_code_in_new(void **state)
 {
 	(void)state;
 	for (int i = 1; i <= 20; i++) {
@@ -144,7 +144,7 @@ static const ouro_type wide_type = {
 	.item_slots = OURO_ITEM_REFS, .destroy = counted_destroy,
 };
 
-static void pile_runs_no_user_code_in_new_for_the_rest_of_an_object(void **state)
+static void backlog_runs_no_user_code_in_new_for_the_rest_of_an_object(void **state)
 {
 	const size_t items = 4000;
 	static struct plain *kept[KEPT];
@@ -169,7 +169,7 @@ static void pile_runs_no_user_code_in_new_for_the_rest_of_an_object(void **state
 }
 
 /* A later death is over when its release returns, whatever waits below it. */
-static void pile_does_not_hold_up_other_deaths(void **state)
+static void backlog_does_not_hold_up_other_deaths(void **state)
 {
 	(void)state;
 	for (size_t i = 1; i <= 100; i++) {
@@ -186,7 +186,7 @@ static void *drop_and_leave(void *arg)
 	return NULL;
 }
 
-static void pile_of_a_thread_that_leaves_is_taken_over(void **state)
+static void backlog_of_a_thread_that_leaves_is_taken_over(void **state)
 {
 	(void)state;
 	for (int i = 0; i < 20; i++)
@@ -196,7 +196,7 @@ static void pile_of_a_thread_that_leaves_is_taken_over(void **state)
 
 /* ---- who waits for it ---- */
 
-static void pile_is_flushed_by_its_thread(void **state)
+static void backlog_is_flushed_by_its_thread(void **state)
 {
 	(void)state;
 	for (size_t i = 1; i <= 20; i++) {
@@ -207,7 +207,7 @@ static void pile_is_flushed_by_its_thread(void **state)
 	}
 }
 
-static void pile_is_flushed_by_another_thread(void **state)
+static void backlog_is_flushed_by_another_thread(void **state)
 {
 	(void)state;
 	for (int i = 0; i < 50; i++) {
@@ -230,7 +230,7 @@ static void *drop_lists(void *arg)
 }
 
 /* The others' objects come and go; this thread's are gone. */
-static void pile_is_flushed_while_others_are_filled(void **state)
+static void backlog_is_flushed_while_others_are_filled(void **state)
 {
 	pthread_t t[2];
 
@@ -257,7 +257,7 @@ static void drop_list_and_pin(void *arg)
 	ouro_unpin();
 }
 
-static void pile_of_a_pinned_thread_is_flushed_after_the_unpin(void **state)
+static void backlog_of_a_pinned_thread_is_flushed_after_the_unpin(void **state)
 {
 	struct sleeper owner;
 
@@ -272,7 +272,7 @@ static void pile_of_a_pinned_thread_is_flushed_after_the_unpin(void **state)
  * It refers to a cycle, which is garbage when the collection is called, and would live on for the
  * sake of what waits.
  */
-static void pile_does_not_keep_garbage_from_a_collection(void **state)
+static void backlog_does_not_keep_garbage_from_a_collection(void **state)
 {
 	(void)state;
 	for (size_t i = 1; i <= 20; i++) {
@@ -283,7 +283,7 @@ static void pile_does_not_keep_garbage_from_a_collection(void **state)
 	}
 }
 
-static void pile_is_empty_after_shutdown(void **state)
+static void backlog_is_empty_after_shutdown(void **state)
 {
 	(void)state;
 	drop_list(NULL);
@@ -301,7 +301,7 @@ static int child_flushes(void *arg)
 	return ouro_shutdown(NULL);
 }
 
-static void pile_of_a_vanished_thread_is_flushed_in_the_child(void **state)
+static void backlog_of_a_vanished_thread_is_flushed_in_the_child(void **state)
 {
 	(void)state;
 	needs_threads_in_the_child();
@@ -322,7 +322,7 @@ static int child_goes_on(void *arg)
 	return ouro_shutdown(NULL);
 }
 
-static void pile_of_the_forking_thread_is_in_both(void **state)
+static void backlog_of_the_forking_thread_is_in_both(void **state)
 {
 	(void)state;
 	needs_threads_in_the_child();
@@ -370,7 +370,7 @@ static void note_frames_left(const char *point)
 {
 	struct oi_thread *t = atomic_load(&behind_callback);
 
-	if (t == NULL || strcmp(point, "pile: leave") != 0)
+	if (t == NULL || strcmp(point, "backlog: leave") != 0)
 		return;
 	size_t n = oi_load_relaxed(&t->deaths.frames.n); /* it may be another thread that is kept out now */
 	if (frames_left > n + most_at_once)
@@ -378,8 +378,8 @@ static void note_frames_left(const char *point)
 	frames_left = n;
 }
 
-/* Others wait while it is taken away: for its gate, the registry and the reaper's pile. */
-static void pile_behind_a_callback_is_taken_in_slices(void **state)
+/* Others wait while it is taken away: for its gate, the registry and the reaper's backlog. */
+static void backlog_behind_a_callback_is_taken_in_slices(void **state)
 {
 	(void)state;
 	frames_left = most_at_once = 0;
@@ -432,9 +432,10 @@ static const ouro_type waiting_type = {
  */
 static void between_two_callbacks(const char *point)
 {
-	if (strcmp(point, "pile: relieve") == 0 && atomic_load(&n_begun) == 1 && !atomic_exchange(&first_may_end, true))
+	if (strcmp(point, "backlog: relieve") == 0 && atomic_load(&n_begun) == 1 &&
+	    !atomic_exchange(&first_may_end, true))
 		(void)EVENTUALLY(atomic_load(&at_second));
-	if (strcmp(point, "pile: leave") == 0 && atomic_load(&at_second))
+	if (strcmp(point, "backlog: leave") == 0 && atomic_load(&at_second))
 		atomic_store(&tick_is_by, true);
 	if (strcmp(point, "callback") == 0 && atomic_load(&n_begun) == 1 && oi_self == atomic_load(&behind_callback)) {
 		atomic_store(&at_second, true);
@@ -457,7 +458,7 @@ static void *release_holder(void *arg)
 	return arg;
 }
 
-static void pile_behind_the_next_callback_is_found(void **state)
+static void backlog_behind_the_next_callback_is_found(void **state)
 {
 	(void)state;
 	counters_clear();
@@ -475,13 +476,13 @@ static void pile_behind_the_next_callback_is_found(void **state)
 
 #else
 
-static void pile_behind_a_callback_is_taken_in_slices(void **state)
+static void backlog_behind_a_callback_is_taken_in_slices(void **state)
 {
 	(void)state;
 	skip();
 }
 
-static void pile_behind_the_next_callback_is_found(void **state)
+static void backlog_behind_the_next_callback_is_found(void **state)
 {
 	(void)state;
 	skip();
@@ -492,24 +493,24 @@ static void pile_behind_the_next_callback_is_found(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		HEAP_CASE(pile_behind_a_callback_is_taken_in_slices),
-		HEAP_CASE(pile_behind_the_next_callback_is_found),
-		PILE_CASE(pile_of_a_sleeping_thread_is_taken_over),
-		PILE_CASE(pile_stays_small_while_its_thread_allocates),
-		PILE_CASE(pile_of_trees_stays_small_while_its_thread_allocates),
-		PILE_CASE(pile_runs_no_user_code_in_new),
-		PILE_CASE(pile_runs_no_user_code_in_new_for_the_rest_of_an_object),
-		PILE_CASE(pile_does_not_hold_up_other_deaths),
-		PILE_CASE(pile_of_a_thread_that_leaves_is_taken_over),
-		PILE_CASE(pile_is_flushed_by_its_thread),
-		PILE_CASE(pile_is_flushed_by_another_thread),
-		PILE_CASE(pile_is_flushed_while_others_are_filled),
-		PILE_CASE(pile_of_a_pinned_thread_is_flushed_after_the_unpin),
-		PILE_CASE(pile_does_not_keep_garbage_from_a_collection),
-		cmocka_unit_test_setup(pile_is_empty_after_shutdown, small_batches),
-		PILE_CASE(pile_of_a_vanished_thread_is_flushed_in_the_child),
-		PILE_CASE(pile_of_the_forking_thread_is_in_both),
+		HEAP_CASE(backlog_behind_a_callback_is_taken_in_slices),
+		HEAP_CASE(backlog_behind_the_next_callback_is_found),
+		BACKLOG_CASE(backlog_of_a_sleeping_thread_is_taken_over),
+		BACKLOG_CASE(backlog_stays_small_while_its_thread_allocates),
+		BACKLOG_CASE(backlog_of_trees_stays_small_while_its_thread_allocates),
+		BACKLOG_CASE(backlog_runs_no_user_code_in_new),
+		BACKLOG_CASE(backlog_runs_no_user_code_in_new_for_the_rest_of_an_object),
+		BACKLOG_CASE(backlog_does_not_hold_up_other_deaths),
+		BACKLOG_CASE(backlog_of_a_thread_that_leaves_is_taken_over),
+		BACKLOG_CASE(backlog_is_flushed_by_its_thread),
+		BACKLOG_CASE(backlog_is_flushed_by_another_thread),
+		BACKLOG_CASE(backlog_is_flushed_while_others_are_filled),
+		BACKLOG_CASE(backlog_of_a_pinned_thread_is_flushed_after_the_unpin),
+		BACKLOG_CASE(backlog_does_not_keep_garbage_from_a_collection),
+		cmocka_unit_test_setup(backlog_is_empty_after_shutdown, small_batches),
+		BACKLOG_CASE(backlog_of_a_vanished_thread_is_flushed_in_the_child),
+		BACKLOG_CASE(backlog_of_the_forking_thread_is_in_both),
 	};
 
-	return cmocka_run_group_tests_name("pile", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("backlog", tests, NULL, NULL);
 }

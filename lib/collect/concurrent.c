@@ -1,28 +1,28 @@
 /*
- * full.c - collections beside the mutators: full ones, and young ones too large for a stop
+ * concurrent.c - concurrent collections: full ones, and young ones too large for a stop
  *
  * Nobody is stopped, whatever the heap and the garbage look like. Note [PASS] says how a collection
  * can look at objects that are in use.
  *   1 walking is set; handshake; maps and lists; what is young becomes old in short stops, if it is
  *     in the scope
- *   2 candidates: suspect.c
+ *   2 candidates: scan.c
  *   3 the exact check and the commit: commit.c
- *   4 weak references expire; handshake; the dead are condemned (set.c); the commit word is IDLE;
- *     then a few short stops decide on what only upgrades keep: linger.c
+ *   4 weak references expire; handshake; the dead are declared garbage (garbage.c); the commit word
+ *     is IDLE; then a few short stops decide on what only upgrades keep: linger.c
  * Nothing is written into live objects but the flag of a candidate that turns out to live: the maps
  * lie elsewhere.
  *
- * The same check and commit tell, when finalizers of a large set have run, what they brought back:
- * oi_full_resurrect.
+ * The same check and commit tell, when finalizers of much garbage have run, what they brought back:
+ * oi_concurrent_resurrect.
  */
-#include "collect/full.h"
+#include "collect/concurrent.h"
 
 #include "base/lock.h"
 #include "base/log.h"
 #include "collect/commit.h"
 #include "collect/generation.h"
 #include "collect/linger.h"
-#include "collect/suspect.h"
+#include "collect/scan.h"
 #include "count/count.h"
 #include "count/death.h"
 #include "count/weak.h"
@@ -37,7 +37,7 @@ static struct oi_pass pass; /* under the lock */
 
 static void expire_weak_references(struct oi_pass *p)
 {
-	struct oi_vector *list = &p->set->objects;
+	struct oi_vector *list = &p->garbage->objects;
 	for (size_t i = p->n_seen; i < list->n; i++) {
 		struct oi_header *h = list->data[i];
 		oi_vector_prefetch(list, i);
@@ -54,7 +54,7 @@ static void expire_weak_references(struct oi_pass *p)
  */
 static void sift(struct oi_pass *p, bool (*fn)(struct oi_pass *p, struct oi_header *h))
 {
-	struct oi_vector *list = &p->set->objects;
+	struct oi_vector *list = &p->garbage->objects;
 	while (p->n_seen < list->n) {
 		oi_vector_prefetch(list, p->n_seen);
 		struct oi_header *h = list->data[p->n_seen++];
@@ -66,15 +66,15 @@ static void sift(struct oi_pass *p, bool (*fn)(struct oi_pass *p, struct oi_head
 	list->n = p->n_kept;
 }
 
-static bool condemn_candidate(struct oi_pass *p, struct oi_header *h)
+static bool declare_candidate(struct oi_pass *p, struct oi_header *h)
 {
 	if (!oi_is_candidate(h))
 		return false;
-	oi_set_condemn(p->set, h);
+	oi_garbage_declare(p->garbage, h);
 	return true;
 }
 
-/* @h lives, or whoever inherits its set looks at it again. */
+/* @h lives, or whoever inherits the garbage looks at it again. */
 static bool keep(struct oi_pass *p, struct oi_header *h)
 {
 	(void)p;
@@ -96,23 +96,24 @@ static void sift_all(struct oi_pass *p, bool (*fn)(struct oi_pass *p, struct oi_
 
 /* ---- one collection ---- */
 
-static void begin_pass(struct oi_thread *t, struct oi_set *s, void (*between)(void), int64_t hold)
+static void begin_pass(struct oi_thread *t, struct oi_garbage *g, void (*between)(void),
+		       int64_t collector_refs)
 {
 	pass.t = t;
 	pass.between = between;
-	pass.hold = hold;
+	pass.collector_refs = collector_refs;
 	pass.any_word = NULL;
-	pass.odd = pass.failed = false;
+	pass.excess = pass.failed = false;
 	pass.work = 0;
-	pass.n_members = pass.n_open = pass.n_suspected = pass.n_seen = pass.n_kept = 0;
+	pass.n_members = pass.n_open = pass.n_pages_left = pass.n_seen = pass.n_kept = 0;
 	pass.doubts.n = pass.rescued.n = 0;
-	pass.set = s;
+	pass.garbage = g;
 	oi_store_relaxed(&oi_candidates.walking, 1u); /* [G3] */
 	oi_grace_wait();
 	for (uint64_t i = 0; i < oi_candidates.n_rescued && i < OI_RESCUE_LOG; i++)
 		oi_candidates.rescued[i] = NULL;
 	oi_store_relaxed(&oi_candidates.n_rescued, UINT64_C(0)); /* recheck: no flag is anywhere */
-	if (!oi_beside_make(&pass.regions, &pass.pages))
+	if (!oi_map_make(&pass.regions, &pass.pages))
 		pass.failed = true;
 }
 
@@ -135,12 +136,12 @@ static void empty(struct oi_thread *t, struct oi_vector *v)
 	oi_vector_free(&old);
 }
 
-/* Ends the pass, whose set is its own no more. */
+/* Ends the pass, whose garbage is its own no more. */
 static void end_pass(struct oi_thread *t)
 {
-	oi_beside_forget_exact(t, &pass.graph);
+	oi_map_forget_exact(t, &pass.graph);
 	oi_graph_drop_rest(&pass.graph);
-	oi_beside_drop(t, &pass.regions);
+	oi_map_drop(t, &pass.regions);
 	struct oi_vector *lists[] = { &pass.regions, &pass.pages, &pass.graph.stack, &pass.opaque,
 				      &pass.graph.edges };
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
@@ -148,7 +149,7 @@ static void end_pass(struct oi_thread *t)
 	oi_heap_end_walk(t);
 }
 
-void oi_full_shutdown(void)
+void oi_concurrent_shutdown(void)
 {
 	struct oi_vector *lists[] = { &pass.regions, &pass.pages,  &pass.graph.stack,
 				      &pass.opaque,  &pass.young,  &pass.graph.edges,
@@ -157,11 +158,11 @@ void oi_full_shutdown(void)
 		oi_vector_free(lists[i]);
 }
 
-/* In one gate: afterwards the set is only in its thread's hand. */
-static void let_go_of_set(struct oi_pass *p)
+/* In one gate: afterwards the garbage is only in its thread's hand. */
+static void let_go_of_garbage(struct oi_pass *p)
 {
 	oi_gate_enter(p->t);
-	p->set = NULL;
+	p->garbage = NULL;
 	oi_store_release(&oi_candidates.commit, (uint32_t)OI_COMMIT_IDLE); /* [K1] */
 	oi_gate_leave(p->t);
 }
@@ -172,33 +173,33 @@ static void bury(struct oi_pass *p)
 	expire_weak_references(p);
 	oi_gate_leave(p->t);
 	oi_grace_wait();
-	sift_all(p, condemn_candidate);
+	sift_all(p, declare_candidate);
 }
 
-struct oi_set *oi_full_begin(struct oi_thread *t, int generation, enum oi_scope scope,
-			     void (*between)(void))
+struct oi_garbage *oi_concurrent_begin(struct oi_thread *t, int generation, enum oi_scope scope,
+				       void (*between)(void))
 {
-	oi_assert_locked(OI_LOCK_FULL);
+	oi_assert_locked(OI_LOCK_CONCURRENT);
 	oi_assert_unpinned(t);
-	struct oi_set *s = oi_set_new(generation);
-	if (!s)
+	struct oi_garbage *g = oi_garbage_new(generation);
+	if (!g)
 		return NULL;
-	oi_set_take_in_hand(t, s);
-	begin_pass(t, s, between, 0);
+	oi_garbage_take_in_hand(t, g);
+	begin_pass(t, g, between, 0);
 	pass.young_only = scope == OI_SCOPE_YOUNG;
 	if (scope != OI_SCOPE_OLD)
 		oi_generation_make_all_old(&pass.young, pass.young_only);
-	return s;
+	return g;
 }
 
-size_t oi_full_finish(struct oi_thread *t)
+size_t oi_concurrent_finish(struct oi_thread *t)
 {
-	oi_assert_locked(OI_LOCK_FULL);
+	oi_assert_locked(OI_LOCK_CONCURRENT);
 	oi_assert_unpinned(t);
-	struct oi_set *s = pass.set;
-	oi_suspect_find(&pass);
+	struct oi_garbage *g = pass.garbage;
+	oi_scan(&pass);
 	oi_serve_begin(t); /* what dies is in no queue */
-	bool dead = s->objects.n && !pass.failed && oi_commit(&pass);
+	bool dead = g->objects.n && !pass.failed && oi_commit(&pass);
 	oi_linger_note(&pass);
 	if (dead)
 		bury(&pass);
@@ -207,45 +208,45 @@ size_t oi_full_finish(struct oi_thread *t)
 	/* [K1] nothing bears the flag */
 	oi_store_release(&oi_candidates.commit, (uint32_t)OI_COMMIT_IDLE);
 	oi_linger_decide(&pass);
-	let_go_of_set(&pass);
+	let_go_of_garbage(&pass);
 	if (pass.failed)
 		oi_log("collection of generation %d given up: no memory for its lists",
-		       s->generation);
+		       g->generation);
 	end_pass(t);
 	return pass.n_members;
 }
 
-bool oi_full_promote(void)
+bool oi_concurrent_promote(void)
 {
 	/* then the collection is of old objects: what was young is none of its members */
-	bool mine = oi_full_locked_by_me();
-	if (!mine && !oi_full_trylock())
+	bool mine = oi_concurrent_locked_by_me();
+	if (!mine && !oi_concurrent_trylock())
 		return false;
 	oi_generation_make_all_old(&pass.young, false);
 	if (!mine)
-		oi_full_unlock();
+		oi_concurrent_unlock();
 	return true;
 }
 
 /* ---- resurrection ---- */
 
-static void flag_set(struct oi_pass *p)
+static void flag_garbage(struct oi_pass *p)
 {
 	oi_gate_enter(p->t);
-	for (size_t i = 0; i < p->set->objects.n && !p->failed; i++) {
-		struct oi_header *h = p->set->objects.data[i];
+	for (size_t i = 0; i < p->garbage->objects.n && !p->failed; i++) {
+		struct oi_header *h = p->garbage->objects.data[i];
 		struct oi_place at;
 		/* else the object is immortal, and what it reaches is not closed */
 		if (oi_place_of(h, &at) && oi_commit_flag(p, h, &at))
-			oi_beside_bits(&at)->member |= oi_beside_bit(&at);
+			oi_map_bits(&at)->member |= oi_map_bit(&at);
 		oi_pass_step(p, 16);
 	}
 	oi_gate_leave(p->t);
 }
 
 /*
- * Seals a member of a set after the check, or gives it back with the reference that was the set's.
- * Inside a death of this thread's.
+ * Seals an object of the garbage after the check, or gives it back with the reference that was the
+ * collector's. Inside a death of this thread's.
  */
 static bool decide(struct oi_pass *p, struct oi_header *h)
 {
@@ -261,42 +262,42 @@ static bool decide(struct oi_pass *p, struct oi_header *h)
 	return false;
 }
 
-bool oi_full_resurrect(struct oi_thread *t, struct oi_set *s)
+bool oi_concurrent_resurrect(struct oi_thread *t, struct oi_garbage *g)
 {
 	oi_assert_unpinned(t);
-	oi_full_lock();
-	begin_pass(t, s, NULL, 1);
-	flag_set(&pass);
+	oi_concurrent_lock();
+	begin_pass(t, g, NULL, 1);
+	flag_garbage(&pass);
 	bool ok = !pass.failed && (oi_commit(&pass) || !pass.failed);
 	sift_all(&pass, ok ? decide : keep);
-	let_go_of_set(&pass);
+	let_go_of_garbage(&pass);
 	end_pass(t);
-	oi_full_unlock();
+	oi_concurrent_unlock();
 	return ok;
 }
 
 /* ---- fork ---- */
 
-void oi_full_inherit(void)
+void oi_concurrent_inherit(void)
 {
 	oi_assert_stopped();
-	if (oi_full_locked_by_me())
+	if (oi_concurrent_locked_by_me())
 		/* a listener forked: this thread goes on with its collection, in the child, too */
 		return;
 	pass.t = NULL;
-	oi_lock_renew(OI_LOCK_FULL);
+	oi_lock_renew(OI_LOCK_CONCURRENT);
 	oi_generation_inherit(&pass.young);
-	if (pass.set && pass.hold) {
-		sift(&pass, keep); /* whoever inherits the set checks it again */
-	} else if (pass.set && oi_load_relaxed(&oi_candidates.commit) == /* stopped */
+	if (pass.garbage && pass.collector_refs) {
+		sift(&pass, keep); /* whoever inherits the garbage checks it again */
+	} else if (pass.garbage && oi_load_relaxed(&oi_candidates.commit) == /* stopped */
 				       OI_COMMIT_DEAD) {
 		expire_weak_references(&pass);
-		sift(&pass, condemn_candidate);
-	} else if (pass.set) {
+		sift(&pass, declare_candidate);
+	} else if (pass.garbage) {
 		sift(&pass, forget_candidate);
 	}
 	oi_linger_inherit(&pass);
-	pass.set = NULL;
+	pass.garbage = NULL;
 	oi_store_relaxed(&oi_candidates.commit, (uint32_t)OI_COMMIT_IDLE); /* stopped */
 	end_pass(NULL);
 }

@@ -1,5 +1,5 @@
 /*
- * beside.h - what a collection beside the mutators knows of objects: maps of its own
+ * maps.h - what a concurrent collection knows of objects: maps of its own
  *
  * Of each object a byte counts the references from members, and two bits say member and marked.
  * Young collections run in the middle of such a collection and use the side bytes of the region's
@@ -8,14 +8,14 @@
  * lies there is new, and no member.
  * Only the collection writes here. What few objects need lies elsewhere: graph.h.
  */
-#ifndef OI_BESIDE_H
-#define OI_BESIDE_H
+#ifndef OI_MAPS_H
+#define OI_MAPS_H
 
 #include "collect/graph.h"
 
 struct oi_thread;
 
-struct oi_beside {
+struct oi_map {
 	/* Of the page's block size; 0: not looked at. Its head would be two cold lines. */
 	uint32_t reciprocal[OI_PAGES];
 	struct oi_bits {
@@ -26,7 +26,7 @@ struct oi_beside {
 
 /* Where an object's byte and bits are. */
 struct oi_place {
-	struct oi_beside *map;
+	struct oi_map *map;
 	struct oi_page *page;
 	uint32_t page_index, block;
 };
@@ -38,7 +38,7 @@ struct oi_place {
 OI_INLINE bool oi_place_of(const struct oi_header *h, struct oi_place *at)
 {
 	struct oi_region *r = oi_region_of(h);
-	at->map = r->beside;
+	at->map = r->map;
 	at->page_index = (uint32_t)oi_page_number(h);
 	at->page = &r->page[at->page_index];
 	uint32_t reciprocal = likely(at->map) ? at->map->reciprocal[at->page_index] : 0;
@@ -51,41 +51,41 @@ OI_INLINE bool oi_place_of(const struct oi_header *h, struct oi_place *at)
  * Returns true if oi_place_of may be asked about @word, which need not be the address of an object,
  * or not any more.
  */
-bool oi_beside_covers(const void *word);
+bool oi_map_covers(const void *word);
 
-OI_INLINE uint8_t *oi_beside_count(const struct oi_place *at)
+OI_INLINE uint8_t *oi_map_count(const struct oi_place *at)
 {
 	return &at->map->count[at->page_index][at->block];
 }
 
-OI_INLINE struct oi_bits *oi_beside_bits(const struct oi_place *at)
+OI_INLINE struct oi_bits *oi_map_bits(const struct oi_place *at)
 {
 	return &at->map->bits[at->page_index][at->block / 64];
 }
 
-OI_INLINE uint64_t oi_beside_bit(const struct oi_place *at)
+OI_INLINE uint64_t oi_map_bit(const struct oi_place *at)
 {
 	return UINT64_C(1) << (at->block % 64);
 }
 
 /* Returns true for a member that is not marked. */
-OI_INLINE bool oi_beside_open(const struct oi_place *at)
+OI_INLINE bool oi_map_open(const struct oi_place *at)
 {
-	const struct oi_bits *bits = oi_beside_bits(at);
-	return bits->member & ~bits->mark & oi_beside_bit(at);
+	const struct oi_bits *bits = oi_map_bits(at);
+	return bits->member & ~bits->mark & oi_map_bit(at);
 }
 
-OI_INLINE void oi_beside_count_later(struct oi_graph *g, const struct oi_header *h)
+OI_INLINE void oi_map_count_later(struct oi_graph *g, const struct oi_header *h)
 {
 	struct oi_place at;
 	if (oi_place_of(h, &at))
-		oi_graph_count_later(g, OI_GRAPH_BESIDE, oi_beside_count(&at), h);
+		oi_graph_count_later(g, OI_GRAPH_CONCURRENT, oi_map_count(&at), h);
 }
 
 /* Returns the number of references from members, as oi_graph_internal. */
-OI_INLINE int64_t oi_beside_internal(const struct oi_place *at, const struct oi_header *h)
+OI_INLINE int64_t oi_map_internal(const struct oi_place *at, const struct oi_header *h)
 {
-	return oi_graph_internal(OI_GRAPH_BESIDE, *oi_beside_count(at), h);
+	return oi_graph_internal(OI_GRAPH_CONCURRENT, *oi_map_count(at), h);
 }
 
 /*
@@ -93,10 +93,10 @@ OI_INLINE int64_t oi_beside_internal(const struct oi_place *at, const struct oi_
  * traversed go into @pages. Called when oi_candidates.walking is set and a handshake is over, so
  * that none of them changes. Returns false if there is no memory; then drop what there is.
  */
-bool oi_beside_make(struct oi_vector *regions, struct oi_vector *pages);
+bool oi_map_make(struct oi_vector *regions, struct oi_vector *pages);
 /* Forgets the exact counts and notes. Outside the gate of @t, which is NULL in a fork's child. */
-void oi_beside_forget_exact(struct oi_thread *t, struct oi_graph *g);
+void oi_map_forget_exact(struct oi_thread *t, struct oi_graph *g);
 /* Gives the maps back. @t as above. */
-void oi_beside_drop(struct oi_thread *t, struct oi_vector *regions);
+void oi_map_drop(struct oi_thread *t, struct oi_vector *regions);
 
 #endif

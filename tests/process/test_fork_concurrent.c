@@ -6,7 +6,7 @@
 #define TEST_COUNTS_COLLECTIONS 1
 #include "mutators.h"
 
-#include "collect/full.h"
+#include "collect/concurrent.h"
 #include "collect/generation.h"
 #include "collect/verify.h"
 #include "heap/candidate.h"
@@ -65,9 +65,9 @@ static bool nothing_is_left_of_the_collection(void)
 	bool clean = !oi_candidates.walking && oi_candidates.commit == OI_COMMIT_IDLE;
 
 	for (struct oi_region *r = oi_regions; r != NULL; r = r->next)
-		clean &= r->beside == NULL;
+		clean &= r->map == NULL;
 	oi_for_each_page(p) {
-		clean &= p->graph[OI_GRAPH_BESIDE] == NULL;
+		clean &= p->graph[OI_GRAPH_CONCURRENT] == NULL;
 		for (uint32_t i = 0; p->tracked && i < p->bump; i++)
 			clean &= !oi_is_candidate(oi_block_at(p, i));
 	}
@@ -180,14 +180,14 @@ static void fork_at_random(bool pinned)
 	assert_all_is_collected(0);
 }
 
-static void fork_full_in_the_middle_of_a_collection(void **state)
+static void fork_concurrent_in_the_middle_of_a_collection(void **state)
 {
 	(void)state;
 	needs_threads_in_the_child();
 	fork_at_random(false);
 }
 
-static void fork_full_pinned_in_the_middle_of_a_collection(void **state)
+static void fork_concurrent_pinned_in_the_middle_of_a_collection(void **state)
 {
 	(void)state;
 	needs_threads_in_the_child();
@@ -215,7 +215,7 @@ static int child_of_mutators(void *arg)
 	return ouro_shutdown(NULL);
 }
 
-static void fork_full_beside_mutators(void **state)
+static void fork_concurrent_beside_mutators(void **state)
 {
 	uint64_t seed = 7;
 
@@ -235,7 +235,7 @@ static void fork_full_beside_mutators(void **state)
 }
 
 /* Automatic ones, on the library's own thread, which the child starts anew. */
-static void fork_full_beside_automatic_collections(void **state)
+static void fork_concurrent_beside_automatic_collections(void **state)
 {
 	uint64_t seed = 9;
 
@@ -300,7 +300,7 @@ static bool fork_after_pause(int at)
 	return fork_in.child == -1;
 }
 
-static void fork_full_by_its_own_listener(void **state)
+static void fork_concurrent_by_its_own_listener(void **state)
 {
 	int at = 0;
 
@@ -333,7 +333,7 @@ static size_t n_young(struct broad *list)
 	return n;
 }
 
-static void fork_full_while_a_burst_is_promoted(void **state)
+static void fork_concurrent_while_a_burst_is_promoted(void **state)
 {
 	struct broad *list = NULL;
 	int status = 0;
@@ -350,7 +350,7 @@ static void fork_full_while_a_burst_is_promoted(void **state)
 	fork_in.at = fork_in.n = 0;
 	fork_in.child = -1;
 	assert_int_equal(ouro_gc_on_event(fork_after_a_pause, NULL), 0);
-	bool good = oi_full_promote() && n_young(list) == 0 && oi_verify_heap() == NULL;
+	bool good = oi_concurrent_promote() && n_young(list) == 0 && oi_verify_heap() == NULL;
 	good = good && ouro_gc_off_event(fork_after_a_pause, NULL) == 0;
 	ouro_release(list);
 	good = good && ouro_gc_collect(2) == 0 && objects_live() == 0;
@@ -365,13 +365,13 @@ static void fork_full_while_a_burst_is_promoted(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		HEAP_CASE(fork_full_in_the_middle_of_a_collection),
-		HEAP_CASE(fork_full_pinned_in_the_middle_of_a_collection),
-		HEAP_CASE(fork_full_beside_mutators),
-		HEAP_CASE(fork_full_beside_automatic_collections),
-		HEAP_CASE(fork_full_by_its_own_listener),
-		HEAP_CASE(fork_full_while_a_burst_is_promoted),
+		HEAP_CASE(fork_concurrent_in_the_middle_of_a_collection),
+		HEAP_CASE(fork_concurrent_pinned_in_the_middle_of_a_collection),
+		HEAP_CASE(fork_concurrent_beside_mutators),
+		HEAP_CASE(fork_concurrent_beside_automatic_collections),
+		HEAP_CASE(fork_concurrent_by_its_own_listener),
+		HEAP_CASE(fork_concurrent_while_a_burst_is_promoted),
 	};
 
-	return cmocka_run_group_tests_name("fork_full", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("fork_concurrent", tests, NULL, NULL);
 }

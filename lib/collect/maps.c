@@ -1,5 +1,5 @@
-/* beside.c - the maps of a collection beside the mutators. See beside.h. */
-#include "collect/beside.h"
+/* maps.c - the maps of a concurrent collection. See maps.h. */
+#include "collect/maps.h"
 
 #include "base/os.h"
 #include "base/vector.h"
@@ -9,13 +9,13 @@
 
 #define FORGET 16 /* maps, in one gate */
 
-void oi_beside_forget_exact(struct oi_thread *t, struct oi_graph *g)
+void oi_map_forget_exact(struct oi_thread *t, struct oi_graph *g)
 {
 	oi_assert_outside(t);
 	for (bool more = true; more;) {
 		if (t)
-			oi_gate_enter(t); /* as in oi_beside_drop */
-		more = oi_graph_forget(g, OI_GRAPH_BESIDE, FORGET);
+			oi_gate_enter(t); /* as in oi_map_drop */
+		more = oi_graph_forget(g, OI_GRAPH_CONCURRENT, FORGET);
 		if (t)
 			oi_gate_leave(t);
 	}
@@ -27,7 +27,7 @@ void oi_beside_forget_exact(struct oi_thread *t, struct oi_graph *g)
  */
 static uint64_t covered[OI_REGIONS_MAX / 64];
 
-bool oi_beside_covers(const void *word)
+bool oi_map_covers(const void *word)
 {
 	uintptr_t i = (uintptr_t)word >> OI_REGION_SHIFT;
 	return i < OI_REGIONS_MAX && covered[i / 64] >> (i % 64) & 1 &&
@@ -66,7 +66,7 @@ static bool list_pages(struct oi_region *r, struct oi_vector *pages)
 		/* [H2] */
 		if (oi_load_acquire(&r->page[i].state) == OI_PAGE_FREE || !r->page[i].tracked)
 			continue;
-		r->beside->reciprocal[i] = r->page[i].reciprocal;
+		r->map->reciprocal[i] = r->page[i].reciprocal;
 		ok = oi_vector_push(pages, &r->page[i]);
 	}
 	oi_heap_unlock();
@@ -77,7 +77,7 @@ static bool list_pages(struct oi_region *r, struct oi_vector *pages)
  * Maps what will be written, at once: otherwise each 4 KiB takes a fault that reads, and one that
  * writes and interrupts all threads.
  */
-static void populate(struct oi_beside *map)
+static void populate(struct oi_map *map)
 {
 	for (size_t i = OI_FIRST_PAGE, n; i < OI_PAGES; i += n + 1) {
 		for (n = 0; i + n < OI_PAGES && map->reciprocal[i + n]; n++)
@@ -89,30 +89,30 @@ static void populate(struct oi_beside *map)
 	}
 }
 
-bool oi_beside_make(struct oi_vector *regions, struct oi_vector *pages)
+bool oi_map_make(struct oi_vector *regions, struct oi_vector *pages)
 {
 	bool ok = list_regions(regions);
 	for (size_t i = 0; i < regions->n && ok; i++) {
 		struct oi_region *r = regions->data[i];
-		ok = (r->beside = oi_os_map_list(sizeof *r->beside)) != NULL;
+		ok = (r->map = oi_os_map_list(sizeof *r->map)) != NULL;
 		cover(r, true);
 		ok = ok && list_pages(r, pages);
 		if (ok)
-			populate(r->beside);
+			populate(r->map);
 	}
 	return ok;
 }
 
-void oi_beside_drop(struct oi_thread *t, struct oi_vector *regions)
+void oi_map_drop(struct oi_thread *t, struct oi_vector *regions)
 {
 	oi_assert_outside(t);
 	for (size_t i = 0; i < regions->n; i++) {
 		struct oi_region *r = regions->data[i];
 		if (t)
 			oi_gate_enter(t); /* the child of a fork finds it there, or gone */
-		if (r->beside)
-			oi_os_unmap_list(r->beside, sizeof *r->beside);
-		r->beside = NULL;
+		if (r->map)
+			oi_os_unmap_list(r->map, sizeof *r->map);
+		r->map = NULL;
 		cover(r, false);
 		if (t)
 			oi_gate_leave(t);

@@ -1,5 +1,5 @@
 /*
- * suspect.c - finding the candidates of a collection, beside the mutators
+ * scan.c - finding the candidates of a concurrent collection
  *
  *   COUNT   references from members, the objects in the scope, to members
  *   MARK    from every member that has more references than that
@@ -10,7 +10,7 @@
  * Objects made meanwhile are young, and no members: what they refer to has references that were
  * not counted.
  */
-#include "collect/suspect.h"
+#include "collect/scan.h"
 
 #include "collect/commit.h"
 #include "collect/linger.h"
@@ -64,7 +64,7 @@ OI_INLINE uint64_t count_word(struct oi_pass *p, struct oi_page *page, struct oi
 static void count_page(struct oi_pass *p, struct oi_page *page)
 {
 	uint32_t n = oi_load_acquire(&page->bump); /* [A1] */
-	struct oi_bits *bits = oi_region_of(page)->beside->bits[oi_page_index(page)];
+	struct oi_bits *bits = oi_region_of(page)->map->bits[oi_page_index(page)];
 	for (uint32_t i = 0; i < n && !p->failed; i += 64) {
 		uint64_t member = count_word(p, page, oi_block_at(page, i), i,
 					     n - i < 64 ? n : i + 64);
@@ -81,9 +81,9 @@ OI_INLINE void mark_child(void *child, void *arg)
 	struct oi_pass *p = arg;
 	struct oi_header *h = oi_header_of(child);
 	struct oi_place at;
-	if (!oi_place_of(h, &at) || !oi_beside_open(&at))
+	if (!oi_place_of(h, &at) || !oi_map_open(&at))
 		return;
-	oi_beside_bits(&at)->mark |= oi_beside_bit(&at);
+	oi_map_bits(&at)->mark |= oi_map_bit(&at);
 	fetch(h);
 	oi_pass_push(p, &p->graph.stack, h);
 }
@@ -132,7 +132,7 @@ static bool referred_from_outside(const struct oi_header *h, const struct oi_pla
 {
 	if (oi_flags(h) & OI_FLAG_IMMORTAL)
 		return true;
-	return oi_references(h) != oi_beside_internal(at, h);
+	return oi_references(h) != oi_map_internal(at, h);
 }
 
 static void mark_held(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
@@ -142,8 +142,8 @@ static void mark_held(struct oi_pass *p, struct oi_header *h, const struct oi_pl
 		/* @h may have died: it has no counts then, and goes when others are flagged */
 		return;
 	if (unlikely(oi_flags(h) & OI_FLAG_WEAK))
-		oi_linger_doubt(p, h, oi_references(h) - oi_beside_internal(at, h));
-	oi_beside_bits(at)->mark |= oi_beside_bit(at);
+		oi_linger_doubt(p, h, oi_references(h) - oi_map_internal(at, h));
+	oi_map_bits(at)->mark |= oi_map_bit(at);
 	visit_marked_as(p, h, d);
 	mark_reached(p);
 }
@@ -153,7 +153,7 @@ static void count_member(struct oi_pass *p, struct oi_header *h, const struct oi
 {
 	const struct oi_type *d = look_at_old(at->page, h, at->block);
 	if (!d) {
-		oi_beside_bits(at)->member &= ~oi_beside_bit(at);
+		oi_map_bits(at)->member &= ~oi_map_bit(at);
 		return;
 	}
 	p->n_members++;
@@ -175,10 +175,10 @@ static void mark_page(struct oi_pass *p, struct oi_page *page)
 static void flag(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
 {
 	if (!look_at_old(at->page, h, at->block) || !oi_commit_flag(p, h, at)) {
-		oi_beside_bits(at)->mark |= oi_beside_bit(at);
+		oi_map_bits(at)->mark |= oi_map_bit(at);
 		return;
 	}
-	oi_pass_push(p, &p->set->objects, h);
+	oi_pass_push(p, &p->garbage->objects, h);
 	if (p->failed)
 		oi_unflag(h);
 }
@@ -189,7 +189,7 @@ static void flag_page(struct oi_pass *p, struct oi_page *page)
 	size_t before = p->n_open;
 	oi_pass_each_open(p, page, flag);
 	if (p->n_open != before)
-		p->pages.data[p->n_suspected++] = page;
+		p->pages.data[p->n_pages_left++] = page;
 }
 
 /* ---- pages ---- */
@@ -219,20 +219,20 @@ static void each_page(struct oi_pass *p, void (*fn)(struct oi_pass *p, struct oi
  * Notes that @h has fewer references than members have to it: it was looked at too early, or a
  * traverse lies. The oracle tells these apart.
  */
-static void note_odd(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
+static void note_excess(struct oi_pass *p, struct oi_header *h, const struct oi_place *at)
 {
-	p->odd |= oi_pass_look(h, OI_FLAG_IMMORTAL) && oi_beside_internal(at, h) > oi_references(h);
+	p->excess |= oi_pass_look(h, OI_FLAG_IMMORTAL) && oi_map_internal(at, h) > oi_references(h);
 }
 
 static void find_lies_on(struct oi_pass *p, struct oi_page *page)
 {
-	oi_pass_each_open(p, page, note_odd);
+	oi_pass_each_open(p, page, note_excess);
 }
 
 static void find_lies(struct oi_pass *p)
 {
 	each_page(p, find_lies_on, NULL);
-	if (p->odd)
+	if (p->excess)
 		oi_oracle_judge(p);
 }
 #else
@@ -242,16 +242,16 @@ OI_INLINE void find_lies(struct oi_pass *p)
 }
 #endif
 
-void oi_suspect_find(struct oi_pass *p)
+void oi_scan(struct oi_pass *p)
 {
 	oi_assert_unpinned(p->t);
 	each_page(p, p->young_only ? count_members : count_page, oi_pass_count_child);
-	oi_graph_count_rest(&p->graph, OI_GRAPH_BESIDE);
-	oi_point("suspect: counted");
+	oi_graph_count_rest(&p->graph, OI_GRAPH_CONCURRENT);
+	oi_point("scan: counted");
 	find_lies(p);
 	each_page(p, mark_page, mark_child);
-	oi_beside_forget_exact(p->t, &p->graph);
+	oi_map_forget_exact(p->t, &p->graph);
 	each_page(p, flag_page, NULL);
-	p->pages.n = p->n_suspected;
-	oi_point("suspect: flagged");
+	p->pages.n = p->n_pages_left;
+	oi_point("scan: flagged");
 }

@@ -45,7 +45,7 @@ static size_t look_all_round(struct node *n, FILE *sink)
 	return failed + (seen == 0);
 }
 
-static void beside_a_collection_all_can_be_looked_at(void **state)
+static void meanwhile_all_can_be_looked_at(void **state)
 {
 	FILE *sink = fopen("/dev/null", "w");
 	uint64_t seed = 1;
@@ -106,7 +106,7 @@ static struct vector *vectors(size_t n, size_t n_items)
 }
 
 /* What is large goes back when the collection ends: not while somebody walks through it. */
-static void beside_a_collection_large_objects_go_while_others_list(void **state)
+static void meanwhile_large_objects_go_while_others_list(void **state)
 {
 	struct node *ring = make_ring(&node_type, 20000);
 
@@ -125,7 +125,7 @@ static void beside_a_collection_large_objects_go_while_others_list(void **state)
 
 /* ---- what may not die ---- */
 
-static void beside_a_collection_the_frozen_live(void **state)
+static void meanwhile_the_frozen_live(void **state)
 {
 	size_t early = 0;
 
@@ -168,7 +168,7 @@ static void *immortalize_main(void *arg)
 	return NULL;
 }
 
-static void beside_a_collection_immortals_live(void **state)
+static void meanwhile_immortals_live(void **state)
 {
 	size_t n_alive = 0, n_wrong = 0;
 
@@ -221,7 +221,7 @@ static uint64_t free_in_the_middle(struct vector *v)
 }
 
 /* The thread that freed them goes on. */
-static void beside_a_collection_large_objects_are_given_back(void **state)
+static void meanwhile_large_objects_are_given_back(void **state)
 {
 	static const size_t n[][2] = { { 200, 20000 }, { 3, 5 * MB } };
 
@@ -235,7 +235,7 @@ static void beside_a_collection_large_objects_are_given_back(void **state)
 	}
 }
 
-static void beside_a_collection_empty_pages_are_given_back(void **state)
+static void meanwhile_empty_pages_are_given_back(void **state)
 {
 	(void)state;
 	holding_prepare();
@@ -245,7 +245,7 @@ static void beside_a_collection_empty_pages_are_given_back(void **state)
 }
 
 /* The thread that freed it does nothing with the heap any more. */
-static void beside_a_collection_idle_threads_keep_nothing(void **state)
+static void meanwhile_idle_threads_keep_nothing(void **state)
 {
 	(void)state;
 	holding_prepare();
@@ -256,7 +256,7 @@ static void beside_a_collection_idle_threads_keep_nothing(void **state)
 }
 
 /* The same again and again, beside one collection after the other, does not add up. */
-static void beside_collections_memory_does_not_grow(void **state)
+static void meanwhile_memory_does_not_grow(void **state)
 {
 	uint64_t early = 0;
 
@@ -277,7 +277,7 @@ static void beside_collections_memory_does_not_grow(void **state)
 
 /* ---- answers ---- */
 
-static void beside_nothing_a_collection_finds_nothing(void **state)
+static void meanwhile_nothing_changes_and_nothing_is_found(void **state)
 {
 	struct leaf *l[100];
 
@@ -302,7 +302,7 @@ static void *collect_and_add(void *arg)
 }
 
 /* One finds it, or each a part; when both have returned it is gone. */
-static void beside_another_collection_it_waits(void **state)
+static void meanwhile_another_collection_waits(void **state)
 {
 	(void)state;
 	for (int i = 0; i < LOAD(100) + 5; i++) {
@@ -330,7 +330,7 @@ static const ouro_type collecting_type = {
 	.finalize = collect_inside,
 };
 
-static void beside_a_finalizer_it_can_be_asked_for(void **state)
+static void meanwhile_a_finalizer_may_run(void **state)
 {
 	(void)state;
 	collecting_start();
@@ -356,7 +356,7 @@ static void collect_in_event(const ouro_gc_event *e, void *arg)
 	}
 }
 
-static void beside_itself_a_collection_is_refused(void **state)
+static void meanwhile_one_of_its_own_is_refused(void **state)
 {
 	atomic_int refused = 0;
 
@@ -375,19 +375,19 @@ static void beside_itself_a_collection_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		HEAP_CASE(beside_a_collection_all_can_be_looked_at),
-		HEAP_CASE(beside_a_collection_large_objects_go_while_others_list),
-		HEAP_CASE(beside_a_collection_the_frozen_live),
-		HEAP_CASE(beside_a_collection_immortals_live),
-		HEAP_CASE(beside_a_collection_large_objects_are_given_back),
-		HEAP_CASE(beside_a_collection_empty_pages_are_given_back),
-		HEAP_CASE(beside_a_collection_idle_threads_keep_nothing),
-		HEAP_CASE(beside_collections_memory_does_not_grow),
-		HEAP_CASE(beside_nothing_a_collection_finds_nothing),
-		HEAP_CASE(beside_another_collection_it_waits),
-		HEAP_CASE(beside_a_finalizer_it_can_be_asked_for),
-		HEAP_CASE(beside_itself_a_collection_is_refused),
+		HEAP_CASE(meanwhile_all_can_be_looked_at),
+		HEAP_CASE(meanwhile_large_objects_go_while_others_list),
+		HEAP_CASE(meanwhile_the_frozen_live),
+		HEAP_CASE(meanwhile_immortals_live),
+		HEAP_CASE(meanwhile_large_objects_are_given_back),
+		HEAP_CASE(meanwhile_empty_pages_are_given_back),
+		HEAP_CASE(meanwhile_idle_threads_keep_nothing),
+		HEAP_CASE(meanwhile_memory_does_not_grow),
+		HEAP_CASE(meanwhile_nothing_changes_and_nothing_is_found),
+		HEAP_CASE(meanwhile_another_collection_waits),
+		HEAP_CASE(meanwhile_a_finalizer_may_run),
+		HEAP_CASE(meanwhile_one_of_its_own_is_refused),
 	};
 
-	return cmocka_run_group_tests_name("beside", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("meanwhile", tests, NULL, NULL);
 }

@@ -63,7 +63,7 @@ static bool stops_only_for_young_pages(void)
 }
 
 /* A stop in which the thread lost its processor goes on as another. */
-static void full_stops_only_for_young_pages(void **state)
+static void concurrent_stops_only_for_young_pages(void **state)
 {
 	(void)state;
 	assert_true(IN_ONE_OF_SEVERAL_TRIES(stops_only_for_young_pages()));
@@ -221,7 +221,7 @@ static bool collect_once(void)
 	return took_too_long_to_prove(began) && EVENTUALLY((ouro_gc_collect(2), n_destroyed == n_made));
 }
 
-static void full_finds_all_garbage_beside_mutators(void **state)
+static void concurrent_finds_all_garbage_beside_mutators(void **state)
 {
 	size_t n_missed = 0;
 
@@ -241,7 +241,7 @@ static void full_finds_all_garbage_beside_mutators(void **state)
 	assert_int_equal(n_destroyed, n_made);
 }
 
-static void full_finds_garbage_of_sleeping_threads(void **state)
+static void concurrent_finds_garbage_of_sleeping_threads(void **state)
 {
 	size_t n_missed = 0;
 
@@ -284,7 +284,7 @@ static void tell_to_leave(const ouro_gc_event *e, void *arg)
 		atomic_store(&leave, true);
 }
 
-static void full_finds_garbage_of_threads_that_leave_meanwhile(void **state)
+static void concurrent_finds_garbage_of_threads_that_leave_meanwhile(void **state)
 {
 	size_t n_missed = 0;
 
@@ -320,7 +320,7 @@ static const ouro_type hub_type = {
 };
 
 /* 300 old objects come to refer to a new one while they are counted; then all that is garbage. */
-static void full_finds_a_hub_that_was_made_during_another(void **state)
+static void concurrent_finds_a_hub_that_was_made_during_another(void **state)
 {
 	struct vector *v;
 
@@ -376,7 +376,7 @@ static bool leaves_are_gone(void)
 	return gone;
 }
 
-static void full_is_over_when_the_leaves_are_gone(void **state)
+static void concurrent_is_over_when_the_leaves_are_gone(void **state)
 {
 	(void)state;
 	assert_true(EVENTUALLY(leaves_are_gone()));
@@ -393,7 +393,7 @@ static uint64_t full_collections(void)
 }
 
 /* Rings that are old when they are dropped: young collections do not find them. */
-static void full_ones_come_by_themselves_and_find_the_old(void **state)
+static void concurrent_ones_come_by_themselves_and_find_the_old(void **state)
 {
 	uint64_t end = now_ns() + PATIENCE_S * 1000000000ull;
 	struct node *last = NULL;
@@ -423,14 +423,14 @@ static void full_ones_come_by_themselves_and_find_the_old(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		HEAP_CASE(full_stops_only_for_young_pages),
-		HEAP_CASE(full_finds_all_garbage_beside_mutators),
-		HEAP_CASE(full_finds_garbage_of_sleeping_threads),
-		HEAP_CASE(full_finds_garbage_of_threads_that_leave_meanwhile),
-		HEAP_CASE(full_finds_a_hub_that_was_made_during_another),
-		HEAP_CASE(full_is_over_when_the_leaves_are_gone),
-		HEAP_CASE(full_ones_come_by_themselves_and_find_the_old),
+		HEAP_CASE(concurrent_stops_only_for_young_pages),
+		HEAP_CASE(concurrent_finds_all_garbage_beside_mutators),
+		HEAP_CASE(concurrent_finds_garbage_of_sleeping_threads),
+		HEAP_CASE(concurrent_finds_garbage_of_threads_that_leave_meanwhile),
+		HEAP_CASE(concurrent_finds_a_hub_that_was_made_during_another),
+		HEAP_CASE(concurrent_is_over_when_the_leaves_are_gone),
+		HEAP_CASE(concurrent_ones_come_by_themselves_and_find_the_old),
 	};
 
-	return cmocka_run_group_tests_name("full", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("concurrent", tests, NULL, NULL);
 }
