@@ -197,7 +197,7 @@ check-one: all tests-build examples
 	tests/run.sh $(BUILD) $(TALLY)
 
 # Some programs of a checked build once more, with blocks that are used again at once, as in the shipped library.
-RECYCLED := cascade count death finalize heap leave memory object pile slot stale thread type verify watch
+RECYCLED := backlog cascade count death finalize heap leave memory object slot stale thread type verify watch
 check-recycling: all tests-build
 	OURO_RECYCLE=1 ONLY='$(RECYCLED)' tests/run.sh $(BUILD) $(TALLY)
 
