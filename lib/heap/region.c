@@ -303,7 +303,8 @@ void oi_pages_free(struct oi_page *p)
 {
 	oi_assert_locked(OI_LOCK_HEAP);
 	struct oi_region *r = oi_region_of(p);
-	p->state = OI_PAGE_FREE;
+	/* recheck: a thread that still has it in its list finds the heap another's, solo.c */
+	oi_store_relaxed(&p->state, (uint8_t)OI_PAGE_FREE);
 	oi_store_release(&p->heap, (struct oi_heap *)NULL); /* recheck: heap_to_queue_at */
 	drop_tables(p);
 	if (r->bytes > OI_REGION) {
