@@ -61,8 +61,8 @@
  * MUT_PINNED_WAITS: an operation in a pinned region does what is asked of its thread
  * MUT_PINNED_LEAVES: an operation in a pinned region leaves as any other does
  * MUT_NO_GIVING_WAY: a stop does not give way to a thread that forks inside a pin
- * MUT_TWO_PINNED_FORKS: two threads fork inside pins at the same time, and give way to each other
- *   for ever
+ * MUT_TWO_PINNED_FORKS -DSTOPS=0: two threads fork inside pins at the same time, and give way to each
+ *   other for ever
  */
 #define NT 2
 #define COLLECTOR NT
