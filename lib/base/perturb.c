@@ -92,8 +92,9 @@ static void choose_failure(enum oi_fail kind)
 
 void oi_perturb_init(void)
 {
-	yield_one_in = number("OURO_PERTURB");
-	stall_us = number("OURO_STALL");
+	/* elsewhere: by running; a thread that is not attached yet may look, and it matters to nobody */
+	oi_store_relaxed(&yield_one_in, number("OURO_PERTURB"));
+	oi_store_relaxed(&stall_us, number("OURO_STALL")); /* elsewhere */
 	collect_every = number("OURO_COLLECT_EVERY");
 	oi_store_relaxed(&oi_recycle, number("OURO_RECYCLE") != 0); /* elsewhere */
 	for (int kind = 0; kind < OI_FAIL_KINDS; kind++)
@@ -112,13 +113,15 @@ static uint64_t next_random(void)
 
 void oi_perturb(void)
 {
-	if (likely(!yield_one_in))
+	unsigned long one_in = oi_load_relaxed(&yield_one_in); /* elsewhere */
+	if (likely(!one_in))
 		return;
 	uint64_t r = next_random();
-	if (r % yield_one_in)
+	if (r % one_in)
 		return;
-	if (stall_us && (r >> 60 & 7) == 1)
-		oi_sleep_ns(stall_us * 1000);
+	unsigned long stall = oi_load_relaxed(&stall_us); /* elsewhere */
+	if (stall && (r >> 60 & 7) == 1)
+		oi_sleep_ns(stall * 1000);
 	else if (r >> 63)
 		sched_yield();
 	else
