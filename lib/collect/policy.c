@@ -234,8 +234,8 @@ static void reset_young(size_t n, bool more)
 {
 	int64_t young = oi_load_relaxed(&oi_pace.young) - (int64_t)n, /* count */
 		threshold = oi_load_relaxed(&oi_pace.threshold),      /* recheck */
-		at = oi_pace_due_at();
-	bool theirs = more && at > threshold && young <= at;
+		alone = oi_pace_left_alone();
+	bool theirs = more && alone && young <= threshold + alone;
 	oi_store_relaxed(&oi_pace.more, more && !theirs); /* recheck */
 	if (theirs)
 		threshold = 0;

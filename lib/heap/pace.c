@@ -103,7 +103,7 @@ int64_t oi_pace_young_limit(void)
 	limit = limit < least ? least : limit;
 	limit = limit < OI_LAG_FLOOR ? OI_LAG_FLOOR : limit;
 	/* What threads look at by themselves is not the collector's backlog. */
-	return limit + oi_pace_due_at() - oi_load_relaxed(&oi_pace.threshold); /* recheck */
+	return limit + oi_pace_left_alone();
 }
 
 /* Returns by how much the pages in use exceed *then, which is lowered if they have become fewer. */

@@ -152,12 +152,17 @@ void oi_pace_frozen_died(void);
 
 /* ---- what is due ---- */
 
+/* Returns how many young objects are left to the threads that made them. */
+OI_INLINE int64_t oi_pace_left_alone(void)
+{
+	bool chosen = oi_load_relaxed(&oi_pace.threshold_set[0]) == -1; /* recheck */
+	return chosen ? oi_load_relaxed(&oi_pace.alone) : 0; /* recheck */
+}
+
 /* Returns beyond how many young objects the collector looks. */
 OI_INLINE int64_t oi_pace_due_at(void)
 {
-	bool chosen = oi_load_relaxed(&oi_pace.threshold_set[0]) == -1; /* recheck */
-	return oi_load_relaxed(&oi_pace.threshold) + /* recheck */
-	       (chosen ? oi_load_relaxed(&oi_pace.alone) : 0); /* recheck */
+	return oi_load_relaxed(&oi_pace.threshold) + oi_pace_left_alone(); /* recheck */
 }
 
 /*
