@@ -15,7 +15,7 @@ seconds=${BESIDE_SECONDS:-2}
 here=$(dirname "$0")
 work=$(mktemp -d)
 servers=
-reloader=
+. "$here/reloads.sh"
 
 cleanup() {
 	trap '' HUP INT TERM
@@ -41,24 +41,7 @@ start() { # start KIND PROGRAM: leaves the port in a file
 		kill -0 $! 2>/dev/null || fail "$2 did not start: $(tail -n 1 "$work/$1.log")"
 		sleep 0.1
 	done
-	sed -n 's/.*listening on 127\.0\.0\.1:\([0-9]*\).*/\1/p' "$work/$1.log" >"$work/$1.port"
-}
-
-# The first at once, then one each second, or as soon as the one before is done.
-start_reloads() { # start_reloads PORT
-	: >"$work/go"
-	while [ -e "$work/go" ]; do
-		sleep 1 &
-		timeout 300 redis-cli -p "$1" RELOAD >"$work/reload"
-		grep -qx OK "$work/reload" || exit 1
-		wait $!
-	done &
-	reloader=$!
-}
-
-stop_reloads() {
-	rm -f "$work/go"
-	wait "$reloader" || fail 'a RELOAD failed'
+	port_in "$work/$1.log" >"$work/$1.port"
 }
 
 load() { # load PORT PIPELINE REQUESTS
@@ -107,8 +90,7 @@ row() { # row NAME PIPELINE COLUMN
 	}'
 }
 
-apt-cache dumpavail >"$work/index" 2>/dev/null || :
-[ -s "$work/index" ] || cp "$here/sample-packages" "$work/index"
+make_index
 start ours "$program"
 start peer "$peer"
 for _ in $(seq "$rounds"); do

@@ -17,8 +17,8 @@ peer=${3:-}
 here=$(dirname "$0")
 work=$(mktemp -d)
 server=
-reloader=
 kinds="on off${peer:+ peer}"
+. "$here/reloads.sh"
 
 cleanup() {
 	trap '' HUP INT TERM
@@ -30,6 +30,11 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 1' HUP INT TERM
 
+fail() {
+	printf 'compare.sh: %s\n' "$*" >&2
+	exit 1
+}
+
 start() { # start PROGRAM OPTION...
 	: >"$work/log"
 	"$@" --port 0 --index "$work/index" >"$work/log" 2>&1 &
@@ -38,7 +43,7 @@ start() { # start PROGRAM OPTION...
 		kill -0 "$server" 2>/dev/null || { cat "$work/log" >&2; exit 1; }
 		sleep 0.1
 	done
-	port=$(sed -n 's/.*listening on 127\.0\.0\.1:\([0-9]*\).*/\1/p' "$work/log")
+	port=$(port_in "$work/log")
 }
 
 start_kind() { # start_kind KIND
@@ -53,30 +58,13 @@ cli() {
 	timeout 300 redis-cli -p "$port" "$@"
 }
 
-# The first at once, then one each second, or as soon as the one before is done.
-start_reloads() {
-	: >"$work/go"
-	while [ -e "$work/go" ]; do
-		sleep 1 &
-		cli RELOAD >"$work/reload"
-		grep -qx OK "$work/reload" || exit 1
-		wait $!
-	done &
-	reloader=$!
-}
-
-stop_reloads() {
-	rm -f "$work/go"
-	wait "$reloader" || { echo 'compare.sh: a RELOAD failed' >&2; exit 1; }
-}
-
 ticks() { # of CPU time, user and system, that the server has used
 	awk '{ print $14 + $15 }' "/proc/$server/stat"
 }
 
 measure() { # measure KIND LOAD COMMAND PIPELINE REQUESTS
 	before=$(ticks)
-	[ "$2" = plain ] || start_reloads
+	[ "$2" = plain ] || start_reloads "$port"
 	rate=$(timeout 300 redis-benchmark -p "$port" -c 50 -r 1000000 -P "$4" -n "$5" --csv \
 		"$3" key:__rand_int__ | tail -n 1 | cut -d, -f2 | tr -d '"')
 	[ "$2" = plain ] || stop_reloads
@@ -142,8 +130,7 @@ about() { # about TEXT FORMULA FORMAT
 	echo
 }
 
-apt-cache dumpavail >"$work/index" 2>/dev/null || :
-[ -s "$work/index" ] || cp "$here/sample-packages" "$work/index"
+make_index
 for _ in $(seq "$rounds"); do
 	for kind in $kinds; do
 		start_kind $kind
