@@ -17,18 +17,11 @@ tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
 status=0
 . "$here/machine.sh"
+. "$here/old_tree.sh"
 
-revision=$(git rev-parse --verify --quiet "$base^{commit}") || { echo "no revision $base" >&2 && exit 1; }
 out=build/compare
-old=$out/$(printf '%.12s' "$revision")
 filter=--benchmark_filter=${BENCH_FILTER:-/ouro(/|\$)}
 options="--benchmark_repetitions=1 --benchmark_min_time=${BENCH_MIN_TIME:-0.05}"
-
-# A tree of its own, kept: what make finds there it need not build again.
-build_old() {
-	[ -e "$old/Makefile" ] && return
-	mkdir -p "$old" && git archive "$revision" | tar -x -C "$old"
-}
 
 # The old makefile knows its own programs, not ours.
 make_old() {
@@ -62,7 +55,8 @@ googles() {
 	"$python" "$script" --no-color --display_aggregates_only benchmarks "$out/old.json" "$out/new.json"
 }
 
-build_old && make_old >"$tmp/build" 2>&1 || { tail -n 20 "$tmp/build" >&2 && echo "$base cannot be built" >&2 && exit 1; }
+old_tree "$base" || exit 1
+make_old >"$tmp/build" 2>&1 || { tail -n 20 "$tmp/build" >&2 && echo "$base cannot be built" >&2 && exit 1; }
 for program in "$old/$dir"/bench_* "$dir"/bench_*; do
 	case $program in *.d) ;; *) [ -x "$program" ] && basename "$program" ;; esac
 done | sort -u >"$tmp/programs"

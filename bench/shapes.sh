@@ -13,13 +13,10 @@ tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
 status=0
 . "$here/machine.sh"
+. "$here/old_tree.sh"
 
 build_old() {
-	revision=$(git rev-parse --verify --quiet "$base^{commit}") ||
-		{ echo "no revision $base" >&2 && return 1; }
-	old=build/compare/$(printf '%.12s' "$revision")
-	[ -e "$old/Makefile" ] ||
-		{ mkdir -p "$old" && git archive "$revision" | tar -x -C "$old"; } || return 1
+	old_tree "$base" || return 1
 	"${MAKE:-make}" -C "$old" all >"$tmp/build" 2>&1 ||
 		{ tail -n 20 "$tmp/build" >&2 && return 1; }
 	# shellcheck disable=SC2086 # several libraries
