@@ -73,7 +73,7 @@ static inline void replace(struct load *l, size_t i)
 
 static inline void operation(struct load *l)
 {
-	replace(l, load_index(l, l->n_cycles));
+	replace(l, load_index(l, l->n_replaced));
 	for (unsigned i = 0; i < l->n_acyclic; i++)
 		ouro_release(new_node());
 }
@@ -148,11 +148,14 @@ static void print_collections(const ouro_stats *from, const ouro_stats *to)
 	}
 }
 
-/* Beside the idle processors: work was there, and who should do it slept. */
-static void print_sleep(double slept, double seconds)
+static double slept_s(void)
 {
-	printf("threads slept for the collector: %.2f s, %.1f %% of their time\n", slept,
-	       100 * slept / (seconds * pause_options.threads));
+	return (double)(stats[PAUSE_END].delay_sum_ns - stats[PAUSE_FILLED].delay_sum_ns) / 1e9;
+}
+
+static double slept_percent(const struct pause_result *r)
+{
+	return 100 * slept_s() / (pause_seconds(r) * pause_options.threads);
 }
 
 static void page(const struct pause_result *r)
@@ -170,8 +173,20 @@ static void page(const struct pause_result *r)
 		       ? (double)(end->delay_sum_ns - filled->delay_sum_ns) / (double)(end->delays - filled->delays) / 1000
 		       : 0,
 	       (double)end->delay_max_ns / 1000);
-	print_sleep((double)(end->delay_sum_ns - filled->delay_sum_ns) / 1e9, pause_seconds(r));
+	/* Beside the idle processors: work was there, and who should do it slept. */
+	printf("threads slept for the collector: %.2f s, %.1f %% of their time\n", slept_s(),
+	       slept_percent(r));
 	printf("until all stood, longest, us %.1f\n", (double)end->stop_max_ns / 1000);
+}
+
+static void facts(FILE *f, const struct pause_result *r)
+{
+	uint64_t dead = stats[PAUSE_END].collected[2] - stats[PAUSE_FILLED].collected[2];
+
+	pause_tsv_fact(f, "slept", slept_percent(r));
+	if (dead)
+		pause_tsv_fact(f, "collector", 1e9 * pause_background(r) / (double)dead);
+	pause_tsv_fact(f, "held", (double)stats[PAUSE_FILLED].bytes_live / (1 << 20));
 }
 
 static int close_heap(void)
@@ -191,7 +206,8 @@ int main(int argc, char **argv)
 	static const struct pause_heap heap = {
 		.name = "ouro", .node_bytes = 128, .links = true, .stops = true, .young = true,
 		.start = start_heap, .table = make_table, .replace = replace, .churn = churn, .drop = drop_table,
-		.ring = make_ring, .ring_drop = drop_ring, .look = look, .page = page, .close = close_heap,
+		.ring = make_ring, .ring_drop = drop_ring, .look = look,
+		.page = page, .facts = facts, .close = close_heap,
 	};
 
 	return pause_main(argc, argv, &heap);

@@ -5,7 +5,8 @@
  * replaces a random cycle of the thread's own table, which leaves two nodes of cyclic garbage, and makes
  * and drops some nodes more, which are in no cycle. In the random graph each cycle also refers to a random
  * one in any table, so that nearly everything hangs together; a replaced cycle drops that reference
- * first, so that garbage keeps nothing else.
+ * first, so that garbage keeps nothing else. With a window only so many cycles at the front of each
+ * table are replaced, so that what becomes garbage is young, and the others are live and old.
  *
  * Here is what all of them share; making, tying and dropping nodes is each heap's own.
  */
@@ -28,6 +29,7 @@ struct load {
 	void **tables; /* every thread's, of one size; self: which is this one's */
 	unsigned n_tables, self;
 	size_t n_cycles;    /* in each table */
+	size_t n_replaced;  /* of these, from the front, those that operations replace */
 	unsigned n_acyclic; /* nodes made and dropped beside each replaced cycle */
 	bool random;        /* graph */
 	uint64_t seed;

@@ -34,6 +34,12 @@ static void print_stops(const char *who, const struct pause_result *r, int low, 
 	free(ns);
 }
 
+/* Nothing of the program runs meanwhile. */
+static void print_stood(const struct pause_result *r)
+{
+	printf("  the world stood still for %.2f %% of the time\n", 100 * pause_stood(r));
+}
+
 static void print_all_stops(const struct pause_result *r)
 {
 	printf("stops, us        %13s %9s %9s %9s %9s %9s\n", "n", "p50", "p99", "p99.9", "", "longest");
@@ -42,13 +48,15 @@ static void print_all_stops(const struct pause_result *r)
 		print_stops("full", r, 2, 2);
 	}
 	print_stops("all", r, -1, 2);
+	print_stood(r);
 }
 
 static void print_ring(const struct pause_ring *ring)
 {
 	printf("ring of %zu: built in %.2f s, dropped after %.2f s%s; dropping it took its thread %.3f ms\n",
 	       pause_options.ring, (double)ring->built_ns / 1e9, (double)ring->dropped_ns / 1e9,
-	       ring->dropped_ns > pause_options.seconds * UINT64_C(1000000000) ? ", TOO LATE to be measured" : "",
+	       (double)ring->dropped_ns > pause_options.seconds * 1e9
+		       ? ", TOO LATE to be measured" : "",
 	       (double)ring->drop_ns / 1e6);
 }
 
@@ -68,24 +76,29 @@ static void print_memory(const struct pause_result *r)
 	       (resident - pause_payload_bytes()) / (double)pause_live());
 }
 
+static double whole_cpu(const struct pause_result *r)
+{
+	return (double)(r->at[PAUSE_END].cpu_ns - r->at[PAUSE_FILLED].cpu_ns) / 1e9;
+}
+
 static void print_cpu(const struct pause_result *r)
 {
-	double whole = (double)(r->at[PAUSE_END].cpu_ns - r->at[PAUSE_FILLED].cpu_ns) / 1e9;
-	double threads = (double)r->ring.cpu_ns / 1e9;
+	double whole = whole_cpu(r), background = pause_background(r);
 
-	for (unsigned i = 0; i < pause_options.threads; i++)
-		threads += (double)r->workers[i].cpu_ns / 1e9;
-	printf("CPU, s: threads %.2f, background %.2f (%.0f %%)\n", threads, whole - threads,
-	       100 * (whole - threads) / whole);
+	printf("CPU, s: threads %.2f, background %.2f (%.0f %%)\n", whole - background, background,
+	       100 * background / whole);
 	if (pause_idle(r) >= 0)
 		printf("processors idle meanwhile, of all: %.1f %%\n", 100 * pause_idle(r));
 }
 
 static void print_title(const struct pause_heap *heap)
 {
-	printf("\n== %s, %zu live nodes, %u threads, %u s, %s, %u acyclic beside each cycle\n", heap->name,
+	printf("\n== %s, %zu live nodes, %u threads, %g s, %s, %u acyclic beside each cycle\n", heap->name,
 	       pause_live(), pause_options.threads, pause_options.seconds,
 	       pause_options.random && heap->links ? "random graph" : "cycles", pause_options.acyclic);
+	if (pause_options.window)
+		printf("only the first %zu cycles of each thread's table are replaced\n",
+		       pause_options.window);
 }
 
 double pause_payload_bytes(void)
@@ -100,6 +113,20 @@ double pause_idle(const struct pause_result *r)
 	if (!r->at[PAUSE_FILLED].idle_ns)
 		return -1;
 	return idle / pause_seconds(r) / (double)sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+double pause_background(const struct pause_result *r)
+{
+	double threads = (double)r->ring.cpu_ns / 1e9;
+
+	for (unsigned i = 0; i < pause_options.threads; i++)
+		threads += (double)r->workers[i].cpu_ns / 1e9;
+	return whole_cpu(r) - threads;
+}
+
+double pause_stood(const struct pause_result *r)
+{
+	return pause_stop_sum(r->at[PAUSE_END].n_stops) / pause_seconds(r);
 }
 
 double pause_seconds(const struct pause_result *r)

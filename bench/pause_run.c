@@ -113,13 +113,19 @@ static void *work(void *arg)
 static void start_workers(double ns_per_tick)
 {
 	unsigned n = pause_options.threads;
+	size_t cycles = pause_cycles_each(), window = pause_options.window;
 	void **tables = load_must(calloc(n, sizeof *tables));
 
 	workers = load_must(calloc(n, sizeof *workers));
 	pthread_barrier_init(&gate, NULL, n + 1);
 	for (unsigned i = 0; i < n; i++) {
-		workers[i].load = (struct load){ tables, n, i, pause_cycles_each(), pause_options.acyclic,
-						 pause_options.random && heap->links, 0x9e3779b97f4a7c15u * (i + 1) };
+		workers[i].load = (struct load){
+			.tables = tables, .n_tables = n, .self = i, .n_cycles = cycles,
+			.n_replaced = window && window < cycles ? window : cycles,
+			.n_acyclic = pause_options.acyclic,
+			.random = pause_options.random && heap->links,
+			.seed = 0x9e3779b97f4a7c15u * (i + 1),
+		};
 		workers[i].slow_ticks = (uint64_t)(SLOW_NS / ns_per_tick);
 		if (pthread_create(&workers[i].thread, NULL, work, &workers[i]))
 			load_die("no thread");
@@ -152,7 +158,7 @@ static void *make_and_drop_ring(void *arg)
 	enter();
 	ring = heap->ring(pause_options.ring);
 	r->built_ns = latency_ns(CLOCK_MONOTONIC) - start;
-	sleep_until(began_ns + pause_options.seconds * UINT64_C(500000000));
+	sleep_until(began_ns + (uint64_t)(pause_options.seconds * 5e8));
 	start = latency_ns(CLOCK_MONOTONIC);
 	r->dropped_ns = start - began_ns;
 	heap->ring_drop(ring);
@@ -177,7 +183,7 @@ static void measure(struct pause_result *r, atomic_uint_least64_t *from_ns)
 	pthread_barrier_wait(&gate);
 	if (pause_options.ring && pthread_create(&ring, NULL, make_and_drop_ring, &r->ring))
 		load_die("no thread");
-	sleep_until(began_ns + pause_options.seconds * UINT64_C(1000000000));
+	sleep_until(began_ns + (uint64_t)(pause_options.seconds * 1e9));
 	r->at[PAUSE_END] = look(PAUSE_END);
 	atomic_store(&pause_over, true);
 	pthread_barrier_wait(&gate);

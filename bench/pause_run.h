@@ -45,6 +45,7 @@ struct pause_heap {
 	void (*ring_drop)(void *);
 	void (*look)(int when);
 	void (*page)(const struct pause_result *); /* what only this heap has to say */
+	void (*facts)(FILE *, const struct pause_result *); /* lines for pause_tsv.c, likewise */
 	int (*close)(void);                        /* returns the exit status */
 };
 
@@ -86,7 +87,9 @@ __attribute__((always_inline)) static inline void pause_churn(struct pause_worke
 
 struct pause_options {
 	size_t live, ring; /* nodes; live 0: the three usual sizes */
-	unsigned threads, seconds, acyclic;
+	size_t window;     /* cycles of each table that are replaced; 0: all */
+	unsigned threads, acyclic;
+	double seconds;
 	bool random;
 	const char *tsv; /* a file to add lines to, or NULL */
 };
@@ -126,14 +129,19 @@ void pause_forget_stops(void);
 uint64_t *pause_sorted_stops(size_t n_stops, int low, int high, size_t *n);
 /* In microseconds. */
 double pause_stop_share(const uint64_t *sorted, size_t n, double share);
+/* In seconds, of the first @n_stops. */
+double pause_stop_sum(size_t n_stops);
 
 void pause_page(const struct pause_result *r);
 double pause_payload_bytes(void); /* what nodes and tables hold for the program */
 double pause_idle(const struct pause_result *); /* share of the processors; -1: unknown */
+double pause_background(const struct pause_result *); /* seconds of CPU, without the threads' */
+double pause_stood(const struct pause_result *); /* share of the time that the stops lasted */
 double pause_seconds(const struct pause_result *r);
 
 void pause_tsv(const struct pause_result *r);
 FILE *pause_tsv_open(void);
+void pause_tsv_fact(FILE *f, const char *what, double value);
 void pause_tsv_memory(FILE *f, const char *name, double seconds, double mb);
 
 #endif

@@ -48,6 +48,15 @@ uint64_t *pause_sorted_stops(size_t n_stops, int low, int high, size_t *n)
 	return ns;
 }
 
+double pause_stop_sum(size_t n_stops)
+{
+	double s = 0;
+
+	for (size_t i = 0; i < n_stops && i < STOPS_MAX; i++)
+		s += (double)stops.at[i].ns / 1e9;
+	return s;
+}
+
 double pause_stop_share(const uint64_t *sorted, size_t n, double share)
 {
 	size_t rank = (size_t)(share * (double)n + 0.999999);

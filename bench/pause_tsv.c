@@ -5,9 +5,17 @@
  *   program live bucket KIND us n                    n values, none above us, all above the us of the line before
  *   program live rate   n s                          operations in a second, of all threads; measured for s seconds
  *   program live idle   %                           of all processors, meanwhile
+ *   program live stood  %                           of the time that stops lasted
  *   program live memory s mb                         resident, s seconds after the measured part began
  *
- * The file is added to, so that several programs can write into one. pause_python.py writes the same.
+ * and what one program alone can tell (facts of its struct pause_heap), ouro:
+ *   program live slept     %                        of threads' time that they slept for the collector
+ *   program live collector ns                       CPU of its own threads for each object that full
+ *                                                   collections found dead; these find what is old
+ *   program live held      mb                       that objects hold once filled, headers included
+ *
+ * The file is added to, so that several programs can write into one. pause_python.py writes the
+ * same, without the last three.
  */
 #include "pause_run.h"
 
@@ -64,6 +72,11 @@ FILE *pause_tsv_open(void)
 	return f;
 }
 
+void pause_tsv_fact(FILE *f, const char *what, double value)
+{
+	fprintf(f, "%s\t%zu\t%s\t%.3f\n", name, pause_options.live, what, value);
+}
+
 void pause_tsv_memory(FILE *f, const char *program, double seconds, double mb)
 {
 	fprintf(f, "%s\t%zu\tmemory\t%.3f\t%.1f\n", program, pause_options.live, seconds, mb);
@@ -84,7 +97,11 @@ void pause_tsv(const struct pause_result *r)
 	fprintf(f, "%s\t%zu\trate\t%.0f\t%.3f\n", name, pause_options.live, (double)r->all.n / pause_seconds(r),
 		pause_seconds(r));
 	if (pause_idle(r) >= 0)
-		fprintf(f, "%s\t%zu\tidle\t%.2f\n", name, pause_options.live, 100 * pause_idle(r));
+		pause_tsv_fact(f, "idle", 100 * pause_idle(r));
+	if (r->heap->stops)
+		pause_tsv_fact(f, "stood", 100 * pause_stood(r));
+	if (r->heap->facts)
+		r->heap->facts(f, r);
 	if (fclose(f))
 		load_die("the lines cannot be written");
 }

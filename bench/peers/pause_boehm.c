@@ -49,7 +49,7 @@ static inline void replace(struct load *l, size_t i)
 
 static inline void operation(struct load *l)
 {
-	replace(l, load_index(l, l->n_cycles));
+	replace(l, load_index(l, l->n_replaced));
 	for (unsigned i = 0; i < l->n_acyclic; i++) {
 		struct node *n = new_node();
 

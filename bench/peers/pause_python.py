@@ -98,6 +98,16 @@ class Stops:
 # ---- the threads ----
 
 
+def idle_seconds():
+    """Of all processors, since the machine started; None: the system does not say."""
+    try:
+        with open("/proc/stat") as f:
+            fields = f.readline().split()
+        return (int(fields[4]) + int(fields[5])) / os.sysconf("SC_CLK_TCK")
+    except (OSError, IndexError, ValueError):
+        return None
+
+
 def involuntary_switches():
     return resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw
 
@@ -118,6 +128,7 @@ class Run:
     def __init__(self, options):
         self.options = options
         self.cycles = options.live // 2 // options.threads
+        self.replaced = min(options.window or self.cycles, self.cycles)
         self.tables = [[None] * self.cycles for _ in range(options.threads)]
         self.gate = threading.Barrier(options.threads + 1)
         self.over = self.late = False
@@ -147,7 +158,7 @@ class Run:
 
     def churn(self, table, link, rnd):
         every, alone = Latency(), Latency()
-        n, acyclic = self.cycles, range(self.options.acyclic)
+        n, acyclic = self.replaced, range(self.options.acyclic)
         switches = involuntary_switches()
         stamp = now()
         while not self.over:
@@ -177,7 +188,7 @@ class Run:
             head = node
         last.other = head
         built = now() - start
-        time.sleep(max(0, (self.began + self.options.seconds * 500_000_000 - now()) / 1e9))
+        time.sleep(max(0, (self.began + int(self.options.seconds * 500_000_000) - now()) / 1e9))
         self.ring_said = f"ring of {self.options.ring}: built in {built / 1e9:.2f} s, "
         self.ring_said += f"dropped after {(now() - self.began) / 1e9:.2f} s"
 
@@ -188,7 +199,7 @@ class Run:
             t.start()
         self.gate.wait()
         self.stops.ns.clear()
-        self.began = now()
+        self.began, idle = now(), idle_seconds()
         if self.options.ring and not self.late:
             threads.append(threading.Thread(target=self.ring))
             threads[-1].start()
@@ -197,6 +208,9 @@ class Run:
         if not self.late:
             time.sleep(self.options.seconds)
         self.seconds = (now() - self.began) / 1e9
+        self.idle = None
+        if idle is not None:
+            self.idle = (idle_seconds() - idle) / self.seconds / os.cpu_count()
         self.over = True
         for t in threads:
             t.join()
@@ -227,11 +241,15 @@ def report(run, options):
     rows = [("stops", stops, exact(run.stops.ns)), ("operation", every, summary(every)),
             ("not preempted", alone, summary(alone))]
     print(f"\n== {NAME} {platform.python_version()}, {options.live} live nodes, {options.threads} threads, "
-          f"{options.seconds} s, {options.graph}, {options.acyclic} acyclic beside each cycle")
+          f"{options.seconds:g} s, {options.graph}, {options.acyclic} acyclic beside each cycle")
     print(f"{'us':17}{'n':>13} {'p50':>9} {'p99':>9} {'p99.9':>9} {'worst':>9}")
     for kind, _, (n, us) in rows:
         print(f"  {kind:15}{n:13}", *(f"{x:9.1f}" for x in us))
+    stood = sum(run.stops.ns) / 1e9 / run.seconds
     print(f"  operations/s     {rate / 1e6:11.2f} M")
+    print(f"  the world stood still for {100 * stood:.2f} % of the time")
+    if run.idle is not None:
+        print(f"processors idle meanwhile, of all: {100 * run.idle:.1f} %")
     if options.ring:
         print(run.ring_said)
     if not options.tsv:
@@ -244,6 +262,9 @@ def report(run, options):
                 if count:
                     print(head, "bucket", kind, f"{latency.bound(i) / 1000:.3f}", count, sep="\t", file=f)
         print(head, "rate", f"{rate:.0f}", f"{run.seconds:.3f}", sep="\t", file=f)
+        if run.idle is not None:
+            print(head, "idle", f"{100 * run.idle:.3f}", sep="\t", file=f)
+        print(head, "stood", f"{100 * stood:.3f}", sep="\t", file=f)
 
 
 # ---- a process for each size, looked at from outside ----
@@ -308,9 +329,10 @@ def main():
     parser = argparse.ArgumentParser(prog="pause_python.py")
     parser.add_argument("--live", type=int, default=0, help="nodes; else 100000, 1000000 and 10000000")
     parser.add_argument("--threads", type=int, default=4)
-    parser.add_argument("--seconds", type=int, default=8)
+    parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--graph", choices=("cycles", "random"), default="cycles")
     parser.add_argument("--acyclic", type=int, default=1)
+    parser.add_argument("--window", type=int, default=0, help="replace only the first N cycles")
     parser.add_argument("--ring", type=int, default=0)
     parser.add_argument("--tsv")
     parser.add_argument("--fill-limit", type=int, default=120, metavar="S", help="give up filling the heap after that")
