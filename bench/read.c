@@ -6,6 +6,10 @@
  * to collect, to log or to clean up: the library's own threads should have no CPU time, and no
  * collection should begin. Each of the counts may be a foreign one.
  *
+ * Some time after a full collection the library looks once whether what lived then still does. The
+ * table was made just now and a full collection asked for: the look at that comes before anybody
+ * reads.
+ *
  *   LIVE     objects (1e7, or what half of the available memory has room for)
  *   THREADS  (4)   SECONDS  (60)
  */
@@ -64,6 +68,26 @@ static void fill(size_t n)
 	}
 }
 
+/*
+ * Waits until the library has looked, which it does when the program has been quiet for 16 times
+ * what a full collection takes, and a second at least; or until it will not, as of a small heap.
+ */
+static void let_it_look(void)
+{
+	struct moment begun = moment_now(), now;
+	uint64_t most;
+
+	ouro_gc_collect(2);
+	ouro_flush();
+	now = moment_now();
+	most = 2000000000 + 32 * (now.ns - begun.ns) + now.ns;
+	begun = now;
+	while (!collections(&begun, &now) && now.ns < most) {
+		sleep_ms(10);
+		now = moment_now();
+	}
+}
+
 static void *read_all(void *arg)
 {
 	struct worker *w = arg;
@@ -102,7 +126,7 @@ int main(void)
 {
 	static struct worker workers[WORKERS_MAX];
 	unsigned n = (unsigned)setting("THREADS", 4);
-	unsigned long seconds = setting("SECONDS", 60), live = setting("LIVE", room_for());
+	unsigned long ms = seconds_ms(60), live = setting("LIVE", room_for());
 	struct moment from, to;
 	uint64_t loads = 0;
 	size_t mb[2];
@@ -112,16 +136,15 @@ int main(void)
 	if (ouro_init(NULL))
 		load_die("the heap does not start");
 	fill(live / 2);
-	ouro_gc_collect(2);
-	ouro_flush();
-	printf("== read: %lu live objects, %u threads, %lu s\n", live, n, seconds);
+	printf("== read: %lu live objects, %u threads, %g s\n", live, n, (double)ms / 1000);
+	let_it_look();
 	start_workers(workers, n, read_all);
 	sleep_ms(500); /* what filling left to do is done, and the threads have begun */
 	mb[0] = resident_mb();
 	from = moment_now();
 	for (unsigned i = 0; i < n; i++)
 		loads -= __atomic_load_n(&workers[i].n_operations, __ATOMIC_RELAXED);
-	sleep_ms(1000 * seconds);
+	sleep_ms(ms);
 	to = moment_now();
 	for (unsigned i = 0; i < n; i++)
 		loads += __atomic_load_n(&workers[i].n_operations, __ATOMIC_RELAXED);

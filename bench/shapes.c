@@ -305,7 +305,7 @@ static int run(void)
 	pthread_barrier_wait(&gate);
 	from = moment_now();
 	pthread_barrier_wait(&gate);
-	sleep_ms(1000 * setting("SECONDS", 2));
+	sleep_ms(seconds_ms(2));
 	atomic_store(&over, true);
 	pthread_barrier_wait(&gate);
 	to = moment_now();

@@ -117,6 +117,15 @@ static inline unsigned long setting(const char *name, unsigned long usual)
 	return n ? n : usual;
 }
 
+/* SECONDS, which may be less than one, as milliseconds. */
+static inline unsigned long seconds_ms(unsigned long usual)
+{
+	const char *value = getenv("SECONDS");
+	double s = value ? strtod(value, NULL) : 0;
+
+	return s > 0 ? (unsigned long)(1000 * s) : 1000 * usual;
+}
+
 static inline int end_heap(void)
 {
 	ouro_report report;
