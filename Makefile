@@ -71,7 +71,7 @@ DEPSERVER_PEER := $(BUILD)/bench/peers/depserver_malloc
 
 .PHONY: all check check-one check-recycling check-arm64 deps-arm64 tsan asan stress bench bench-peers bench-compare bench-pause demo deps deps-build deps-check deps-demo \
 	deps-bench deps-cxx deps-peers deps-pause deps-sanitize deps-models models mutants install uninstall clean help tests-build \
-	stress-build peers-build examples lint deps-lint bench-shapes
+	stress-build peers-build examples lint deps-lint bench-shapes bench-aims
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -291,6 +291,13 @@ bench-shapes: deps-build
 	$(MAKE) $(SHAPE_BINS)
 	+MAKE='$(MAKE)' CC='$(CC)' URCU_LIBS='$(URCU_LIBS)' bench/shapes.sh $(BUILD)/bench $(BASE)
 	$(BUILD)/bench/read
+
+## bench-aims: what is to be reached, beside every peer, in one table: 12 minutes; QUICK=1: 2; RUNS
+AIMS_BINS = $(patsubst %,$(BUILD)/bench/%,pause read peers/pause_boehm peers/pause_malloc \
+	bench_counts bench_weak bench_alloc bench_cycles bench_trees bench_full)
+bench-aims: deps-bench deps-peers
+	$(MAKE) $(AIMS_BINS) peers-build
+	bench/aims.sh $(BUILD)/bench
 
 # ---- Debian packages ----
 DEPS_BUILD    := gcc libc6-dev pkg-config liburcu-dev libcmocka-dev
