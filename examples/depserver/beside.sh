@@ -71,7 +71,7 @@ measure() { # measure KIND PIPELINE: adds a line KIND PIPELINE RATE P50 P99 P99.
 		/avg +min +p50/ { take = 1 }
 		END {
 			if (rate == "" || p999 == "" || p99 == "") exit 1
-			print kind, pipeline, rate, p50, p99, p999
+			printf "%s %s %.0f %s %s %s\n", kind, pipeline, rate, p50, p99, p999
 		}' "$work/bench" >>"$work/figures" ||
 		fail 'cannot read what redis-benchmark printed'
 }
@@ -100,7 +100,7 @@ for _ in $(seq "$rounds"); do
 	done
 done
 printf '\nDEPS while a RELOAD comes every second, 50 connections\n'
-printf 'medians of %d rounds in turn\n' "$rounds"
+printf 'medians, least and greatest; rounds in turn: %d\n' "$rounds"
 printf '  %-24s %10s %19s %10s %19s %7s\n' '' ouro '' malloc '(reclaims nothing)' ratio
 for pipeline in 1 16; do
 	row "pipeline $pipeline: p99.9, ms" $pipeline 6
