@@ -12,6 +12,7 @@
  */
 #include "peer_boehm.h"
 #include "peer_malloc.h"
+#include "resident.h"
 #include <cstring>
 #include <memory>
 #include <new>
@@ -156,13 +157,11 @@ struct of_boehm {
 
 static double resident()
 {
-	size_t pages = 0;
-	FILE *f = fopen("/proc/self/statm", "r");
+	size_t bytes = resident_bytes(getpid());
 
-	if (!f || fscanf(f, "%*u %zu", &pages) != 1)
+	if (!bytes)
 		die("/proc/self/statm cannot be read");
-	fclose(f);
-	return (double)(pages * (size_t)sysconf(_SC_PAGESIZE));
+	return (double)bytes;
 }
 
 static unsigned draw(unsigned n)

@@ -5,6 +5,7 @@
  * heap stops or does not.
  */
 #include "pause_run.h"
+#include "resident.h"
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -20,26 +21,11 @@ struct samples {
 	} *at;
 };
 
-static size_t resident_bytes(pid_t pid)
-{
-	char path[64];
-	size_t pages = 0;
-	FILE *f;
-
-	snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
-	f = fopen(path, "r");
-	if (f && fscanf(f, "%*u %zu", &pages) != 1)
-		pages = 0;
-	if (f)
-		fclose(f);
-	return pages * (size_t)sysconf(_SC_PAGESIZE);
-}
-
 static void sample(struct samples *s, pid_t pid)
 {
 	size_t bytes = resident_bytes(pid);
 
-	if (!bytes) /* it is ending */
+	if (!bytes)
 		return;
 	if (s->n == s->room) {
 		s->room = s->room ? 2 * s->room : 1024;

@@ -13,6 +13,7 @@
  *   LIVE     objects (1e7, or what half of the available memory has room for)
  *   THREADS  (4)   SECONDS  (60)
  */
+#include "resident.h"
 #include "shapes.h"
 
 enum { OBJECT_BYTES = 100 };
@@ -34,18 +35,6 @@ static const ouro_type table_type = {
 };
 
 static struct table *table;
-
-static size_t resident_mb(void)
-{
-	size_t pages = 0;
-	FILE *f = fopen("/proc/self/statm", "r");
-
-	if (f && fscanf(f, "%*u %zu", &pages) != 1)
-		pages = 0;
-	if (f)
-		fclose(f);
-	return pages * (size_t)sysconf(_SC_PAGESIZE) >> 20;
-}
 
 static size_t room_for(void)
 {
@@ -140,7 +129,7 @@ int main(void)
 	let_it_look();
 	start_workers(workers, n, read_all);
 	sleep_ms(500); /* what filling left to do is done, and the threads have begun */
-	mb[0] = resident_mb();
+	mb[0] = resident_bytes(getpid()) >> 20;
 	from = moment_now();
 	for (unsigned i = 0; i < n; i++)
 		loads -= __atomic_load_n(&workers[i].n_operations, __ATOMIC_RELAXED);
@@ -148,7 +137,7 @@ int main(void)
 	to = moment_now();
 	for (unsigned i = 0; i < n; i++)
 		loads += __atomic_load_n(&workers[i].n_operations, __ATOMIC_RELAXED);
-	mb[1] = resident_mb();
+	mb[1] = resident_bytes(getpid()) >> 20;
 	atomic_store(&over, true);
 	for (unsigned i = 0; i < n; i++)
 		pthread_join(workers[i].thread, NULL);

@@ -15,7 +15,7 @@ seconds=${BESIDE_SECONDS:-2}
 here=$(dirname "$0")
 work=$(mktemp -d)
 servers=
-. "$here/reloads.sh"
+. "$here/common.sh"
 
 cleanup() {
 	trap '' HUP INT TERM
@@ -37,11 +37,8 @@ fail() {
 start() { # start KIND PROGRAM: leaves the port in a file
 	"$2" --port 0 --timeout 300 --index "$work/index" >"$work/$1.log" 2>&1 &
 	servers="$servers $!"
-	until grep -q 'listening on' "$work/$1.log"; do
-		kill -0 $! 2>/dev/null || fail "$2 did not start: $(tail -n 1 "$work/$1.log")"
-		sleep 0.1
-	done
-	port_in "$work/$1.log" >"$work/$1.port"
+	await_port "$work/$1.log" $! || fail "$2 did not start: $(tail -n 1 "$work/$1.log")"
+	echo "$port" >"$work/$1.port"
 }
 
 load() { # load PORT PIPELINE REQUESTS

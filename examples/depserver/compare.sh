@@ -18,7 +18,7 @@ here=$(dirname "$0")
 work=$(mktemp -d)
 server=
 kinds="on off${peer:+ peer}"
-. "$here/reloads.sh"
+. "$here/common.sh"
 
 cleanup() {
 	trap '' HUP INT TERM
@@ -39,11 +39,7 @@ start() { # start PROGRAM OPTION...
 	: >"$work/log"
 	"$@" --port 0 --index "$work/index" >"$work/log" 2>&1 &
 	server=$!
-	until grep -q 'listening on' "$work/log"; do
-		kill -0 "$server" 2>/dev/null || { cat "$work/log" >&2; exit 1; }
-		sleep 0.1
-	done
-	port=$(port_in "$work/log")
+	await_port "$work/log" "$server" || { cat "$work/log" >&2; exit 1; }
 }
 
 start_kind() { # start_kind KIND

@@ -12,9 +12,8 @@ seconds=${DEMO_SECONDS:-10}
 here=$(dirname "$0")
 work=$(mktemp -d)
 server=
-reloader=
 client=
-port=
+. "$here/common.sh"
 
 cleanup() {
 	trap '' HUP INT TERM
@@ -48,41 +47,11 @@ ratio() {
 }
 
 start_server() {
-	apt-cache dumpavail >"$work/dumpavail" 2>/dev/null || :
-	[ -s "$work/dumpavail" ] || cp "$here/sample-packages" "$work/dumpavail"
+	make_index
 	: >"$work/log"
-	"$program" --port 0 --timeout 300 --index "$work/dumpavail" >"$work/log" 2>&1 &
+	"$program" --port 0 --timeout 300 --index "$work/index" >"$work/log" 2>&1 &
 	server=$!
-	tries=3000
-	while ! grep -q 'listening on' "$work/log"; do
-		kill -0 "$server" 2>/dev/null || fail "the server did not start"
-		tries=$((tries - 1))
-		[ $tries -gt 0 ] || fail "the server does not listen"
-		sleep 0.1
-	done
-	port=$(sed -n 's/.*listening on 127\.0\.0\.1:\([0-9]*\).*/\1/p' "$work/log")
-}
-
-# A RELOAD each second, or as soon as the one before is done; the answers go to a file.
-start_reloads() {
-	: >"$work/go"
-	(
-		while [ -e "$work/go" ]; do
-			sleep 1 &
-			cli RELOAD >>"$work/reloads" 2>&1 || echo failed >>"$work/reloads"
-			wait $!
-		done
-	) &
-	reloader=$!
-}
-
-stop_reloads() {
-	rm -f "$work/go"
-	wait "$reloader" || :
-	reloader=
-	[ -s "$work/reloads" ] || fail "no RELOAD was answered"
-	bad=$(grep -vx 'OK\|' "$work/reloads" | head -n 1)
-	[ -z "$bad" ] || fail "RELOAD: $bad"
+	await_port "$work/log" "$server" || fail 'the server did not start'
 }
 
 # bench PIPELINE REQUESTS COMMAND... - redis-benchmark exits with a status if any reply is an error.
@@ -150,7 +119,7 @@ printf '%s worker threads, 50 connections, random keys, a RELOAD every second, %
 
 header 'seen by redis-benchmark' 'requests/s'
 printf '%80s\n' '(latency in ms)'
-start_reloads
+start_reloads "$port"
 workload 'DEPS' 1 DEPS key:__rand_int__
 workload 'DEPS, pipeline of 16' 16 DEPS key:__rand_int__
 workload 'CLOSURE' 1 CLOSURE key:__rand_int__

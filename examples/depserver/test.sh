@@ -5,11 +5,13 @@ set -u
 LC_ALL=C
 export LC_ALL
 program=${1:?usage: test.sh PROGRAM}
-sample=$(dirname "$0")/sample-packages
+here=$(dirname "$0")
+sample=$here/sample-packages
 work=$(mktemp -d)
 server=
 passed=0
 failed=0
+. "$here/common.sh"
 
 cleanup() {
 	trap '' HUP INT TERM
@@ -40,17 +42,11 @@ start() { # start OPTION...: on a free port
 	: >"$work/log"
 	"$program" --port 0 --index "$sample" "$@" >"$work/log" 2>&1 &
 	server=$!
-	tries=3000
-	while ! grep -q 'listening on' "$work/log"; do
-		tries=$((tries - 1))
-		if [ $tries = 0 ] || ! kill -0 "$server" 2>/dev/null; then
-			cat "$work/log"
-			echo "the server did not start: $passed passed, $((failed + 1)) failed"
-			exit 1
-		fi
-		sleep 0.1
-	done
-	port=$(sed -n 's/.*listening on 127\.0\.0\.1:\([0-9]*\).*/\1/p' "$work/log")
+	await_port "$work/log" "$server" || {
+		cat "$work/log"
+		echo "the server did not start: $passed passed, $((failed + 1)) failed"
+		exit 1
+	}
 }
 
 # Waits for the server's end; its exit status and its report have to be those of an orderly one.
@@ -344,16 +340,11 @@ for i in $(seq 20); do
 	sed "s/^Package: .*/&-$i/" "$sample"
 done >"$work/big"
 refused=0
-port=
 for limit in 1M 2M 3M 4M 6M 8M 12M 16M 24M 32M 64M; do
 	: >"$work/log"
 	OURO_HEAP_LIMIT=$limit "$program" --port 0 --timeout 300 --index "$work/big" >"$work/log" 2>&1 &
 	server=$!
-	while kill -0 $server 2>/dev/null && ! grep -q 'listening on' "$work/log"; do
-		sleep 0.1
-	done
-	port=$(sed -n 's/.*listening on 127\.0\.0\.1:\([0-9]*\).*/\1/p' "$work/log")
-	[ -z "$port" ] || break
+	await_port "$work/log" $server && break
 	refused=$((refused + 1))
 	wait $server && ok 'without memory there is no graph' false
 	server=
