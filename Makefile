@@ -286,11 +286,11 @@ bench-pause: deps-build deps-pause
 	bench/pause.sh $(BUILD)/bench build/bench "$(LIVE)" --threads $(THREADS) --seconds $(SECONDS) --graph $(GRAPH) \
 		$(if $(RING),--ring $(RING))
 
-## bench-shapes: friendly shapes of garbage, adversaries, reading alone; BASE: beside it
+## bench-shapes: friendly shapes of garbage, adversaries, reading alone; BASE: beside it; SHAPES=adversary
 bench-shapes: deps-build
 	$(MAKE) $(SHAPE_BINS)
 	+MAKE='$(MAKE)' CC='$(CC)' URCU_LIBS='$(URCU_LIBS)' bench/shapes.sh $(BUILD)/bench $(BASE)
-	$(BUILD)/bench/read
+	$(if $(SHAPES),,$(BUILD)/bench/read)
 
 ## bench-aims: what is to be reached, beside every peer, in one table: 12 minutes; QUICK=1: 2; RUNS
 AIMS_BINS = $(patsubst %,$(BUILD)/bench/%,pause read peers/pause_boehm peers/pause_malloc \

@@ -1,4 +1,5 @@
-# shapes.awk - lines of bench/shapes, with the side (new, old) before each, as a table: medians, and new divided by old
+# shapes.awk - lines of bench/shapes, with the side (new, old) before each, as a table: medians; and
+# new divided by old of the same round, with the least and the greatest of the rounds
 
 function sorted(list, n, i, j, v) {
 	for (i = 2; i <= n; i++) {
@@ -9,25 +10,36 @@ function sorted(list, n, i, j, v) {
 	}
 }
 
-function median(side, shape, column, list, n, i) {
-	n = runs[side, shape]
-	for (i = 1; i <= n; i++)
-		list[i] = value[side, shape, column, i]
+# Sets least and greatest.
+function middle(list, n) {
 	sorted(list, n)
 	least = list[1]
 	greatest = list[n]
 	return list[int((n + 1) / 2)]
 }
 
-function show(side, shape, rate) {
-	rate = median(side, shape, 3)
-	printf "%-17s %-4s %10.3f (%.3f to %.3f) %9s %7s %9s %10s %7s\n", shape, side, rate / 1e6, least / 1e6, greatest / 1e6,
-		median(side, shape, 4), median(side, shape, 5), median(side, shape, 6), median(side, shape, 8), median(side, shape, 9)
+function median(side, shape, column, list, n, i) {
+	n = runs[side, shape]
+	for (i = 1; i <= n; i++)
+		list[i] = value[side, shape, column, i]
+	return middle(list, n)
 }
 
-function ratio(shape, column) {
-	old = median("old", shape, column)
-	return old > 0 ? sprintf("%.2f", median("new", shape, column) / old) : "-"
+function show(side, shape, rate) {
+	rate = median(side, shape, 3)
+	printf "%-17s %-4s %10.3f (%.3f to %.3f) %9s %7s %9s %10s %7s\n", shape, side, rate / 1e6,
+		least / 1e6, greatest / 1e6, median(side, shape, 4), median(side, shape, 5),
+		median(side, shape, 6), median(side, shape, 8), median(side, shape, 9)
+}
+
+function ratio(shape, column, list, n, i, v) {
+	for (i = 1; i <= runs["new", shape]; i++)
+		if (value["old", shape, column, i] + 0 > 0)
+			list[++n] = value["new", shape, column, i] / value["old", shape, column, i]
+	if (!n)
+		return "-"
+	v = middle(list, n)
+	return sprintf("%.2f (%.2f to %.2f)", v, least, greatest)
 }
 
 !($2 in seen) { seen[$2] = 1; shapes[++n_shapes] = $2 }

@@ -162,6 +162,22 @@ static void list(struct load *l)
 }
 
 /*
+ * A ring whose newest is held: the oldest goes, one comes. Whoever looks at what lost a reference
+ * can follow it all the way around, one unexplained reference at a time, before finding the holder.
+ */
+static void queue(struct load *l)
+{
+	struct thing **slot = &tables[l->self]->at[load_index(l, n_each >> TREE_DEPTH)];
+	struct thing *held = ouro_load(slot), *oldest = ouro_load(&held->a), *new = make(&thing_type);
+
+	take_out(oldest);
+	insert_after(held, new);
+	ouro_give(slot, new);
+	ouro_release(oldest);
+	ouro_release(held);
+}
+
+/*
  * Nothing dies: each edge that is replaced takes a reference from an object to which others
  * lead.
  */
@@ -223,6 +239,23 @@ static void fill_list(struct load *l)
 	ouro_release(first);
 }
 
+static void fill_queue(struct load *l)
+{
+	for (size_t i = 0; i < n_each >> TREE_DEPTH; i++) {
+		struct thing *held = make(&thing_type);
+
+		ouro_store(&held->a, held);
+		ouro_store(&held->b, held);
+		for (int j = 1; j < 1 << TREE_DEPTH; j++) {
+			struct thing *new = make(&thing_type);
+
+			insert_after(held, new);
+			ouro_release(new);
+		}
+		ouro_give(&tables[l->self]->at[i], held);
+	}
+}
+
 static void fill_dense(struct load *l)
 {
 	for (size_t i = 0; i < n_each; i++)
@@ -246,6 +279,7 @@ static const struct shape {
 	{ "sessions", fill_sessions, sessions, 2 },
 	{ "trees", fill_trees, trees, 2 },
 	{ "adversary_list", fill_list, list, 1 },
+	{ "adversary_queue", fill_queue, queue, 1 },
 	{ "adversary_dense", fill_dense, dense, 1 },
 	{ "adversary_shared", fill_touched, touched, 1 },
 };

@@ -2,6 +2,7 @@
 # shapes.sh DIR [BASE] - bench/shapes of DIR: medians of a row for each shape; with BASE, a git
 # revision, of both, which run in turn, and the ratio of the work tree's to its. BASE's library is
 # linked with the shapes of the work tree.
+#   SHAPES                  only those with this in their names: adversary
 #   SHAPE_ROUNDS            rounds (3)
 #   LIVE, THREADS, SECONDS  of shapes.c
 #   MAKE, CC, URCU_LIBS     to build BASE with
@@ -34,7 +35,7 @@ one() { # one SIDE PROGRAM SHAPE
 [ -z "$base" ] || build_old || exit 1
 machine "$dir/shapes"
 for _ in $(seq "${SHAPE_ROUNDS:-3}"); do
-	for shape in $("$dir/shapes" list); do
+	for shape in $("$dir/shapes" list | grep -e "${SHAPES:-}"); do
 		[ -z "$base" ] || one old "$tmp/shapes" "$shape"
 		one new "$dir/shapes" "$shape"
 	done
