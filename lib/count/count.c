@@ -46,8 +46,8 @@ void oi_make_immortal(struct oi_header *h)
 	/* count: it only picks the one thread that goes on */
 	if (oi_or_acq_rel(&h->flags, (uint8_t)OI_FLAG_IMMORTAL) & OI_FLAG_IMMORTAL)
 		return;
-	/* count: never given back, in case another operation has not seen the mark yet */
-	oi_add_relaxed(&h->shared, OI_ONE);
+	/* count: never given back, for operations that have not seen the mark yet: Note [SEEN] */
+	oi_add_relaxed(&h->shared, OI_IMMORTAL_BIAS * OI_ONE);
 	uint16_t own = oi_load_relaxed(&h->own); /* recheck: by the exchange */
 	while (!oi_cas(&h->own, &own, (uint16_t)OI_OWN_IMMORTAL))
 		;
@@ -267,9 +267,32 @@ static OI_NOINLINE void *retain_foreign(struct oi_thread *t, struct oi_header *h
 	uint16_t own = oi_load_relaxed(&h->own); /* count */
 	if (unlikely(own > OI_OWN_KEY_MAX) || unlikely(own == t->key))
 		return retain_diverted(t, h);
+	if (likely(oi_load_relaxed(&h->published))) /* recheck: a stale 0 is not remembered */
+		oi_see(t, h);
 	uint32_t old = oi_add_relaxed(&h->shared, OI_ONE); /* count: the caller holds a reference */
 	if (unlikely(oi_shared_count(old) > OI_COUNT_MAX))
 		return retain_saturated(t, h);
+	oi_gate_leave(t);
+	return oi_object_of(h);
+}
+
+/* Inside the gate, which these leave. t->seen is @h: Note [SEEN]. */
+static OI_NOINLINE void *retain_plenty(struct oi_thread *t, struct oi_header *h, uint32_t old)
+{
+	t->seen = NULL;
+	if (oi_shared_count(old) > OI_COUNT_MAX)
+		oi_saturate(h);
+	oi_gate_leave(t);
+	return oi_object_of(h);
+}
+
+static OI_NOINLINE void *retain_seen(struct oi_thread *t, struct oi_header *h)
+{
+	if (!oi_seen_holds(t))
+		return retain_foreign(t, h);
+	uint32_t old = oi_add_relaxed(&h->shared, OI_ONE); /* count: the caller holds a reference */
+	if (unlikely(oi_shared_count(old) > OI_SEEN_MAX))
+		return retain_plenty(t, h, old);
 	oi_gate_leave(t);
 	return oi_object_of(h);
 }
@@ -279,6 +302,8 @@ OI_INLINE void *retain(struct oi_thread *t, void *obj)
 {
 	struct oi_header *h = oi_header_of(obj);
 	oi_check_live(h, "ouro_retain");
+	if (unlikely(t->seen == oi_object_of(h)))
+		return retain_seen(t, h);
 	if (unlikely(!oi_retain_fast(t, h)))
 		return retain_foreign(t, h);
 	oi_gate_leave(t);
@@ -365,6 +390,32 @@ OI_NOINLINE void oi_release_foreign_leaving(struct oi_thread *t, struct oi_heade
 		release_low(t, h, old);
 }
 
+/* Few are left, or so many that it may be immortal. */
+static OI_NOINLINE void release_seldom(struct oi_thread *t, struct oi_header *h, uint32_t old)
+{
+	if (oi_shared_count(old) > OI_SEEN_MAX) {
+		t->seen = NULL;
+		oi_gate_leave(t);
+	} else {
+		release_low(t, h, old);
+	}
+}
+
+OI_NOINLINE void oi_release_seen(struct oi_thread *t, struct oi_header *h)
+{
+	oi_assert_inside(t);
+	if (!oi_seen_holds(t)) {
+		t->seen = NULL;
+		oi_release_leaving(t, h);
+		return;
+	}
+	uint32_t old = oi_sub_acq_rel(&h->shared, OI_ONE); /* [C1] */
+	if (likely((uint32_t)oi_shared_count(old) - 2 <= OI_SEEN_MAX - 2))
+		oi_gate_leave(t);
+	else
+		release_seldom(t, h, old);
+}
+
 OI_INLINE void release(struct oi_thread *t, void *obj)
 {
 	oi_check_release(oi_header_of(obj), "ouro_release");
@@ -389,7 +440,7 @@ void ouro_release(void *obj)
 }
 
 /* Inside the gate, which these leave: the end of an attempt to retain. */
-static OI_NOINLINE void *tried(struct oi_thread *t, struct oi_header *h, enum oi_tried how)
+OI_NOINLINE void *oi_tried(struct oi_thread *t, struct oi_header *h, enum oi_tried how)
 {
 	if (unlikely(how == OI_TRIED_LAST))
 		oi_death_leaving(t, h);
@@ -400,13 +451,26 @@ static OI_NOINLINE void *tried(struct oi_thread *t, struct oi_header *h, enum oi
 
 static OI_NOINLINE void *try_leaving(struct oi_thread *t, struct oi_header *h)
 {
-	return tried(t, h, oi_try_retain(t, h));
+	return oi_tried(t, h, oi_try_retain(t, h));
 }
 
 static OI_NOINLINE void *try_dead_or_saturated(struct oi_thread *t, struct oi_header *h,
 					       uint32_t old)
 {
-	return tried(t, h, oi_try_dead_or_saturated(h, old));
+	return oi_tried(t, h, oi_try_dead_or_saturated(h, old));
+}
+
+/* A count below 0 comes here, too: there is nothing odd about it. */
+enum oi_tried oi_try_seen_odd(struct oi_thread *t, struct oi_header *h, uint32_t old)
+{
+	if (oi_shared_count(old) > OI_SEEN_MAX)
+		t->seen = NULL;
+	return oi_dead_or_saturated(old) ? oi_try_dead_or_saturated(h, old) : OI_TRIED_OK;
+}
+
+OI_NOINLINE void *oi_tried_seen(struct oi_thread *t, struct oi_header *h, uint32_t old)
+{
+	return oi_tried(t, h, oi_try_seen_odd(t, h, old));
 }
 
 OI_NOINLINE void *oi_try_foreign_leaving(struct oi_thread *t, struct oi_header *h)
@@ -415,6 +479,7 @@ OI_NOINLINE void *oi_try_foreign_leaving(struct oi_thread *t, struct oi_header *
 	uint16_t own = oi_load_relaxed(&h->own); /* count */
 	if (unlikely(own > OI_OWN_KEY_MAX) || unlikely(own == t->key))
 		return try_leaving(t, h);
+	oi_see(t, h); /* it came from a slot or an entry, and is published */
 	uint32_t old = oi_add_acq_rel(&h->shared, OI_ONE); /* [C1] */
 	if (oi_dead_or_saturated(old))
 		return try_dead_or_saturated(t, h, old);
@@ -427,7 +492,7 @@ OI_INLINE void *try_retain(struct oi_thread *t, void *obj)
 	struct oi_header *h = oi_header_of(obj);
 	oi_check_object(h, "ouro_try_retain");
 	if (unlikely(oi_flags(h) & OI_FLAG_GARBAGE))
-		return tried(t, h, OI_TRIED_DYING);
+		return oi_tried(t, h, OI_TRIED_DYING);
 	if (unlikely(!oi_retain_fast(t, h)))
 		return oi_try_foreign_leaving(t, h);
 	oi_gate_leave(t);

@@ -66,6 +66,44 @@ OI_INLINE bool oi_release(struct oi_thread *t, struct oi_header *h)
 }
 
 /*
+ * Note [SEEN]. An operation on another thread's object reads own, in a line that some processor has
+ * just written, and then asks for that line again, to add to shared. Between the two the line may
+ * go elsewhere: two transfers for one operation. So a thread remembers one object that it has seen
+ * to be published and to bear neither its key nor a mark in own, and the epoch that its gate held
+ * then. While the world's epoch is that, it counts the object in shared without another look.
+ * States of the memory, which only its thread moves: nothing; (object, epoch). It is stale as soon
+ * as the epoch is another one, and is then forgotten where it would be used.
+ * Until then nothing has changed that an operation must know:
+ *   its memory   a published object is not used again before a grace period is over that began
+ *                after this operation entered its gate (or a stop, which is one)
+ *   the flag of a candidate  may be there, but an operation need not see it before the handshake
+ *   merged, dead the old value of shared says so
+ *   immortal     IMMORTAL_BIAS in the old value says so
+ *   its owner    is another thread, as own only ever names whoever made the object. (If it were
+ *                this one: the owner may count in shared like all others.)
+ * The epoch is looked at after the gate was entered, since what entering stored may be old: whoever
+ * begins a grace period stores the epoch, then looks at the gates; this thread stores its gate,
+ * then looks at the epoch: Note [GATE]. It is the world's epoch also if the thread is pinned: what
+ * ouro_pin stored may have been old, too. [G3] acquire, with the read-modify-writes of the epoch.
+ * Model: tests/models/seen.pml.
+ */
+OI_INLINE bool oi_seen_holds(const struct oi_thread *t)
+{
+	return likely(oi_load_acquire(&oi_world.epoch) == t->seen_epoch); /* [G3] */
+}
+
+/* Inside the gate; own of @h is neither this thread's key nor beyond OI_OWN_KEY_MAX. */
+OI_INLINE void oi_see(struct oi_thread *t, struct oi_header *h)
+{
+	oi_touch(h); /* for the releases that do not look: [U1] */
+	t->seen = oi_object_of(h);
+	t->seen_epoch = oi_load_relaxed(&t->gate); /* owner */
+}
+
+/* t->seen is @h. Leaves the gate, like those below. */
+void oi_release_seen(struct oi_thread *t, struct oi_header *h);
+
+/*
  * Like oi_retain and oi_release, but only where that is a plain add; for functions that do without
  * a stack frame, and leave the rarer cases to a tail call. They return false if they did nothing.
  */
@@ -101,6 +139,8 @@ void oi_release_leaving(struct oi_thread *t, struct oi_header *h);
  */
 OI_INLINE bool oi_release_fast(struct oi_thread *t, struct oi_header *h)
 {
+	if (unlikely(t->seen == oi_object_of(h)))
+		return oi_release_seen(t, h), false;
 	uint32_t local = oi_load_relaxed(&h->local) - 1; /* owner */
 	if (unlikely(oi_load_relaxed(&h->own) != t->key)) /* owner */
 		return oi_release_foreign_leaving(t, h), false;
@@ -150,6 +190,8 @@ OI_INLINE enum oi_tried oi_try_retain_foreign(struct oi_header *h)
  * NULL if the object is dying.
  */
 void *oi_try_foreign_leaving(struct oi_thread *t, struct oi_header *h);
+/* Inside the gate, which it leaves: the end of an attempt. Returns NULL if it failed. */
+void *oi_tried(struct oi_thread *t, struct oi_header *h, enum oi_tried how);
 
 OI_INLINE enum oi_tried oi_try_retain(struct oi_thread *t, struct oi_header *h)
 {
@@ -159,5 +201,29 @@ OI_INLINE enum oi_tried oi_try_retain(struct oi_thread *t, struct oi_header *h)
 	}
 	return oi_try_retain_foreign(h);
 }
+
+/*
+ * t->seen is @h, which may be dying. Adds one to shared and returns true, with what was there in
+ * *@old; or forgets it and returns false.
+ */
+OI_INLINE bool oi_try_seen(struct oi_thread *t, struct oi_header *h, uint32_t *old)
+{
+	if (unlikely(!oi_seen_holds(t))) {
+		t->seen = NULL;
+		return false;
+	}
+	*old = oi_add_acq_rel(&h->shared, OI_ONE); /* [C1] */
+	return true;
+}
+
+/* Returns true if nothing more is to be done about what was added to @old. */
+OI_INLINE bool oi_is_even(uint32_t old)
+{
+	return likely((uint32_t)oi_shared_count(old) <= OI_SEEN_MAX) && likely(!(old & OI_DEAD));
+}
+
+OI_COLD enum oi_tried oi_try_seen_odd(struct oi_thread *t, struct oi_header *h, uint32_t old);
+/* Leaves the gate. What was added is taken back if it was added to a dying object. */
+void *oi_tried_seen(struct oi_thread *t, struct oi_header *h, uint32_t old);
 
 #endif

@@ -130,9 +130,27 @@ static OI_NOINLINE void *load_foreign(struct oi_thread *t, void **slot, void *ob
 	uint16_t own = oi_load_relaxed(&h->own); /* count */
 	if (unlikely(own > OI_OWN_KEY_MAX) || unlikely(own == t->key))
 		return load_leaving(t, slot, obj);
+	oi_see(t, h); /* what is in a slot is published */
 	uint32_t old = oi_add_acq_rel(&h->shared, OI_ONE); /* [C1] */
 	if (oi_dead_or_saturated(old))
 		return load_dead_or_saturated(t, slot, obj, old);
+	oi_gate_leave(t);
+	return obj;
+}
+
+static OI_NOINLINE void *load_seen_odd(struct oi_thread *t, void **slot, void *obj, uint32_t old)
+{
+	return load_tried(t, slot, obj, oi_try_seen_odd(t, oi_header_of(obj), old));
+}
+
+/* t->seen is what the slot holds: Note [SEEN]. */
+static OI_NOINLINE void *load_seen(struct oi_thread *t, void **slot, void *obj)
+{
+	uint32_t old;
+	if (unlikely(!oi_try_seen(t, oi_header_of(obj), &old)))
+		return load_leaving(t, slot, obj);
+	if (!oi_is_even(old))
+		return load_seen_odd(t, slot, obj, old);
 	oi_gate_leave(t);
 	return obj;
 }
@@ -141,8 +159,13 @@ OI_INLINE void *load_slot(struct oi_thread *t, void **slot)
 {
 	oi_check_slot(slot, "ouro_load");
 	void *obj = oi_load_acquire(slot); /* [S1] */
-	if (likely(obj != NULL) && unlikely(!oi_retain_fast(t, oi_header_of(obj))))
+	if (unlikely(!obj))
+		goto leave;
+	if (unlikely(t->seen == obj))
+		return load_seen(t, slot, obj);
+	if (unlikely(!oi_retain_fast(t, oi_header_of(obj))))
 		return load_foreign(t, slot, obj);
+leave:
 	oi_gate_leave(t);
 	return obj;
 }

@@ -262,17 +262,34 @@ static OI_NOINLINE void *load_diverted(struct oi_thread *t, ouro_weak *cell, str
 	return h ? oi_object_of(h) : NULL;
 }
 
+/* Inside the gate, which it leaves. t->seen is @h: Note [SEEN]. */
+static OI_NOINLINE void *load_seen_weak(struct oi_thread *t, ouro_weak *cell, struct oi_header *h)
+{
+	uint32_t old;
+	if (unlikely(!oi_try_seen(t, h, &old)))
+		return load_diverted(t, cell, h);
+	if (!oi_is_even(old))
+		return oi_tried_seen(t, h, old);
+	oi_gate_leave(t);
+	return oi_object_of(h);
+}
+
 /* Inside the gate, which it leaves. */
 OI_INLINE void *load(struct oi_thread *t, ouro_weak *cell)
 {
 	uint64_t word = oi_load_acquire(&cell->word); /* [W4] */
 	struct oi_header *h = likely(word != 0) ? object_of(word) : NULL;
-	if (likely(h != NULL) && unlikely(!oi_retain_fast(t, h))) {
+	if (unlikely(!h))
+		goto leave;
+	if (unlikely(t->seen == oi_object_of(h)))
+		return load_seen_weak(t, cell, h);
+	if (unlikely(!oi_retain_fast(t, h))) {
 		/* recheck: only these can be shut out */
 		if (unlikely(oi_load_relaxed(&h->own) > OI_OWN_KEY_MAX))
 			return load_diverted(t, cell, h);
 		return oi_try_foreign_leaving(t, h);
 	}
+leave:
 	oi_gate_leave(t);
 	return h ? oi_object_of(h) : NULL;
 }

@@ -338,8 +338,10 @@ void oi_threads_fork_child(struct oi_thread *self)
 		t->merges.closed = true;
 	}
 	oi_store_relaxed(&n_late, attached && self->late ? 1u : 0u); /* stopped */
-	if (self)
+	if (self) {
 		self->tid = oi_gettid();
+		self->seen = NULL; /* flags of a collection that was under way: Note [SEEN] */
+	}
 	hear_of_first();
 }
 

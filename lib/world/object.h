@@ -91,6 +91,12 @@ enum {
 	OI_ONE = 8
 };
 #define OI_COUNT_MAX (1 << 27)  /* an object beyond it becomes immortal; the word holds twice it */
+/*
+ * An immortal object has IMMORTAL_BIAS more than was counted. More than OI_SEEN_MAX in shared may
+ * be one: Note [SEEN].
+ */
+#define OI_IMMORTAL_BIAS (1 << 25)
+#define OI_SEEN_MAX (1 << 24)
 #define OI_LOCAL_MAX (1u << 26) /* then half of local moves to shared */
 
 enum {

@@ -153,6 +153,7 @@ void oi_thread_link(struct oi_thread *t, bool internal)
 	oi_store_relaxed(&t->internal, internal); /* recheck: flush looks at it without the lock */
 	oi_holdup_ours = internal;
 	t->tid = oi_gettid();
+	t->seen = NULL;
 	cds_list_add(&t->link, &oi_threads);
 	oi_park_admit(t);
 	if (!internal)

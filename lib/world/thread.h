@@ -44,15 +44,18 @@ struct oi_thread {
 	uint64_t rest;         /* 0; or what gate has been since it was pinned */
 	uint32_t request; /* OI_REQUEST_*: written by others */
 	uint16_t key;     /* what the own field of its objects holds */
-	uint32_t pin_depth;
 	bool fenced;  /* its entries pass a fence: Note [CHANGEOVER] */
 	bool waiting; /* asleep until a stop or a seizure is over; a hint */
-	bool forking; /* pinned, and about to fork: a stop that waits for it gives way */
+	/* owner: the object last seen to be others', and when: Note [SEEN], count.h */
+	const void *seen;
+	uint64_t seen_epoch;
+	int64_t tracked_delta; /* allocations minus deaths of tracked objects, not yet in pace.c */
+	uint32_t dying;        /* inside the outermost death loop; read by flush */
+	uint32_t pin_depth;
 
 	/* ---- owner only ---- */
-	int64_t tracked_delta; /* allocations minus deaths of tracked objects, not yet in pace.c */
+	bool forking; /* pinned, and about to fork: a stop that waits for it gives way */
 	uint32_t in_finalizer;
-	uint32_t dying;        /* inside the outermost death loop; read by flush */
 	/* What it does was another thread's or a collection's; raised before that is unqueued. */
 	uint32_t serving;
 	/*

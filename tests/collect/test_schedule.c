@@ -213,6 +213,45 @@ static void schedule_upgrade_delays_the_count(void **state)
 }
 
 /*
+ * This thread remembers another's object from before it became a candidate. When all is counted, it
+ * upgrades a reference to it: what it remembers must not hide the flag.
+ */
+static void *make_remembered(void *cell)
+{
+	struct node *ring = make_pair(&canary_type, ALIVE);
+
+	ring->right->id = ALIVE;
+	return ouro_weak_store(cell, ring) == 0 ? ring : NULL;
+}
+
+static void schedule_remembered_upgrade_rescues(void **state)
+{
+	ouro_weak cell = { 0 };
+	pthread_t maker;
+	void *ring;
+
+	(void)state;
+	needs_points();
+	maker = thread_start(make_remembered, &cell);
+	pthread_join(maker, &ring);
+	assert_non_null(ring);
+	assert_int_equal(ouro_gc_collect(2), 0);
+	ouro_release(ouro_retain(ring));
+	ouro_release(ouro_retain(ring));
+	ouro_release(ring);
+	schedule_start(CHECKED_ALL, false);
+	await_step(TRIES);
+	struct node *n = ouro_weak_load(&cell);
+	schedule_end();
+	assert_ptr_equal(n, ring);
+	assert_int_equal(n->right->id, ALIVE);
+	assert_int_equal(schedule.found, 0);
+	ouro_release(n);
+	ouro_weak_clear(&cell);
+	assert_int_equal(ouro_gc_collect(2), 2);
+}
+
+/*
  * The collector has looked at what was rescued, and is about to commit, when an upgrade rescues one
  * of the two: the commit must fail, since the other one is reached from it.
  */
@@ -856,6 +895,7 @@ int main(void)
 		HEAP_CASE(schedule_take_rescues),
 		HEAP_CASE(schedule_exchange_rescues),
 		HEAP_CASE(schedule_upgrade_delays_the_count),
+		HEAP_CASE(schedule_remembered_upgrade_rescues),
 		HEAP_CASE(schedule_rescue_fails_the_commit),
 		HEAP_CASE(schedule_owner_leaves_before_the_queue),
 		HEAP_CASE(schedule_large_object_is_zeroed_in_slices),

@@ -5,7 +5,9 @@
  */
 #include "fixture.h"
 
+#include "world/context.h"
 #include "world/object.h"
+#include "world/thread.h"
 
 static void count_new_is_one(void **state)
 {
@@ -451,6 +453,58 @@ static void count_immortal_is_never_counted(void **state)
 	assert_journal("f1 d1 ");
 }
 
+static void *make_one(void *arg)
+{
+	(void)arg;
+	return make_of(&loud_type, 1);
+}
+
+/*
+ * An unpublished object is given back without a grace period, and so must not be remembered. A
+ * release that does not look at the object again relies on its being touched: solo.c.
+ */
+static void count_remembers_what_is_published_and_touched(void **state)
+{
+	pthread_t maker = thread_start(make_one, NULL);
+	ouro_weak cell = { 0 };
+	void *n;
+
+	(void)state;
+	pthread_join(maker, &n);
+	ouro_retain(n);
+	assert_ptr_not_equal(oi_self->seen, n);
+	assert_int_equal(ouro_weak_store(&cell, n), 0);
+	assert_int_equal(oi_header_of(n)->touched, 0);
+	ouro_release(ouro_retain(n));
+	assert_ptr_equal(oi_self->seen, n);
+	assert_int_equal(oi_header_of(n)->touched, 1);
+	ouro_release(n);
+	ouro_release(n);
+	ouro_weak_clear(&cell);
+}
+
+/* This thread remembers it as counted; others do not, and hand it references not counted. */
+static void count_immortal_since_it_was_remembered(void **state)
+{
+	pthread_t maker = thread_start(make_one, NULL);
+	ouro_weak cell = { 0 };
+	void *n;
+
+	(void)state;
+	pthread_join(maker, &n);
+	assert_int_equal(ouro_weak_store(&cell, n), 0); /* only what is published is remembered */
+	ouro_immortalize(ouro_retain(n));
+	for (int i = 0; i < 100; i++) {
+		thread_run(foreign_retain, n);
+		ouro_release(n);
+	}
+	assert_true(ouro_refcount(n) == SIZE_MAX);
+	ouro_gc_collect(2);
+	assert_journal("");
+	assert_int_equal(heap_stop().objects, 0);
+	assert_journal("f1 d1 ");
+}
+
 static void *foreign_immortalize(void *obj)
 {
 	ouro_immortalize(obj);
@@ -595,6 +649,8 @@ int main(void)
 		HEAP_CASE(count_new_threads_do_not_own_old_objects),
 		HEAP_CASE(count_immortal_is_never_counted),
 		HEAP_CASE(count_immortal_by_another_thread),
+		HEAP_CASE(count_remembers_what_is_published_and_touched),
+		HEAP_CASE(count_immortal_since_it_was_remembered),
 		HEAP_CASE(count_immortal_keeps_its_cycle),
 		HEAP_CASE(count_immortal_has_weak_references),
 		HEAP_CASE(count_spills_nothing),
