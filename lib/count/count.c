@@ -262,8 +262,9 @@ static OI_NOINLINE void *retain_diverted(struct oi_thread *t, struct oi_header *
 	return oi_object_of(h);
 }
 
-static OI_NOINLINE void *retain_foreign(struct oi_thread *t, struct oi_header *h)
+static OI_NOINLINE void *retain_foreign(void *obj, struct oi_thread *t)
 {
+	struct oi_header *h = oi_header_of(obj);
 	uint16_t own = oi_load_relaxed(&h->own); /* count */
 	if (unlikely(own > OI_OWN_KEY_MAX) || unlikely(own == t->key))
 		return retain_diverted(t, h);
@@ -286,10 +287,11 @@ static OI_NOINLINE void *retain_plenty(struct oi_thread *t, struct oi_header *h,
 	return oi_object_of(h);
 }
 
-static OI_NOINLINE void *retain_seen(struct oi_thread *t, struct oi_header *h)
+static OI_NOINLINE void *retain_seen(void *obj, struct oi_thread *t)
 {
+	struct oi_header *h = oi_header_of(obj);
 	if (!oi_seen_holds(t))
-		return retain_foreign(t, h);
+		return retain_foreign(obj, t);
 	uint32_t old = oi_add_relaxed(&h->shared, OI_ONE); /* count: the caller holds a reference */
 	if (unlikely(oi_shared_count(old) > OI_SEEN_MAX))
 		return retain_plenty(t, h, old);
@@ -302,10 +304,10 @@ OI_INLINE void *retain(struct oi_thread *t, void *obj)
 {
 	struct oi_header *h = oi_header_of(obj);
 	oi_check_live(h, "ouro_retain");
-	if (unlikely(t->seen == oi_object_of(h)))
-		return retain_seen(t, h);
+	if (unlikely(t->seen == obj))
+		return retain_seen(obj, t);
 	if (unlikely(!oi_retain_fast(t, h)))
-		return retain_foreign(t, h);
+		return retain_foreign(obj, t);
 	oi_gate_leave(t);
 	return obj;
 }
@@ -323,8 +325,9 @@ void *ouro_retain(void *obj)
 	return likely(oi_gate_try_enter(t)) ? retain(t, obj) : retain_slow(obj);
 }
 
-OI_NOINLINE void oi_release_leaving(struct oi_thread *t, struct oi_header *h)
+OI_NOINLINE void oi_release_leaving(void *obj, struct oi_thread *t)
 {
+	struct oi_header *h = oi_header_of(obj);
 	oi_assert_inside(t);
 	if (oi_release(t, h))
 		oi_death_inside(t, h);
@@ -332,14 +335,15 @@ OI_NOINLINE void oi_release_leaving(struct oi_thread *t, struct oi_header *h)
 		oi_gate_leave(t);
 }
 
-OI_NOINLINE void oi_release_last(struct oi_thread *t, struct oi_header *h)
+OI_NOINLINE void oi_release_last(void *obj, struct oi_thread *t)
 {
+	struct oi_header *h = oi_header_of(obj);
 	oi_assert_inside(t);
 	if (likely(!oi_load_acquire(&h->shared)) && /* [C1] */
 	    likely(!oi_load_relaxed(&h->published))) /* elsewhere: that acquire shows it */
 		oi_death_private(t, h); /* nobody else has a reference or can find one */
 	else
-		oi_release_leaving(t, h);
+		oi_release_leaving(oi_object_of(h), t);
 }
 
 static OI_NOINLINE void release_low(struct oi_thread *t, struct oi_header *h, uint32_t old)
@@ -355,7 +359,7 @@ static OI_NOINLINE void release_diverted(struct oi_thread *t, struct oi_header *
 	if (is_immortal(h))
 		oi_gate_leave(t);
 	else
-		oi_release_leaving(t, h);
+		oi_release_leaving(oi_object_of(h), t);
 }
 
 /* It was never in a slot. Tries once where it is simple; else oi_release_leaving does it. */
@@ -368,11 +372,12 @@ static OI_NOINLINE void release_unpublished(struct oi_thread *t, struct oi_heade
 		 (oi_shared_count(s) > 0 && oi_cas(&h->shared, &s, s - OI_ONE))) /* [C1] */
 		oi_gate_leave(t);
 	else
-		oi_release_leaving(t, h);
+		oi_release_leaving(oi_object_of(h), t);
 }
 
-OI_NOINLINE void oi_release_foreign_leaving(struct oi_thread *t, struct oi_header *h)
+OI_NOINLINE void oi_release_foreign_leaving(void *obj, struct oi_thread *t)
 {
+	struct oi_header *h = oi_header_of(obj);
 	oi_assert_inside(t);
 	if (unlikely(oi_load_relaxed(&h->own) > OI_OWN_KEY_MAX)) { /* count */
 		release_diverted(t, h);
@@ -401,12 +406,13 @@ static OI_NOINLINE void release_seldom(struct oi_thread *t, struct oi_header *h,
 	}
 }
 
-OI_NOINLINE void oi_release_seen(struct oi_thread *t, struct oi_header *h)
+OI_NOINLINE void oi_release_seen(void *obj, struct oi_thread *t)
 {
+	struct oi_header *h = oi_header_of(obj);
 	oi_assert_inside(t);
 	if (!oi_seen_holds(t)) {
 		t->seen = NULL;
-		oi_release_leaving(t, h);
+		oi_release_leaving(oi_object_of(h), t);
 		return;
 	}
 	uint32_t old = oi_sub_acq_rel(&h->shared, OI_ONE); /* [C1] */
@@ -419,7 +425,7 @@ OI_NOINLINE void oi_release_seen(struct oi_thread *t, struct oi_header *h)
 OI_INLINE void release(struct oi_thread *t, void *obj)
 {
 	oi_check_release(oi_header_of(obj), "ouro_release");
-	if (oi_release_fast(t, oi_header_of(obj)))
+	if (oi_release_fast(t, obj))
 		oi_gate_leave(t);
 }
 

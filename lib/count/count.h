@@ -100,8 +100,8 @@ OI_INLINE void oi_see(struct oi_thread *t, struct oi_header *h)
 	t->seen_epoch = oi_load_relaxed(&t->gate); /* owner */
 }
 
-/* t->seen is @h. Leaves the gate, like those below. */
-void oi_release_seen(struct oi_thread *t, struct oi_header *h);
+/* t->seen is @obj. Leaves the gate, like those below. */
+void oi_release_seen(void *obj, struct oi_thread *t);
 
 /*
  * Like oi_retain and oi_release, but only where that is a plain add; for functions that do without
@@ -128,26 +128,30 @@ OI_INLINE bool oi_release_own(struct oi_thread *t, struct oi_header *h)
 	return true;
 }
 
-/* These leave the gate, and carry out the death if that was the last reference. */
-void oi_release_foreign_leaving(struct oi_thread *t, struct oi_header *h); /* own is not t->key */
-void oi_release_last(struct oi_thread *t, struct oi_header *h); /* local is 1 */
-void oi_release_leaving(struct oi_thread *t, struct oi_header *h);
+/*
+ * These leave the gate, and carry out the death if that was the last reference. @obj is the first
+ * parameter, as it is the first of the public calls: it need not be moved to get here.
+ */
+void oi_release_foreign_leaving(void *obj, struct oi_thread *t); /* own is not t->key */
+void oi_release_last(void *obj, struct oi_thread *t); /* local is 1 */
+void oi_release_leaving(void *obj, struct oi_thread *t);
 
 /*
  * Returns true if the count was lowered and the caller must leave the gate; false if one of the
  * three above did both.
  */
-OI_INLINE bool oi_release_fast(struct oi_thread *t, struct oi_header *h)
+OI_INLINE bool oi_release_fast(struct oi_thread *t, void *obj)
 {
-	if (unlikely(t->seen == oi_object_of(h)))
-		return oi_release_seen(t, h), false;
-	uint32_t local = oi_load_relaxed(&h->local) - 1; /* owner */
+	struct oi_header *h = oi_header_of(obj);
+	if (unlikely(t->seen == obj))
+		return oi_release_seen(obj, t), false;
 	if (unlikely(oi_load_relaxed(&h->own) != t->key)) /* owner */
-		return oi_release_foreign_leaving(t, h), false;
+		return oi_release_foreign_leaving(obj, t), false;
+	uint32_t local = oi_load_relaxed(&h->local) - 1; /* owner */
 	if (unlikely(!local))
-		return oi_release_last(t, h), false;
+		return oi_release_last(obj, t), false;
 	if (unlikely(oi_load_relaxed(&h->shared) & OI_QUEUED)) /* recheck */
-		return oi_release_leaving(t, h), false;
+		return oi_release_leaving(obj, t), false;
 	oi_store_relaxed(&h->local, local); /* owner */
 	return true;
 }

@@ -103,7 +103,7 @@ static void *load_retry(struct oi_thread *t, void **slot, void *obj, enum oi_tri
 
 /* ---- loading ---- */
 
-static OI_NOINLINE void *load_tried(struct oi_thread *t, void **slot, void *obj,
+static OI_NOINLINE void *load_tried(void **slot, struct oi_thread *t, void *obj,
 				    enum oi_tried tried)
 {
 	if (tried != OI_TRIED_OK)
@@ -112,45 +112,45 @@ static OI_NOINLINE void *load_tried(struct oi_thread *t, void **slot, void *obj,
 	return obj;
 }
 
-static OI_NOINLINE void *load_leaving(struct oi_thread *t, void **slot, void *obj)
+static OI_NOINLINE void *load_leaving(void **slot, struct oi_thread *t, void *obj)
 {
-	return load_tried(t, slot, obj, oi_try_retain(t, oi_header_of(obj)));
+	return load_tried(slot, t, obj, oi_try_retain(t, oi_header_of(obj)));
 }
 
-static OI_NOINLINE void *load_dead_or_saturated(struct oi_thread *t, void **slot, void *obj,
+static OI_NOINLINE void *load_dead_or_saturated(void **slot, struct oi_thread *t, void *obj,
 						uint32_t old)
 {
-	return load_tried(t, slot, obj, oi_try_dead_or_saturated(oi_header_of(obj), old));
+	return load_tried(slot, t, obj, oi_try_dead_or_saturated(oi_header_of(obj), old));
 }
 
-static OI_NOINLINE void *load_foreign(struct oi_thread *t, void **slot, void *obj)
+static OI_NOINLINE void *load_foreign(void **slot, struct oi_thread *t, void *obj)
 {
 	struct oi_header *h = oi_header_of(obj);
 	oi_point("load: another's");
 	uint16_t own = oi_load_relaxed(&h->own); /* count */
 	if (unlikely(own > OI_OWN_KEY_MAX) || unlikely(own == t->key))
-		return load_leaving(t, slot, obj);
+		return load_leaving(slot, t, obj);
 	oi_see(t, h); /* what is in a slot is published */
 	uint32_t old = oi_add_acq_rel(&h->shared, OI_ONE); /* [C1] */
 	if (oi_dead_or_saturated(old))
-		return load_dead_or_saturated(t, slot, obj, old);
+		return load_dead_or_saturated(slot, t, obj, old);
 	oi_gate_leave(t);
 	return obj;
 }
 
-static OI_NOINLINE void *load_seen_odd(struct oi_thread *t, void **slot, void *obj, uint32_t old)
+static OI_NOINLINE void *load_seen_odd(void **slot, struct oi_thread *t, void *obj, uint32_t old)
 {
-	return load_tried(t, slot, obj, oi_try_seen_odd(t, oi_header_of(obj), old));
+	return load_tried(slot, t, obj, oi_try_seen_odd(t, oi_header_of(obj), old));
 }
 
 /* t->seen is what the slot holds: Note [SEEN]. */
-static OI_NOINLINE void *load_seen(struct oi_thread *t, void **slot, void *obj)
+static OI_NOINLINE void *load_seen(void **slot, struct oi_thread *t, void *obj)
 {
 	uint32_t old;
 	if (unlikely(!oi_try_seen(t, oi_header_of(obj), &old)))
-		return load_leaving(t, slot, obj);
+		return load_leaving(slot, t, obj);
 	if (!oi_is_even(old))
-		return load_seen_odd(t, slot, obj, old);
+		return load_seen_odd(slot, t, obj, old);
 	oi_gate_leave(t);
 	return obj;
 }
@@ -162,9 +162,9 @@ OI_INLINE void *load_slot(struct oi_thread *t, void **slot)
 	if (unlikely(!obj))
 		goto leave;
 	if (unlikely(t->seen == obj))
-		return load_seen(t, slot, obj);
+		return load_seen(slot, t, obj);
 	if (unlikely(!oi_retain_fast(t, oi_header_of(obj))))
-		return load_foreign(t, slot, obj);
+		return load_foreign(slot, t, obj);
 leave:
 	oi_gate_leave(t);
 	return obj;
@@ -194,7 +194,7 @@ OI_INLINE void show(void *obj, const char *operation)
 /* Drops @obj if it is not NULL, and leaves the gate. */
 OI_INLINE void drop(struct oi_thread *t, void *obj)
 {
-	if (obj && !oi_release_fast(t, oi_header_of(obj)))
+	if (obj && !oi_release_fast(t, obj))
 		return;
 	oi_gate_leave(t);
 }

@@ -248,7 +248,7 @@ static struct oi_header *object_in(const ouro_weak *cell)
 }
 
 /* Inside the gate, which it leaves: of a candidate, perhaps, or of one that is immortal. */
-static OI_NOINLINE void *load_diverted(struct oi_thread *t, ouro_weak *cell, struct oi_header *h)
+static OI_NOINLINE void *load_diverted(ouro_weak *cell, struct oi_thread *t, struct oi_header *h)
 {
 	for (unsigned n = 0; h && oi_is_shut_out(h) && n < DOOR_WAITS && may_wait(t); n++) {
 		oi_gate_leave(t);
@@ -262,12 +262,20 @@ static OI_NOINLINE void *load_diverted(struct oi_thread *t, ouro_weak *cell, str
 	return h ? oi_object_of(h) : NULL;
 }
 
+static OI_NOINLINE void *upgrade_foreign(ouro_weak *cell, struct oi_thread *t, struct oi_header *h)
+{
+	/* recheck: only these can be shut out */
+	if (unlikely(oi_load_relaxed(&h->own) > OI_OWN_KEY_MAX))
+		return load_diverted(cell, t, h);
+	return oi_try_foreign_leaving(t, h);
+}
+
 /* Inside the gate, which it leaves. t->seen is @h: Note [SEEN]. */
-static OI_NOINLINE void *load_seen_weak(struct oi_thread *t, ouro_weak *cell, struct oi_header *h)
+static OI_NOINLINE void *upgrade_seen(ouro_weak *cell, struct oi_thread *t, struct oi_header *h)
 {
 	uint32_t old;
 	if (unlikely(!oi_try_seen(t, h, &old)))
-		return load_diverted(t, cell, h);
+		return load_diverted(cell, t, h);
 	if (!oi_is_even(old))
 		return oi_tried_seen(t, h, old);
 	oi_gate_leave(t);
@@ -282,13 +290,9 @@ OI_INLINE void *load(struct oi_thread *t, ouro_weak *cell)
 	if (unlikely(!h))
 		goto leave;
 	if (unlikely(t->seen == oi_object_of(h)))
-		return load_seen_weak(t, cell, h);
-	if (unlikely(!oi_retain_fast(t, h))) {
-		/* recheck: only these can be shut out */
-		if (unlikely(oi_load_relaxed(&h->own) > OI_OWN_KEY_MAX))
-			return load_diverted(t, cell, h);
-		return oi_try_foreign_leaving(t, h);
-	}
+		return upgrade_seen(cell, t, h);
+	if (unlikely(!oi_retain_fast(t, h)))
+		return upgrade_foreign(cell, t, h);
 leave:
 	oi_gate_leave(t);
 	return h ? oi_object_of(h) : NULL;

@@ -113,7 +113,7 @@ enum {
 
 OI_INLINE struct oi_header *oi_header_of(const void *obj)
 {
-	return (struct oi_header *)((uintptr_t)obj - sizeof(struct oi_header));
+	return (struct oi_header *)((char *)(uintptr_t)obj - sizeof(struct oi_header));
 }
 
 OI_INLINE void *oi_object_of(struct oi_header *h)
