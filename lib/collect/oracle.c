@@ -62,10 +62,10 @@ void oi_oracle_judge(struct oi_pass *p)
 
 #define LARGE 20000 /* objects */
 
-static void judge_alone(struct oi_trial *tr, const char *first, size_t n, size_t stride)
+static void judge_alone(struct oi_trial *tr, struct oi_header *const *members, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		const struct oi_header *h = *(struct oi_header *const *)(first + i * stride);
+		const struct oi_header *h = members[i];
 		if (*oi_side_of(h) & OI_TRIAL_MARK && !tr->graph.guessed)
 			oi_abort("a thread finds its \"%s\" at %p dead, and it is reachable",
 				 oi_type_of(h)->name, (const void *)(h + 1));
@@ -73,7 +73,7 @@ static void judge_alone(struct oi_trial *tr, const char *first, size_t n, size_t
 	oi_trial_give_up(tr);
 }
 
-bool oi_oracle_judge_alone(const void *first, size_t n, size_t stride)
+bool oi_oracle_judge_alone(struct oi_header *const *members, size_t n)
 {
 	struct oi_trial tr = { 0 };
 	struct oi_stop stop;
@@ -82,7 +82,7 @@ bool oi_oracle_judge_alone(const void *first, size_t n, size_t stride)
 	oi_world_stop(&stop);
 	if (oi_generation_select_all(&tr)) {
 		oi_trial_run(&tr, SIZE_MAX);
-		judge_alone(&tr, first, n, stride);
+		judge_alone(&tr, members, n);
 	} else {
 		oi_trial_give_up(&tr);
 	}

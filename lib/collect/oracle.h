@@ -11,15 +11,14 @@
  */
 void oi_oracle_judge(struct oi_pass *p);
 /*
- * Outside the gate. Aborts if one of @n objects is reachable, whose headers are the first word of
- * each @stride bytes from @first. Does nothing if a collection is under way, or the heap is large.
- * Returns true if the world was stopped for it.
+ * Outside the gate. Aborts if one of @n objects is reachable. Does nothing if a collection is under
+ * way, or the heap is large. Returns true if the world was stopped for it.
  */
-bool oi_oracle_judge_alone(const void *first, size_t n, size_t stride);
+bool oi_oracle_judge_alone(struct oi_header *const *members, size_t n);
 #else
-OI_INLINE bool oi_oracle_judge_alone(const void *first, size_t n, size_t stride)
+OI_INLINE bool oi_oracle_judge_alone(struct oi_header *const *members, size_t n)
 {
-	(void)first, (void)n, (void)stride;
+	(void)members, (void)n;
 	return false;
 }
 

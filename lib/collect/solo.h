@@ -2,6 +2,8 @@
 #ifndef OI_SOLO_H
 #define OI_SOLO_H
 
+#include <stddef.h>
+
 #include "base/compiler.h"
 
 struct oi_thread;
@@ -18,5 +20,10 @@ void oi_solo_statistics(struct oi_solo_statistics *s);
  */
 void oi_solo_tidy(struct oi_thread *t);
 void oi_solo_shutdown(void);
+
+#if OURO_CHECKED
+/* So many objects the stack of a look has room for: for tests. */
+extern size_t oi_solo_stack_room;
+#endif
 
 #endif

@@ -32,7 +32,7 @@ struct oi_header {
 		struct {
 			uint16_t type;     /* number of its type: oi_types */
 			uint8_t touched;   /* oi_touch; only ever set */
-			uint8_t noted;     /* owner; only ever set: solo.c */
+			uint8_t noted;     /* owner: solo.c */
 			uint8_t flags;     /* OI_FLAG_*: any thread, atomic or */
 			uint8_t published; /* any thread with a reference; only ever set, plainly */
 			uint16_t own;

@@ -18,6 +18,7 @@
 
 #if !OURO_CHECKED
 static void (*oi_point_hook)(const char *point);
+static size_t oi_solo_stack_room;
 #endif
 
 struct link {
@@ -52,7 +53,7 @@ static struct link *pair_new(void)
 
 static atomic_bool locked, unlock;
 static pthread_t holder;
-static bool held;
+static bool lock_is_held;
 
 static void *hold_lock(void *arg)
 {
@@ -71,16 +72,16 @@ static void keep_others_out(void)
 	atomic_store(&locked, false);
 	atomic_store(&unlock, false);
 	holder = thread_start(hold_lock, NULL);
-	held = true;
+	lock_is_held = true;
 	assert_true(EVENTUALLY(atomic_load(&locked)));
 }
 
 static void let_others_in(void)
 {
 	atomic_store(&unlock, true);
-	if (held)
+	if (lock_is_held)
 		pthread_join(holder, NULL);
-	held = false;
+	lock_is_held = false;
 }
 
 static struct oi_solo_statistics done(void)
@@ -173,23 +174,67 @@ static void solo_slots_in_items_count(void **state)
 	ouro_release(shared);
 }
 
+/* Makes garbage that has @n references to one object, and one to @shared. */
+static void tie_often(int n, struct link *shared)
+{
+	void *items = ouro_new_items(&items_type, n + 1);
+	struct link *l = link_new(3);
+
+	REQUIRE(items != NULL);
+	for (int i = 0; i < n; i++)
+		ouro_store((void **)items + 1 + i, l);
+	ouro_store((void **)items + 1 + n, shared);
+	ouro_give(&l->other, items);
+	ouro_release(l);
+}
+
 /* More references than a side byte holds: left to others, who find it. */
 static void solo_many_references_are_held(void **state)
 {
 	keep_others_out();
-	void *items = ouro_new_items(&items_type, 200);
-	struct link *l = link_new(3);
+	struct link *few = link_new(7), *many = link_new(8);
 
 	(void)state;
-	for (int i = 0; i < 200; i++)
-		ouro_store((void **)items + 1 + i, l);
-	ouro_give(&l->other, items);
-	ouro_release(l);
+	tie_often(254, few);
+	tie_often(255, many);
+	tie_often(256, many);
+	tie_often(300, many);
 	look_times(3);
+	assert_int_equal(ouro_refcount(few), 1);
+	assert_int_equal(ouro_refcount(many), 4);
 	let_others_in();
 	ouro_gc_disable();
 	ouro_gc_collect(2);
-	assert_int_equal(objects_live(), 0);
+	assert_int_equal(ouro_refcount(many), 1);
+	ouro_release(few);
+	ouro_release(many);
+}
+
+enum { HELD = 8 };
+
+/* A stack that does not hold all: what it leaves out holds what it refers to. */
+static void solo_what_a_full_stack_leaves_out_holds(void **state)
+{
+	struct link *held[HELD];
+
+	(void)state;
+	if (!CHECKED_BUILD)
+		skip();
+	keep_others_out();
+	for (int i = 0; i < HELD; i++) {
+		held[i] = link_new(10 + i);
+		ouro_give(&held[i]->other, link_new(20 + i));
+		ouro_give(&held[i]->other->other, link_new(30 + i));
+	}
+	oi_solo_stack_room = 1;
+	look_times(5);
+	for (int i = 0; i < HELD; i++) {
+		assert_int_equal(held[i]->other->id, 20 + i);
+		assert_int_equal(held[i]->other->other->id, 30 + i);
+		assert_int_equal(ouro_refcount(held[i]->other->other), 1);
+		ouro_release(held[i]);
+	}
+	let_others_in();
 }
 
 /* ---- no code of the program's ---- */
@@ -224,6 +269,26 @@ static void solo_runs_no_code_of_the_program(void **state)
 	assert_true(EVENTUALLY(atomic_load(&n_told_destroyed) == 100));
 	assert_int_equal(atomic_load(&n_on_maker), 0);
 	let_others_in();
+}
+
+/* Whether or not it is a member that the references go to, and in whatever page. */
+static void solo_leaves_no_side_bytes(void **state)
+{
+	keep_others_out();
+	struct link *l[HELD];
+
+	(void)state;
+	for (int i = 0; i < HELD; i++) {
+		l[i] = link_new(i);
+		ouro_give(&l[i]->other, ouro_new_items(&items_type, 20));
+		ouro_give(&l[i]->more, ouro_new(&told_type));
+	}
+	look_times(1);
+	ouro_gc_disable();
+	let_others_in();
+	assert_null(oi_verify_heap());
+	for (int i = 0; i < HELD; i++)
+		ouro_release(l[i]);
 }
 
 /* ---- what others touch ---- */
@@ -367,6 +432,11 @@ static void solo_what_another_thread_takes_lives(void **state)
 	check_touched(take_out, 2, 0);
 }
 
+/* So many waiting deaths have a thread see to them itself, if it comes by before the tick. */
+enum { MANY_WAIT = 64 };
+
+static struct link *waiting[MANY_WAIT];
+
 /* Takes an object that refers to itself apart: it dies by count, when the owner comes by. */
 static void untie(struct link *l, struct other *o)
 {
@@ -374,9 +444,30 @@ static void untie(struct link *l, struct other *o)
 	REQUIRE(ouro_try_retain(l) != NULL);
 	ouro_store(&l->other, (struct link *)NULL);
 	ouro_release(l);
+	for (int i = 0; i < MANY_WAIT; i++)
+		ouro_release(waiting[i]);
 }
 
-enum { AT_A_TIME = 512, TURNS = LOAD(200) };
+/* Of a size of its own, so that few blocks have to be tried. */
+struct wide {
+	struct link l;
+	char rest[1000];
+};
+
+static const ouro_type wide_type = {
+	.name = "wide", .size = sizeof(struct wide), .slots = OURO_SLOTS(struct wide, l.other, l.more),
+};
+
+static struct link *wide_new(uint64_t id)
+{
+	struct wide *w = ouro_new(&wide_type);
+
+	REQUIRE(w != NULL);
+	w->l.id = id;
+	return &w->l;
+}
+
+enum { AT_A_TIME = 128, TURNS = 20 };
 
 /*
  * Makes objects, @n at a time, that die by count after they have been in a slot, until one has the
@@ -384,11 +475,11 @@ enum { AT_A_TIME = 512, TURNS = LOAD(200) };
  */
 static struct link *make_at(const void *at, int n, uint64_t looks)
 {
-	struct link *some[AT_A_TIME], *root = link_new(0), *found = NULL;
+	struct link *some[AT_A_TIME], *root = wide_new(0), *found = NULL;
 
 	for (int turn = 0; turn < TURNS && !found && done().collections == looks; turn++) {
 		for (int i = 0; i < n; i++) {
-			some[i] = link_new(5);
+			some[i] = wide_new(5);
 			ouro_store(&root->other, some[i]);
 			if (some[i] == at)
 				found = ouro_retain(some[i]);
@@ -404,8 +495,10 @@ static struct link *make_at(const void *at, int n, uint64_t looks)
 /* Returns false if nobody had the block of what it had noted before it looked again. */
 static bool try_reuse(int n)
 {
-	struct link *neighbour = link_new(4), *a = link_new(3); /* so that the page stays */
+	struct link *neighbour = wide_new(4), *a = wide_new(3); /* so that the page stays */
 
+	for (int i = 0; i < MANY_WAIT; i++)
+		waiting[i] = link_new(6);
 	ouro_store(&a->other, a);
 	ouro_give(&global, a);
 	start_other(&other, untie);
@@ -607,6 +700,7 @@ static int solo_setup(void **state)
 static int solo_teardown(void **state)
 {
 	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	oi_solo_stack_room = OI_SOLO_MOST;
 	end_other(&other);
 	let_others_in();
 	ouro_gc_disable();
@@ -623,7 +717,9 @@ int main(void)
 		SOLO_CASE(solo_what_is_held_lives),
 		SOLO_CASE(solo_slots_in_items_count),
 		SOLO_CASE(solo_many_references_are_held),
+		SOLO_CASE(solo_what_a_full_stack_leaves_out_holds),
 		SOLO_CASE(solo_runs_no_code_of_the_program),
+		SOLO_CASE(solo_leaves_no_side_bytes),
 		SOLO_CASE(solo_what_another_thread_releases_is_left_alone),
 		SOLO_CASE(solo_what_another_thread_retains_lives),
 		SOLO_CASE(solo_what_another_thread_takes_lives),

@@ -19,10 +19,10 @@
  * period orders what the others did in a gate before the owner's look [G1] [G4], and what the owner
  * did before it began before what they find after they enter [G3]; limbo.pml is about that. Here it
  * is over when each thread that was in a gate when it began has left. Atomic blocks: a store and
- * what the assertions note of it. Abstracted: the steps of a death by count; marking, which
- * has the same reads as counting: an object is garbage if the sums are right for it and for all
- * that refers to it, which for two objects is that they are right for both, or for one that the
- * other does not refer to.
+ * what the assertions note of it. Abstracted: the steps of a death by count; SETTLED, which the
+ * owner alone reads, in the gate in which it frees; marking, which has the same reads as counting:
+ * an object is garbage if the sums are right for it and for all that refers to it, which for two
+ * objects is that they are right for both, or for one that the other does not refer to.
  *
  * RUN:
  * MUT_NO_GRACE: the owner settles at once
@@ -33,6 +33,7 @@
  * MUT_TOUCH_AFTER: another thread touches when it has left its gate
  * MUT_NO_MARK: what was noted is told from what has its block now by nothing
  * MUT_STOP_IS_NOTHING: what was found before a stop is believed after it
+ * MUT_HELD_HOLDS_NOTHING: what is held is not marked, as if the stack were full and nobody saw it
  */
 #define N 2 /* others */
 #define OPS 2
@@ -116,28 +117,29 @@ proctype other(byte u)
 #define alone(o) (!touched[o] && shared[o] == 0)
 #endif
 
+/* Whether it is a member, and at once, if it is, what it refers to. */
+inline gather(o, m)
+{
+	m = alone(o);
+	if
+	:: m -> q = slot[o]; if :: q == 1 -> c1++ :: q == 2 -> c2++ :: else fi
+	:: else
+	fi
+}
+
 inline find()
 {
-	m1 = alone(1);
-	m2 = alone(2);
-	c1 = 0;
-	c2 = 0;
-	/* Counting: what members refer to. */
-	if
-	:: m1 -> q = slot[1]; if :: q == 1 -> c1++ :: q == 2 -> c2++ :: else fi
-	:: else
-	fi;
-	if
-	:: m2 -> q = slot[2]; if :: q == 1 -> c1++ :: q == 2 -> c2++ :: else fi
-	:: else
-	fi;
+	gather(1, m1);
+	gather(2, m2);
 	atomic { g1 = m1 && c1 == mine[1]; g2 = m2 && c2 == mine[2]; q = 0 };
+#ifndef MUT_HELD_HOLDS_NOTHING
 	/* Marking: what is held holds what it refers to, now. */
 	if
 	:: g1 && m2 && !g2 -> if :: slot[2] == 1 -> g1 = false :: else fi
 	:: g2 && m1 && !g1 -> if :: slot[1] == 2 -> g2 = false :: else fi
 	:: else
 	fi;
+#endif
 	atomic {
 		a_stop = false;
 		noted[1] = g1;
