@@ -241,7 +241,8 @@ OI_INLINE size_t gather_word(struct place *at, size_t w, size_t n, struct kind *
 		struct oi_header *h =
 			(struct oi_header *)(first + (size_t)__builtin_ctzll(bits) * at->size);
 		uint64_t word = oi_load_relaxed(&h->word); /* owner */
-		if (unlikely((word & (OWN | OTHERS)) != alone) || unlikely(is_shared(h))) { /* [U1] */
+		if (unlikely((word & (OWN | OTHERS)) != alone) || /* [U1] */
+		    unlikely(is_shared(h))) {
 			if (is_unused(word)) /* it died by count */
 				/* owner */
 				oi_store_relaxed(&at->age0[w], at->age0[w] & ~(bits & -bits));
@@ -268,6 +269,12 @@ static size_t gather_page(struct oi_thread *t, struct oi_page *p, size_t n)
 	return n;
 }
 
+static void add_run(struct oi_solo_lists *l, struct oi_page *p, size_t end)
+{
+	l->run[l->n_runs++] = (struct run){ .p = p, .size = p->block_size, .end = end };
+	l->n = end;
+}
+
 static void gather_young(struct oi_thread *t)
 {
 	struct oi_solo_lists *l = t->solo.lists;
@@ -275,8 +282,7 @@ static void gather_young(struct oi_thread *t)
 	for (struct oi_page *p = t->heap.young; p && l->n < OI_SOLO_MOST; p = p->young_next) {
 		size_t n = is_own_page(t, p) ? gather_page(t, p, l->n) : l->n;
 		if (n > l->n)
-			l->run[l->n_runs++] = (struct run){ .p = p, .size = p->block_size, .end = n };
-		l->n = n;
+			add_run(l, p, n);
 	}
 }
 

@@ -455,7 +455,8 @@ struct wide {
 };
 
 static const ouro_type wide_type = {
-	.name = "wide", .size = sizeof(struct wide), .slots = OURO_SLOTS(struct wide, l.other, l.more),
+	.name = "wide", .size = sizeof(struct wide),
+	.slots = OURO_SLOTS(struct wide, l.other, l.more),
 };
 
 static struct link *wide_new(uint64_t id)
