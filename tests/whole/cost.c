@@ -72,6 +72,15 @@ static __attribute__((noinline)) void cool(void)
 		after; \
 	} while (0)
 
+/* Of many alike. */
+#define COST_OF_EACH(name, n, operations) \
+	do { \
+		operations; \
+		CALLGRIND_ZERO_STATS; \
+		operations; \
+		CALLGRIND_DUMP_STATS_AT(name "/" #n); \
+	} while (0)
+
 static void *made(void *obj)
 {
 	if (!obj)
@@ -215,6 +224,43 @@ static void look(struct node *own)
 	ouro_release(list);
 }
 
+/* ---- cycles, from birth to free ---- */
+
+static void drop_pairs(void)
+{
+	for (int i = 0; i < 20000; i++) {
+		struct node *a = made(ouro_new(&node_type)), *b = made(ouro_new(&node_type));
+		ouro_store(&a->left, b);
+		ouro_store(&b->left, a);
+		ouro_release(a);
+		ouro_release(b);
+	}
+}
+
+static void drop_ring(void)
+{
+	struct node *first = made(ouro_new(&node_type)), *last = ouro_retain(first);
+	for (int i = 1; i < 1000; i++) {
+		struct node *next = made(ouro_new(&node_type));
+		ouro_store(&last->left, next);
+		ouro_release(last);
+		last = next;
+	}
+	ouro_store(&last->left, first);
+	ouro_release(last);
+	ouro_release(first);
+}
+
+/* A collector that comes by leaves the pairs to their thread, or this is tried again. */
+static void die_in_cycles(void)
+{
+	ouro_gc_enable();
+	COST_OF_EACH("a dead pair", 20000, drop_pairs());
+	ouro_gc_disable();
+	ouro_gc_collect(2);
+	COST_OF_EACH("a node of a dead ring of 1000", 1000, drop_ring(); ouro_gc_collect(0));
+}
+
 int main(void)
 {
 	if (syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0)
@@ -232,6 +278,7 @@ int main(void)
 	look(own);
 	end_others(thread);
 	ouro_release(own);
+	die_in_cycles();
 	ouro_report report;
 	return ouro_shutdown(&report) != 0 || report.objects != 0;
 }
