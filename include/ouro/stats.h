@@ -33,6 +33,11 @@ typedef struct ouro_stats {
 	 */
 	uint64_t holdups[OURO_HOLDUPS_ROOM];
 	uint64_t holdup_sum_ns[OURO_HOLDUPS_ROOM], holdup_max_ns[OURO_HOLDUPS_ROOM];
+	/*
+	 * Objects that collections beside the mutators looked at; how many of these the further
+	 * threads of ouro_config.gc_threads did.
+	 */
+	uint64_t looked, looked_by_helpers;
 } ouro_stats;
 
 /*

@@ -53,10 +53,20 @@ typedef struct ouro_config {
 	uint64_t pause_budget_ns;
 	/* The log names a thread that holds up a stop for longer; 0: never. [OURO_PIN_WARN_NS] */
 	uint64_t pin_warn_ns;
+	/*
+	 * Threads that find the garbage of a full collection together, the collecting thread
+	 * included, at most 8; 0: one up to four processors, beyond that for a quarter of them.
+	 * The others are created for it and end with it; a collection does not wait for those that
+	 * get no processor. They have the policy and the processors of the library's other threads:
+	 * no real-time policy, and those of the thread that loaded the library. Each takes a byte
+	 * for each 32 of the heap meanwhile.
+	 * [OURO_GC_THREADS]
+	 */
+	size_t gc_threads;
 } ouro_config;
 
 #define OURO_CONFIG_DEFAULT \
-	{ { -1, 10, 10 }, true, OURO_FINALIZERS_THREAD, 10000, 0, 500000, 10000000 }
+	{ { -1, 10, 10 }, true, OURO_FINALIZERS_THREAD, 10000, 0, 500000, 10000000, 0 }
 
 typedef struct ouro_report {
 	size_t objects, bytes; /* bytes include headers */

@@ -18,7 +18,9 @@ static const char *out_of_range(const ouro_config *c)
 		return "OURO_THRESHOLD";
 	if (c->release_batch < 1)
 		return "OURO_RELEASE_BATCH";
-	return c->pause_budget_ns < 10000 ? "OURO_PAUSE_BUDGET_NS" : NULL;
+	if (c->pause_budget_ns < 10000)
+		return "OURO_PAUSE_BUDGET_NS";
+	return c->gc_threads > 8 ? "OURO_GC_THREADS" : NULL;
 }
 
 int oi_config_check(const ouro_config *c)
@@ -81,8 +83,9 @@ int oi_config_from_environment(ouro_config *c)
 	if ((s = getenv("OURO_FINALIZERS")) && !parse_mode(s, &c->finalizers))
 		bad = "OURO_FINALIZERS";
 	static const char *const names[] = { "OURO_RELEASE_BATCH", "OURO_HEAP_LIMIT",
-					     "OURO_PAUSE_BUDGET_NS", "OURO_PIN_WARN_NS" };
-	for (int i = 0; i < 4; i++) {
+					     "OURO_PAUSE_BUDGET_NS", "OURO_PIN_WARN_NS",
+					     "OURO_GC_THREADS" };
+	for (int i = 0; i < 5; i++) {
 		if (!(s = getenv(names[i])))
 			continue;
 		if (!parse_number(s, &n))
@@ -93,8 +96,10 @@ int oi_config_from_environment(ouro_config *c)
 			c->heap_limit = n;
 		else if (i == 2)
 			c->pause_budget_ns = n;
-		else
+		else if (i == 3)
 			c->pin_warn_ns = n;
+		else
+			c->gc_threads = n;
 	}
 	if (bad)
 		oi_log("environment: %s=%s is not understood", bad, getenv(bad));

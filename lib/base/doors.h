@@ -66,6 +66,14 @@ void oi_solo(struct oi_thread *t);
  */
 void oi_left(struct oi_thread *t, const struct oi_callback *outer);
 
+/*
+ * Implemented by servants.c: creates a thread that attaches, calls fn(), and detaches, unless the
+ * system refuses it, there is no room for its record, or the library's threads were ended. Nobody
+ * waits for it but that end.
+ * Under the lock of the full collection.
+ */
+void oi_servant_begin(void (*fn)(void));
+
 #if OURO_CHECKED
 /*
  * Implemented by context.c, for lock.c. Returns true if a stop would wait for the calling thread:

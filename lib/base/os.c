@@ -94,6 +94,21 @@ static void unmap_soon(void *p, size_t bytes, size_t charged)
 		oi_remnant_add(p, in_pages(bytes), (int64_t)charged);
 }
 
+static unsigned processors = 1;
+
+/* Later a thread of the program may be bound to one of them. */
+__attribute__((constructor)) static void count_processors(void)
+{
+	cpu_set_t set;
+	if (!sched_getaffinity(0, sizeof set, &set))
+		processors = (unsigned)CPU_COUNT(&set);
+}
+
+unsigned oi_os_processors(void)
+{
+	return processors;
+}
+
 void *oi_os_map_list(size_t bytes)
 {
 	void *p = oi_remnant_take(in_pages(bytes));

@@ -16,6 +16,8 @@ uint64_t oi_now_ns(void);
 uint64_t oi_cpu_ns(void);
 /* Like oi_cpu_ns, but for the whole process. */
 uint64_t oi_process_cpu_ns(void);
+/* Returns how many processors the process might use when it began, or 1 if that is not known. */
+unsigned oi_os_processors(void);
 
 /*
  * Zeroed pages, counted in oi_os_reserved; NULL when the system has none (or a fault was injected).

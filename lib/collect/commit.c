@@ -192,7 +192,7 @@ static bool is_closed(struct oi_pass *p, struct oi_header *h, const struct oi_pl
 	if (!oi_is_candidate(h) || !look(p, h))
 		return false;
 	int64_t references = oi_references(h) - p->collector_refs,
-		internal = oi_map_internal(at, h);
+		internal = oi_map_internal(at, h, 1);
 	return references == internal && (references || p->collector_refs);
 }
 

@@ -20,6 +20,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "collect/commit.h"
+#include "collect/crew.h"
 #include "collect/generation.h"
 #include "collect/linger.h"
 #include "collect/scan.h"
@@ -104,7 +105,9 @@ static void begin_pass(struct oi_thread *t, struct oi_garbage *g, void (*between
 	pass.collector_refs = collector_refs;
 	pass.any_word = NULL;
 	pass.excess = pass.failed = false;
-	pass.work = 0;
+	pass.work = pass.number = 0;
+	pass.n_crew = 1;
+	pass.shared = false;
 	pass.n_members = pass.n_open = pass.n_pages_left = pass.n_seen = pass.n_kept = 0;
 	pass.doubts.n = pass.rescued.n = 0;
 	pass.garbage = g;
@@ -113,7 +116,7 @@ static void begin_pass(struct oi_thread *t, struct oi_garbage *g, void (*between
 	for (uint64_t i = 0; i < oi_candidates.n_rescued && i < OI_RESCUE_LOG; i++)
 		oi_candidates.rescued[i] = NULL;
 	oi_store_relaxed(&oi_candidates.n_rescued, UINT64_C(0)); /* recheck: no flag is anywhere */
-	if (!oi_map_make(&pass.regions, &pass.pages))
+	if (!oi_map_make(t, &pass.regions, &pass.pages))
 		pass.failed = true;
 }
 
@@ -151,6 +154,7 @@ static void end_pass(struct oi_thread *t)
 
 void oi_concurrent_shutdown(void)
 {
+	oi_crew_shutdown();
 	struct oi_vector *lists[] = { &pass.regions, &pass.pages,  &pass.graph.stack,
 				      &pass.opaque,  &pass.young,  &pass.graph.edges,
 				      &pass.doubts,  &pass.rescued };
@@ -281,9 +285,12 @@ bool oi_concurrent_resurrect(struct oi_thread *t, struct oi_garbage *g)
 void oi_concurrent_inherit(void)
 {
 	oi_assert_stopped();
-	if (oi_concurrent_locked_by_me())
+	if (oi_concurrent_locked_by_me()) {
 		/* a listener forked: this thread goes on with its collection, in the child, too */
+		pass.failed |= oi_scan_inherit(&pass);
 		return;
+	}
+	oi_scan_inherit(&pass);
 	pass.t = NULL;
 	oi_lock_renew(OI_LOCK_CONCURRENT);
 	oi_generation_inherit(&pass.young);

@@ -3,16 +3,28 @@
 
 #include "base/os.h"
 
+/* Several threads may count in one map, each of which has a graph. [V3] its page before itself. */
+static struct oi_page_graph *make_map(struct oi_graph *g, enum oi_graph_kind k, struct oi_page *p)
+{
+	struct oi_page_graph *map = oi_os_map_list(sizeof *map), *other = NULL;
+	if (!map) {
+		g->guessed = true;
+		return NULL;
+	}
+	map->page = p;
+	if (!oi_cas(&p->graph[k], &other, map)) { /* [V3] */
+		oi_os_unmap_list(map, sizeof *map);
+		return other;
+	}
+	map->next = g->maps;
+	return g->maps = map;
+}
+
 /* Returns NULL if there is no memory. */
 static struct oi_page_graph *map_of(struct oi_graph *g, enum oi_graph_kind k, struct oi_page *p)
 {
-	if (!p->graph[k] && (p->graph[k] = oi_os_map_list(sizeof *p->graph[k]))) {
-		p->graph[k]->page = p;
-		p->graph[k]->next = g->maps;
-		g->maps = p->graph[k];
-	}
-	g->guessed |= !p->graph[k];
-	return p->graph[k];
+	struct oi_page_graph *map = oi_load_acquire(&p->graph[k]); /* [V3] */
+	return map ? map : make_map(g, k, p);
 }
 
 /* Without memory @h counts as held from outside, which is conservative. */
@@ -21,11 +33,11 @@ void oi_graph_count_exactly(struct oi_graph *g, enum oi_graph_kind k, uint8_t *b
 {
 	struct oi_page *p = oi_page_of(h);
 	struct oi_page_graph *map = map_of(g, k, p);
-	*byte |= oi_graph_full(k);
-	if (!map)
-		return;
-	uint32_t *d = &map->degree[oi_block_index(p, h)];
-	*d = *d ? *d + 1 : (uint32_t)(oi_graph_full(k) - oi_graph_none(k));
+	bool first = *byte != oi_graph_full(k);
+	*byte = oi_graph_full(k);
+	if (map)
+		oi_add_relaxed(&map->degree[oi_block_index(p, h)], /* count */
+			       first ? (uint32_t)(oi_graph_full(k) - oi_graph_none(k)) : 1u);
 }
 
 void oi_graph_count_rest(struct oi_graph *g, enum oi_graph_kind k)

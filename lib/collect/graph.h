@@ -28,7 +28,7 @@
 struct oi_page_graph {
 	struct oi_page_graph *next; /* in the list of all */
 	struct oi_page *page;
-	uint32_t degree[OI_BLOCKS]; /* exact counts of what has a full byte */
+	uint32_t degree[OI_BLOCKS]; /* what full bytes have counted */
 	uint32_t note[OI_BLOCKS];   /* where in the edges an object's begin; 0: nowhere */
 };
 

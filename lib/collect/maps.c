@@ -1,6 +1,8 @@
 /* maps.c - the maps of a concurrent collection. See maps.h. */
 #include "collect/maps.h"
 
+#include <string.h>
+
 #include "base/os.h"
 #include "base/vector.h"
 #include "heap/heap.h"
@@ -77,28 +79,75 @@ static bool list_pages(struct oi_region *r, struct oi_vector *pages)
  * Maps what will be written, at once: otherwise each 4 KiB takes a fault that reads, and one that
  * writes and interrupts all threads.
  */
-static void populate(struct oi_map *map)
+static void populate(struct oi_map *map, uint8_t (*bytes)[OI_BLOCKS])
 {
 	for (size_t i = OI_FIRST_PAGE, n; i < OI_PAGES; i += n + 1) {
 		for (n = 0; i + n < OI_PAGES && map->reciprocal[i + n]; n++)
 			;
 		if (n < 4)
 			continue;
-		oi_os_populate(map->bits[i], n * sizeof *map->bits);
-		oi_os_populate(map->count[i], n * sizeof *map->count);
+		if (bytes == map->count)
+			oi_os_populate(map->bits[i], n * sizeof *map->bits);
+		oi_os_populate(bytes[i], n * sizeof *bytes);
 	}
 }
 
-bool oi_map_make(struct oi_vector *regions, struct oi_vector *pages)
+#define BYTES ((size_t)OI_PAGES * OI_BLOCKS)
+
+/* Maps memory, and notes where; in one gate: the child of a fork finds both, or neither. */
+static void *make_noted(struct oi_thread *t, void *where, size_t bytes)
+{
+	oi_gate_enter(t);
+	void *p = oi_os_map_list(bytes);
+	memcpy(where, &p, sizeof p);
+	oi_gate_leave(t);
+	return p;
+}
+
+bool oi_map_make_bytes(struct oi_thread *t, struct oi_vector *regions, unsigned number)
+{
+	for (size_t i = 0; i < regions->n; i++) {
+		struct oi_map *map = ((struct oi_region *)regions->data[i])->map;
+		if (!make_noted(t, &map->bytes[number], BYTES))
+			return false;
+		populate(map, map->bytes[number]);
+	}
+	return true;
+}
+
+int64_t oi_map_sum(const struct oi_place *at, const struct oi_header *h, unsigned n)
+{
+	int64_t sum = 0;
+	bool exactly = false;
+	for (unsigned i = 0; i < n; i++) {
+		uint8_t one = at->map->bytes[i][at->page_index][at->block];
+		if (likely(one < oi_graph_full(OI_GRAPH_CONCURRENT)))
+			sum += one;
+		else
+			exactly = true;
+	}
+	int64_t rest = exactly ? oi_graph_degree(OI_GRAPH_CONCURRENT, h) : 0;
+	return rest < 0 ? rest : sum + rest;
+}
+
+static void drop_map(struct oi_map *map)
+{
+	for (unsigned i = 1; i < OI_CREW_MAX; i++)
+		if (map->bytes[i])
+			oi_os_unmap_list(map->bytes[i], BYTES);
+	oi_os_unmap_list(map, sizeof *map);
+}
+
+bool oi_map_make(struct oi_thread *t, struct oi_vector *regions, struct oi_vector *pages)
 {
 	bool ok = list_regions(regions);
 	for (size_t i = 0; i < regions->n && ok; i++) {
 		struct oi_region *r = regions->data[i];
-		ok = (r->map = oi_os_map_list(sizeof *r->map)) != NULL;
+		ok = make_noted(t, &r->map, sizeof *r->map) != NULL;
 		cover(r, true);
 		ok = ok && list_pages(r, pages);
 		if (ok)
-			populate(r->map);
+			populate(r->map, r->map->bytes[0] = r->map->count);
 	}
 	return ok;
 }
@@ -111,7 +160,7 @@ void oi_map_drop(struct oi_thread *t, struct oi_vector *regions)
 		if (t)
 			oi_gate_enter(t); /* the child of a fork finds it there, or gone */
 		if (r->map)
-			oi_os_unmap_list(r->map, sizeof *r->map);
+			drop_map(r->map);
 		r->map = NULL;
 		cover(r, false);
 		if (t)

@@ -11,6 +11,7 @@
 #ifndef OI_MAPS_H
 #define OI_MAPS_H
 
+#include "collect/crew.h"
 #include "collect/graph.h"
 
 struct oi_thread;
@@ -21,6 +22,8 @@ struct oi_map {
 	struct oi_bits {
 		uint64_t member, mark; /* of 64 blocks; they are read together */
 	} bits[OI_PAGES][OI_BITMAP];
+	/* Whose bytes those are: of the collecting thread, below, and of its helpers. */
+	uint8_t (*bytes[OI_CREW_MAX])[OI_BLOCKS];
 	uint8_t count[OI_PAGES][OI_BLOCKS];
 };
 
@@ -72,7 +75,19 @@ OI_INLINE uint64_t oi_map_bit(const struct oi_place *at)
 OI_INLINE bool oi_map_open(const struct oi_place *at)
 {
 	const struct oi_bits *bits = oi_map_bits(at);
-	return bits->member & ~bits->mark & oi_map_bit(at);
+	return bits->member & ~oi_load_relaxed(&bits->mark) & oi_map_bit(at); /* recheck */
+}
+
+/*
+ * Marks it. Returns false if another thread has done so; @shared: there may be others.
+ */
+OI_INLINE bool oi_map_mark(const struct oi_place *at, bool shared)
+{
+	uint64_t *mark = &oi_map_bits(at)->mark, bit = oi_map_bit(at);
+	if (shared)
+		return !(oi_or_acq_rel(mark, bit) & bit); /* elsewhere: only who visits it */
+	*mark |= bit;
+	return true;
 }
 
 OI_INLINE void oi_map_count_later(struct oi_graph *g, const struct oi_header *h)
@@ -82,18 +97,33 @@ OI_INLINE void oi_map_count_later(struct oi_graph *g, const struct oi_header *h)
 		oi_graph_count_later(g, OI_GRAPH_CONCURRENT, oi_map_count(&at), h);
 }
 
-/* Returns the number of references from members, as oi_graph_internal. */
-OI_INLINE int64_t oi_map_internal(const struct oi_place *at, const struct oi_header *h)
+/* Likewise, by one of several threads. */
+OI_INLINE void oi_map_count_later_by(struct oi_graph *g, unsigned number, const struct oi_header *h)
 {
-	return oi_graph_internal(OI_GRAPH_CONCURRENT, *oi_map_count(at), h);
+	struct oi_place at;
+	if (oi_place_of(h, &at))
+		oi_graph_count_later(g, OI_GRAPH_CONCURRENT,
+				     &at.map->bytes[number][at.page_index][at.block], h);
+}
+
+/* Returns what @n threads have counted; -1 if they are too many to know. */
+int64_t oi_map_sum(const struct oi_place *at, const struct oi_header *h, unsigned n);
+OI_INLINE int64_t oi_map_internal(const struct oi_place *at, const struct oi_header *h,
+				  unsigned n)
+{
+	return n == 1 ? oi_graph_internal(OI_GRAPH_CONCURRENT, *oi_map_count(at), h)
+		      : oi_map_sum(at, h, n);
 }
 
 /*
  * Makes maps for all regions there are, which go into @regions; the pages of objects that can be
  * traversed go into @pages. Called when oi_candidates.walking is set and a handshake is over, so
- * that none of them changes. Returns false if there is no memory; then drop what there is.
+ * that none of them changes. Outside the gate of @t. Returns false if there is no memory; then drop
+ * what there is.
  */
-bool oi_map_make(struct oi_vector *regions, struct oi_vector *pages);
+bool oi_map_make(struct oi_thread *t, struct oi_vector *regions, struct oi_vector *pages);
+/* Maps bytes for helper @number, in all regions. Likewise. */
+bool oi_map_make_bytes(struct oi_thread *t, struct oi_vector *regions, unsigned number);
 /* Forgets the exact counts and notes. Outside the gate of @t, which is NULL in a fork's child. */
 void oi_map_forget_exact(struct oi_thread *t, struct oi_graph *g);
 /* Gives the maps back. @t as above. */

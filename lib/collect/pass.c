@@ -58,7 +58,7 @@ void oi_pass_visit_rest(struct oi_pass *p, struct oi_header *h, const ouro_type 
 		oi_pass_visit_items(p, h, type, fn, arg);
 	if (!type->traverse)
 		return;
-	if (oi_type_opaque(type))
+	if (oi_type_opaque(type) || p->shared) /* crew.h */
 		oi_pass_push(p, &p->opaque, h);
 	else if (oi_pass_look(h, oi_pass_skips(p))) /* there may have been safepoints */
 		oi_pass_call_traverse(h, type, fn, arg);

@@ -38,6 +38,8 @@ struct oi_pass {
 	oi_child_fn any_word;       /* a visitor that can be given slots of the dying */
 	int64_t collector_refs;     /* references on each candidate that are the collector's own */
 	unsigned work;              /* units since the last safepoint */
+	unsigned number, n_crew;    /* which of how many threads that find candidates: crew.h */
+	bool shared;                /* others mark, too */
 	/* the scope is what was young when the pass began; those are the first members */
 	bool young_only;
 	/* checked builds: an object seems to have fewer references than members have to it */
@@ -139,7 +141,8 @@ OI_INLINE void oi_pass_each_open(struct oi_pass *p, struct oi_page *page, oi_mem
 		struct oi_bits *bits = &at.map->bits[at.page_index][w];
 		uint64_t todo = bits->member;
 		unsigned n = 1;
-		for (; (todo &= ~bits->mark) && !p->failed; n += 16) {
+		/* recheck */
+		for (; (todo &= ~oi_load_relaxed(&bits->mark)) && !p->failed; n += 16) {
 			at.block = w * 64 + (uint32_t)__builtin_ctzll(todo);
 			todo &= todo - 1;
 			char *h = start + at.block * size;

@@ -10,4 +10,7 @@
  */
 void oi_scan(struct oi_pass *p);
 
+/* In the child of a fork. Returns true if helpers have vanished while they found candidates. */
+bool oi_scan_inherit(struct oi_pass *p);
+
 #endif

@@ -5,6 +5,7 @@
 
 #include "base/cancel.h"
 #include "base/holdup.h"
+#include "collect/crew.h"
 #include "base/os.h"
 #include "base/sized.h"
 #include "collect/collect.h"
@@ -28,6 +29,7 @@ static void fill(ouro_stats *out)
 	out->delay_sum_ns = n.delay_ns;
 	out->delay_max_ns = n.delay_max_ns;
 	oi_holdup_statistics(out);
+	oi_crew_statistics(out);
 	out->weak_entries = oi_weak_count();
 	out->threads = oi_threads_count();
 	oi_collect_statistics(out->collections, out->collected, out->collection_ns);
@@ -85,6 +87,8 @@ static const struct row {
 	CAUSES(holdups, true, "Calls held up for longer than the pause budget, by cause"),
 	CAUSES(holdup_sum_ns, true, "Time they were held up, in nanoseconds"),
 	CAUSES(holdup_max_ns, false, "Longest such hold-up, in nanoseconds"),
+	ROW(looked, true, "Objects that collections beside the program looked at"),
+	ROW(looked_by_helpers, true, "Those of them that helpers of the collector looked at"),
 };
 #define N_ROWS (sizeof rows / sizeof *rows)
 

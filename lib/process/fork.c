@@ -18,6 +18,7 @@
  *   servants.c    collector, reaper       as if a thread had been refused: the first need starts
  *                                         them, not the fork
  *                 starting, quit          nobody starts or ends threads
+ *                 helpers                 gone, not to be joined
  *   wake.h        oi_wanted               missing; what was asked for is found again by looking
  *   alone.c       first_gone              the thread that forked is the first now
  *   keyset.h      keys taken for a walk   all are put back, into every set
@@ -28,6 +29,10 @@
  *   events.c      n_calls                 this thread's alone, if it forks inside a listener
  *   deliver.c     calling                 likewise, if it forks inside the log function
  *   flush.c       leader, since           nobody flushes, unless this thread does
+ *   crew.c        roll                    nobody is called or busy; if any helper was, its phase is
+ *                                         given up: oi_crew_inherit
+ *                 gifts                   the next phase begins without
+ *   scan.c        helper                  its maps go to the pass, its lists are used again
  *   concurrent.c  pass                    this thread's, which goes on in the child, or
  *                                         oi_concurrent_inherit
  *   candidate.c   walking, commit, flags  likewise

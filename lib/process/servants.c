@@ -10,6 +10,8 @@
  * found (in thread mode), of dead objects that releases past release_batch handed over or that the
  * tick found, and of strays. They also deliver what others noted for the log. As a rule there is
  * one reaper.
+ * Helpers find garbage together with whoever collects (crew.h). Each collection that wants some
+ * creates them; they end by themselves, and nobody waits for that but the heap's end.
  *
  * Note [TEAM]. What waits must not wait for a callback that blocks. While something is handed over
  * and no reaper is at leisure, there are ticks; if no reaper has taken anything for the length of
@@ -77,6 +79,7 @@
 #include "world/deliver.h"
 #include "world/events.h"
 #include "world/gate.h"
+#include "world/gclock.h"
 
 #define TICK_NS 4000000
 /* after that they look again, though nobody asked: os.h, oi_futex_wait */
@@ -104,14 +107,14 @@ static uint32_t quit;
 static uint32_t starting;   /* Note [START] */
 static uint64_t not_before; /* ns: after a refusal, when to try again */
 
-static int start_one(struct worker *w);
+static int start_one(struct worker *w, void *arg);
 
 static int start_both(void)
 {
 	/* elsewhere: pthread_create. After a fork there may be something to merge. */
 	oi_store_relaxed(&oi_wanted.tick, 1u);
-	int error = start_one(&collector);
-	return error ? error : start_one(&reaper[0]);
+	int error = start_one(&collector, &collector);
+	return error ? error : start_one(&reaper[0], &reaper[0]);
 }
 
 void oi_servants_start_missing(void)
@@ -176,16 +179,24 @@ static bool any_to_reap(void)
 }
 
 /*
- * A thread that has ended may be in destructors of the program's keys, for as long as they like:
- * nobody waits for it.
+ * Returns true if there is none. A thread that has ended may be in destructors of the program's
+ * keys, for as long as they like: nobody waits for it.
  */
+static bool join_if_ended(struct worker *w)
+{
+	if (!oi_load_acquire(&w->started)) /* [B5] */
+		return true;
+	if (!oi_load_acquire(&w->ended) || /* [B5] */
+	    pthread_tryjoin_np(w->thread, NULL))
+		return false;
+	oi_store_relaxed(&w->started, false); /* owner */
+	return true;
+}
+
 static void join_ended(void)
 {
 	for (size_t i = 0; i < REAPERS; i++)
-		if (oi_load_acquire(&reaper[i].started) && /* [B5] */
-		    oi_load_acquire(&reaper[i].ended) && /* [B5] */
-		    !pthread_tryjoin_np(reaper[i].thread, NULL))
-			oi_store_relaxed(&reaper[i].started, false); /* owner */
+		join_if_ended(&reaper[i]);
 }
 
 /*
@@ -199,7 +210,7 @@ static void start_a_reaper(void)
 		i++;
 	if (i == REAPERS || oi_exchange_seq_cst(&starting, 1u)) /* [B4] */
 		return;
-	start_one(&reaper[i]);
+	start_one(&reaper[i], &reaper[i]);
 	oi_exchange_seq_cst(&starting, 0u); /* [B4] */
 }
 
@@ -419,15 +430,52 @@ static void *reaper_main(void *arg)
 	return NULL;
 }
 
+/* ---- helpers of a collection ---- */
+
+#define HELPERS 8
+
+struct helper {
+	struct worker worker;
+	void (*fn)(void);
+};
+static struct helper helpers[HELPERS]; /* whoever collects, under the full collection's lock */
+
+static void *helper_main(void *arg)
+{
+	struct helper *s = arg;
+	oi_store_release(&s->worker.running, true); /* [B5] */
+	pthread_setname_np(pthread_self(), "ouro-gc-helper");
+	if (oi_thread_attach_anyhow("ouro-gc-helper", true)) {
+		s->fn();
+		oi_thread_detach(oi_self);
+	}
+	oi_store_release(&s->worker.ended, true); /* [B5] */
+	return NULL;
+}
+
+void oi_servant_begin(void (*fn)(void))
+{
+	size_t i = 0;
+	oi_assert_locked(OI_LOCK_CONCURRENT);
+	if (oi_load_acquire(&quit)) /* elsewhere: the lock, stop_helpers */
+		return;
+	while (i < HELPERS && !join_if_ended(&helpers[i].worker))
+		i++;
+	if (i == HELPERS)
+		return; /* those of former collections have had no processor since */
+	helpers[i] = (struct helper){ { .main = helper_main, .stack = COLLECTOR_STACK }, fn };
+	start_one(&helpers[i].worker, &helpers[i]);
+}
+
 /* ---- starting and stopping ---- */
 
-static int start_one(struct worker *w)
+static int start_one(struct worker *w, void *arg)
 {
 	if (w->started)
 		return 0;
 	oi_store_relaxed(&w->running, false); /* stopped: nobody looks before started */
 	oi_store_relaxed(&w->ended, false);
-	int error = oi_spawn(&w->thread, w->main ? w->main : reaper_main, w, w->stack);
+	int error = oi_spawn(&w->thread, w->main ? w->main : reaper_main, arg, w->stack);
 	oi_store_release(&w->started, !error); /* [B5] after its handle: join_ended */
 	/*
 	 * ASan's part of a thread's start takes locks that a fork does not wait for (fork.c): it is
@@ -458,7 +506,8 @@ static void stop_one(struct worker *w, uint32_t *word)
 {
 	if (!w->started)
 		return;
-	oi_wake(word);
+	if (word)
+		oi_wake(word);
 	/* pthread_join is a cancellation point, and aborts where a filter refuses futex. */
 	for (uint64_t nap = 20000; pthread_tryjoin_np(w->thread, NULL) == EBUSY;
 	     nap += nap < 1000000 ? nap : 0)
@@ -473,6 +522,15 @@ static void stop_reapers(void)
 		stop_one(&reaper[i], &oi_wanted.reaper_word);
 }
 
+/* There is no collection that they help in, and none that follows has any. */
+static void stop_helpers(void)
+{
+	oi_concurrent_lock();
+	for (size_t i = 0; i < HELPERS; i++)
+		stop_one(&helpers[i].worker, NULL);
+	oi_concurrent_unlock();
+}
+
 void oi_servants_stop(void)
 {
 	oi_exchange_seq_cst(&oi_wanted.missing, 0u); /* [B4] */
@@ -481,6 +539,7 @@ void oi_servants_stop(void)
 	oi_store_release(&quit, 1u); /* [B1] */
 	stop_one(&collector, &oi_wanted.collector_word);
 	stop_reapers();
+	stop_helpers();
 	oi_wanted.collect = oi_wanted.tick = oi_wanted.reap = 0;
 	not_before = 0;
 }
@@ -492,6 +551,8 @@ void oi_servants_fork_child(void)
 	collector.started = false;
 	for (size_t i = 0; i < REAPERS; i++)
 		reaper[i].started = false;
+	for (size_t i = 0; i < HELPERS; i++)
+		helpers[i].worker.started = false;
 	oi_wanted.n_idle = 0;
 	oi_wanted.collect = oi_wanted.tick = oi_wanted.reap = quit = 0;
 	not_before = 0;

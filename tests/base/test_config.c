@@ -22,6 +22,7 @@ static void config_default_is_valid(void **state)
 	assert_int_equal(cfg.heap_limit, 0);
 	assert_int_equal(cfg.pause_budget_ns, 500000);
 	assert_int_equal(cfg.pin_warn_ns, 10000000);
+	assert_int_equal(cfg.gc_threads, 0);
 	assert_int_equal(ouro_init(&cfg), 0);
 	ouro_gc_get_threshold(t);
 	assert_int_equal(t[0], -1);
@@ -416,6 +417,24 @@ static void config_variable_pin_warning(void **state)
 	assert_variable_refused("OURO_PIN_WARN_NS", bad, sizeof(bad) / sizeof(bad[0]));
 }
 
+static int look_threads(const char *value)
+{
+	(void)value;
+	REQUIRE(ouro_init(NULL) == 0);
+	REQUIRE(ouro_gc_collect(2) == 0);
+	return ouro_shutdown(NULL);
+}
+
+static void config_variable_threads(void **state)
+{
+	static const char *const bad[] = { "-1", "many", "9", "" };
+
+	(void)state;
+	assert_variable("OURO_GC_THREADS", "0", look_threads);
+	assert_variable("OURO_GC_THREADS", "8", look_threads);
+	assert_variable_refused("OURO_GC_THREADS", bad, sizeof(bad) / sizeof(bad[0]));
+}
+
 /* The log says which. */
 static int look_log(const char *value)
 {
@@ -494,6 +513,7 @@ int main(void)
 		BARE_CASE(config_variable_heap_limit),
 		BARE_CASE(config_variable_pause_budget),
 		BARE_CASE(config_variable_pin_warning),
+		BARE_CASE(config_variable_threads),
 		BARE_CASE(config_bad_variable_is_named),
 		BARE_CASE(config_struct_ignores_variables),
 		BARE_CASE(config_bad_variable_at_a_lazy_start),
