@@ -120,20 +120,29 @@ void oi_limbo_add_weak(struct oi_thread *t, uint32_t index)
 	add(t, (void *)((uintptr_t)index << 1 | 1), 0);
 }
 
+/* @block is one. Returns true if @item is, too, and lies in the same page. */
+OI_INLINE bool lies_beside(const void *block, const void *item)
+{
+	return !((uintptr_t)item & 1) && (uintptr_t)item / OI_PAGE == (uintptr_t)block / OI_PAGE;
+}
+
 /*
  * Frees at once the blocks from item @i on, a block, that lie in one page. Returns the index after
  * them.
  */
 static size_t free_run(struct oi_thread *t, const struct oi_batch *b, size_t i)
 {
-	struct oi_page *p = oi_page_of(b->item[i]);
+	const void *first = b->item[i];
+	struct oi_page *p = oi_page_of(first);
 	struct oi_chain c = { .n = 0 };
-	for (; i < b->n && !((uintptr_t)b->item[i] & 1) && oi_page_of(b->item[i]) == p; i++) {
-		if (i + AHEAD < b->n)
+	size_t n = b->n;
+	for (; i < n && lies_beside(first, b->item[i]); i++) {
+		if (i + AHEAD < n)
 			__builtin_prefetch(b->item[i + AHEAD], 1);
 		oi_chain_add(&c, b->item[i], p);
 	}
-	oi_chain_free(t, p, &c);
+	struct oi_chain whole = c; /* c itself is in registers */
+	oi_chain_free(t, p, &whole);
 	return i;
 }
 
