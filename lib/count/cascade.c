@@ -69,6 +69,20 @@ static OI_NOINLINE void release_many(struct oi_thread *t, struct oi_header *h)
 /* ---- the others ---- */
 
 /*
+ * Drops the reference of a dead object, most likely the only one, to an object that is published,
+ * as all are that were in slots. Returns true if it died of it.
+ */
+OI_INLINE bool dies_of_it(struct oi_thread *t, struct oi_header *h)
+{
+	oi_check_release(h, "death of its referrer");
+	if (likely(oi_load_relaxed(&h->own) == t->key) && /* owner */
+	    likely(oi_load_relaxed(&h->local) == 1) && /* owner */
+	    likely(oi_release_only(h)))
+		return true;
+	return oi_release(t, h);
+}
+
+/*
  * Returns the next dead object: from the stack, or one that dies of the reference that has waited
  * longest; NULL if there is none.
  */
@@ -81,8 +95,7 @@ OI_INLINE struct oi_header *next_dead(struct oi_thread *t, struct ring *r, size_
 		if (!pending(r))
 			return NULL;
 		struct oi_header *h = oi_header_of(take_first(r));
-		oi_check_release(h, "death of its referrer");
-		if (!oi_release(t, h))
+		if (!dies_of_it(t, h))
 			continue;
 		if (likely(pending(r) + oi_described(h)->n_slots <= RING))
 			return h;

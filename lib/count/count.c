@@ -339,11 +339,14 @@ OI_NOINLINE void oi_release_last(void *obj, struct oi_thread *t)
 {
 	struct oi_header *h = oi_header_of(obj);
 	oi_assert_inside(t);
-	if (likely(!oi_load_acquire(&h->shared)) && /* [C1] */
-	    likely(!oi_load_relaxed(&h->published))) /* elsewhere: that acquire shows it */
+	bool counted = oi_load_acquire(&h->shared) != 0; /* [C1] */
+	/* elsewhere: that acquire shows whether it was published */
+	if (likely(!counted) && !oi_load_relaxed(&h->published))
 		oi_death_private(t, h); /* nobody else has a reference or can find one */
+	else if (likely(!counted) && likely(oi_release_only(h)))
+		oi_death_inside(t, h);
 	else
-		oi_release_leaving(oi_object_of(h), t);
+		oi_release_leaving(obj, t);
 }
 
 static OI_NOINLINE void release_low(struct oi_thread *t, struct oi_header *h, uint32_t old)

@@ -129,6 +129,21 @@ OI_INLINE bool oi_release_own(struct oi_thread *t, struct oi_header *h)
 }
 
 /*
+ * By the owner, of a published object of which local is 1. Returns true if that was its only
+ * reference: it is DEAD, as after oi_release; false if nothing was done.
+ */
+OI_INLINE bool oi_release_only(struct oi_header *h)
+{
+	uint32_t none = 0;
+	oi_point("release: only");
+	if (unlikely(!oi_cas(&h->shared, &none, OI_MERGED | OI_DEAD))) /* [C1] */
+		return false;
+	oi_store_relaxed(&h->local, 0u); /* owner: it is this thread's alone now */
+	oi_store_relaxed(&h->own, OI_OWN_MERGED); /* owner */
+	return true;
+}
+
+/*
  * These leave the gate, and carry out the death if that was the last reference. @obj is the first
  * parameter, as it is the first of the public calls: it need not be moved to get here.
  */

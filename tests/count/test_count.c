@@ -5,6 +5,8 @@
  */
 #include "fixture.h"
 
+#include "base/perturb.h"
+#include "count/count.h"
 #include "world/context.h"
 #include "world/object.h"
 #include "world/thread.h"
@@ -602,6 +604,78 @@ static void count_of_another_thread_saturates(void **state)
 	assert_logged("saturated", 1);
 }
 
+#if OURO_CHECKED
+
+static struct oi_thread *releaser;
+static struct node *wanted;
+static int n_got;
+
+/*
+ * Its owner is about to drop the only reference: somebody gets another one, as a thread does that
+ * read the slot before it was emptied.
+ */
+static void get_another(const char *point)
+{
+	if (oi_self == releaser && !n_got && strcmp(point, "release: only") == 0)
+		n_got += oi_try_retain_foreign(oi_header_of(wanted)) == OI_TRIED_OK;
+}
+
+static void check_outlives(void (*release)(struct node *n))
+{
+	releaser = oi_self;
+	wanted = make(1);
+	n_got = 0;
+	uint64_t live = objects_live();
+	__atomic_store_n(&oi_point_hook, get_another, __ATOMIC_RELEASE);
+	release(wanted);
+	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	assert_int_equal(n_got, 1);
+	assert_int_equal(objects_live(), live);
+	assert_int_equal(ouro_refcount(wanted), 1);
+	ouro_release(wanted);
+	assert_int_equal(objects_live(), live - 1);
+}
+
+static void out_of_a_slot(struct node *n)
+{
+	struct node *slot = NULL;
+
+	ouro_give(&slot, n);
+	ouro_store(&slot, (struct node *)NULL);
+}
+
+/* Without weak cells: dies without leaving the gate. */
+static const ouro_type plain_type = {
+	.name = "plain", .size = sizeof(struct node), .slots = OURO_SLOTS(struct node, left, right),
+};
+
+/* The death of the second one is what a cascade begins with. */
+static void with_its_referrers(struct node *n)
+{
+	struct node *first = make_of(&plain_type, 2), *second = make_of(&plain_type, 3);
+
+	ouro_give(&second->left, n);
+	ouro_give(&first->left, second);
+	ouro_release(first);
+}
+
+static void count_last_release_is_not_if_another_is_got(void **state)
+{
+	(void)state;
+	check_outlives(out_of_a_slot);
+	check_outlives(with_its_referrers);
+}
+
+#else
+
+static void count_last_release_is_not_if_another_is_got(void **state)
+{
+	(void)state;
+	skip();
+}
+
+#endif
+
 /* More references than a header can count: it saturates, is logged, and never wraps to a death. */
 static void count_that_would_overflow_saturates(void **state)
 {
@@ -647,6 +721,7 @@ int main(void)
 		HEAP_CASE(count_foreign_release_frees_while_owner_computes),
 		HEAP_CASE(count_release_after_owner_exit_frees),
 		HEAP_CASE(count_new_threads_do_not_own_old_objects),
+		HEAP_CASE(count_last_release_is_not_if_another_is_got),
 		HEAP_CASE(count_immortal_is_never_counted),
 		HEAP_CASE(count_immortal_by_another_thread),
 		HEAP_CASE(count_remembers_what_is_published_and_touched),
