@@ -65,24 +65,27 @@
 #include "world/world.h"
 
 /*
- * While a thread looks, the side byte of a young object in its pages is the number of references
- * from members; at MANY too many to tell, so that it counts as held. Otherwise it is 0.
+ * While a thread looks, the side byte of an object in its pages is the number of references from
+ * members, modulo 256. Otherwise it is 0. An object that nobody else has touched has at least as
+ * many references as were counted, all in local. So if local is what the byte is, that is right.
  */
-#define MANY 0xff
 #define LATER (OI_SOLO_EVERY / 4) /* objects, until a grace period is asked for again */
 
-/* The members of one page, in the order of addresses. */
+/* Members that are neighbours: among 64 blocks of a page, whose bits of age 0 are one word. */
 struct run {
 	struct oi_page *p;
-	uint64_t size;
-	size_t end; /* the index after them */
+	uint64_t size;    /* of a block */
+	uint64_t members; /* a bit for each */
+	size_t word;
 	struct oi_chain chain;
 };
 
+#define ENOUGH (OI_SOLO_MOST - 64) /* members: then no more are sought */
+
 struct oi_solo_lists {
-	size_t n, n_runs, n_stack, n_elsewhere;
+	size_t n, n_runs, n_stack, n_elsewhere; /* n: members */
+	size_t older;  /* objects that the look has made older */
 	bool overflow; /* something held had no room on the stack, so that it is not followed */
-	struct oi_header *members[OI_SOLO_MOST];
 	struct run run[OI_SOLO_MOST];
 	struct oi_header *stack[OI_SOLO_MOST]; /* while looking: what is held */
 	uint8_t *elsewhere[OI_SOLO_MOST];      /* side bytes, in other pages than the referrer's */
@@ -122,15 +125,17 @@ void oi_solo_shutdown(void)
 #define NOTED (UINT64_C(0xff) << 24)
 enum { FOUND = 1, SETTLED = 2 };
 
-/* Returns what these fields of an object of @key hold. */
-OI_INLINE uint64_t fields(uint64_t key, uint64_t noted)
+/* Returns what the word is, but for its type, of an object of @key that nobody else touched. */
+OI_INLINE uint64_t header_word(uint64_t key, uint64_t noted)
 {
 	return key << 48 | noted << 24;
 }
 
-OI_INLINE bool is_shared(const struct oi_header *h)
+/* Returns true if nobody else has touched @h, and @fields of its @word are @alone. */
+OI_INLINE bool is_alone(const struct oi_header *h, uint64_t word, uint64_t fields, uint64_t alone)
 {
-	return oi_load_relaxed(&h->shared); /* elsewhere: as touched */
+	return likely((word & fields) == alone) && /* [U1] */
+	       likely(!oi_load_relaxed(&h->shared)); /* elsewhere: as touched */
 }
 
 OI_INLINE bool is_unused(uint64_t word)
@@ -148,60 +153,114 @@ OI_INLINE bool is_own_page(const struct oi_thread *t, const struct oi_page *p)
 
 /* A type as members' types are looked at: most objects have that of the one before. */
 struct kind {
-	const struct oi_type *d;
 	uint16_t number; /* 0: none yet */
 	bool plain;
+	bool row; /* its slots are these, one after another: */
+	uint16_t first, n_slots;
 };
 
-OI_INLINE void look_up_kind(struct kind *k, uint64_t word)
+/* Returns true if the slots of the type are all in the fixed part, one after another. */
+static bool has_row(const struct oi_type *d)
 {
-	if (likely((uint16_t)word == k->number))
-		return;
-	k->number = (uint16_t)word;
-	k->d = &oi_types[k->number];
-	k->plain = k->d->silent && (likely(k->d->flat) || !k->d->type->traverse);
+	if (!d->flat || d->n_slots == OI_SLOTS_MANY)
+		return false;
+	for (unsigned i = 0; i < d->n_slots; i++)
+		if (d->slot[i] != d->slot[0] + i)
+			return false;
+	return true;
+}
+
+static OI_NOINLINE struct kind kind_of(uint16_t number)
+{
+	const struct oi_type *d = &oi_types[number];
+	return (struct kind){ .number = number,
+			      .plain = d->silent && (d->flat || !d->type->traverse),
+			      .row = has_row(d),
+			      .first = d->slot[0],
+			      .n_slots = d->n_slots };
+}
+
+OI_INLINE const struct kind *look_up_kind(struct kind *k, uint64_t word)
+{
+	if (unlikely((uint16_t)word != k->number))
+		*k = kind_of((uint16_t)word);
+	return k;
 }
 
 OI_INLINE void visit_member(struct oi_header *h, const struct kind *k, oi_child_fn fn, void *arg)
 {
-	oi_visit_fixed(h, k->d, fn, arg);
-	if (unlikely(!k->d->flat))
-		oi_visit_items_of(h, k->d->type, fn, arg);
+	if (likely(k->row))
+		oi_visit_row((void **)oi_object_of(h) + k->first, k->n_slots, fn, arg);
+	else
+		oi_visit_slots(h, fn, arg);
 }
 
 /* ---- looking ---- */
 
-/* The page whose members are being gathered. */
+/* Where members are, or may be. */
 struct place {
 	struct oi_thread *t;
+	uint8_t *side;    /* the page's */
 	uintptr_t page;
-	uint8_t *side;
-	uint64_t *age0;
+	uint64_t reciprocal;
+	char *first;      /* of the 64 blocks */
 	uint64_t size;
-	char *first;
-	uint32_t reciprocal;
+	uint64_t *age0;
 };
 
-OI_INLINE struct place place_of(struct oi_thread *t, struct oi_page *p)
+OI_INLINE struct place place_of(struct oi_thread *t, struct oi_page *p, size_t word)
 {
 	struct oi_region *r = oi_region_of(p);
 	size_t i = oi_page_index(p);
-	char *first = oi_page_start(p);
-	return (struct place){ t, (uintptr_t)first >> OI_PAGE_SHIFT, r->side[i], r->young[i][0],
-			       p->block_size, first, p->reciprocal };
+	char *start = oi_page_start(p);
+	return (struct place){ .t = t,
+			       .side = r->side[i],
+			       .page = (uintptr_t)start >> OI_PAGE_SHIFT,
+			       .reciprocal = p->reciprocal,
+			       .first = start + word * 64 * p->block_size,
+			       .size = p->block_size,
+			       .age0 = &r->young[i][0][word] };
 }
+
+/* Which of 64 blocks come next. */
+struct cursor {
+	char *at;
+	uint64_t bits; /* from there on */
+	uint64_t size;
+};
+
+/* Most young objects are neighbours. */
+OI_INLINE void skip_gap(struct cursor *c)
+{
+	if (likely(c->bits & 1) || !c->bits)
+		return;
+	unsigned n = (unsigned)__builtin_ctzll(c->bits);
+	c->bits >>= n;
+	c->at += n * c->size;
+}
+
+OI_INLINE struct cursor first_of(const struct place *at, uint64_t bits)
+{
+	struct cursor c = { at->first, bits, at->size };
+	skip_gap(&c);
+	return c;
+}
+
+OI_INLINE void step(struct cursor *c)
+{
+	c->bits >>= 1;
+	c->at += c->size;
+	skip_gap(c);
+}
+
+/* For each of the blocks whose bits are set in @those. */
+#define FOR_EACH(h, place, those) \
+	for (struct cursor c_ = first_of(place, those); \
+	     c_.bits && (h = (struct oi_header *)c_.at, true); step(&c_))
 
 OI_INLINE size_t block_in(const struct place *at, const struct oi_header *h)
 {
-	return (size_t)(((uintptr_t)h & (OI_PAGE - 1)) * at->reciprocal >> 32);
-}
-
-/* Of age 0, whether or not it is a member. */
-OI_INLINE void count_at(uint8_t *side, const uint64_t *age0, size_t i)
-{
-	uint8_t n = side[i];
-	if (likely(age0[i / 64] >> (i % 64) & 1))
-		side[i] = (uint8_t)(n + (n != MANY));
+	return ((uintptr_t)h & (OI_PAGE - 1)) * at->reciprocal >> 32;
 }
 
 static OI_NOINLINE void count_elsewhere(const struct oi_thread *t, const struct oi_header *h)
@@ -213,9 +272,9 @@ static OI_NOINLINE void count_elsewhere(const struct oi_thread *t, const struct 
 	/* owner; what is not counted is held */
 	if (oi_load_relaxed(&p->heap) != &t->heap || l->n_elsewhere == OI_SOLO_MOST)
 		return;
-	size_t block = oi_block_index(p, h);
-	count_at(r->side[i], r->young[i][0], block);
-	l->elsewhere[l->n_elsewhere++] = &r->side[i][block];
+	uint8_t *side = &r->side[i][oi_block_index(p, h)];
+	++*side;
+	l->elsewhere[l->n_elsewhere++] = side;
 }
 
 OI_INLINE void count_inside(void *child, void *arg)
@@ -223,107 +282,127 @@ OI_INLINE void count_inside(void *child, void *arg)
 	const struct place *at = arg;
 	const struct oi_header *h = oi_header_of(child);
 	if (likely((uintptr_t)h >> OI_PAGE_SHIFT == at->page))
-		count_at(at->side, at->age0, block_in(at, h));
+		++at->side[block_in(at, h)];
 	else
 		count_elsewhere(at->t, h);
 }
 
-/*
- * Puts members into the list, from @n on, and counts what they refer to. Returns the index after
- * them; it stops if the list is full.
- */
-OI_INLINE size_t gather_word(struct place *at, size_t w, size_t n, struct kind *k)
+OI_INLINE void clear_age(const struct place *at, uint64_t bits)
 {
-	struct oi_header **members = at->t->solo.lists->members;
-	uint64_t alone = fields(at->t->key, 0);
-	char *first = at->first + w * 64 * at->size;
-	for (uint64_t bits = at->age0[w]; bits; bits &= bits - 1) {
-		struct oi_header *h =
-			(struct oi_header *)(first + (size_t)__builtin_ctzll(bits) * at->size);
+	oi_store_relaxed(at->age0, *at->age0 & ~bits); /* owner */
+}
+
+/* Of an object that is no member; one that died by count is not young any more. */
+static OI_NOINLINE uint64_t pass_over(const struct place *at, const struct oi_header *h)
+{
+	uint64_t bit = UINT64_C(1) << block_in(at, h) % 64;
+	if (is_unused(oi_load_relaxed(&h->word))) /* owner, or recheck */
+		clear_age(at, bit);
+	return bit;
+}
+
+/* Returns which are members; counts what they refer to. */
+OI_INLINE uint64_t gather_word(struct place *at, struct kind *k)
+{
+	uint64_t bits = *at->age0, members = bits, alone = header_word(at->t->key, 0);
+	struct oi_header *h;
+	FOR_EACH(h, at, bits) {
 		uint64_t word = oi_load_relaxed(&h->word); /* owner */
-		if (unlikely((word & (OWN | OTHERS)) != alone) || /* [U1] */
-		    unlikely(is_shared(h))) {
-			if (is_unused(word)) /* it died by count */
-				/* owner */
-				oi_store_relaxed(&at->age0[w], at->age0[w] & ~(bits & -bits));
-			continue;
-		}
-		look_up_kind(k, word);
-		if (unlikely(!k->plain))
-			continue;
-		if (unlikely(n == OI_SOLO_MOST))
-			break;
-		members[n++] = h;
-		visit_member(h, k, count_inside, at);
+		if (likely(is_alone(h, word, OWN | OTHERS, alone)) &&
+		    likely(look_up_kind(k, word)->plain))
+			visit_member(h, k, count_inside, at);
+		else
+			members &= ~pass_over(at, h);
 	}
-	return n;
+	return members;
 }
 
-static size_t gather_page(struct oi_thread *t, struct oi_page *p, size_t n)
+/* It stops if another 64 may be too many. */
+static void gather_page(struct oi_thread *t, struct oi_page *p)
 {
-	struct place at = place_of(t, p);
+	struct oi_solo_lists *l = t->solo.lists;
+	const uint64_t *age0 = oi_young_bits(p, 0);
 	struct kind k = { 0 };
-	for (size_t w = 0, end = (p->bump + 63) / 64; w < end; w++)
-		if (at.age0[w])
-			n = gather_word(&at, w, n, &k);
-	return n;
-}
-
-static void add_run(struct oi_solo_lists *l, struct oi_page *p, size_t end)
-{
-	l->run[l->n_runs++] = (struct run){ .p = p, .size = p->block_size, .end = end };
-	l->n = end;
+	for (size_t w = 0, end = (p->bump + 63) / 64; w < end && l->n <= ENOUGH; w++) {
+		if (!age0[w])
+			continue;
+		struct place at = place_of(t, p, w);
+		uint64_t members = gather_word(&at, &k);
+		if (!members)
+			continue;
+		l->run[l->n_runs++] = (struct run){ p, p->block_size, members, w, { 0 } };
+		l->n += (size_t)__builtin_popcountll(members);
+	}
 }
 
 static void gather_young(struct oi_thread *t)
 {
 	struct oi_solo_lists *l = t->solo.lists;
 	l->n = l->n_runs = l->n_elsewhere = 0;
-	for (struct oi_page *p = t->heap.young; p && l->n < OI_SOLO_MOST; p = p->young_next) {
-		size_t n = is_own_page(t, p) ? gather_page(t, p, l->n) : l->n;
-		if (n > l->n)
-			add_run(l, p, n);
-	}
+	for (struct oi_page *p = t->heap.young; p && l->n <= ENOUGH; p = p->young_next)
+		if (is_own_page(t, p))
+			gather_page(t, p);
 }
 
-OI_INLINE void put_on_stack(struct oi_solo_lists *l, struct oi_header *h)
+/* ---- what is held ---- */
+
+/* What is reached may have been found at an earlier look, and be old by now. */
+static void grow_older(struct oi_solo_lists *l, struct oi_header *h)
 {
+	struct oi_page *p = oi_page_of(h);
+	size_t i = oi_block_index(p, h);
+	uint64_t bit = UINT64_C(1) << (i % 64);
+	uint64_t *age0 = &oi_young_bits(p, 0)[i / 64], *age1 = &oi_young_bits(p, 1)[i / 64];
+	if (!(*age0 & bit))
+		return;
+	oi_store_relaxed(age0, *age0 & ~bit); /* owner */
+	oi_store_relaxed(age1, *age1 | bit);  /* owner */
+	l->older++;
+}
+
+/* It is no member any more, and what it refers to will not be. */
+static void hold(struct oi_solo_lists *l, struct oi_header *h)
+{
+	oi_store_relaxed(&h->noted, (uint8_t)0); /* owner */
+	grow_older(l, h);
 	if (likely(l->n_stack < oi_solo_stack_room))
 		l->stack[l->n_stack++] = h;
 	else
 		l->overflow = true;
 }
 
-/* Notes which members of a page have no references but the counted; the rest is held. */
-static void compare_run(struct oi_thread *t, const struct run *r, size_t i)
+/* Notes which members have no references but the counted; the rest is held. */
+static void compare_run(struct oi_thread *t, const struct run *r)
 {
-	struct oi_solo_lists *l = t->solo.lists;
-	struct place at = place_of(t, r->p);
-	for (; i < r->end; i++) {
-		struct oi_header *h = l->members[i];
-		uint8_t side = at.side[block_in(&at, h)];
-		bool held = oi_load_relaxed(&h->local) != side || side == MANY; /* owner */
-		oi_store_relaxed(&h->noted, (uint8_t)(held ? 0 : FOUND)); /* owner */
-		if (unlikely(held))
-			put_on_stack(l, h);
-	}
-	memset(at.side, 0, r->p->bump);
+	struct place at = place_of(t, r->p, r->word);
+	struct oi_header *h;
+	FOR_EACH(h, &at, r->members)
+		if (likely(oi_load_relaxed(&h->local) == at.side[block_in(&at, h)])) /* owner */
+			oi_store_relaxed(&h->noted, (uint8_t)FOUND); /* owner */
+		else
+			hold(t->solo.lists, h);
 }
 
-/* Clears the side bytes, too: what is not elsewhere was counted in the page of a member. */
 static void compare_runs(struct oi_thread *t)
 {
 	struct oi_solo_lists *l = t->solo.lists;
-	size_t i = 0;
-	l->n_stack = 0;
+	l->n_stack = l->older = 0;
 	l->overflow = false;
-	for (const struct run *r = l->run; r < l->run + l->n_runs; i = r++->end)
-		compare_run(t, r, i);
+	for (const struct run *r = l->run; r < l->run + l->n_runs; r++)
+		compare_run(t, r);
+}
+
+/* Where something was counted that is not elsewhere, the page has a member. */
+static void clear_side_bytes(struct oi_thread *t)
+{
+	struct oi_solo_lists *l = t->solo.lists;
+	const struct oi_page *p = NULL;
+	for (const struct run *r = l->run; r < l->run + l->n_runs; p = r++->p)
+		if (r->p != p)
+			memset(place_of(t, r->p, 0).side, 0, r->p->bump);
 	while (l->n_elsewhere)
 		*l->elsewhere[--l->n_elsewhere] = 0;
 }
-
-/* ---- what is held ---- */
 
 /*
  * What was found at an earlier look, and is no member now, may be taken for one: that marks more,
@@ -334,74 +413,48 @@ OI_INLINE void mark_reference(void *child, void *arg)
 	const struct oi_thread *t = arg;
 	struct oi_header *h = oi_header_of(child);
 	uint64_t word = oi_load_relaxed(&h->word); /* owner, or not a member */
-	if ((word & (OWN | NOTED)) != fields(t->key, FOUND))
-		return;
-	oi_store_relaxed(&h->noted, (uint8_t)0); /* owner */
-	put_on_stack(t->solo.lists, h);
+	if ((word & (OWN | NOTED)) == header_word(t->key, FOUND))
+		hold(t->solo.lists, h);
 }
 
-static void mark_all(struct oi_thread *t)
+/* Members that are held have become older: the others are left. */
+static void sort_out(struct oi_solo_lists *l)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < l->n_runs; i++) {
+		struct run r = l->run[i];
+		uint64_t held = r.members & ~oi_young_bits(r.p, 0)[r.word];
+		l->n -= (size_t)__builtin_popcountll(held);
+		r.members &= ~held;
+		if (r.members)
+			l->run[kept++] = r;
+	}
+	l->n_runs = kept;
+}
+
+static void leave_out_held(struct oi_thread *t)
 {
 	struct oi_solo_lists *l = t->solo.lists;
 	while (l->n_stack)
 		oi_visit_slots(l->stack[--l->n_stack], mark_reference, t);
-}
-
-static void grow_older(struct oi_header *h)
-{
-	struct oi_page *p = oi_page_of(h);
-	size_t i = oi_block_index(p, h);
-	uint64_t bit = UINT64_C(1) << (i % 64);
-	uint64_t *age0 = &oi_young_bits(p, 0)[i / 64], *age1 = &oi_young_bits(p, 1)[i / 64];
-	oi_store_relaxed(age0, *age0 & ~bit); /* owner */
-	oi_store_relaxed(age1, *age1 | bit);  /* owner */
-}
-
-/* Keeps in the list what nothing holds; the rest grows older. Returns how many that are. */
-static size_t sort_out(struct oi_solo_lists *l)
-{
-	size_t n = l->n, i = 0, kept = 0, runs = 0;
-	for (size_t k = 0; k < l->n_runs; k++) {
-		struct run r = l->run[k];
-		size_t began = kept;
-		for (; i < r.end; i++) {
-			struct oi_header *h = l->members[i];
-			if (likely(oi_load_relaxed(&h->noted) == FOUND)) /* owner */
-				l->members[kept++] = h;
-			else
-				grow_older(h);
-		}
-		r.end = kept;
-		if (kept > began)
-			l->run[runs++] = r;
-	}
-	l->n = kept;
-	l->n_runs = runs;
-	return n - kept;
-}
-
-static size_t leave_out_held(struct oi_thread *t)
-{
-	struct oi_solo_lists *l = t->solo.lists;
-	if (!l->n_stack)
-		return 0;
-	mark_all(t);
-	size_t older = sort_out(l);
+	if (l->older)
+		sort_out(l);
 	if (unlikely(l->overflow)) /* what is left may be held */
 		l->n = l->n_runs = 0;
-	return older;
 }
 
 static void look_for_garbage(struct oi_thread *t)
 {
 	struct oi_solo_lists *l = t->solo.lists;
 	gather_young(t);
+	size_t n = l->n;
 	compare_runs(t);
-	size_t n = l->n, older = leave_out_held(t);
-	oi_policy_solo_done(older);
+	clear_side_bytes(t);
+	leave_out_held(t);
+	oi_policy_solo_done(l->older);
 	oi_add_relaxed(&n_examined, (uint64_t)n); /* count */
-	t->solo.every = older > n - n / 8 && t->solo.every < OI_SOLO_MOST / 2 ? t->solo.every * 2 :
-										 OI_SOLO_EVERY;
+	bool hardly_any = l->older > n - n / 8 && t->solo.every < OI_SOLO_MOST / 2;
+	t->solo.every = hardly_any ? t->solo.every * 2 : OI_SOLO_EVERY;
 	t->solo.epoch = oi_add_acq_rel(&oi_world.epoch, 0); /* [G3] release */
 	t->solo.n_stops = oi_load_relaxed(&oi_world.n_stops); /* elsewhere: the gate [G2] */
 	if (l->n)
@@ -410,52 +463,59 @@ static void look_for_garbage(struct oi_thread *t)
 
 /* ---- the end ---- */
 
-static void unmark(const struct oi_solo_lists *l, size_t n)
+static void unmark(struct oi_thread *t, const struct run *r, uint64_t bits)
 {
-	while (n--)
-		oi_store_relaxed(&l->members[n]->noted, (uint8_t)FOUND); /* owner */
+	struct place at = place_of(t, r->p, r->word);
+	struct oi_header *h;
+	FOR_EACH(h, &at, bits)
+		oi_store_relaxed(&h->noted, (uint8_t)FOUND); /* owner */
+}
+
+/* Makes all of the runs before @r FOUND again. */
+static void unmark_before(struct oi_thread *t, const struct run *r)
+{
+	while (r-- > t->solo.lists->run)
+		unmark(t, r, r->members);
 }
 
 /* Returns true if the run's page is what it was, with blocks where the members are. */
-OI_INLINE bool is_same_page(const struct oi_thread *t, const struct run *r,
-			    const struct oi_header *last)
+OI_INLINE bool is_same_page(const struct oi_thread *t, const struct run *r)
 {
 	return is_own_page(t, r->p) && r->p->block_size == r->size &&
-	       oi_block_index(r->p, last) < r->p->bump;
+	       r->word * 64 + 63 - (size_t)__builtin_clzll(r->members) < r->p->bump;
 }
 
 /*
- * Makes the members from @i to the end of the run, which may have died meanwhile, SETTLED. Returns
- * the index of the first that is not there, or that another thread has touched.
+ * Makes members, which may have died meanwhile, SETTLED. Returns 0, or those from the first on that
+ * is not there, or that another thread has touched.
  */
-static size_t settle_run(const struct oi_thread *t, const struct run *r, size_t i)
+static uint64_t settle_run(struct oi_thread *t, const struct run *r)
 {
-	const struct oi_solo_lists *l = t->solo.lists;
-	uint64_t alone = fields(t->key, FOUND);
-	if (unlikely(!is_same_page(t, r, l->members[r->end - 1])))
-		return i;
-	for (; i < r->end; i++) {
-		struct oi_header *h = l->members[i];
+	struct place at = place_of(t, r->p, r->word);
+	uint64_t alone = header_word(t->key, FOUND);
+	struct oi_header *h;
+	if (unlikely(!is_same_page(t, r)))
+		return r->members;
+	FOR_EACH(h, &at, r->members) {
 		uint64_t word = oi_load_relaxed(&h->word); /* owner */
-		if (unlikely((word & (OWN | OTHERS | NOTED)) != alone) || /* [U1] */
-		    unlikely(is_shared(h)))
-			break;
+		if (unlikely(!is_alone(h, word, OWN | OTHERS | NOTED, alone)))
+			return r->members & (UINT64_MAX << block_in(&at, h) % 64);
 		oi_store_relaxed(&h->noted, (uint8_t)SETTLED); /* owner */
 	}
-	return i;
+	return 0;
 }
 
 /* Returns true if all members are there, and nobody has touched one; they are SETTLED then. */
-static bool still_alone(const struct oi_thread *t)
+static bool still_alone(struct oi_thread *t)
 {
 	const struct oi_solo_lists *l = t->solo.lists;
-	size_t i = 0;
 	for (const struct run *r = l->run; r < l->run + l->n_runs; r++) {
-		i = settle_run(t, r, i);
-		if (unlikely(i < r->end)) {
-			unmark(l, i);
-			return false;
-		}
+		uint64_t left = settle_run(t, r);
+		if (likely(!left))
+			continue;
+		unmark(t, r, r->members & ~left);
+		unmark_before(t, r);
+		return false;
 	}
 	return true;
 }
@@ -477,42 +537,51 @@ OI_INLINE void drop_reference(void *child, void *arg)
 		oi_death_later(d->t, h);
 }
 
+/* Makes a list of the members, in place of the stack. */
+static void list_members(struct oi_thread *t)
+{
+	struct oi_solo_lists *l = t->solo.lists;
+	size_t n = 0;
+	for (const struct run *r = l->run; r < l->run + l->n_runs; r++) {
+		struct place at = place_of(t, r->p, r->word);
+		struct oi_header *h;
+		FOR_EACH(h, &at, r->members)
+			l->stack[n++] = h;
+	}
+}
+
 static void free_slowly(struct oi_thread *t, struct drop *d)
 {
 	struct oi_solo_lists *l = t->solo.lists;
+	list_members(t);
 	for (size_t i = 0; i < l->n; i++)
-		oi_visit_slots(l->members[i], drop_reference, d);
+		oi_visit_slots(l->stack[i], drop_reference, d);
 	for (size_t i = 0; i < l->n; i++)
-		oi_death_free(t, l->members[i], oi_page_of(l->members[i]), false);
+		oi_death_free(t, l->stack[i], oi_page_of(l->stack[i]), false);
 }
 
-/* Drops what the members of a page refer to, and links them. No page goes before all are. */
-static size_t link_run(const struct oi_solo_lists *l, struct run *r, size_t i, struct drop *d)
+/* Drops what the members refer to, and links them. No page goes before all are. */
+static void link_run(struct run *r, struct kind *k, struct drop *d)
 {
-	struct kind k = { 0 };
 	struct oi_chain c = { .n = 0 };
-	struct place at = place_of(d->t, r->p);
-	for (; i < r->end; i++) {
-		struct oi_header *h = l->members[i];
-		size_t block = block_in(&at, h);
-		uint64_t *age0 = &at.age0[block / 64];
-		oi_store_relaxed(age0, *age0 & ~(UINT64_C(1) << (block % 64))); /* owner */
-		look_up_kind(&k, oi_load_relaxed(&h->word)); /* owner */
-		visit_member(h, &k, drop_reference, d);
+	struct place at = place_of(d->t, r->p, r->word);
+	struct oi_header *h;
+	clear_age(&at, r->members);
+	FOR_EACH(h, &at, r->members) {
+		uint64_t word = oi_load_relaxed(&h->word); /* owner */
+		visit_member(h, look_up_kind(k, word), drop_reference, d);
 		oi_chain_add(&c, h, r->p);
 	}
 	r->chain = c;
-	return i;
 }
 
 static void free_runs(struct oi_thread *t, struct drop *d)
 {
 	struct oi_solo_lists *l = t->solo.lists;
-	size_t i = 0;
-	for (size_t k = 0; k < l->n_runs; k++)
-		i = link_run(l, &l->run[k], i, d);
-	for (size_t k = 0; k < l->n_runs; k++) {
-		struct run *r = &l->run[k];
+	struct kind k = { 0 };
+	for (struct run *r = l->run; r < l->run + l->n_runs; r++)
+		link_run(r, &k, d);
+	for (struct run *r = l->run; r < l->run + l->n_runs; r++) {
 		oi_own_add(&t->freed.n[r->p->bin], r->chain.n);
 		oi_chain_free(t, r->p, &r->chain);
 	}
@@ -522,7 +591,7 @@ static void free_runs(struct oi_thread *t, struct drop *d)
 static void free_all(struct oi_thread *t)
 {
 	struct oi_solo_lists *l = t->solo.lists;
-	struct drop d = { t, fields(t->key, SETTLED), fields(OI_OWN_FREE, SETTLED) };
+	struct drop d = { t, header_word(t->key, SETTLED), header_word(OI_OWN_FREE, SETTLED) };
 	oi_add_relaxed(&n_found, (uint64_t)l->n); /* count */
 	oi_death_begin(t);
 	/* owner; read in a stop */
@@ -551,9 +620,10 @@ static bool judged(struct oi_thread *t)
 		return true;
 	if (!still_alone(t))
 		return false;
-	unmark(l, l->n);
+	unmark_before(t, l->run + l->n_runs);
+	list_members(t);
 	oi_gate_leave(t);
-	t->solo.n_stops += oi_oracle_judge_alone(l->members, l->n);
+	t->solo.n_stops += oi_oracle_judge_alone(l->stack, l->n);
 	oi_point("solo: judged");
 	oi_gate_enter(t);
 	return t->solo.lists &&

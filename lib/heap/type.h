@@ -70,6 +70,16 @@ OI_INLINE void oi_visit_fields(char *base, const ouro_fields *f, oi_child_fn fn,
 
 /* Like oi_visit_fixed, for more slots than oi_type.slot holds. */
 void oi_visit_many(char *obj, const ouro_fields *f, oi_child_fn fn, void *arg);
+/* Visits @n slots, one after another. */
+OI_INLINE void oi_visit_row(void **slot, size_t n, oi_child_fn fn, void *arg)
+{
+	for (void **end = slot + n; slot < end; slot++) {
+		void *child = oi_load_acquire(slot); /* [S1] */
+		if (child)
+			fn(child, arg);
+	}
+}
+
 /* Visits the slots of the fixed part. */
 OI_INLINE void oi_visit_fixed(struct oi_header *h, const struct oi_type *d, oi_child_fn fn,
 			      void *arg)
