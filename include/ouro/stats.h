@@ -38,6 +38,11 @@ typedef struct ouro_stats {
 	 * threads of ouro_config.gc_threads did.
 	 */
 	uint64_t looked, looked_by_helpers;
+	/*
+	 * Searches for garbage among old objects (ouro/gc.h): objects they began at, objects they
+	 * looked at, and objects they found. What of these is dead counts among collected[2].
+	 */
+	uint64_t searches, searched, search_found;
 } ouro_stats;
 
 /*

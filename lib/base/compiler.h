@@ -92,6 +92,8 @@
  * again from their parts.
  */
 #define oi_keep(p) __asm__("" : "+r"(p))
+/* Likewise of one in memory: it is read anew, by the instruction that changes it. */
+#define oi_keep_in_memory(v) __asm__("" : "+m"(v))
 
 /* Adds to a counter that one thread writes and others may read: no read-modify-write is needed. */
 #define oi_own_add(p, v) oi_store_relaxed((p), oi_load_relaxed(p) + (v))

@@ -31,6 +31,7 @@ static const struct {
 	[OI_LOCK_WEAK] = { "side table", false, true },
 	[OI_LOCK_LIMBO] = { "abandoned limbo", false, true },
 	[OI_LOCK_HEAP] = { "heap", false, true },
+	[OI_LOCK_LOOSE] = { "loose objects", false, true },
 	[OI_LOCK_LOG] = { "log", false, true },
 };
 

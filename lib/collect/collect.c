@@ -456,6 +456,42 @@ static void automatic_full(bool all, bool idle, void (*between)(void))
 	oi_policy_turn();
 }
 
+/* Returns what collect_old does. */
+static struct oi_garbage *search(struct oi_thread *t, void (*between)(void))
+{
+	struct oi_garbage *g = NULL;
+	size_t n_looked = 0, n_left = 0;
+	uint64_t began = oi_now_ns();
+	oi_collect_lock_both();
+	bool off = oi_collect_held_off();
+	oi_collect_unlock();
+	if (off)
+		oi_serve_begin(t);
+	else
+		g = oi_concurrent_search(t, between, &n_looked, &n_left);
+	if (g && g->objects.n)
+		oi_add_acq_rel(&n_found, UINT64_C(1)); /* count */
+	if (g) {
+		g->n_examined = n_looked;
+		g->found_ns = oi_now_ns() - began;
+	}
+	oi_policy_searched(g ? g->objects.n : 0, n_left);
+	oi_concurrent_unlock();
+	return g;
+}
+
+bool oi_collect_near(void (*between)(void))
+{
+	struct oi_thread *t = oi_self;
+	struct oi_garbage *g = search(t, between);
+	bool paid = g && g->objects.n >= g->n_examined / 8;
+	dispose(t, g, between);
+	settle_quietly(t);
+	reclaim(t, false);
+	oi_policy_turn();
+	return paid;
+}
+
 void oi_collect_idle(void (*between)(void))
 {
 	automatic_full(true, true, between);

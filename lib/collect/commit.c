@@ -21,6 +21,9 @@
  * they were still there, as their leaving s would have been a mutation of o, and a handshake came
  * after. So all references to o are in what bears the flag. Uncounted pointers ended at the
  * handshakes; weak upgrades go through the commit word.
+ * The candidates may be counted and checked in parts, one after the other (near.c): what 2 counted
+ * for o is then only what its part, and those before it, refer to it; if that is all there is, the
+ * above holds, and if not, o is dropped.
  * Two traps. To drop and commit at once, without the handshake between, is wrong. And a candidate
  * that dies by count after it was counted holds its references until it is dismantled, perhaps much
  * later: it must be followed although it is dead.
@@ -52,11 +55,20 @@ bool oi_commit_flag(struct oi_pass *p, struct oi_header *h, const struct oi_plac
 	return true;
 }
 
-/* Calls fn(p, h, at) for each candidate that is not dropped yet. Inside the gate. */
-OI_INLINE void each_candidate(struct oi_pass *p, oi_member_fn fn)
+/*
+ * Calls fn(p, h, at) for each candidate that is not dropped yet, of a part of the list. Inside the
+ * gate.
+ */
+OI_INLINE void each_candidate(struct oi_pass *p, size_t from, size_t to, oi_member_fn fn)
 {
-	for (size_t i = 0; i < p->pages.n && !p->failed; i++)
-		oi_pass_each_open(p, p->pages.data[i], fn);
+	const struct oi_vector *list = p->list;
+	for (size_t i = from; i < to && !p->failed; i++) {
+		struct oi_place at;
+		oi_vector_prefetch(list, i);
+		if (oi_place_of(list->data[i], &at) && oi_map_open(&at))
+			fn(p, list->data[i], &at);
+		oi_pass_step(p, 16);
+	}
 }
 
 /* Like oi_pass_look, but where garbage is looked through for the resurrected, all is garbage. */
@@ -200,6 +212,31 @@ static void check(struct oi_pass *p, struct oi_header *h, const struct oi_place 
 {
 	if (!is_closed(p, h, at))
 		drop_candidate(p, h, at);
+	else
+		p->silent &= oi_is_silent(h);
+}
+
+static void check_part(struct oi_pass *p, size_t from, size_t to)
+{
+	each_candidate(p, from, to, count_among_candidates);
+	note_opaque(p);
+	oi_graph_count_rest(&p->graph, OI_GRAPH_CONCURRENT);
+	oi_point("commit: counted");
+	each_candidate(p, from, to, check);
+}
+
+/*
+ * Counts and checks what the cache has room for, and then the next, where that is possible: the
+ * references to a candidate are in its part.
+ */
+static void check_all(struct oi_pass *p)
+{
+	size_t from = 0;
+	for (size_t i = 0; i < p->parts.n; i++) {
+		check_part(p, from, (size_t)p->parts.data[i]);
+		from = (size_t)p->parts.data[i];
+	}
+	check_part(p, from, p->list->n);
 }
 
 /* ---- 4: the commit ---- */
@@ -215,7 +252,7 @@ static bool drop_rescued(struct oi_pass *p, uint64_t *n)
 	size_t before = p->graph.stack.n;
 	struct oi_header *h;
 	if (end > OI_RESCUE_LOG) {
-		each_candidate(p, drop_if_rescued);
+		each_candidate(p, 0, p->list->n, drop_if_rescued);
 	} else {
 		/* [K1] */
 		for (; *n < end && (h = oi_load_acquire(&oi_candidates.rescued[*n])); ++*n) {
@@ -260,11 +297,7 @@ bool oi_commit(struct oi_pass *p)
 	p->any_word = drop_word;
 	oi_grace_wait();
 	oi_gate_enter(p->t);
-	each_candidate(p, count_among_candidates);
-	note_opaque(p);
-	oi_graph_count_rest(&p->graph, OI_GRAPH_CONCURRENT);
-	oi_point("commit: counted");
-	each_candidate(p, check);
+	check_all(p);
 	drop_reached(p);
 	oi_gate_leave(p->t);
 	oi_point("commit: checked");

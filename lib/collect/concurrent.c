@@ -21,8 +21,10 @@
 #include "base/log.h"
 #include "collect/commit.h"
 #include "collect/crew.h"
+#include "collect/debug.h"
 #include "collect/generation.h"
 #include "collect/linger.h"
+#include "collect/near.h"
 #include "collect/scan.h"
 #include "count/count.h"
 #include "count/death.h"
@@ -38,7 +40,7 @@ static struct oi_pass pass; /* under the lock */
 
 static void expire_weak_references(struct oi_pass *p)
 {
-	struct oi_vector *list = &p->garbage->objects;
+	struct oi_vector *list = p->list;
 	for (size_t i = p->n_seen; i < list->n; i++) {
 		struct oi_header *h = list->data[i];
 		oi_vector_prefetch(list, i);
@@ -55,7 +57,7 @@ static void expire_weak_references(struct oi_pass *p)
  */
 static void sift(struct oi_pass *p, bool (*fn)(struct oi_pass *p, struct oi_header *h))
 {
-	struct oi_vector *list = &p->garbage->objects;
+	struct oi_vector *list = p->list;
 	while (p->n_seen < list->n) {
 		oi_vector_prefetch(list, p->n_seen);
 		struct oi_header *h = list->data[p->n_seen++];
@@ -72,6 +74,14 @@ static bool declare_candidate(struct oi_pass *p, struct oi_header *h)
 	if (!oi_is_candidate(h))
 		return false;
 	oi_garbage_declare(p->garbage, h);
+	return true;
+}
+
+static bool declare_and_clear(struct oi_pass *p, struct oi_header *h)
+{
+	if (!oi_is_candidate(h))
+		return false;
+	oi_garbage_declare_and_clear(p->t, p->garbage, h);
 	return true;
 }
 
@@ -97,8 +107,9 @@ static void sift_all(struct oi_pass *p, bool (*fn)(struct oi_pass *p, struct oi_
 
 /* ---- one collection ---- */
 
+/* @pages: NULL, or the list that all pages of objects that can be traversed go to. */
 static void begin_pass(struct oi_thread *t, struct oi_garbage *g, void (*between)(void),
-		       int64_t collector_refs)
+		       int64_t collector_refs, struct oi_vector *pages)
 {
 	pass.t = t;
 	pass.between = between;
@@ -108,15 +119,17 @@ static void begin_pass(struct oi_thread *t, struct oi_garbage *g, void (*between
 	pass.work = pass.number = 0;
 	pass.n_crew = 1;
 	pass.shared = false;
-	pass.n_members = pass.n_open = pass.n_pages_left = pass.n_seen = pass.n_kept = 0;
-	pass.doubts.n = pass.rescued.n = 0;
+	pass.n_members = pass.n_open = pass.n_seen = pass.n_kept = 0;
+	pass.doubts.n = pass.rescued.n = pass.parts.n = 0;
+	pass.silent = true;
 	pass.garbage = g;
+	pass.list = &g->objects;
 	oi_store_relaxed(&oi_candidates.walking, 1u); /* [G3] */
 	oi_grace_wait();
 	for (uint64_t i = 0; i < oi_candidates.n_rescued && i < OI_RESCUE_LOG; i++)
 		oi_candidates.rescued[i] = NULL;
 	oi_store_relaxed(&oi_candidates.n_rescued, UINT64_C(0)); /* recheck: no flag is anywhere */
-	if (!oi_map_make(t, &pass.regions, &pass.pages))
+	if (!(pages ? oi_map_make(t, &pass.regions, pages) : oi_map_renew(t, &pass.regions)))
 		pass.failed = true;
 }
 
@@ -146,7 +159,7 @@ static void end_pass(struct oi_thread *t)
 	oi_graph_drop_rest(&pass.graph);
 	oi_map_drop(t, &pass.regions);
 	struct oi_vector *lists[] = { &pass.regions, &pass.pages, &pass.graph.stack, &pass.opaque,
-				      &pass.graph.edges };
+				      &pass.graph.edges, &pass.parts };
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
 		empty(t, lists[i]);
 	oi_heap_end_walk(t);
@@ -155,9 +168,11 @@ static void end_pass(struct oi_thread *t)
 void oi_concurrent_shutdown(void)
 {
 	oi_crew_shutdown();
+	oi_near_shutdown();
+	oi_map_shutdown();
 	struct oi_vector *lists[] = { &pass.regions, &pass.pages,  &pass.graph.stack,
 				      &pass.opaque,  &pass.young,  &pass.graph.edges,
-				      &pass.doubts,  &pass.rescued };
+				      &pass.doubts,  &pass.rescued,  &pass.parts };
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
 		oi_vector_free(lists[i]);
 }
@@ -167,6 +182,7 @@ static void let_go_of_garbage(struct oi_pass *p)
 {
 	oi_gate_enter(p->t);
 	p->garbage = NULL;
+	p->list = NULL;
 	oi_store_release(&oi_candidates.commit, (uint32_t)OI_COMMIT_IDLE); /* [K1] */
 	oi_gate_leave(p->t);
 }
@@ -189,8 +205,10 @@ struct oi_garbage *oi_concurrent_begin(struct oi_thread *t, int generation, enum
 	if (!g)
 		return NULL;
 	oi_garbage_take_in_hand(t, g);
-	begin_pass(t, g, between, 0);
+	begin_pass(t, g, between, 0, &pass.pages);
 	pass.young_only = scope == OI_SCOPE_YOUNG;
+	if (scope != OI_SCOPE_YOUNG)
+		oi_near_forget(); /* this looks at all that could be found from there */
 	if (scope != OI_SCOPE_OLD)
 		oi_generation_make_all_old(&pass.young, pass.young_only);
 	return g;
@@ -220,6 +238,53 @@ size_t oi_concurrent_finish(struct oi_thread *t)
 	return pass.n_members;
 }
 
+/*
+ * What is rescued, or lingers, is left to full collections. If nothing of it is weak, nobody can
+ * find the dead any more: since the first handshake of the commit a thread could only have come
+ * there from a reference that was not counted, or that left its slot, which is a rescue. Hence no
+ * handshake follows. (Who makes an entry in the side table for a candidate has come there before
+ * that handshake, which waits for its end; the check that follows sees the flag.)
+ */
+static void decide_search(struct oi_pass *p)
+{
+	bool dead = p->list->n && !p->failed && oi_commit(p);
+	if (dead && p->silent && !oi_debug_any())
+		sift_all(p, declare_and_clear);
+	else if (dead)
+		bury(p);
+	else
+		sift_all(p, forget_candidate);
+	/* [K1] nothing bears the flag */
+	oi_store_release(&oi_candidates.commit, (uint32_t)OI_COMMIT_IDLE);
+}
+
+struct oi_garbage *oi_concurrent_search(struct oi_thread *t, void (*between)(void),
+					size_t *n_looked, size_t *n_left)
+{
+	oi_assert_locked(OI_LOCK_CONCURRENT);
+	oi_assert_unpinned(t);
+	struct oi_garbage *g = oi_garbage_new(2);
+	oi_near_take();
+	if (g) {
+		oi_garbage_take_in_hand(t, g);
+		begin_pass(t, g, between, 0, NULL);
+		pass.young_only = false;
+		oi_near_find(&pass);
+	}
+	oi_serve_begin(t); /* what dies is in no queue */
+	if (!g)
+		return NULL;
+	decide_search(&pass);
+	let_go_of_garbage(&pass);
+	oi_near_clear();
+	if (!pass.failed)
+		oi_map_keep(t, &pass.regions);
+	end_pass(t);
+	*n_looked = pass.n_members;
+	*n_left = oi_near_waiting();
+	return g;
+}
+
 bool oi_concurrent_promote(void)
 {
 	/* then the collection is of old objects: what was young is none of its members */
@@ -237,8 +302,8 @@ bool oi_concurrent_promote(void)
 static void flag_garbage(struct oi_pass *p)
 {
 	oi_gate_enter(p->t);
-	for (size_t i = 0; i < p->garbage->objects.n && !p->failed; i++) {
-		struct oi_header *h = p->garbage->objects.data[i];
+	for (size_t i = 0; i < p->list->n && !p->failed; i++) {
+		struct oi_header *h = p->list->data[i];
 		struct oi_place at;
 		/* else the object is immortal, and what it reaches is not closed */
 		if (oi_place_of(h, &at) && oi_commit_flag(p, h, &at))
@@ -270,7 +335,7 @@ bool oi_concurrent_resurrect(struct oi_thread *t, struct oi_garbage *g)
 {
 	oi_assert_unpinned(t);
 	oi_concurrent_lock();
-	begin_pass(t, g, NULL, 1);
+	begin_pass(t, g, NULL, 1, &pass.pages);
 	flag_garbage(&pass);
 	bool ok = !pass.failed && (oi_commit(&pass) || !pass.failed);
 	sift_all(&pass, ok ? decide : keep);
@@ -300,9 +365,11 @@ void oi_concurrent_inherit(void)
 				       OI_COMMIT_DEAD) {
 		expire_weak_references(&pass);
 		sift(&pass, declare_candidate);
+		pass.garbage->n_dead = pass.list->n; /* if what is silent was being buried */
 	} else if (pass.garbage) {
 		sift(&pass, forget_candidate);
 	}
+	oi_near_forget();
 	oi_linger_inherit(&pass);
 	pass.garbage = NULL;
 	oi_store_relaxed(&oi_candidates.commit, (uint32_t)OI_COMMIT_IDLE); /* stopped */

@@ -23,6 +23,14 @@ struct oi_garbage *oi_concurrent_begin(struct oi_thread *t, int generation, enum
 				       void (*between)(void));
 size_t oi_concurrent_finish(struct oi_thread *t);
 /*
+ * Under the lock, outside the gate: searches what was noted as loose (near.h) for garbage. Returns
+ * the set of what it found, perhaps empty, in this thread's hand; NULL if there is no memory. Calls
+ * oi_serve_begin. *@n_looked: at how many objects it looked; *@n_left: how many wait for the next
+ * search.
+ */
+struct oi_garbage *oi_concurrent_search(struct oi_thread *t, void (*between)(void),
+					size_t *n_looked, size_t *n_left);
+/*
  * For the collector thread, perhaps between two slices of its own: all that is young becomes old,
  * in short stops. Returns false if another thread has the lock.
  */

@@ -33,6 +33,7 @@
 #include "collect/trial.h"
 #include "count/count.h"
 #include "count/death.h"
+#include "count/loose.h"
 #include "count/ticket.h"
 #include "count/watch.h"
 #include "count/weak.h"
@@ -274,8 +275,27 @@ OI_INLINE void drop_child(void *child, void *arg)
 {
 	struct oi_thread *t = arg;
 	struct oi_header *h = oi_header_of(child);
-	if (!(oi_flags(h) & OI_FLAG_SEALED) && oi_release(t, h))
+	if (oi_flags(h) & OI_FLAG_SEALED)
+		return;
+	if (oi_release(t, h))
 		oi_death_later(t, h);
+	else
+		oi_loose(t, child);
+}
+
+OI_INLINE void drop_child_of_dead(void *child, void *arg)
+{
+	if (!oi_is_candidate(oi_header_of(child)))
+		drop_child(child, arg);
+}
+
+void oi_garbage_declare_and_clear(struct oi_thread *t, struct oi_garbage *g, struct oi_header *h)
+{
+	oi_assert_inside(t);
+	oi_garbage_declare(g, h);
+	oi_visit_slots(h, drop_child_of_dead, t);
+	g->phase = OI_GARBAGE_CLEAR;
+	g->n_dead = ++g->cursor;
 }
 
 /* Returns how far to go in one call. */

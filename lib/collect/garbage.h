@@ -81,6 +81,12 @@ OI_INLINE void oi_garbage_declare(struct oi_garbage *g, struct oi_header *h)
 	if (oi_has_callbacks(h))
 		g->has_callbacks = true;
 }
+/*
+ * Likewise, inside the gate of @t, for a candidate that is dead since the commit, like all that
+ * bear the flag now, and is silent, as all of @g are: also drops its references to others, which is
+ * what the phase CLEAR does.
+ */
+void oi_garbage_declare_and_clear(struct oi_thread *t, struct oi_garbage *g, struct oi_header *h);
 bool oi_garbage_reserve(struct oi_garbage *g, size_t n);
 /*
  * Works on it, on this thread, outside the gate, serving: at most *budget finalizers and watches,

@@ -25,6 +25,7 @@
 
 #include "base/os.h"
 #include "base/perturb.h"
+#include "collect/garbage.h"
 #include "collect/generation.h"
 #include "collect/policy.h"
 #include "collect/trial.h"
@@ -86,7 +87,7 @@ static void sort_doubts(struct oi_pass *p)
 static void note_rescued(struct oi_pass *p)
 {
 	size_t left = oi_policy_cap();
-	struct oi_vector *list = &p->garbage->objects;
+	struct oi_vector *list = p->list;
 	oi_gate_enter(p->t);
 	for (size_t i = 0; i < list->n && left; i++) {
 		size_t n = oi_is_candidate(list->data[i]) ? 0 : weight(list->data[i]);
@@ -205,7 +206,7 @@ static void judge_closure(struct oi_pass *p, struct oi_trial *tr)
 			oi_weak_expire(h);
 		oi_generation_leave(h); /* it may have been made since the collection began */
 		oi_garbage_declare(p->garbage, h);
-		p->garbage->objects.data[p->garbage->objects.n++] = h; /* there is room */
+		p->list->data[p->list->n++] = h; /* there is room */
 	}
 	oi_trial_end(tr);
 }
@@ -214,7 +215,7 @@ static void judge_closure(struct oi_pass *p, struct oi_trial *tr)
 static bool try_stopped(struct oi_pass *p)
 {
 	struct closure c = { .left = oi_policy_cap() / 2 };
-	size_t n = p->garbage->objects.n;
+	size_t n = p->list->n;
 	bool fits = gather_closure(p, &c) && oi_garbage_reserve(p->garbage, n + c.tr.members.n);
 	unflag_all(&p->rescued);
 	if (fits) {
@@ -223,9 +224,9 @@ static bool try_stopped(struct oi_pass *p)
 	} else {
 		oi_trial_give_up(&c.tr);
 	}
-	p->n_seen = p->n_kept = p->garbage->objects.n;
+	p->n_seen = p->n_kept = p->list->n;
 	oi_trial_free(&c.tr);
-	return !fits || !p->rescued.n || p->garbage->objects.n != n;
+	return !fits || !p->rescued.n || p->list->n != n;
 }
 
 void oi_linger_decide(struct oi_pass *p)

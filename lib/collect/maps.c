@@ -58,7 +58,7 @@ static bool list_regions(struct oi_vector *regions)
 	return ok;
 }
 
-/* Lists the pages of one region whose objects can be traversed. */
+/* Notes, and lists unless @pages is NULL, the pages of a region whose objects can be traversed. */
 static bool list_pages(struct oi_region *r, struct oi_vector *pages)
 {
 	bool ok = true;
@@ -69,7 +69,7 @@ static bool list_pages(struct oi_region *r, struct oi_vector *pages)
 		if (oi_load_acquire(&r->page[i].state) == OI_PAGE_FREE || !r->page[i].tracked)
 			continue;
 		r->map->reciprocal[i] = r->page[i].reciprocal;
-		ok = oi_vector_push(pages, &r->page[i]);
+		ok = !pages || oi_vector_push(pages, &r->page[i]);
 	}
 	oi_heap_unlock();
 	return ok;
@@ -130,12 +130,23 @@ int64_t oi_map_sum(const struct oi_place *at, const struct oi_header *h, unsigne
 	return rest < 0 ? rest : sum + rest;
 }
 
-static void drop_map(struct oi_map *map)
+static void drop_map(struct oi_region *r)
 {
-	for (unsigned i = 1; i < OI_CREW_MAX; i++)
+	struct oi_map *map = r->map;
+	for (unsigned i = 1; map && i < OI_CREW_MAX; i++)
 		if (map->bytes[i])
 			oi_os_unmap_list(map->bytes[i], BYTES);
-	oi_os_unmap_list(map, sizeof *map);
+	if (map)
+		oi_os_unmap_list(map, sizeof *map);
+	r->map = NULL;
+}
+
+/* One that was kept is dropped: its counts may be anything. */
+static void drop_kept(struct oi_thread *t, struct oi_region *r)
+{
+	oi_gate_enter(t); /* the child of a fork finds it there, or gone */
+	drop_map(r);
+	oi_gate_leave(t);
 }
 
 bool oi_map_make(struct oi_thread *t, struct oi_vector *regions, struct oi_vector *pages)
@@ -143,6 +154,8 @@ bool oi_map_make(struct oi_thread *t, struct oi_vector *regions, struct oi_vecto
 	bool ok = list_regions(regions);
 	for (size_t i = 0; i < regions->n && ok; i++) {
 		struct oi_region *r = regions->data[i];
+		if (r->map)
+			drop_kept(t, r);
 		ok = make_noted(t, &r->map, sizeof *r->map) != NULL;
 		cover(r, true);
 		ok = ok && list_pages(r, pages);
@@ -152,6 +165,43 @@ bool oi_map_make(struct oi_thread *t, struct oi_vector *regions, struct oi_vecto
 	return ok;
 }
 
+bool oi_map_renew(struct oi_thread *t, struct oi_vector *regions)
+{
+	bool ok = list_regions(regions);
+	for (size_t i = 0; i < regions->n && ok; i++) {
+		struct oi_region *r = regions->data[i];
+		if (r->map)
+			memset(r->map->reciprocal, 0, sizeof r->map->reciprocal);
+		else
+			ok = make_noted(t, &r->map, sizeof *r->map) != NULL;
+		cover(r, true);
+		ok = ok && list_pages(r, NULL);
+	}
+	return ok;
+}
+
+void oi_map_keep(struct oi_thread *t, struct oi_vector *regions)
+{
+	oi_assert_outside(t);
+	for (size_t i = 0; i < regions->n; i++) {
+		struct oi_region *r = regions->data[i];
+		oi_gate_enter(t); /* as in oi_map_drop */
+		if (r->bytes != OI_REGION)
+			drop_map(r); /* the region may go */
+		cover(r, false);
+		oi_gate_leave(t);
+	}
+	oi_gate_enter(t);
+	regions->n = 0;
+	oi_gate_leave(t);
+}
+
+void oi_map_shutdown(void)
+{
+	for (struct oi_region *r = oi_regions; r; r = r->next)
+		drop_map(r);
+}
+
 void oi_map_drop(struct oi_thread *t, struct oi_vector *regions)
 {
 	oi_assert_outside(t);
@@ -159,9 +209,7 @@ void oi_map_drop(struct oi_thread *t, struct oi_vector *regions)
 		struct oi_region *r = regions->data[i];
 		if (t)
 			oi_gate_enter(t); /* the child of a fork finds it there, or gone */
-		if (r->map)
-			drop_map(r->map);
-		r->map = NULL;
+		drop_map(r);
 		cover(r, false);
 		if (t)
 			oi_gate_leave(t);

@@ -124,6 +124,18 @@ OI_INLINE int64_t oi_map_internal(const struct oi_place *at, const struct oi_hea
 bool oi_map_make(struct oi_thread *t, struct oi_vector *regions, struct oi_vector *pages);
 /* Maps bytes for helper @number, in all regions. Likewise. */
 bool oi_map_make_bytes(struct oi_thread *t, struct oi_vector *regions, unsigned number);
+/*
+ * Like oi_map_make, but uses the maps that were kept, and lists no page. No bit is set there; a
+ * count may be anything.
+ */
+bool oi_map_renew(struct oi_thread *t, struct oi_vector *regions);
+/*
+ * Keeps the maps in @regions, which becomes empty, for oi_map_renew; no bit may be set any more.
+ * Outside the gate of @t.
+ */
+void oi_map_keep(struct oi_thread *t, struct oi_vector *regions);
+/* When the heap ends: gives back what was kept. */
+void oi_map_shutdown(void);
 /* Forgets the exact counts and notes. Outside the gate of @t, which is NULL in a fork's child. */
 void oi_map_forget_exact(struct oi_thread *t, struct oi_graph *g);
 /* Gives the maps back. @t as above. */

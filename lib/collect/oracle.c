@@ -26,8 +26,8 @@ static bool gather(struct oi_trial *tr, const struct oi_pass *p)
 	bool ok = true;
 	if (!p->collector_refs)
 		return oi_generation_select_all(tr);
-	for (size_t i = 0; i < p->garbage->objects.n && ok; i++)
-		ok = oi_trial_add(tr, p->garbage->objects.data[i]);
+	for (size_t i = 0; i < p->list->n && ok; i++)
+		ok = oi_trial_add(tr, p->list->data[i]);
 	return ok;
 }
 

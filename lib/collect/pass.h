@@ -15,7 +15,6 @@
 #ifndef OI_PASS_H
 #define OI_PASS_H
 
-#include "collect/garbage.h"
 #include "collect/maps.h"
 #include "heap/candidate.h"
 #include "heap/type.h"
@@ -23,9 +22,12 @@
 
 #define OI_SLICE 4096 /* units of work between two safepoints: an object is 16, a reference 1 */
 
+struct oi_garbage;
+
 struct oi_pass {
 	struct oi_thread *t;
-	struct oi_garbage *garbage; /* its objects: the candidates; after the commit, the dead */
+	struct oi_garbage *garbage; /* what becomes of the dead */
+	struct oi_vector *list;     /* its: the candidates; after the commit, the dead */
 	struct oi_vector regions;   /* that have maps */
 	struct oi_vector pages;
 	struct oi_graph graph;      /* its notes are of candidates: commit.c */
@@ -45,9 +47,15 @@ struct oi_pass {
 	/* checked builds: an object seems to have fewer references than members have to it */
 	bool excess;
 	bool failed;              /* no memory for a list: nothing is found */
+	/* of the candidates that were closed none has code of the program's to run, or is weak */
+	bool silent;
+	/*
+	 * Where parts of the list of candidates end that nothing from behind refers to; without
+	 * any, it is one part.
+	 */
+	struct oi_vector parts;
 	size_t n_members;         /* the result: objects looked at */
 	size_t n_open;            /* candidates not dropped */
-	size_t n_pages_left;      /* pages that have candidates: the first of the list */
 	/* candidates dealt with, and still on the list, after the commit */
 	size_t n_seen, n_kept;
 };

@@ -30,8 +30,10 @@
 
 #include "base/lock.h"
 #include "base/os.h"
+#include "base/wake.h"
 #include "collect/idle.h"
 #include "count/delay.h"
+#include "count/loose.h"
 #include "heap/heap.h"
 #include "heap/large.h"
 #include "heap/pace.h"
@@ -90,6 +92,9 @@ size_t oi_policy_references(void)
 static uint32_t n_solo;
 static uint64_t solo_older;
 
+static size_t search_at, search_left;
+static void set_search(void);
+
 static void set_effective(void)
 {
 	/* recheck: whoever comes last sees the last of both */
@@ -97,6 +102,7 @@ static void set_effective(void)
 	/* recheck */
 	oi_store_relaxed(&oi_pace.threshold, g0 == -1 ? (int64_t)oi_policy_cap() / 2 : g0);
 	oi_delay_set_quota();
+	set_search();
 }
 
 void oi_policy_set_threshold(const int t[3])
@@ -176,18 +182,36 @@ void oi_policy_solo_threads(int more)
 	oi_store_relaxed(&oi_pace.alone, n <= SOLO_MOST ? (int64_t)n * SOLO_ROOM : 0);
 }
 
+/*
+ * Returns true if generation 1 has its turn though no young object asks for a collection: threads
+ * see to those of generation 0 themselves, and never to those of age 1.
+ */
+static bool middle_due(void)
+{
+	int threshold = oi_load_relaxed(&oi_pace.threshold_set[1]); /* recheck */
+	/* recheck */
+	bool many = oi_pace_aged(1) > (uint64_t)oi_load_relaxed(&oi_pace.threshold);
+	/* count */
+	return oi_pace_left_alone() && many && oi_load_relaxed(&oi_pace.count[1]) >= threshold;
+}
+
 /* For generation 1 so many survivors are as good as one collection in a stop. */
-void oi_policy_solo_done(size_t older)
+void oi_policy_solo_done(size_t older, bool old)
 {
 	int64_t n = (int64_t)older, threshold = oi_load_relaxed(&oi_pace.threshold); /* recheck */
 	oi_add_relaxed(&oi_pace.young, -n);   /* count */
 	oi_add_relaxed(&oi_pace.aged[0], -n); /* count */
-	oi_add_relaxed(&oi_pace.aged[1], n);  /* count */
+	if (old)
+		oi_add_relaxed(&oi_pace.old_new, older); /* count */
+	else
+		oi_add_relaxed(&oi_pace.aged[1], n); /* count */
 	uint64_t all = oi_add_relaxed(&solo_older, (uint64_t)n) + (uint64_t)n; /* count */
 	if (all < (uint64_t)threshold)
 		return;
 	oi_add_relaxed(&solo_older, -all); /* count */
 	count_up(&oi_pace.count[1]);
+	if (middle_due())
+		oi_wake_collect();
 }
 
 void oi_policy_promoted(void)
@@ -210,7 +234,7 @@ int oi_policy_due(int max)
 		return -1;
 	if (max == 2 && (oi_pace_large_due() || oi_pace_pages_due()))
 		return 2;
-	if (!oi_pace_young_due() && !oi_pace_young_pages_due())
+	if (!oi_pace_young_due() && !oi_pace_young_pages_due() && !middle_due())
 		return -1;
 	/* count */
 	if (oi_load_relaxed(&oi_pace.count[1]) < oi_load_relaxed(&oi_pace.threshold_set[1]))
@@ -351,6 +375,7 @@ void oi_policy_full_begins(bool all)
 	oi_assert_locked(OI_LOCK_COLLECT);
 	note_made();
 	oi_idle_full_begins();
+	oi_store_relaxed(&search_left, (size_t)0); /* recheck: it forgets them */
 	if (all) {
 		reset_young(0, false);
 		oi_store_relaxed(&oi_pace.count[1], 0); /* count */
@@ -392,6 +417,40 @@ void oi_policy_full_done(size_t old, size_t dead)
 	oi_store_relaxed(&oi_pace.old_begun, UINT64_C(0)); /* count */
 	oi_store_relaxed(&oi_pace.old_gone, INT64_C(0)); /* count */
 	oi_idle_full_done(old, dead);
+}
+
+/*
+ * So many loose objects for a search: an amount that hardly counts beside the heap, and for which
+ * threads make room (loose.c).
+ */
+#define SEARCH_SHARE 32
+#define SEARCH_LEAST 1024
+#define SEARCH_MOST 8192
+_Static_assert(SEARCH_MOST <= OI_LOOSE_FIRST, "else no search would ever be due");
+
+static void set_search(void)
+{
+	uint64_t n = oi_load_relaxed(&oi_pace.old_then) / SEARCH_SHARE; /* count */
+	n = n < SEARCH_LEAST ? SEARCH_LEAST : n < SEARCH_MOST ? n : SEARCH_MOST;
+	oi_store_relaxed(&search_at, (size_t)n); /* recheck */
+	oi_loose_set_due((size_t)n);
+}
+
+bool oi_policy_search_due(void)
+{
+	size_t at = oi_load_relaxed(&search_at); /* recheck */
+	/* recheck */
+	return (oi_loose_waiting() >= at || oi_load_relaxed(&search_left) >= 2 * at) &&
+	       oi_pace_searches() && oi_pace_may();
+}
+
+void oi_policy_searched(size_t dead, size_t left)
+{
+	oi_assert_locked(OI_LOCK_CONCURRENT);
+	uint64_t grown = oi_load_relaxed(&oi_pace.old_new); /* count */
+	uint64_t less = dead < grown ? dead : grown;
+	oi_add_relaxed(&oi_pace.old_new, -less); /* count */
+	oi_store_relaxed(&search_left, left); /* recheck */
 }
 
 /*

@@ -49,8 +49,8 @@ bool oi_policy_solo(void);
  * made.
  */
 void oi_policy_solo_threads(int more);
-/* It has looked, and so many objects that live are of age 1 now. Inside the gate. */
-void oi_policy_solo_done(size_t older);
+/* It has looked, and so many objects that live are of age 1 now, or @old. Inside the gate. */
+void oi_policy_solo_done(size_t older, bool old);
 
 /* A full collection begins. With @all what is young becomes old. */
 void oi_policy_full_begins(bool all);
@@ -60,6 +60,14 @@ void oi_policy_full_begun(void);
 void oi_policy_full_done(size_t old, size_t dead);
 /* What this thread's full collection found is freed, or the reaper's. */
 void oi_policy_full_freed(void);
+
+/* Returns true if there is enough to search for garbage from: near.h. */
+bool oi_policy_search_due(void);
+/*
+ * Under the full collection lock. A search found so many dead: there is the less to look for. @left
+ * wait for the next one.
+ */
+void oi_policy_searched(size_t dead, size_t left);
 
 /*
  * An automatic collection is over, and what it found dead is reclaimed: threads that were delayed

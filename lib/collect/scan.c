@@ -226,18 +226,14 @@ static void flag(struct oi_pass *p, struct oi_header *h, const struct oi_place *
 		oi_map_bits(at)->mark |= oi_map_bit(at);
 		return;
 	}
-	oi_pass_push(p, &p->garbage->objects, h);
+	oi_pass_push(p, p->list, h);
 	if (p->failed)
 		oi_unflag(h);
 }
 
-/* Pages without candidates leave the list. */
 static void flag_page(struct oi_pass *p, struct oi_page *page)
 {
-	size_t before = p->n_open;
 	oi_pass_each_open(p, page, flag);
-	if (p->n_open != before)
-		p->pages.data[p->n_pages_left++] = page;
 }
 
 /* ---- pages ---- */
@@ -519,6 +515,5 @@ void oi_scan(struct oi_pass *p)
 	end_together(p);
 	oi_map_forget_exact(p->t, &p->graph);
 	each_page(p, flag_page, NULL);
-	p->pages.n = p->n_pages_left;
 	oi_point("scan: flagged");
 }

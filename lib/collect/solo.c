@@ -38,8 +38,9 @@
  *
  * How often. A thread looks when it has made OI_SOLO_EVERY objects more than died; while hardly any
  * of them is garbage, half as often each time, down to what the lists hold. What it looks at and
- * finds alive is of age 1 then. Only where the threshold of generation 0 is the library's to choose
- * (-1): a number is the number of objects after which the collector looks.
+ * finds alive is of age 1 then; or old, if a stop has no time for more of age 1. Only where the
+ * threshold of generation 0 is the library's to choose (-1): a number is the number of objects
+ * after which the collector looks.
  */
 #include "collect/solo.h"
 
@@ -85,6 +86,7 @@ struct run {
 struct oi_solo_lists {
 	size_t n, n_runs, n_stack, n_elsewhere; /* n: members */
 	size_t older;  /* objects that the look has made older */
+	bool straight; /* what is held becomes old at once */
 	bool overflow; /* something held had no room on the stack, so that it is not followed */
 	struct run run[OI_SOLO_MOST];
 	struct oi_header *stack[OI_SOLO_MOST]; /* while looking: what is held */
@@ -335,13 +337,41 @@ static void gather_page(struct oi_thread *t, struct oi_page *p)
 	}
 }
 
+/* Returns what follows *@link in the list of young pages; with @leave that leaves it. */
+static struct oi_page **next_young(struct oi_heap *heap, struct oi_page **link, bool leave)
+{
+	struct oi_page *p = *link;
+	if (!leave)
+		return &p->young_next;
+	*link = p->young_next;
+	p->on_young = false;
+	heap->resume = NULL; /* it may be this link */
+	return link;
+}
+
+static bool any_young(const struct oi_page *p)
+{
+	const uint64_t *age0 = oi_young_bits(p, 0), *age1 = oi_young_bits(p, 1);
+	uint64_t any = 0;
+	for (size_t w = 0, end = (p->bump + 63) / 64; w < end && !any; w++)
+		any = age0[w] | age1[w];
+	return any;
+}
+
+/*
+ * Pages where nothing is young any more leave the list, as in a stop, which may not come for long:
+ * otherwise each look would go over all pages.
+ */
 static void gather_young(struct oi_thread *t)
 {
 	struct oi_solo_lists *l = t->solo.lists;
 	l->n = l->n_runs = l->n_elsewhere = 0;
-	for (struct oi_page *p = t->heap.young; p && l->n <= ENOUGH; p = p->young_next)
-		if (is_own_page(t, p))
+	for (struct oi_page *p, **link = &t->heap.young; (p = *link) && l->n <= ENOUGH;) {
+		bool own = is_own_page(t, p);
+		if (own)
 			gather_page(t, p);
+		link = next_young(&t->heap, link, own && !p->current && !any_young(p));
+	}
 }
 
 /* ---- what is held ---- */
@@ -356,7 +386,8 @@ static void grow_older(struct oi_solo_lists *l, struct oi_header *h)
 	if (!(*age0 & bit))
 		return;
 	oi_store_relaxed(age0, *age0 & ~bit); /* owner */
-	oi_store_relaxed(age1, *age1 | bit);  /* owner */
+	if (!l->straight)
+		oi_store_relaxed(age1, *age1 | bit); /* owner */
 	l->older++;
 }
 
@@ -448,10 +479,11 @@ static void look_for_garbage(struct oi_thread *t)
 	struct oi_solo_lists *l = t->solo.lists;
 	gather_young(t);
 	size_t n = l->n;
+	l->straight = oi_policy_middle_full();
 	compare_runs(t);
 	clear_side_bytes(t);
 	leave_out_held(t);
-	oi_policy_solo_done(l->older);
+	oi_policy_solo_done(l->older, l->straight);
 	oi_add_relaxed(&n_examined, (uint64_t)n); /* count */
 	bool hardly_any = l->older > n - n / 8 && t->solo.every < OI_SOLO_MOST / 2;
 	t->solo.every = hardly_any ? t->solo.every * 2 : OI_SOLO_EVERY;

@@ -12,6 +12,7 @@
 #include "count/backlog.h"
 #include "count/count.h"
 #include "count/death.h"
+#include "count/loose.h"
 #include "heap/check.h"
 #include "heap/type.h"
 #include "world/context.h"
@@ -95,8 +96,10 @@ OI_INLINE struct oi_header *next_dead(struct oi_thread *t, struct ring *r, size_
 		if (!pending(r))
 			return NULL;
 		struct oi_header *h = oi_header_of(take_first(r));
-		if (!dies_of_it(t, h))
+		if (!dies_of_it(t, h)) {
+			oi_loose(t, oi_object_of(h));
 			continue;
+		}
 		if (likely(pending(r) + oi_described(h)->n_slots <= RING))
 			return h;
 		oi_death_later(t, h);

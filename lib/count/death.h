@@ -4,6 +4,7 @@
 
 #include "base/runtime.h"
 #include "count/count.h"
+#include "count/loose.h"
 #include "heap/check.h"
 #include "heap/heap.h"
 #include "heap/limbo.h"
@@ -136,6 +137,8 @@ OI_INLINE void oi_death_release(void *child, void *arg)
 	oi_check_release(h, "death of its referrer");
 	if (oi_release(t, h))
 		oi_death_later(t, h);
+	else
+		oi_loose(t, child);
 }
 
 OI_INLINE void oi_death_mark(struct oi_header *h)

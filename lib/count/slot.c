@@ -11,6 +11,7 @@
 #include "base/os.h"
 #include "count/count.h"
 #include "count/death.h"
+#include "count/loose.h"
 #include "heap/candidate.h"
 #include "heap/check.h"
 
@@ -191,11 +192,45 @@ OI_INLINE void show(void *obj, const char *operation)
 	oi_publish(oi_header_of(obj));
 }
 
-/* Drops @obj if it is not NULL, and leaves the gate. */
+/* For an object that is not this thread's, or has one local reference. Leaves the gate. */
+static OI_NOINLINE void drop_any(struct oi_thread *t, void *obj)
+{
+	const struct oi_header *h = oi_header_of(obj);
+	bool seen = t->seen == obj;
+	bool mine = !seen && oi_load_relaxed(&h->own) == t->key; /* owner */
+	if (!mine || oi_load_relaxed(&h->shared)) /* recheck: else it dies */
+		oi_loose(t, obj);
+	if (seen)
+		oi_release_seen(obj, t);
+	else if (mine && oi_load_relaxed(&h->local) == 1) /* owner */
+		oi_release_last(obj, t);
+	else if (mine)
+		oi_release_leaving(obj, t);
+	else
+		oi_release_foreign_leaving(obj, t);
+}
+
+/* What was noted goes to the collector. Leaves the gate. */
+static OI_NOINLINE void hand_over(struct oi_thread *t)
+{
+	oi_loose_hand_over(t, OI_LOOSE);
+	oi_gate_leave(t);
+}
+
+/* Drops @obj, which was in a slot, if it is not NULL, and leaves the gate. */
 OI_INLINE void drop(struct oi_thread *t, void *obj)
 {
-	if (obj && !oi_release_fast(t, obj))
-		return;
+	if (obj) {
+		if (unlikely(t->seen == obj) ||
+		    unlikely(!oi_release_own(t, oi_header_of(obj)))) {
+			drop_any(t, obj);
+			return;
+		}
+		if (oi_loose_note(t, obj)) {
+			hand_over(t);
+			return;
+		}
+	}
 	oi_gate_leave(t);
 }
 
@@ -273,10 +308,18 @@ static OI_NOINLINE void *taken_others(struct oi_thread *t, void *obj)
 	return obj;
 }
 
+static OI_NOINLINE void *taken_and_full(struct oi_thread *t, void *obj)
+{
+	hand_over(t);
+	return obj;
+}
+
 OI_INLINE void *taken(struct oi_thread *t, void *obj)
 {
 	if (obj && unlikely(oi_load_acquire(&oi_header_of(obj)->own) != t->key)) /* [K2] */
 		return taken_others(t, obj);
+	if (obj && oi_loose_note(t, obj))
+		return taken_and_full(t, obj);
 	oi_gate_leave(t);
 	return obj;
 }
@@ -324,6 +367,12 @@ static OI_NOINLINE bool compared(struct oi_thread *t, void *dropped, bool done)
 	return done;
 }
 
+static OI_NOINLINE bool handed_over(struct oi_thread *t, bool done)
+{
+	hand_over(t);
+	return done;
+}
+
 static OI_NOINLINE bool put_if_retained(struct oi_thread *t, void *slot, const void *expected,
 					void *obj)
 {
@@ -346,6 +395,8 @@ OI_INLINE bool compare(struct oi_thread *t, void *slot, const void *expected, vo
 	void *dropped = put_if(slot, expected, obj, &done);
 	if (dropped && unlikely(!oi_release_own(t, oi_header_of(dropped))))
 		return compared(t, dropped, done);
+	if (dropped && oi_loose_note(t, dropped))
+		return handed_over(t, done);
 	oi_gate_leave(t);
 	return done;
 }

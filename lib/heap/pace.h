@@ -189,6 +189,15 @@ size_t oi_pace_growth(void);
 int64_t oi_pace_young_limit(void);
 /* Returns true if automatic collection is on, and nobody is about to collect all there is. */
 bool oi_pace_may(void);
+/*
+ * Returns true if garbage among old objects is searched for where it may be: near.c. Only while the
+ * library chooses when to collect.
+ */
+OI_INLINE bool oi_pace_searches(void)
+{
+	return oi_load_relaxed(&oi_pace.enabled) && /* recheck */
+	       oi_load_relaxed(&oi_pace.threshold_set[0]) == -1; /* recheck */
+}
 /* Returns true if there could be so much garbage that a full collection is worth its while. */
 bool oi_pace_worth(void);
 

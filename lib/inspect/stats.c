@@ -9,6 +9,7 @@
 #include "base/os.h"
 #include "base/sized.h"
 #include "collect/collect.h"
+#include "collect/near.h"
 #include "count/weak.h"
 #include "heap/tally.h"
 #include "world/gate.h"
@@ -33,6 +34,11 @@ static void fill(ouro_stats *out)
 	out->weak_entries = oi_weak_count();
 	out->threads = oi_threads_count();
 	oi_collect_statistics(out->collections, out->collected, out->collection_ns);
+	struct oi_near_statistics near;
+	oi_near_statistics(&near);
+	out->searches = near.searches;
+	out->searched = near.looked_at;
+	out->search_found = near.found;
 	const struct oi_histogram *h = &oi_world.pauses;
 	out->pauses = oi_load_relaxed(&h->n); /* count */
 	out->pause_sum_ns = oi_load_relaxed(&h->sum); /* count */
@@ -89,6 +95,9 @@ static const struct row {
 	CAUSES(holdup_max_ns, false, "Longest such hold-up, in nanoseconds"),
 	ROW(looked, true, "Objects that collections beside the program looked at"),
 	ROW(looked_by_helpers, true, "Those of them that helpers of the collector looked at"),
+	ROW(searches, true, "Objects from which old garbage was searched for"),
+	ROW(searched, true, "Objects looked at in these searches"),
+	ROW(search_found, true, "Objects that these searches took for garbage"),
 };
 #define N_ROWS (sizeof rows / sizeof *rows)
 

@@ -25,6 +25,7 @@
 #include "collect/flush.h"
 #include "collect/solo.h"
 #include "count/backlog.h"
+#include "count/loose.h"
 #include "count/merge.h"
 #include "heap/entry.h"
 #include "heap/heap.h"
@@ -258,6 +259,7 @@ void oi_thread_detach(struct oi_thread *t)
 			oi_gate_enter(t);
 		}
 		oi_pace_flush(t);
+		oi_loose_hand_over(t, t->n_loose);
 		oi_limbo_abandon(t);
 		oi_entry_leave(t);
 		oi_heap_abandon(t);
@@ -307,6 +309,7 @@ void oi_threads_shut_down(void)
 		oi_store_relaxed(&t->merges.n_old, 0u); /* stopped: nobody looks */
 		oi_solo_tidy(t);
 		t->n_weak_cache = 0;
+		t->n_loose = 0;
 		t->tracked_delta = t->died[0] = t->died[1] = 0;
 		memset(&t->heap, 0, sizeof t->heap);
 		oi_heap_init(&t->heap);
@@ -314,6 +317,7 @@ void oi_threads_shut_down(void)
 	}
 	oi_park_left = (struct oi_park_left){ 0 }; /* nobody looks */
 	n_late = 0;
+	oi_loose_forget();
 	oi_registry_unlock();
 }
 

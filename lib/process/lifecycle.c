@@ -271,9 +271,9 @@ static void drop_everything(void)
 	oi_usage_shutdown();
 	oi_limbo_drop_abandoned();
 	oi_backlog_drop();
+	oi_concurrent_shutdown(); /* it keeps maps of regions */
 	oi_regions_unmap();
 	oi_garbage_shutdown();
-	oi_concurrent_shutdown();
 	oi_weak_shutdown();
 	oi_watch_shutdown();
 	oi_events_shutdown();

@@ -77,6 +77,9 @@ struct oi_solo {
 	int64_t every;    /* how many make it look again */
 };
 
+/* Addresses of what lost a reference from a slot: loose.h. */
+#define OI_LOOSE 256 /* so that the index of the next is a byte */
+
 /* Dead objects that wait for their dismantling, or are half done: death.c. */
 #define OI_DEATH_RESERVE 32 /* words */
 struct oi_death_stack {

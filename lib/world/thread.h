@@ -44,14 +44,15 @@ struct oi_thread {
 	uint64_t rest;         /* 0; or what gate has been since it was pinned */
 	uint32_t request; /* OI_REQUEST_*: written by others */
 	uint16_t key;     /* what the own field of its objects holds */
+	uint8_t n_loose;  /* the place of the next in loose; the owner's */
 	bool fenced;  /* its entries pass a fence: Note [CHANGEOVER] */
-	bool waiting; /* asleep until a stop or a seizure is over; a hint */
 	/* owner: the object last seen to be others', and when: Note [SEEN], count.h */
 	const void *seen;
 	uint64_t seen_epoch;
 	int64_t tracked_delta; /* allocations minus deaths of tracked objects, not yet in pace.c */
 	uint32_t dying;        /* inside the outermost death loop; read by flush */
 	uint32_t pin_depth;
+	bool waiting; /* asleep until a stop or a seizure is over; a hint */
 
 	/* ---- owner only ---- */
 	bool forking; /* pinned, and about to fork: a stop that waits for it gives way */
@@ -88,6 +89,7 @@ struct oi_thread {
 	uint32_t weak_cache[32];
 	uint32_t n_weak_cache;
 	struct oi_type_cache types[OI_TYPE_CACHE];
+	void *loose[OI_LOOSE]; /* loose.h */
 
 	/* ---- any thread ---- */
 	struct oi_merge_queue merges;

@@ -25,7 +25,7 @@ mkdir -p "$tree" "$log" || exit 1
 for f in "$tree"/lib/*/*.orig; do
 	[ -e "$f" ] && mv "$f" "${f%.orig}"
 done
-for d in lib include tests stress examples Makefile; do
+for d in lib include tests stress examples bench Makefile; do
 	cp -Ru "$d" "$tree/" || exit 1
 done
 # What is gone, or has moved, is not to be built.
