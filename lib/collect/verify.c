@@ -8,7 +8,7 @@
  *   C4 object.h      own is merged, a thread's key, immortal, gone or free; own merged implies
  *                    MERGED
  *   C5 trial.c       references from live objects never exceed an object's count
- *   H1 heap.c        blocks handed out = blocks in use + blocks in the page's free list
+ *   H1 heap.c        blocks handed out = blocks in use + free ones in the page's lists
  *   H2 heap.c        a biased object lies in a page of its owner's heap
  *   P1 generation.c  what the pacing counts as young, of either age, is what has bits and is not
  *                    gone
@@ -27,6 +27,7 @@
 #include "collect/generation.h"
 #include "count/count.h"
 #include "count/weak.h"
+#include "heap/foreign.h"
 #include "heap/candidate.h"
 #include "heap/heap.h"
 #include "heap/type.h"
@@ -127,20 +128,30 @@ static const char *check_block(struct oi_page *p, size_t i)
 	return c.error;
 }
 
+static uint32_t length(const struct cds_lfs_node *list)
+{
+	uint32_t n = 0;
+	for (; list; list = list->next)
+		n++;
+	return n;
+}
+
 static const char *check_page(struct oi_page *p)
 {
-	uint32_t free_blocks = 0, in_list = 0;
+	uint32_t free_blocks = 0;
 	const char *error;
 	for (uint32_t i = 0; i < p->bump; i++) {
 		if ((error = check_block(p, i)))
 			return error;
 		free_blocks += oi_block_at(p, i)->own == OI_OWN_FREE;
 	}
-	for (struct cds_lfs_node *link = p->free; link; link = link->next)
-		in_list++;
-	if (p->state == OI_PAGE_SMALL && (p->used + in_list != p->bump || in_list > free_blocks))
+	if (p->state != OI_PAGE_SMALL)
+		return NULL;
+	uint32_t used = p->used - oi_remote_count(p->remote),
+		 in_list = length(p->free) + length(oi_remote_first(p->remote));
+	if (used + in_list != p->bump || in_list > free_blocks)
 		return violated("INV-H1: page at %p: %u used + %u free != %u handed out (%u marked free)",
-				(void *)oi_page_start(p), p->used, in_list, p->bump, free_blocks);
+				(void *)oi_page_start(p), used, in_list, p->bump, free_blocks);
 	return NULL;
 }
 

@@ -57,9 +57,30 @@ OI_INLINE void oi_heap_remove_page(struct oi_heap *heap, struct oi_page *p)
 		p->heap_next->heap_previous = p->heap_previous;
 }
 
+/* Returns true if its owner can take a block without looking at what others have freed. */
 OI_INLINE bool oi_page_has_room(const struct oi_page *p)
 {
 	return p->free || p->bump < p->capacity;
+}
+
+/* Lists a page that is neither listed nor current, if it has any block to take. */
+OI_INLINE void oi_bin_offer(struct oi_heap *heap, struct oi_page *p)
+{
+	/* recheck: who frees there after this look queues the page */
+	if (oi_page_has_room(p) || oi_load_relaxed(&p->remote))
+		oi_bin_add(heap, p);
+}
+
+/* Makes no page current; returns the one that was, or NULL. */
+OI_INLINE struct oi_page *oi_bin_close(struct oi_heap *heap, struct oi_bin *b)
+{
+	struct oi_page *p = b->current;
+	if (!p)
+		return NULL;
+	b->current = NULL;
+	p->current = false;
+	oi_bin_offer(heap, p); /* others may have freed in it */
+	return p;
 }
 
 /* Pages without a thread need no note: they are looked at anyway. */

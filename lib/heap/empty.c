@@ -94,8 +94,8 @@ static void tidy_bin(struct oi_heap *heap, struct oi_bin *b)
 		return;
 	p->current = false;
 	b->current = NULL;
-	if (!oi_page_retire(heap, p) && oi_page_has_room(p))
-		oi_bin_add(heap, p);
+	if (!oi_page_retire(heap, p))
+		oi_bin_offer(heap, p);
 }
 
 void oi_heap_tidy(struct oi_thread *t)

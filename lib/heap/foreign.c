@@ -1,12 +1,18 @@
 /*
  * foreign.c - blocks that other threads than the page's own have freed
  *
- * A freer pushes the block onto its page's remote stack, and the page, once, onto its heap's
- * (remote_queued says so); the owner takes both in, harvests them, when it needs a page. This is
- * mimalloc's scheme (Leijen, Zorn, de Moura 2019) with liburcu's lock-free stack.
+ * A freer pushes its blocks onto the page's stack (remote), with their number in the same word, and
+ * the page, once, onto its heap's (remote_queued says so). The owner harvests a page when it needs
+ * one: it takes the number off used. The blocks stay where they are until it allocates from the
+ * page and has no others (heap.c); then it takes them all, as they are linked. So nobody walks
+ * them, which are cold. This is mimalloc's scheme (Leijen, Zorn, de Moura 2019) with that number,
+ * and for pages liburcu's lock-free stack.
  *
- * [H1] A freer pushes the block, then looks at remote_queued; the owner clears remote_queued, then
- * takes the blocks. All are sequentially consistent: either the owner takes the block or the freer
+ * An empty page may go back with blocks in its stack. Nobody pushes there then: what was handed out
+ * has all been pushed.
+ *
+ * [H1] A freer pushes its blocks, then looks at remote_queued; the owner clears remote_queued, then
+ * takes the count. All are sequentially consistent: either the owner takes the count or the freer
  * queues the page again. Model: tests/models/fences.pml.
  * [H3] A freer queues the page at its heap, then looks whether that is still its heap; a thread
  * that leaves moves its pages, then takes what is queued.
@@ -23,16 +29,16 @@
 
 /*
  * Returns the heap at which to queue the page, or NULL if it need not be queued. remote_queued was
- * set by the caller. A freer can be so late that the owner has taken its block in and given the
- * empty page back. So a page without a heap is not queued, unless it has meanwhile been put to use
- * again and has blocks waiting.
+ * set by the caller. A freer can be so late that the owner has taken its count and given the empty
+ * page back. So a page without a heap is not queued, unless it has meanwhile been put to use again
+ * and has a count waiting.
  */
 static struct oi_heap *heap_to_queue_at(struct oi_page *p)
 {
 	struct oi_heap *heap;
 	while (!(heap = oi_load_acquire(&p->heap))) { /* recheck: queue_pages looks again [H3] */
 		oi_exchange_seq_cst(&p->remote_queued, 0u); /* [H1] */
-		if (!__atomic_load_n(&p->remote.head, __ATOMIC_SEQ_CST) || /* [H1] */
+		if (!oi_remote_count(__atomic_load_n(&p->remote, __ATOMIC_SEQ_CST)) || /* [H1] */
 		    oi_exchange_seq_cst(&p->remote_queued, 1u)) /* [H1] */
 			break;
 	}
@@ -78,25 +84,20 @@ void oi_foreign_queue(struct oi_page *p)
 }
 
 /*
- * Takes in what others freed in a page of this heap. Called by the owner, or under the heap lock
- * for orphans; only for a page just popped from a remote stack: to clear remote_queued while the
- * page is still linked there would let it be linked twice.
+ * Takes in how much others freed in a page of this heap. Called by the owner, or under the heap
+ * lock for orphans; only for a page just popped from a remote stack: to clear remote_queued while
+ * the page is still linked there would let it be linked twice. The owner may have taken the blocks
+ * already, and their count with them.
  */
 static void harvest_page(struct oi_heap *heap, struct oi_page *p)
 {
 	oi_exchange_seq_cst(&p->remote_queued, 0u); /* [H1] */
 	oi_point("harvest");
-	struct cds_lfs_node *node = oi_stack_take_all(&p->remote);
-	if (!node)
-		return;
-	uint32_t n = 1;
-	struct cds_lfs_node *last = node;
-	for (; last->next; last = last->next)
-		n++;
-	last->next = p->free;
-	p->free = node;
+	uint64_t addresses = OI_REMOTE_ONE - 1;
+	/* [H1] */
+	uint32_t n = oi_remote_count(__atomic_fetch_and(&p->remote, addresses, __ATOMIC_SEQ_CST));
 	p->used -= n;
-	if (!p->listed && !p->current)
+	if (n && !p->listed && !p->current)
 		oi_bin_add(heap, p);
 }
 

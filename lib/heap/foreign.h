@@ -23,7 +23,7 @@ struct oi_thread;
 void oi_foreign_queue(struct oi_page *p);
 /*
  * Called by the heap's thread, or under the heap lock for orphans. Takes in up to @max pages: each
- * may mean walking a thousand cold blocks, and a thread that allocates is inside its gate.
+ * may be empty then and go back, and a thread that allocates is inside its gate.
  */
 void oi_foreign_harvest(struct oi_heap *heap, unsigned max);
 
@@ -33,10 +33,30 @@ OI_INLINE bool oi_foreign_waits(const struct oi_heap *heap)
 	return oi_load_relaxed(&heap->remote.head) || oi_load_relaxed(&heap->pending); /* recheck */
 }
 
+#define OI_REMOTE_ONE (UINT64_C(1) << OI_ADDRESS_BITS) /* a page has fewer than 2^16 blocks */
+
+/* Returns the newest of the blocks, which leads to the others, or NULL. */
+OI_INLINE struct cds_lfs_node *oi_remote_first(uint64_t remote)
+{
+	return (struct cds_lfs_node *)(uintptr_t)(remote & (OI_REMOTE_ONE - 1));
+}
+
+/* Returns how many of them used counts. */
+OI_INLINE uint32_t oi_remote_count(uint64_t remote)
+{
+	return (uint32_t)(remote >> OI_ADDRESS_BITS);
+}
+
 /* Frees the blocks in a page of another thread. */
 OI_INLINE void oi_foreign_free(struct oi_page *p, const struct oi_chain *c)
 {
-	oi_stack_push_chain(&p->remote, c->first, c->last);
+	uint64_t old = oi_load_relaxed(&p->remote), now; /* recheck */
+	do {
+		c->last->next = oi_remote_first(old);
+		now = old - (uintptr_t)c->last->next + (uintptr_t)c->first + c->n * OI_REMOTE_ONE;
+		/* [H1] */
+	} while (!__atomic_compare_exchange_n(&p->remote, &old, now, false, __ATOMIC_SEQ_CST,
+					      __ATOMIC_RELAXED));
 	if (__atomic_load_n(&p->remote_queued, __ATOMIC_SEQ_CST) == 0 && /* [H1] */
 	    oi_exchange_seq_cst(&p->remote_queued, 1u) == 0) /* [H1] */
 		oi_foreign_queue(p);

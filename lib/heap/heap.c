@@ -9,9 +9,9 @@
  * A page: free -> small (page_new) -> current <-> listed or full -> free (empty.c). It is an orphan
  * without a thread (orphan.c), and current again in the heap of the thread that adopts it. A page's
  * heap and state change under the heap lock, except that a large run becomes LARGE without it.
- * [H2] state is stored last, with release, and read with acquire by walkers (maps.c). INV-H1
- * (outside operations) used = blocks neither in free nor above bump; those in remote still count in
- * used.
+ * [H2] state is stored last, with release, and read with acquire by walkers (maps.c).
+ * INV-H1 (outside operations) used - the count in remote = blocks neither in free, nor in remote,
+ * nor above bump.
  * INV-H2 (always) all objects whose own is a thread's key lie in pages of that thread's heap.
  */
 #include "heap/heap.h"
@@ -133,7 +133,8 @@ void oi_page_init(struct oi_page *p, unsigned bin, size_t block_size)
 	p->bin = (uint8_t)bin;
 	p->tracked = bin >= OI_CLASSES;
 	p->listed = p->current = false;
-	/* remote and remote_queued stay as they are: a late freer may be at them */
+	/* recheck: heap_to_queue_at, by a late freer; remote_queued stays, for it as well */
+	oi_store_relaxed(&p->remote, UINT64_C(0));
 	memset(oi_young_bits(p, 0), 0, 2 * OI_BITMAP * 8);
 }
 
@@ -150,17 +151,24 @@ static struct oi_page *page_new(struct oi_heap *heap, unsigned bin)
 	return p;
 }
 
+/* Takes what others have freed in a page of this thread. */
+static void take_remote(struct oi_page *p)
+{
+	uint64_t remote = oi_exchange(&p->remote, UINT64_C(0)); /* elsewhere: oi_foreign_free */
+	p->free = oi_remote_first(remote);
+	p->used -= oi_remote_count(remote);
+}
+
 static OI_NOINLINE struct oi_page *next_page(struct oi_thread *t, unsigned bin)
 {
 	struct oi_heap *heap = &t->heap;
 	struct oi_bin *b = &heap->bin[bin];
-	if (b->current) {
-		b->current->current = false;
-		b->current = NULL;
-	}
+	struct oi_page *p = oi_bin_close(heap, b);
+	if (p && p->used == 0) /* as it was harvested while it was current */
+		oi_page_emptied(heap, p);
 	/* Even if there is room: empty pages go back, and come again with their blocks in order. */
 	oi_foreign_harvest(heap, OI_HARVEST);
-	struct oi_page *p = b->pages;
+	p = b->pages;
 	if (p)
 		oi_bin_remove(heap, p);
 	else if (!(p = oi_orphan_adopt(heap, bin)))
@@ -169,6 +177,8 @@ static OI_NOINLINE struct oi_page *next_page(struct oi_thread *t, unsigned bin)
 		return NULL;
 	p->current = true;
 	b->current = p;
+	if (!p->free)
+		take_remote(p);
 	heap->turned = true;
 	add_young(heap, p);
 	return p;

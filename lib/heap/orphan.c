@@ -25,8 +25,7 @@ void oi_orphan_make(struct oi_heap *heap, struct oi_page *p)
 		oi_bin_remove(heap, p);
 	oi_heap_remove_page(heap, p);
 	oi_heap_add_page(&oi_orphans, p);
-	if (oi_page_has_room(p))
-		oi_bin_add(&oi_orphans, p);
+	oi_bin_offer(&oi_orphans, p);
 }
 
 struct oi_page *oi_orphan_adopt(struct oi_heap *heap, unsigned bin)
@@ -48,15 +47,8 @@ struct oi_page *oi_orphan_adopt(struct oi_heap *heap, unsigned bin)
 /* Leaves no page current: a page must not be when it leaves the heap. */
 static void close_bins(struct oi_heap *heap)
 {
-	for (struct oi_bin *b = heap->bin; b < heap->bin + OI_BINS; b++) {
-		struct oi_page *p = b->current;
-		if (!p)
-			continue;
-		b->current = NULL;
-		p->current = false;
-		if (oi_page_has_room(p))
-			oi_bin_add(heap, p);
-	}
+	for (struct oi_bin *b = heap->bin; b < heap->bin + OI_BINS; b++)
+		oi_bin_close(heap, b);
 }
 
 /*

@@ -47,7 +47,7 @@ struct oi_page {
 	/* ---- the owner, its heap's thread; if it has none, whoever holds the heap lock ---- */
 	/* Free blocks, new ones among them; linked through the first words of their payloads. */
 	struct cds_lfs_node *free;
-	uint32_t used;          /* handed out and not yet back in free */
+	uint32_t used;          /* handed out, and not freed here or harvested: foreign.c */
 	uint32_t bump;          /* blocks below it have been handed out, or put into free */
 	uint32_t capacity;
 	uint32_t reciprocal;    /* ceil(2^32 / block_size) */
@@ -77,8 +77,11 @@ struct oi_page {
 	struct oi_page_graph *graph[OI_GRAPHS]; /* what is known of few objects: graph.h */
 
 	/* ---- any thread ---- */
-	/* Blocks freed by others, linked through their payload. */
-	struct __cds_lfs_stack remote __attribute__((aligned(OI_LINE)));
+	/*
+	 * Blocks freed by others, linked through their payload: the address of the newest, and
+	 * above its bits, how many of them used still counts. foreign.h
+	 */
+	uint64_t remote __attribute__((aligned(OI_LINE)));
 	uint32_t remote_queued;          /* 1: on some heap's remote stack, or about to be */
 	struct cds_lfs_node remote_link;
 } __attribute__((aligned(OI_LINE)));

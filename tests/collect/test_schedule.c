@@ -520,7 +520,7 @@ static void *owner_main(void *arg)
 	oi_heap_harvest_idle(oi_self);
 	await_turn(5);
 	oi_heap_harvest_idle(oi_self);
-	harvested.empty = page->remote.head == NULL;
+	harvested.empty = oi_remote_count(page->remote) == 0;
 	return NULL;
 }
 

@@ -6,7 +6,13 @@
 #define TEST_COUNTS_COLLECTIONS 1
 #include "fixture.h"
 
+#include "collect/verify.h"
+#include "heap/empty.h"
+#include "heap/foreign.h"
 #include "heap/region.h"
+#include "world/gate.h"
+#include "world/object.h"
+#include "world/thread.h"
 
 enum { MB = 1 << 20 };
 
@@ -537,6 +543,86 @@ static void heap_does_not_grow_when_others_release(void **state)
 	assert_true(EVENTUALLY(objects_live() == 0));
 }
 
+struct eighth {
+	struct eighth *next;
+	char bytes[8000];
+};
+
+static const ouro_type eighth_type = {
+	.name = "eighth", .size = sizeof(struct eighth), .slots = OURO_SLOTS(struct eighth, next),
+};
+
+enum { OF_A_PAGE = 8, FREED = 3 };
+
+static void *retain_some(void *arg)
+{
+	struct eighth **e = arg;
+
+	for (int i = 0; i < FREED; i++)
+		ouro_retain(e[i]);
+	return NULL;
+}
+
+static void *release_some(void *arg)
+{
+	struct eighth **e = arg;
+
+	for (int i = 0; i < FREED; i++)
+		ouro_release(e[i]);
+	return NULL;
+}
+
+/* What others freed in a full page is used again, though it was harvested meanwhile. */
+static void heap_uses_what_others_released(void **state)
+{
+	struct eighth *e[OF_A_PAGE], *again[FREED];
+
+	(void)state;
+	for (int i = 0; i < OF_A_PAGE; i++)
+		e[i] = ouro_new(&eighth_type);
+	struct oi_page *page = oi_page_of(oi_header_of(e[0]));
+	assert_ptr_equal(oi_page_of(oi_header_of(e[OF_A_PAGE - 1])), page);
+	thread_run(retain_some, e);
+	for (int i = 0; i < FREED; i++)
+		ouro_release(e[i]);
+	thread_run(release_some, e);
+	oi_heap_harvest_idle(oi_self);
+	for (int i = 0; i < FREED; i++) {
+		again[i] = ouro_new(&eighth_type);
+		assert_ptr_equal(oi_page_of(oi_header_of(again[i])), page);
+	}
+	for (int i = FREED; i < OF_A_PAGE; i++)
+		ouro_release(e[i]);
+	for (int i = 0; i < FREED; i++)
+		ouro_release(again[i]);
+}
+
+/* What others freed in a page that went back is not handed out when the page is used again. */
+static void heap_forgets_what_lay_in_an_empty_page(void **state)
+{
+	struct eighth *e[OF_A_PAGE];
+
+	(void)state;
+	for (int i = 0; i < FREED; i++)
+		e[i] = ouro_new(&eighth_type);
+	struct oi_page *page = oi_page_of(oi_header_of(e[0]));
+	thread_run(retain_some, e);
+	for (int i = 0; i < FREED; i++)
+		ouro_release(e[i]);
+	thread_run(release_some, e);
+	oi_heap_harvest_idle(oi_self);
+	oi_gate_enter(oi_self);
+	oi_heap_tidy(oi_self);
+	oi_gate_leave(oi_self);
+	assert_int_equal(page->state, OI_PAGE_FREE);
+	for (int i = 0; i < OF_A_PAGE; i++)
+		e[i] = ouro_new(&eighth_type);
+	assert_ptr_equal(oi_page_of(oi_header_of(e[0])), page);
+	assert_null(oi_verify_heap());
+	for (int i = 0; i < OF_A_PAGE; i++)
+		ouro_release(e[i]);
+}
+
 /* ---- addresses ---- */
 
 /* Pages of address space that the process has. */
@@ -611,6 +697,8 @@ int main(void)
 		HEAP_CASE(heap_uses_pages_of_exited_threads),
 		HEAP_CASE(heap_uses_pages_freed_after_their_thread),
 		HEAP_CASE(heap_does_not_grow_when_others_release),
+		RECYCLE_CASE(heap_uses_what_others_released),
+		RECYCLE_CASE(heap_forgets_what_lay_in_an_empty_page),
 	};
 
 	return cmocka_run_group_tests_name("heap", tests, NULL, NULL);

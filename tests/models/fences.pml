@@ -2,7 +2,7 @@
  * fences.pml - two threads that each write one word, then read the other's
  *
  * Models, without X1: a foreign free against its harvest [H1], lib/heap/foreign.h (oi_foreign_free),
- * lib/heap/foreign.c (heap_to_queue_at, harvest_page), lib/base/urcu.h. With X1: a traverse beside the mutators against
+ * lib/heap/foreign.c (heap_to_queue_at, harvest_page), lib/heap/heap.c (take_remote). With X1: a traverse beside the mutators against
  * the clear and destroy of its object [X1], lib/heap/type.c (oi_call_traverse_of_living,
  * oi_await_traverse).
  *
@@ -14,12 +14,14 @@
  * as others' read-modify-writes come before it or after it), the load is done, and it ends; or they
  * are done in order. Plain stores go through a buffer of one entry, which a fence empties.
  *
- * [H1] A page with two blocks, which two freers free. The owner takes the page off its heap's
- * stack, harvests it, and when all is free may give it back; then it takes it again, and makes a
- * third object in it, which the second freer frees. The first may be late: a page without a heap is
- * not queued. Asserted: a page is linked once at a time, and only if it has a heap; a block is taken
- * in once. All are taken in at last: else the owner waits for ever, which is found as a deadlock.
- * Abstracted: stacks are sets; a page's way to another heap ([H3], leave.pml).
+ * [H1] A page with two blocks, which two freers free: each pushes its block with its count, in one
+ * word. The owner takes the page off its heap's stack, harvests its count, and when all is free may
+ * give it back, blocks and all; then it takes it again, and makes a third object in it, which the
+ * second freer frees. At any time it may take the blocks with their count, to use them. The first
+ * freer may be late: a page without a heap is not queued. Asserted: a page is linked once at a time,
+ * and only if it has a heap; nothing is pushed onto a page that was given back. All are counted at
+ * last: else the owner waits for ever, which is found as a deadlock. Abstracted: stacks and counts
+ * are sets; a page's way to another heap ([H3], leave.pml).
  *
  * [X1] A collection traverses an object, twice, unless it is dead; a thread kills it, waits until
  * it is not traversed, and destroys it. Asserted: it is not destroyed while it is read.
@@ -27,10 +29,11 @@
  * RUN:
  * RUN: -DX1
  * MUT_PUSH_WEAK: the push of a block is no fence: the look at remote_queued may come first
- * MUT_TAKE_LOOKS: before it takes the blocks the owner looks for any, with a plain load
+ * MUT_TAKE_LOOKS: before it takes the count the owner looks at it, with a plain load
  * MUT_CLEAR_LOOKS: likewise a freer that finds a page without a heap, after it cleared the flag
  * MUT_LOOK_FIRST: a freer looks at remote_queued before it pushes
- * MUT_TAKE_FIRST: the owner takes the blocks before it clears remote_queued
+ * MUT_TAKE_FIRST: the owner takes the count before it clears remote_queued
+ * MUT_USE_CLEARS: the owner that takes the blocks to use them clears remote_queued
  * MUT_SET_UNSEEN: remote_queued is looked at and set in two steps
  * MUT_HEAPLESS: a page that has no heap is left alone, whatever lies in it by then
  * MUT_NO_TRAVERSE_FENCE -DX1: no fence between the store of traversed and the look at the object
@@ -41,13 +44,14 @@
 
 #ifndef X1
 
-byte remote;        /* a bit for each block in the page's stack */
+byte remote;        /* a bit for each block that others freed and used still counts */
 byte reserved;      /* likewise of a push that is not seen yet: 1; of a clearing: 2 */
 bool queued;        /* remote_queued */
 bool linked;        /* the page is in its heap's stack */
 bool heap = true;   /* it has one */
 byte used = 2;
 bool third;         /* the third object is made */
+bool again;         /* the page was given back, and taken again */
 
 /* Between the two halves of a read-modify-write comes no other of that word. */
 #define no_push (!(reserved & 1))
@@ -55,7 +59,7 @@ bool third;         /* the third object is made */
 
 inline push(block)
 {
-	atomic { no_push -> remote = remote | block }
+	atomic { no_push -> assert(block == 4 || !again); remote = remote | block }
 }
 
 /* Sets seen to what remote_queued was. */
@@ -88,7 +92,7 @@ inline set_queued()
 #endif
 }
 
-/* Clears remote_queued, then looks for blocks with a load that is a fence as the clearing is. */
+/* Clears remote_queued, then looks at the count with a load that is a fence as the clearing is. */
 inline clear_and_look()
 {
 #ifdef MUT_CLEAR_LOOKS
@@ -199,10 +203,20 @@ inline harvest()
 #endif
 }
 
+/* The owner takes the blocks, and their count with them. */
+inline use()
+{
+	remote -> take();
+#ifdef MUT_USE_CLEARS
+	atomic { no_clearing -> queued = false }
+#endif
+}
+
 /* As long as anything is in use the page must come back. */
 inline harvest_all()
 {
 	do
+	:: used -> use()
 	:: used -> harvest()
 	:: else -> break
 	od
@@ -215,6 +229,7 @@ proctype owner()
 	if
 	:: !linked -> /* else it takes it off first */
 		heap = false;
+		again = true;
 		atomic { used = 1; heap = true }
 	:: linked -> used = 1
 	:: used = 1
