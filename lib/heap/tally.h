@@ -29,6 +29,8 @@ OI_INLINE void oi_tally_sum(const struct oi_tally *t, uint64_t *n, uint64_t *byt
 {
 	for (unsigned bin = 0; bin < OI_BINS; bin++) {
 		uint64_t k = oi_load_relaxed(&t->n[bin]); /* count */
+		if (!k) /* of most sizes there is none, and this is done for each page */
+			continue;
 		*n += k;
 		*bytes += k * oi_class_bytes(bin % OI_CLASSES);
 	}
