@@ -43,7 +43,8 @@
 /* a grace period costs 1 to 2 us, 5 to 10 if it must interrupt another processor */
 #define SEAL_ITEMS 128
 #define BEGIN 4 /* batches */
-#define TURNS 4 /* pages */
+#define TURNS 4 /* pages; if the batch has fewer items, TURNS_MOST */
+#define TURNS_MOST 16
 /*
  * ticks, 64 ms: the collector has more urgent things to do, and freed memory is kept as long anyway
  */
@@ -226,11 +227,16 @@ void oi_limbo_reclaim(struct oi_thread *t, bool force)
 	reclaim_abandoned(t);
 }
 
+static unsigned turns(const struct oi_limbo *l)
+{
+	return l->filling->n < SEAL_ITEMS ? TURNS_MOST : TURNS;
+}
+
 void oi_limbo_turn(struct oi_thread *t)
 {
 	oi_assert_inside(t);
 	struct oi_limbo *l = &t->limbo;
-	if (l->filling && l->filling->n && ++l->n_turns >= TURNS && l->n_sealed < OI_LIMBO_MUCH)
+	if (l->filling && l->filling->n && ++l->n_turns >= turns(l) && l->n_sealed < OI_LIMBO_MUCH)
 		seal(l);
 	if (l->oldest && ripe(l->oldest))
 		free_oldest(t);
