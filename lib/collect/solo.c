@@ -44,10 +44,10 @@
  */
 #include "collect/solo.h"
 
-#include <sched.h>
 #include <string.h>
 
 #include "base/doors.h"
+#include "base/holdup.h"
 #include "base/os.h"
 #include "base/perturb.h"
 #include "base/wake.h"
@@ -71,6 +71,7 @@
  * many references as were counted, all in local. So if local is what the byte is, that is right.
  */
 #define LATER (OI_SOLO_EVERY / 4) /* objects, until a grace period is asked for again */
+#define NAP_NS 20000u
 
 /* Members that are neighbours: among 64 blocks of a page, whose bits of age 0 are one word. */
 struct run {
@@ -703,11 +704,21 @@ static void take_for_made(struct oi_thread *t, int64_t made)
 	t->solo.made = made - t->tracked_delta;
 }
 
-/* A thread that stands in its gate without a processor holds the grace period up: as in limbo.c. */
+/*
+ * A thread that stands in its gate without a processor holds the grace period up: as in limbo.c.
+ * One that has a processor leaves soon, while this one goes on. Not sched_yield: beside programs
+ * that are busy it waits for a turn of each, 6 ms, and here it would be called every 256 objects.
+ */
 static void let_others_leave(struct oi_thread *t)
 {
+	if (!t->solo.late) {
+		t->solo.late = true;
+		return;
+	}
+	uint64_t began = oi_now_ns();
 	oi_gate_leave(t);
-	sched_yield();
+	oi_sleep_ns(NAP_NS);
+	oi_holdup(OURO_HOLDUP_PACE, oi_now_ns() - began);
 	oi_gate_enter(t);
 }
 
@@ -719,15 +730,18 @@ void oi_solo(struct oi_thread *t)
 		return;
 	}
 	uint64_t began = oi_now_ns();
-	if (!settle(t)) {
+	bool over = settle(t);
+	if (!over) {
 		take_for_made(t, t->solo.every - LATER);
-		let_others_leave(t);
 	} else if (make_lists(t)) {
+		t->solo.late = false;
 		look_for_garbage(t);
 		take_for_made(t, 0);
 		oi_add_relaxed(&n_collections, UINT64_C(1)); /* count */
 	}
 	oi_add_relaxed(&duration_ns, oi_now_ns() - began); /* count */
+	if (!over)
+		let_others_leave(t);
 	if (unlikely(oi_events_any()))
 		oi_wake_trim(); /* the collector's thread tells of it */
 }

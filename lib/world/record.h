@@ -75,6 +75,7 @@ struct oi_solo {
 	uint64_t n_stops; /* there had been by then */
 	int64_t made;     /* tracked objects since then, less those that died; and tracked_delta */
 	int64_t every;    /* how many make it look again */
+	bool late;        /* the grace period was not over, once */
 };
 
 /* Addresses of what lost a reference from a slot: loose.h. */

@@ -10,6 +10,7 @@
 #include "fixture.h"
 
 #include "base/perturb.h"
+#include "base/runtime.h"
 #include "collect/generation.h"
 #include "collect/solo.h"
 #include "collect/verify.h"
@@ -457,6 +458,27 @@ static void check_touched(void (*act)(struct link *l, struct other *o), uint64_t
 	assert_int_equal(objects_live(), live);
 }
 
+static uint64_t paced(void)
+{
+	return stats().holdups[OURO_HOLDUP_PACE];
+}
+
+/* Again and again it lets others run, for longer than a pause may be, so that it is told. */
+static void solo_a_wait_for_others_is_a_holdup(void **state)
+{
+	(void)state;
+	oi_runtime.config.pause_budget_ns = 10000;
+	keep_others_out();
+	start_other(&other, release_it);
+	look_times(1);
+	uint64_t before = paced();
+	for (int i = 0; i < 5000; i++)
+		ouro_release(pair_new());
+	assert_true(paced() - before >= 2);
+	end_other(&other);
+	let_others_in();
+}
+
 static void solo_what_another_thread_releases_is_left_alone(void **state)
 {
 	(void)state;
@@ -765,6 +787,7 @@ int main(void)
 		SOLO_CASE(solo_what_a_full_stack_leaves_out_holds),
 		SOLO_CASE(solo_runs_no_code_of_the_program),
 		SOLO_CASE(solo_leaves_no_side_bytes),
+		SOLO_CASE(solo_a_wait_for_others_is_a_holdup),
 		SOLO_CASE(solo_what_another_thread_releases_is_left_alone),
 		SOLO_CASE(solo_what_another_thread_retains_lives),
 		SOLO_CASE(solo_what_another_thread_takes_lives),
