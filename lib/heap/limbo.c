@@ -44,7 +44,7 @@
 #define SEAL_ITEMS 128
 #define BEGIN 4 /* batches */
 #define TURNS 4 /* pages; if the batch has fewer items, TURNS_MOST */
-#define TURNS_MOST 16
+#define TURNS_MOST 8
 /*
  * ticks, 64 ms: the collector has more urgent things to do, and freed memory is kept as long anyway
  */
