@@ -52,6 +52,10 @@
  * of what one has a reference to or reads in a slot, which is sound as long as counting down is one
  * (dot.c counts up so). -DCOUNTS_FIRST: the exact check reads the counts before the slots, which is
  * as good: between its handshakes neither changes for what stays flagged.
+ * -DSILENT: object 1 has no weak reference until a thread that comes upon it makes one. If the
+ * exact check sees none, nothing expires, and the dead are declared without another handshake.
+ * -DPARTS: each object is counted and checked by itself, in either order, though one refers to
+ * itself and the other to that (near.c); what is dropped is followed afterwards.
  *
  * RUN: -DOPS=5
  * RUN: -DTHREADS=2 -DHANDLES=1 -DOPS=2
@@ -61,6 +65,9 @@
  * RUN: -DRELEASE_NO_MUTATION
  * RUN: -DRETAIN_NO_MUTATION
  * RUN: -DCOUNTS_FIRST
+ * RUN: -DSILENT -DOPS=5
+ * RUN: -DSILENT -DTHREADS=2 -DHANDLES=1 -DOPS=2
+ * RUN: -DPARTS -DOPS=5
  * MUT_NO_HANDSHAKE_FLAGS: no handshake after the flags
  * MUT_NO_HANDSHAKE_COMMIT: no handshake before the commit
  * MUT_NO_HANDSHAKE_BURY: no handshake between expiring and declaring
@@ -77,6 +84,8 @@
  * MUT_DEAD_NOT_FOLLOWED: one that is dead, but not gone, is not followed to what it reaches
  * MUT_DEAD_COUNTED -DQUEUE: the exact check does not look whether a candidate has died
  * MUT_LOG_BLIND: the collector goes past an entry of the log that is not written yet
+ * MUT_SILENT_BLIND -DSILENT: the exact check does not look for weak references
+ * MUT_PARTS_NOT_FOLLOWED -DPARTS: what the check drops is not followed to what it reaches
  * MUT_LOG_ONLY -DLOG=0: it does not look at all candidates when the log has run over
  */
 #ifndef THREADS
@@ -109,6 +118,11 @@ bool flag[N];
 bool dead[N], gone[N]; /* by count */
 bool declared[N];
 bool expired; /* the weak reference */
+#ifdef SILENT
+bool weak; /* there is one */
+#else
+#define weak true
+#endif
 byte n_rescued;
 byte entry[3];
 bool queued;
@@ -186,7 +200,7 @@ inline try_count(o)
 inline upgrade()
 {
 	if
-	:: expired
+	:: expired || !weak
 	:: else ->
 		if
 #ifndef MUT_UPGRADE_NO_MUTATION
@@ -296,6 +310,26 @@ end:
 		fi;
 		x = 0;
 		ends()
+#ifdef SILENT
+	:: begins(true) -> /* pinned: peeks, and makes a weak reference to that, unless it is dying */
+		atomic {
+			if
+			:: k = 0
+			:: H0 -> k = H0
+			fi;
+			x = slot[k];
+			k = 0
+		};
+		atomic {
+			if
+			:: x == 1 && !dead[1] && !declared[1] && !(flag[1] && commit == DEAD) -> weak = true
+			:: else
+			fi;
+			x = 0
+		};
+		ends()
+	:: begins(H0 == 1) -> weak = true; ends()
+#endif
 #if THREADS == 2
 	:: atomic { n < OPS && H0 && !busy[1 - t] && !handle[1 - t] -> n++; handle[1 - t] = H0; H0 = 0 } /* a message: no operation */
 #endif
@@ -483,7 +517,11 @@ inline drop_rescued()
 #define held(o) (slot[0] == o || outside(1, o) || outside(2, o) || outside(3, o) || handle[0] == o || handle[1] == o)
 #endif
 #define assert_closed(o) assert(!flag[o] || (!dead[o] && !held(o)))
+#ifdef PARTS
+#define lost(o) false
+#else
 #define lost(o) (garbage && all && !upgraded && !flag[o])
+#endif
 
 inline make_candidate(o)
 {
@@ -507,6 +545,11 @@ proctype collector()
 	byte internal[N], seen[N];
 	bool open[N], todo[N];
 	bool dropped, done, all = true;
+#ifdef SILENT
+	bool loud;
+#else
+#define loud true
+#endif
 	each(make_candidate);
 #ifndef MUT_NO_HANDSHAKE_FLAGS
 	handshake();
@@ -515,9 +558,24 @@ proctype collector()
 #ifdef COUNTS_FIRST
 	each(see_count);
 #endif
+#ifdef PARTS
+	if
+	:: true -> count_slot(1); check(1); count_slot(2); check(2)
+	:: true -> count_slot(2); check(2); count_slot(1); check(1)
+	fi;
+#else
 	each(count_slot);
 	each(check);
+#endif
+#ifdef SILENT
+#ifndef MUT_SILENT_BLIND
+	loud = weak;
+#endif
+#endif
 	atomic { each(forget) };
+#ifdef MUT_PARTS_NOT_FOLLOWED
+	each(not_todo);
+#endif
 	drop_reached();
 	/* The commit. */
 	do
@@ -558,12 +616,16 @@ proctype collector()
 	if
 	:: done ->
 		if
-		:: flag[1] -> expired = true
-		:: else
-		fi;
+		:: loud ->
+			if
+			:: flag[1] -> expired = true
+			:: else
+			fi;
 #ifndef MUT_NO_HANDSHAKE_BURY
-		handshake();
+			handshake();
 #endif
+		:: !loud
+		fi;
 		atomic { each(assert_closed); assert(!any(lost)) };
 		each(declare)
 	:: else -> assert(!any(lost))
@@ -574,6 +636,16 @@ proctype collector()
 init
 {
 	atomic {
+#ifdef PARTS
+		slot[1] = 1;
+		slot[2] = 1;
+		count[1] = 2;
+		if
+		:: handle[0] = 2; count[2] = 1
+		:: slot[0] = 2; count[2] = 1
+		:: handle[0] = 1; handle[1] = 2; count[1] = 3; count[2] = 1
+		fi;
+#else
 		slot[1] = 2;
 		count[2] = 1;
 #if OBJECTS == 3
@@ -595,6 +667,7 @@ init
 #endif
 #endif
 		fi;
+#endif
 		run mutator(0);
 #if THREADS == 2
 		run mutator(1);
