@@ -144,7 +144,8 @@ static void stale_slots_are_not_merged_ahead(void **state)
 	cfg.release_batch = 2;
 	heap_start(&cfg);
 	n_reused = 0;
-	for (int round = 0; round < ROUNDS || (!n_reused && oi_recycles() && round < MOST); round++) {
+	int most = oi_recycles() ? MOST : ROUNDS;
+	for (int round = 0; round < ROUNDS || (!n_reused && round < most); round++) {
 		last_reference = lonely_filler();
 		struct wide *w = ouro_new_items(&wide_type, 3000);
 		ouro_store(&w->fixed, last_reference);

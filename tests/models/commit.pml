@@ -311,7 +311,7 @@ end:
 		x = 0;
 		ends()
 #ifdef SILENT
-	:: begins(true) -> /* pinned: peeks, and makes a weak reference to that, unless it is dying */
+	:: begins(true) -> /* pinned: peeks, and makes a weak reference, unless that is dying */
 		atomic {
 			if
 			:: k = 0
@@ -322,7 +322,8 @@ end:
 		};
 		atomic {
 			if
-			:: x == 1 && !dead[1] && !declared[1] && !(flag[1] && commit == DEAD) -> weak = true
+			:: x == 1 && !dead[1] && !declared[1] && !(flag[1] && commit == DEAD) ->
+				weak = true
 			:: else
 			fi;
 			x = 0
