@@ -11,12 +11,12 @@
  * reference and no traverse. No code of the program's runs there. All else is left to the library's
  * thread.
  *
- * Full collections look at all that is old. While automatic collection is on and the threshold of
- * generation 0 is -1, the library's thread also searches for old garbage from where a reference in
- * a slot was replaced, taken, or dropped with its object, without a stop, at a cost that goes with
- * the garbage. That is no collection: listeners do not hear of it, and it does not count among
- * them; what it finds counts as collected of generation 2, and delays the next full collection.
- * ouro_stats tells of it.
+ * Full collections look at all that is old. While automatic collection is on, the threshold of
+ * generation 0 is -1, and there are 2^18 old objects or more, the library's thread also searches
+ * for old garbage from where a reference in a slot was replaced, taken, or dropped with its object,
+ * without a stop, at a cost that goes with the garbage. That is no collection: listeners do not
+ * hear of it, and it does not count among them; what it finds counts as collected of generation 2,
+ * and delays the next full collection. ouro_stats tells of it.
  */
 #ifndef OURO_GC_H
 #define OURO_GC_H

@@ -52,6 +52,7 @@
 #include "heap/heap.h"
 #include "heap/limbo.h"
 #include "heap/pace.h"
+#include "heap/usage.h"
 #include "world/context.h"
 #include "world/deliver.h"
 #include "world/events.h"
@@ -367,6 +368,7 @@ static void work_in_quanta(struct oi_thread *t, struct oi_garbage *g, void (*bet
 	while (!over) {
 		over = oi_garbage_work(t, g, &budget, QUANTUM, &n_dead);
 		oi_death_settle(t, oi_work_quietly(OI_QUIET_MOST));
+		oi_usage_note(t); /* or threads are delayed for what is freed */
 		if (!over && between)
 			between();
 	}
@@ -480,16 +482,13 @@ static struct oi_garbage *search(struct oi_thread *t, void (*between)(void))
 	return g;
 }
 
-bool oi_collect_near(void (*between)(void))
+void oi_collect_near(void (*between)(void))
 {
 	struct oi_thread *t = oi_self;
-	struct oi_garbage *g = search(t, between);
-	bool paid = g && g->objects.n >= g->n_examined / 8;
-	dispose(t, g, between);
+	dispose(t, search(t, between), between);
 	settle_quietly(t);
 	reclaim(t, false);
 	oi_policy_turn();
-	return paid;
 }
 
 void oi_collect_idle(void (*between)(void))

@@ -12,11 +12,8 @@ struct oi_thread;
  * the gate; @between may make a young one.
  */
 void oi_collect_automatic(int generation, void (*between)(void));
-/*
- * Likewise, searches for garbage where something was let go of: near.h. Returns true if much of
- * what it looked at was garbage.
- */
-bool oi_collect_near(void (*between)(void));
+/* Likewise, searches for garbage where something was let go of: near.h. */
+void oi_collect_near(void (*between)(void));
 /*
  * Like oi_collect_automatic, but collects all there is: what is young becomes old first. Nothing
  * asks for it but the time: idle.h.

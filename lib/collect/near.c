@@ -33,6 +33,7 @@
 #include "count/count.h"
 #include "count/loose.h"
 #include "world/context.h"
+#include "world/gclock.h"
 
 #define MOST 8192    /* objects that one search sees */
 #define FEW 4        /* references of what may be guessed */
@@ -40,6 +41,7 @@
 #define ITEMS 64     /* of an object that is expanded */
 #define WINDOW 8     /* of what may be guessed, looked at for the best */
 #define AHEAD 8
+#define FRESH_MOST (1u << 20) /* what is noted beyond them is lost */
 #define PART 256     /* objects that are checked together, at least */
 
 enum { SEEN, EXPANDED, LEFT };
@@ -262,8 +264,15 @@ static int guesses(const struct yield *y, uint32_t nth)
 
 /* ---- rounds ---- */
 
-static struct oi_vector fresh, waiting, found, again, next; /* again, next: triples, see below */
+static struct oi_vector taken, fresh, waiting, found, again, next; /* again, next: triples, see below */
 static struct oi_near_statistics total;
+
+static void swap(struct oi_vector *a, struct oi_vector *b)
+{
+	struct oi_vector old = *a;
+	*a = *b;
+	*b = old;
+}
 
 /*
  * What is looked at again: the object, the one node that was not explained, and its references
@@ -469,11 +478,29 @@ static void clear_touched(size_t n)
 		memset(touched, 0, n_touched * sizeof *touched);
 }
 
+/* Adds what was noted to the fresh ones. */
+static void gather_notes(void)
+{
+	oi_loose_take(&taken);
+	if (!fresh.n)
+		swap(&fresh, &taken);
+	for (size_t i = 0; i < taken.n && fresh.n < FRESH_MOST; i++)
+		if (!oi_vector_push(&fresh, taken.data[i]))
+			break;
+	taken.n = 0;
+}
+
+void oi_near_keep_up(void)
+{
+	if (oi_loose_waiting() >= OI_LOOSE_FIRST / 2 && oi_concurrent_locked_by_me())
+		gather_notes();
+}
+
 void oi_near_take(void)
 {
 	oi_assert_locked(OI_LOCK_CONCURRENT);
 	uint64_t bit, *word;
-	oi_loose_take(&fresh);
+	gather_notes();
 	clear_touched(fresh.n);
 	for (size_t i = 0; i < fresh.n && touched; i++) {
 		word = touched_word(fresh.data[i], &bit);
@@ -499,13 +526,6 @@ static void search_again(struct oi_pass *p, size_t i)
 		     oi_references(held) == (intptr_t)again.data[i + 2]))
 		return;
 	search_from(p, obj, false);
-}
-
-static void swap(struct oi_vector *a, struct oi_vector *b)
-{
-	struct oi_vector old = *a;
-	*a = *b;
-	*b = old;
 }
 
 void oi_near_find(struct oi_pass *p)
@@ -550,7 +570,7 @@ size_t oi_near_waiting(void)
 
 static void free_lists(void)
 {
-	struct oi_vector *list[] = { &fresh, &waiting, &found, &again, &next };
+	struct oi_vector *list[] = { &taken, &fresh, &waiting, &found, &again, &next };
 	for (size_t i = 0; i < sizeof list / sizeof *list; i++)
 		oi_vector_free(list[i]);
 	if (touched)

@@ -57,6 +57,11 @@
 #define SURVIVAL_SURE 240
 /* so many young collections are left out between two that look whether nearly all still survives */
 #define UNSEEN 7
+/*
+ * Old objects. In a smaller heap a full collection finds so much garbage for what it looks at that
+ * it is the cheaper way.
+ */
+#define SEARCH_FROM (1 << 18)
 #define SOLO_MOST 8 /* threads */
 /*
  * Objects that each may leave to itself, while it waits for a grace period: of threads that share a
@@ -117,6 +122,7 @@ void oi_policy_init(void)
 	oi_pace = (struct oi_pace){ .cost = 60 * COST_UNIT,
 				    .width = 4 * WIDTH_UNIT,
 				    .yield = 256,
+				    .search_from = SEARCH_FROM,
 				    .enabled = oi_runtime.config.enabled };
 	oi_policy_set_threshold(oi_runtime.config.threshold);
 	oi_idle_init();
@@ -436,6 +442,8 @@ static void set_search(void)
 	oi_loose_set_due((size_t)n);
 }
 
+static uint64_t dead_per_root; /* in 1/16: what a search finds for each object that waits for it */
+
 bool oi_policy_search_due(void)
 {
 	size_t at = oi_load_relaxed(&search_at); /* recheck */
@@ -444,9 +452,22 @@ bool oi_policy_search_due(void)
 	       oi_pace_searches() && oi_pace_may();
 }
 
+/*
+ * There may be other garbage beside what searches find: hence only while that is likely the half.
+ */
+bool oi_policy_put_off_full(void)
+{
+	uint64_t grown = oi_load_relaxed(&oi_pace.old_new), /* count */
+		 roots = oi_loose_waiting() + oi_load_relaxed(&search_left); /* recheck */
+	return oi_policy_search_due() && roots * dead_per_root / 16 >= grown / 2;
+}
+
 void oi_policy_searched(size_t dead, size_t left)
 {
 	oi_assert_locked(OI_LOCK_CONCURRENT);
+	size_t roots = oi_load_relaxed(&search_left); /* recheck */
+	if (roots >= SEARCH_LEAST / 2)
+		dead_per_root = dead * 16 / roots;
 	uint64_t grown = oi_load_relaxed(&oi_pace.old_new); /* count */
 	uint64_t less = dead < grown ? dead : grown;
 	oi_add_relaxed(&oi_pace.old_new, -less); /* count */

@@ -63,6 +63,8 @@ void oi_policy_full_freed(void);
 
 /* Returns true if there is enough to search for garbage from: near.h. */
 bool oi_policy_search_due(void);
+/* Returns true if a full collection, which is due, may wait for the next search. */
+bool oi_policy_put_off_full(void);
 /*
  * Under the full collection lock. A search found so many dead: there is the less to look for. @left
  * wait for the next one.

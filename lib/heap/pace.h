@@ -33,6 +33,8 @@ struct oi_pace {
 	int count[3];
 	/* Objects old after the last full collection; objects that became old since it began. */
 	uint64_t old_then, old_new;
+	/* so many make searches worth their while: near.c */
+	uint64_t search_from;
 	/*
 	 * After the last full collection, without what was made since it began: bytes of large
 	 * objects; pages worth of bytes in use, or the fewest since.
@@ -191,12 +193,14 @@ int64_t oi_pace_young_limit(void);
 bool oi_pace_may(void);
 /*
  * Returns true if garbage among old objects is searched for where it may be: near.c. Only while the
- * library chooses when to collect.
+ * library chooses when to collect, and there are many of them.
  */
 OI_INLINE bool oi_pace_searches(void)
 {
 	return oi_load_relaxed(&oi_pace.enabled) && /* recheck */
-	       oi_load_relaxed(&oi_pace.threshold_set[0]) == -1; /* recheck */
+	       oi_load_relaxed(&oi_pace.threshold_set[0]) == -1 && /* recheck */
+	       /* recheck */
+	       oi_load_relaxed(&oi_pace.old_then) >= oi_load_relaxed(&oi_pace.search_from);
 }
 /* Returns true if there could be so much garbage that a full collection is worth its while. */
 bool oi_pace_worth(void);

@@ -61,6 +61,7 @@
 #include "collect/collect.h"
 #include "collect/garbage.h"
 #include "collect/idle.h"
+#include "collect/near.h"
 #include "collect/policy.h"
 #include "count/backlog.h"
 #include "count/death.h"
@@ -85,7 +86,6 @@
 /* after that they look again, though nobody asked: os.h, oi_futex_wait */
 #define IDLE_NS 10000000000u
 #define RETRY_NS 10000000
-#define PUT_OFF 4 /* times a full collection waits for a search */
 #define REAPERS 8
 /* The collector calls listeners and traverse; the reaper, which finalizes, has the default. */
 #define COLLECTOR_STACK ((size_t)512 << 10)
@@ -263,6 +263,7 @@ static void between(void)
 {
 	static uint64_t next_tick, next_young;
 	uint64_t now = oi_now_ns();
+	oi_near_keep_up();
 	if (now >= next_tick && oi_load_relaxed(&oi_wanted.tick)) { /* recheck */
 		tick();
 		next_tick = oi_now_ns() + TICK_NS;
@@ -275,21 +276,6 @@ static void between(void)
 	}
 }
 
-/*
- * What the next search may find needs no full collection. But there may be other garbage beside it:
- * so one that is due is put off a few times only. @paid: the last search found much.
- */
-static bool put_off_full(bool paid)
-{
-	static unsigned n;
-	if (paid && n < PUT_OFF && oi_policy_due(2) == 2 && oi_policy_search_due()) {
-		n++;
-		return true;
-	}
-	n = 0;
-	return false;
-}
-
 static void collect_due(void)
 {
 	int generation;
@@ -299,8 +285,11 @@ static void collect_due(void)
 		oi_collect_automatic(0, NULL);
 	while (!oi_load_acquire(&quit)) { /* recheck */
 		bool search = oi_policy_search_due();
-		bool paid = search && oi_collect_near(between);
-		generation = oi_policy_due(put_off_full(paid) ? 1 : 2);
+		if (search)
+			oi_collect_near(between);
+		generation = oi_policy_due(2);
+		if (generation == 2 && oi_policy_put_off_full())
+			generation = oi_policy_due(1);
 		if (generation >= 0)
 			oi_collect_automatic(generation, between);
 		else if (!search)

@@ -16,6 +16,7 @@
 #include "count/count.h"
 #include "count/loose.h"
 #include "heap/candidate.h"
+#include "heap/pace.h"
 #include "world/context.h"
 #include "world/gate.h"
 
@@ -25,6 +26,7 @@ static int near_setup(void **state)
 {
 	int error = heap_setup(state);
 
+	oi_pace.search_from = 0; /* heaps here are small */
 	ouro_gc_set_threshold(-1, 1000000, 1000000);
 	ouro_gc_enable();
 	return error;
@@ -308,6 +310,21 @@ static void near_does_nothing_while_disabled(void **state)
 	ouro_gc_collect(2);
 }
 
+static void near_leaves_small_heaps_to_full_collections(void **state)
+{
+	struct node *holder = make(0);
+
+	(void)state;
+	oi_pace.search_from = 1000;
+	ouro_gc_collect(2); /* it counts what is old */
+	for (int i = 0; i < HOLDERS; i++)
+		ouro_give(&holder->left, make_pair(&node_type, i));
+	hand_over();
+	assert_int_equal(oi_loose_waiting(), 0);
+	ouro_release(holder);
+	ouro_gc_collect(2);
+}
+
 static void near_notes_no_reading(void **state)
 {
 	struct node *holder = make(0);
@@ -557,6 +574,7 @@ int main(void)
 		NEAR_CASE(near_waits_while_it_is_touched),
 		NEAR_CASE(near_survives_reuse),
 		NEAR_CASE(near_does_nothing_while_disabled),
+		NEAR_CASE(near_leaves_small_heaps_to_full_collections),
 		NEAR_CASE(near_notes_no_reading),
 		NEAR_CASE(near_notes_once_what_is_touched_often),
 		NEAR_CASE(near_calls_finalizers_and_expires_weak_references),
