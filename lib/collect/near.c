@@ -264,7 +264,8 @@ static int guesses(const struct yield *y, uint32_t nth)
 
 /* ---- rounds ---- */
 
-static struct oi_vector taken, fresh, waiting, found, again, next; /* again, next: triples, see below */
+/* again, next: triples, see below */
+static struct oi_vector taken, fresh, waiting, found, again, next;
 static struct oi_near_statistics total;
 
 static void swap(struct oi_vector *a, struct oi_vector *b)

@@ -7,8 +7,8 @@
 /* Under the full collection lock: takes what was noted since the last time (count/loose.h). */
 void oi_near_take(void);
 /*
- * The collector, outside the gate, between two slices of whatever it is at: takes some of that, if it
- * is at a collection. Threads have room for a few thousand, and one may take long.
+ * The collector, outside the gate, between two slices of whatever it is at: takes some of that, if
+ * it is at a collection. Threads have room for a few thousand, and one may take long.
  */
 void oi_near_keep_up(void);
 /*
