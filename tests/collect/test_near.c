@@ -26,7 +26,7 @@ static int near_setup(void **state)
 {
 	int error = heap_setup(state);
 
-	oi_pace.search_from = 0; /* heaps here are small */
+	oi_store_relaxed(&oi_pace.search_from, UINT64_C(0)); /* heaps here are small */
 	ouro_gc_set_threshold(-1, 1000000, 1000000);
 	ouro_gc_enable();
 	return error;
@@ -315,7 +315,7 @@ static void near_leaves_small_heaps_to_full_collections(void **state)
 	struct node *holder = make(0);
 
 	(void)state;
-	oi_pace.search_from = 1000;
+	oi_store_relaxed(&oi_pace.search_from, UINT64_C(1000));
 	ouro_gc_collect(2); /* it counts what is old */
 	for (int i = 0; i < HOLDERS; i++)
 		ouro_give(&holder->left, make_pair(&node_type, i));
