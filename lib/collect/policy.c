@@ -459,7 +459,8 @@ bool oi_policy_put_off_full(void)
 {
 	uint64_t grown = oi_load_relaxed(&oi_pace.old_new), /* count */
 		 roots = oi_loose_waiting() + oi_load_relaxed(&search_left); /* recheck */
-	return oi_policy_search_due() && roots * dead_per_root / 16 >= grown / 2;
+	uint64_t likely_dead = roots * oi_load_relaxed(&dead_per_root) / 16; /* recheck */
+	return oi_policy_search_due() && likely_dead >= grown / 2;
 }
 
 void oi_policy_searched(size_t dead, size_t left)
@@ -467,7 +468,7 @@ void oi_policy_searched(size_t dead, size_t left)
 	oi_assert_locked(OI_LOCK_CONCURRENT);
 	size_t roots = oi_load_relaxed(&search_left); /* recheck */
 	if (roots >= SEARCH_LEAST / 2)
-		dead_per_root = dead * 16 / roots;
+		oi_store_relaxed(&dead_per_root, (uint64_t)(dead * 16 / roots)); /* recheck */
 	uint64_t grown = oi_load_relaxed(&oi_pace.old_new); /* count */
 	uint64_t less = dead < grown ? dead : grown;
 	oi_add_relaxed(&oi_pace.old_new, -less); /* count */
