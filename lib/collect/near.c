@@ -287,20 +287,13 @@ static void put_off(void *obj, struct oi_header *held, int64_t references)
 	next.n -= next.n % 3;
 }
 
-static bool is_young(const struct oi_page *p, size_t i)
-{
-	uint64_t young = oi_load_relaxed(&oi_young_bits(p, 0)[i / 64]) | /* owner */
-			 oi_load_relaxed(&oi_young_bits(p, 1)[i / 64]);
-	return young >> (i % 64) & 1;
-}
-
 /* Returns true if a part of what was found will be old later. */
 static bool any_found_young(void)
 {
 	for (uint32_t i = 0; i < n_nodes; i++) {
 		struct oi_place at;
 		if (node[i].state == EXPANDED && oi_place_of(node[i].h, &at) &&
-		    is_young(at.page, at.block))
+		    oi_is_young_beside(at.page, at.block))
 			return true;
 	}
 	return false;
@@ -312,7 +305,7 @@ static bool take_found(struct oi_pass *p, struct oi_header *h)
 	struct oi_place at;
 	/* There may have been safepoints since it was expanded. */
 	if (!oi_place_of(h, &at) || !oi_pass_look(h, OI_FLAG_GARBAGE | OI_FLAG_FROZEN) ||
-	    is_young(at.page, at.block))
+	    oi_is_young_beside(at.page, at.block))
 		return false;
 	oi_pass_push(p, &found, h);
 	if (p->failed || !oi_commit_flag(p, h, &at))
@@ -409,7 +402,7 @@ static void search_from(struct oi_pass *p, void *obj, bool repeat)
 		return;
 	if (oi_map_open(&at))
 		return; /* it was found */
-	if (unlikely(is_young(at.page, at.block))) {
+	if (unlikely(oi_is_young_beside(at.page, at.block))) {
 		if (repeat)
 			put_off(obj, NULL, -1);
 		return;

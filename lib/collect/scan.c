@@ -32,9 +32,7 @@ OI_INLINE const struct oi_type *look_at_old(const struct oi_page *p, const struc
 					    size_t i)
 {
 	const struct oi_type *d = oi_pass_look(h, OI_FLAG_GARBAGE | OI_FLAG_FROZEN);
-	uint64_t young = oi_load_relaxed(&oi_young_bits(p, 0)[i / 64]) | /* owner */
-			 oi_load_relaxed(&oi_young_bits(p, 1)[i / 64]);
-	return young >> (i % 64) & 1 ? NULL : d;
+	return oi_is_young_beside(p, i) ? NULL : d;
 }
 
 /* Small objects lie in two lines as often as not. */

@@ -158,6 +158,14 @@ OI_INLINE uint64_t *oi_young_bits(const struct oi_page *p, int age)
 	return oi_region_of(p)->young[oi_page_index(p)][age];
 }
 
+/* Returns true if block @i is of either age, as far as can be seen beside its owner. */
+OI_INLINE bool oi_is_young_beside(const struct oi_page *p, size_t i)
+{
+	uint64_t young = oi_load_relaxed(&oi_young_bits(p, 0)[i / 64]) | /* owner */
+			 oi_load_relaxed(&oi_young_bits(p, 1)[i / 64]);
+	return young >> (i % 64) & 1;
+}
+
 /*
  * Where the entries of a page's blocks are, for lists that are mostly in the order of addresses: it
  * is looked up once a page, as that takes three loads that wait for each other.
