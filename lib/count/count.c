@@ -415,7 +415,7 @@ OI_NOINLINE void oi_release_seen(void *obj, struct oi_thread *t)
 	oi_assert_inside(t);
 	if (!oi_seen_holds(t)) {
 		t->seen = NULL;
-		oi_release_leaving(oi_object_of(h), t);
+		oi_release_leaving(obj, t);
 		return;
 	}
 	uint32_t old = oi_sub_acq_rel(&h->shared, OI_ONE); /* [C1] */
