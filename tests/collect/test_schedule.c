@@ -224,6 +224,21 @@ static void *make_remembered(void *cell)
 	return ouro_weak_store(cell, ring) == 0 ? ring : NULL;
 }
 
+/* The collector is about to commit the ring's death when an upgrade of @cell rescues one of it. */
+static void rescue_by_upgrade(ouro_weak *cell, void *ring)
+{
+	schedule_start(CHECKED_ALL, false);
+	await_step(TRIES);
+	struct node *n = ouro_weak_load(cell);
+	schedule_end();
+	assert_ptr_equal(n, ring);
+	assert_int_equal(n->right->id, ALIVE);
+	assert_int_equal(schedule.found, 0);
+	ouro_release(n);
+	ouro_weak_clear(cell);
+	assert_int_equal(ouro_gc_collect(2), 2);
+}
+
 static void schedule_remembered_upgrade_rescues(void **state)
 {
 	ouro_weak cell = { 0 };
@@ -239,16 +254,7 @@ static void schedule_remembered_upgrade_rescues(void **state)
 	ouro_release(ouro_retain(ring));
 	ouro_release(ouro_retain(ring));
 	ouro_release(ring);
-	schedule_start(CHECKED_ALL, false);
-	await_step(TRIES);
-	struct node *n = ouro_weak_load(&cell);
-	schedule_end();
-	assert_ptr_equal(n, ring);
-	assert_int_equal(n->right->id, ALIVE);
-	assert_int_equal(schedule.found, 0);
-	ouro_release(n);
-	ouro_weak_clear(&cell);
-	assert_int_equal(ouro_gc_collect(2), 2);
+	rescue_by_upgrade(&cell, ring);
 }
 
 /*
@@ -266,16 +272,7 @@ static void schedule_rescue_fails_the_commit(void **state)
 	assert_int_equal(ouro_gc_collect(2), 0);
 	assert_int_equal(ouro_weak_store(&cell, ring), 0);
 	ouro_release(ring);
-	schedule_start(CHECKED_ALL, false);
-	await_step(TRIES);
-	struct node *n = ouro_weak_load(&cell);
-	schedule_end();
-	assert_ptr_equal(n, ring);
-	assert_int_equal(n->right->id, ALIVE);
-	assert_int_equal(schedule.found, 0);
-	ouro_release(n);
-	ouro_weak_clear(&cell);
-	assert_int_equal(ouro_gc_collect(2), 2);
+	rescue_by_upgrade(&cell, ring);
 }
 
 /* ---- counts ---- */
