@@ -71,7 +71,7 @@ DEPSERVER_PEER := $(BUILD)/bench/peers/depserver_malloc
 
 .PHONY: all check check-one check-recycling check-arm64 deps-arm64 tsan asan stress bench bench-peers bench-compare bench-pause demo deps deps-build deps-check deps-demo \
 	deps-bench deps-cxx deps-peers deps-pause deps-sanitize deps-models models mutants install uninstall clean help tests-build \
-	stress-build peers-build examples lint deps-lint bench-shapes bench-aims
+	stress-build peers-build examples check-prometheus lint deps-lint bench-shapes bench-aims
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -256,6 +256,12 @@ MUTANT ?=
 mutants: deps-check
 	tests/mutants/run.sh $(MUTANT)
 
+## check-prometheus: a real Prometheus scrapes the metrics; skipped where there is none
+check-prometheus: deps-build
+	-@tests/deps.sh prometheus python3
+	$(MAKE) all
+	sh tests/package/prometheus.sh $(BUILD)
+
 ## lint: what comments, folders and orders promise is so: the rules of tests/lint, and that each finds its planted mistakes
 lint: deps-lint
 	tests/lint/run.sh
@@ -301,7 +307,7 @@ bench-aims: deps-bench deps-peers
 
 # ---- Debian packages ----
 DEPS_BUILD    := gcc libc6-dev pkg-config liburcu-dev libcmocka-dev
-DEPS_CHECK    := valgrind libuv1-dev redis-tools
+DEPS_CHECK    := valgrind libuv1-dev redis-tools python3-prometheus-client
 DEPS_DEMO     := gcc libc6-dev pkg-config liburcu-dev libuv1-dev redis-tools
 DEPS_CXX      := $(DEPS_BUILD) g++ libbenchmark-dev
 DEPS_BENCH    := $(DEPS_CXX) libgc-dev libmimalloc-dev

@@ -69,9 +69,18 @@ typedef enum ouro_stats_format {
 	OURO_STATS_OPENMETRICS
 } ouro_stats_format;
 
+/* What an HTTP server that answers with OURO_STATS_OPENMETRICS says of it: its Content-Type. */
+#define OURO_OPENMETRICS_TYPE "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
 /*
  * ouro_stats_write - write all of ouro_stats to @f, and flush that
  *
+ * OURO_STATS_TEXT: a line for each field, its name and its values. OURO_STATS_JSON: an object whose
+ * members are the fields. OURO_STATS_OPENMETRICS: the text format 1.0.0, complete with # EOF. Its
+ * families are called as the fields, with ouro_ before, with these exceptions: times are in
+ * seconds, and their names end in _seconds; pauses, delays and hold-ups are histograms
+ * (pause_seconds, delay_seconds, holdup_seconds) with buckets from 10 us to 10 s; so there are no
+ * percentiles. The label of what is by generation is generation, of what is by cause cause.
  * Return:  0; EINVAL (f NULL, unknown format); EIO (a write failed).
  * Blocks:  for @f alone. Cancellation waits meanwhile.
  */

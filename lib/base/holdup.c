@@ -15,6 +15,7 @@
 struct held {
 	uint64_t n, sum_ns, max_ns;
 	uint64_t untold_max_ns;
+	struct oi_buckets times;
 	/* The collector thread's: how many it told, and the longest of the last event. */
 	uint64_t n_told, told_ns;
 };
@@ -52,6 +53,7 @@ void oi_holdup(ouro_holdup cause, uint64_t ns)
 		return;
 	struct held *h = &held[cause];
 	oi_add_relaxed(&h->sum_ns, ns); /* count */
+	oi_buckets_add(&h->times, ns);
 	raise_to(&h->max_ns, ns);
 	raise_to(&h->untold_max_ns, ns);
 	oi_add_acq_rel(&h->n, UINT64_C(1)); /* elsewhere: [B1] */
@@ -74,6 +76,11 @@ bool oi_holdup_take(ouro_holdup cause, uint64_t *n, uint64_t *longest_ns)
 	return true;
 }
 
+const struct oi_buckets *oi_holdup_times(ouro_holdup cause)
+{
+	return &held[cause].times;
+}
+
 void oi_holdup_statistics(ouro_stats *out)
 {
 	for (int i = 0; i < OURO_HOLDUPS; i++) {
@@ -91,6 +98,7 @@ void oi_holdup_reset(void)
 		oi_store_relaxed(&h->sum_ns, UINT64_C(0));        /* count */
 		oi_store_relaxed(&h->max_ns, UINT64_C(0));        /* count */
 		oi_store_relaxed(&h->untold_max_ns, UINT64_C(0)); /* count */
+		oi_buckets_reset(&h->times);
 		h->n_told = h->told_ns = 0;
 	}
 }

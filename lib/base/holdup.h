@@ -2,6 +2,7 @@
 #ifndef OI_HOLDUP_H
 #define OI_HOLDUP_H
 
+#include "base/buckets.h"
 #include "base/compiler.h"
 #include "ouro.h"
 
@@ -22,6 +23,8 @@ void oi_holdup_listened(bool any);
  */
 bool oi_holdup_take(ouro_holdup cause, uint64_t *n, uint64_t *longest_ns);
 const char *oi_holdup_name(ouro_holdup cause);
+/* The histogram of those that oi_holdup has noted. */
+const struct oi_buckets *oi_holdup_times(ouro_holdup cause);
 void oi_holdup_statistics(ouro_stats *out);
 void oi_holdup_reset(void);
 

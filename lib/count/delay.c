@@ -225,10 +225,23 @@ void oi_delay_set_quota(void)
 	set_quota(lag());
 }
 
+static struct oi_buckets times;
+
+const struct oi_buckets *oi_delay_times(void)
+{
+	return &times;
+}
+
+void oi_delay_reset(void)
+{
+	oi_buckets_reset(&times);
+}
+
 static void account_delay(struct oi_thread *t, uint64_t ns)
 {
 	oi_own_add(&t->n_delays, 1);
 	oi_own_add(&t->delay_ns, ns);
+	oi_buckets_add(&times, ns);
 	if (ns > oi_load_relaxed(&t->delay_max_ns)) /* count */
 		oi_store_relaxed(&t->delay_max_ns, ns);
 	oi_holdup(OURO_HOLDUP_PACE, ns);

@@ -2,6 +2,7 @@
 #ifndef OI_DELAY_H
 #define OI_DELAY_H
 
+#include "base/buckets.h"
 #include "base/compiler.h"
 
 struct oi_thread;
@@ -25,5 +26,8 @@ OI_COLD void oi_delay_thread(struct oi_thread *t, size_t pages);
  */
 OI_COLD void oi_delay_allocated(struct oi_thread *t, size_t pages);
 OI_COLD void oi_delay_allocated_large(struct oi_thread *t);
+/* The histogram of the waits since the start of the heap. */
+const struct oi_buckets *oi_delay_times(void);
+void oi_delay_reset(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* stats.c - counters for the program: as a struct, as text, JSON and OpenMetrics. */
+/* stats.c - counters for the program: as a struct, as text and JSON. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -12,6 +12,7 @@
 #include "collect/near.h"
 #include "count/weak.h"
 #include "heap/tally.h"
+#include "inspect/metrics.h"
 #include "world/gate.h"
 #include "world/threads.h"
 #include "world/world.h"
@@ -62,42 +63,39 @@ void ouro_stats_get_sized(ouro_stats *out, size_t size)
 static const struct row {
 	const char *name;
 	size_t offset;
-	bool counter;
 	enum { SINGLE, PER_GENERATION, PER_CAUSE } kind;
-	const char *help;
 } rows[] = {
-#define ROW(field, counter, help) { #field, offsetof(ouro_stats, field), counter, SINGLE, help }
-#define ROWS(field, help) { #field, offsetof(ouro_stats, field), true, PER_GENERATION, help }
-#define CAUSES(field, counter, help) \
-	{ #field, offsetof(ouro_stats, field), counter, PER_CAUSE, help }
-	ROW(objects_live, false, "Objects alive"),
-	ROW(bytes_live, false, "Bytes of live objects, headers included"),
-	ROW(objects_allocated, true, "Objects made"),
-	ROW(objects_freed, true, "Objects destroyed"),
-	ROW(bytes_reserved, false, "Bytes held from the system for the heap and its metadata"),
-	ROW(weak_entries, false, "Objects with weak references or watches"),
-	ROW(threads, false, "Threads attached"),
-	ROWS(collections, "Collections run"),
-	ROWS(collected, "Objects found unreachable and not resurrected"),
-	ROWS(collection_ns, "Time spent in collections, in nanoseconds"),
-	ROW(pauses, true, "Stops of the world"),
-	ROW(pause_sum_ns, true, "Time of all stops, in nanoseconds"),
-	ROW(pause_p50_ns, false, "Median stop, in nanoseconds"),
-	ROW(pause_p99_ns, false, "99th percentile of stops, in nanoseconds"),
-	ROW(pause_p999_ns, false, "99.9th percentile of stops, in nanoseconds"),
-	ROW(pause_max_ns, false, "Longest stop, in nanoseconds"),
-	ROW(stop_max_ns, false, "Longest wait for a stop, in nanoseconds"),
-	ROW(delays, true, "Allocations held up because the collector lagged behind"),
-	ROW(delay_sum_ns, true, "Time they were held up, in nanoseconds"),
-	ROW(delay_max_ns, false, "Longest such delay, in nanoseconds"),
-	CAUSES(holdups, true, "Calls held up for longer than the pause budget, by cause"),
-	CAUSES(holdup_sum_ns, true, "Time they were held up, in nanoseconds"),
-	CAUSES(holdup_max_ns, false, "Longest such hold-up, in nanoseconds"),
-	ROW(looked, true, "Objects that collections beside the program looked at"),
-	ROW(looked_by_helpers, true, "Those of them that helpers of the collector looked at"),
-	ROW(searches, true, "Objects from which old garbage was searched for"),
-	ROW(searched, true, "Objects looked at in these searches"),
-	ROW(search_found, true, "Objects that these searches took for garbage"),
+#define ROW(field) { #field, offsetof(ouro_stats, field), SINGLE }
+#define ROWS(field) { #field, offsetof(ouro_stats, field), PER_GENERATION }
+#define CAUSES(field) { #field, offsetof(ouro_stats, field), PER_CAUSE }
+	ROW(objects_live),
+	ROW(bytes_live),
+	ROW(objects_allocated),
+	ROW(objects_freed),
+	ROW(bytes_reserved),
+	ROW(weak_entries),
+	ROW(threads),
+	ROWS(collections),
+	ROWS(collected),
+	ROWS(collection_ns),
+	ROW(pauses),
+	ROW(pause_sum_ns),
+	ROW(pause_p50_ns),
+	ROW(pause_p99_ns),
+	ROW(pause_p999_ns),
+	ROW(pause_max_ns),
+	ROW(stop_max_ns),
+	ROW(delays),
+	ROW(delay_sum_ns),
+	ROW(delay_max_ns),
+	CAUSES(holdups),
+	CAUSES(holdup_sum_ns),
+	CAUSES(holdup_max_ns),
+	ROW(looked),
+	ROW(looked_by_helpers),
+	ROW(searches),
+	ROW(searched),
+	ROW(search_found),
 };
 #define N_ROWS (sizeof rows / sizeof *rows)
 
@@ -145,24 +143,6 @@ static void write_json(FILE *f, const ouro_stats *s)
 	fprintf(f, "}\n");
 }
 
-static void write_openmetrics(FILE *f, const ouro_stats *s)
-{
-	for (const struct row *r = rows; r < rows + N_ROWS; r++) {
-		const char *total = r->counter ? "_total" : "";
-		fprintf(f, "# TYPE ouro_%s %s\n# HELP ouro_%s %s\n", r->name,
-			r->counter ? "counter" : "gauge", r->name, r->help);
-		for (int i = 0; i < n_values(r); i++) {
-			fprintf(f, "ouro_%s%s", r->name, total);
-			if (r->kind == PER_GENERATION)
-				fprintf(f, "{generation=\"%d\"}", i);
-			if (r->kind == PER_CAUSE)
-				fprintf(f, "{cause=\"%s\"}", oi_holdup_name((ouro_holdup)i));
-			fprintf(f, " %" PRIu64 "\n", value(s, r, i));
-		}
-	}
-	fprintf(f, "# EOF\n");
-}
-
 int ouro_stats_write(FILE *f, ouro_stats_format format)
 {
 	if (!f || (unsigned)format > OURO_STATS_OPENMETRICS)
@@ -175,7 +155,7 @@ int ouro_stats_write(FILE *f, ouro_stats_format format)
 	else if (format == OURO_STATS_JSON)
 		write_json(f, &s);
 	else
-		write_openmetrics(f, &s);
+		oi_metrics_write(f, &s);
 	error = fflush(f) || ferror(f) ? EIO : 0;
 	oi_cancel_back(cancel);
 	return error;

@@ -31,6 +31,7 @@
 #include "count/backlog.h"
 #include "count/count.h"
 #include "count/death.h"
+#include "count/delay.h"
 #include "count/merge.h"
 #include "count/new.h"
 #include "count/ticket.h"
@@ -86,6 +87,7 @@ static int start(const ouro_config *cfg, enum manner manner)
 	oi_policy_init();
 	oi_collect_reset_statistics();
 	oi_holdup_reset();
+	oi_delay_reset();
 	if (!oi_fork_install())
 		return ENOMEM;
 	int error = start_threads(manner);

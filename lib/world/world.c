@@ -48,6 +48,7 @@ void oi_world_init(void)
 {
 	oi_world.membarrier = oi_membarrier_register();
 	oi_world.pauses = (struct oi_histogram){ 0 };
+	oi_buckets_reset(&oi_world.times);
 	oi_world.stop_max_ns = 0;
 }
 
@@ -296,6 +297,7 @@ uint64_t oi_world_start(struct oi_stop *stop)
 	let_go(!stop->fork);
 	uint64_t ns = oi_now_ns() - stop->asked_ns;
 	oi_histogram_add(&oi_world.pauses, ns);
+	oi_buckets_add(&oi_world.times, ns);
 	oi_registry_unlock();
 	wake_waiters(); /* last: a thread that wakes up may take this very core */
 	return ns;

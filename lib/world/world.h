@@ -2,6 +2,7 @@
 #ifndef OI_WORLD_H
 #define OI_WORLD_H
 
+#include "base/buckets.h"
 #include "base/compiler.h"
 #include "base/histogram.h"
 
@@ -20,6 +21,7 @@ struct oi_world {
 	bool stopped;        /* under the registry lock */
 	/* under the registry lock, read by statistics */
 	struct oi_histogram pauses;
+	struct oi_buckets times; /* of the same */
 	uint64_t stop_max_ns;
 } __attribute__((aligned(OI_LINE)));
 

@@ -5,6 +5,7 @@
  */
 #include "fixture.h"
 
+#include "base/buckets.h"
 #include "base/histogram.h"
 
 static struct oi_histogram h;
@@ -99,6 +100,30 @@ static void histogram_of_more_than_there_are_buckets(void **state)
 	assert_true(oi_histogram_quantile(&h, 1.0) >= UINT64_C(1) << 43);
 }
 
+/* A bucket holds its bound, and what is longer than all bounds is in the last. */
+static void buckets_hold_their_bounds(void **state)
+{
+	static const uint64_t last = OI_BUCKETS - 1;
+	struct oi_buckets b = { 0 };
+
+	(void)state;
+	oi_buckets_add(&b, 0);
+	for (unsigned i = 0; i < last; i++) {
+		uint64_t ns = (uint64_t)(strtod(oi_buckets_bound(i), NULL) * 1e9 + 0.5);
+
+		oi_buckets_add(&b, ns);
+		oi_buckets_add(&b, ns + 1);
+	}
+	assert_string_equal(oi_buckets_bound(last), "+Inf");
+	assert_int_equal(b.n[last], 1);
+	for (unsigned i = 0; i < last; i++)
+		assert_int_equal(b.n[i], 2);
+	oi_buckets_reset(&b);
+	for (unsigned i = 0; i <= last; i++)
+		assert_int_equal(b.n[i], 0);
+	assert_int_equal(b.sum_ns, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -107,6 +132,7 @@ int main(void)
 		BARE_CASE(histogram_says_no_less_and_hardly_more),
 		BARE_CASE(histogram_quantiles_of_a_thousand),
 		BARE_CASE(histogram_of_more_than_there_are_buckets),
+		BARE_CASE(buckets_hold_their_bounds),
 	};
 
 	return cmocka_run_group_tests_name("histogram", tests, NULL, NULL);

@@ -122,11 +122,16 @@ static const char *const names[] = {
 };
 enum { N_NAMES = sizeof(names) / sizeof(names[0]) };
 
+static void assert_has_names(const char *text, const char *const name[], size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strstr(text, name[i]) == NULL)
+			fail_msg("no %s in: %s", name[i], text);
+}
+
 static void assert_has_all_names(const char *text)
 {
-	for (size_t i = 0; i < N_NAMES; i++)
-		if (strstr(text, names[i]) == NULL)
-			fail_msg("no %s in: %s", names[i], text);
+	assert_has_names(text, names, N_NAMES);
 }
 
 static void stats_text_names_everything(void **state)
@@ -311,6 +316,25 @@ static void read_line(struct metrics *m, const char *line)
 	}
 }
 
+static const char *const metric_names[] = {
+	"ouro_objects_live ",
+	"ouro_bytes_live ",
+	"ouro_bytes_reserved ",
+	"ouro_objects_freed_total ",
+	"ouro_weak_entries ",
+	"ouro_collections_total{generation=\"2\"} ",
+	"ouro_collection_seconds_total{generation=\"0\"} ",
+	"ouro_pause_seconds_bucket{le=\"0.001\"} ",
+	"ouro_pause_seconds_bucket{le=\"+Inf\"} ",
+	"ouro_pause_seconds_sum ",
+	"# UNIT ouro_pause_seconds seconds\n",
+	"ouro_delay_seconds_count ",
+	"ouro_pause_max_seconds ",
+	"ouro_holdup_seconds_bucket{cause=\"seize\",le=\"1e-05\"} ",
+	"ouro_holdup_max_seconds{cause=\"memory\"} ",
+};
+enum { N_METRICS = sizeof(metric_names) / sizeof(metric_names[0]) };
+
 static void stats_openmetrics_is_well_formed(void **state)
 {
 	struct node *list = make_list(&node_type, 77);
@@ -319,12 +343,12 @@ static void stats_openmetrics_is_well_formed(void **state)
 	(void)state;
 	ouro_gc_collect(1);
 	char *text = written(OURO_STATS_OPENMETRICS), *rest = text;
-	assert_has_all_names(text);
+	assert_has_names(text, metric_names, N_METRICS);
 	assert_non_null(strstr(text, "objects_live 77\n"));
 	for (char *line; (line = strsep(&rest, "\n")) != NULL && (rest != NULL || *line != 0);)
 		read_line(&m, line);
 	assert_true(m.ended);
-	assert_true(m.families >= N_NAMES);
+	assert_true(m.families >= N_METRICS);
 	assert_true(m.samples >= m.families);
 	free(text);
 	ouro_release(list);
