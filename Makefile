@@ -307,7 +307,7 @@ bench-aims: deps-bench deps-peers
 
 # ---- Debian packages ----
 DEPS_BUILD    := gcc libc6-dev pkg-config liburcu-dev libcmocka-dev
-DEPS_CHECK    := valgrind libuv1-dev redis-tools python3-prometheus-client
+DEPS_CHECK    := valgrind libuv1-dev redis-tools python3-prometheus-client gdb
 DEPS_DEMO     := gcc libc6-dev pkg-config liburcu-dev libuv1-dev redis-tools
 DEPS_CXX      := $(DEPS_BUILD) g++ libbenchmark-dev
 DEPS_BENCH    := $(DEPS_CXX) libgc-dev libmimalloc-dev
@@ -356,6 +356,9 @@ deps-lint: deps-build
 LDCONFIG ?= ldconfig
 to_lib     = "$(DESTDIR)$(libdir)"
 to_include = "$(DESTDIR)$(includedir)"
+to_share   = "$(DESTDIR)$(prefix)/share/ouro"
+# Where gdb finds by itself what belongs to a library: below the library's own place.
+to_gdb     = "$(DESTDIR)$(prefix)/share/gdb/auto-load$(libdir)"
 install: all
 	$(INSTALL) -d $(to_lib)/pkgconfig $(to_include)/ouro
 	$(INSTALL) -m 644 include/ouro.h $(to_include)/
@@ -365,14 +368,18 @@ install: all
 	ln -sf $(notdir $(SHARED)) $(to_lib)/libouro.so.$(SOVERSION)
 	ln -sf libouro.so.$(SOVERSION) $(to_lib)/libouro.so
 	$(INSTALL) -m 644 $(BUILD)/ouro.pc $(BUILD)/ouro-static.pc $(to_lib)/pkgconfig/
+	$(INSTALL) -d $(to_share) $(to_gdb)
+	$(INSTALL) -m 644 lib/inspect/ouro-gdb.py $(to_share)/
+	$(INSTALL) -m 644 lib/inspect/ouro-gdb.py $(to_gdb)/$(notdir $(SHARED))-gdb.py
 	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then $(LDCONFIG) || :; fi
 
 ## uninstall: takes away what install put there
 uninstall:
 	rm -f $(to_include)/ouro.h $(patsubst include/%,$(to_include)/%,$(wildcard include/ouro/*.h)) \
 		$(to_lib)/libouro.a $(to_lib)/libouro.so $(to_lib)/libouro.so.$(SOVERSION) $(to_lib)/libouro.so.$(VERSION) \
-		$(to_lib)/pkgconfig/ouro.pc $(to_lib)/pkgconfig/ouro-static.pc
-	-rmdir $(to_include)/ouro 2>/dev/null
+		$(to_lib)/pkgconfig/ouro.pc $(to_lib)/pkgconfig/ouro-static.pc \
+		$(to_share)/ouro-gdb.py $(to_gdb)/$(notdir $(SHARED))-gdb.py
+	-rmdir $(to_include)/ouro $(to_share) 2>/dev/null
 
 ## clean: removes build/
 clean:

@@ -163,7 +163,8 @@ static void let_waiters_in(void)
 static void warn(struct oi_thread *t, uint64_t since_ns, const char *what, bool *warned)
 {
 	oi_assert_locked(OI_LOCK_REGISTRY);
-	uint64_t limit = oi_runtime.config.pin_warn_ns, waited = oi_now_ns() - since_ns;
+	oi_world.looked_ns = oi_now_ns();
+	uint64_t limit = oi_runtime.config.pin_warn_ns, waited = oi_world.looked_ns - since_ns;
 	if (*warned || !limit || waited <= limit || !oi_load_relaxed(&t->pin_depth)) /* recheck */
 		return;
 	*warned = true;
@@ -203,7 +204,7 @@ static bool try_stop(struct oi_stop *stop)
 	struct oi_thread *t, *self = oi_self;
 	oi_registry_lock();
 	let_waiters_in();
-	stop->asked_ns = oi_now_ns();
+	stop->asked_ns = oi_world.asked_ns = oi_now_ns();
 	oi_store_release(&oi_world.stopping, true); /* [Q1] */
 	oi_park_take_arrivals();
 	oi_for_each_active(t)

@@ -23,6 +23,8 @@ struct oi_world {
 	struct oi_histogram pauses;
 	struct oi_buckets times; /* of the same */
 	uint64_t stop_max_ns;
+	/* For a debugger, under the registry lock: the newest stop's, and its last look at a gate. */
+	uint64_t asked_ns, looked_ns;
 } __attribute__((aligned(OI_LINE)));
 
 extern struct oi_world oi_world OI_HIDDEN;
