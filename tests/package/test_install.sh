@@ -13,8 +13,8 @@ config() { # config PREFIX OPTION...
 }
 
 installed() { # installed ROOT: all that must be there
-	for f in include/ouro.h lib/libouro.a lib/libouro.so lib/pkgconfig/ouro.pc lib/pkgconfig/ouro-static.pc \
-		share/ouro/ouro-gdb.py; do
+	for f in include/ouro.h lib/libouro.a lib/libouro.so lib/pkgconfig/ouro.pc \
+		lib/pkgconfig/ouro-static.pc share/ouro/ouro-gdb.py; do
 		[ -s "$1/$f" ] || fail "no $f in $1"
 	done
 	for h in include/ouro/*.h; do
