@@ -361,8 +361,8 @@ to_share   = "$(DESTDIR)$(prefix)/share/ouro"
 to_gdb     = "$(DESTDIR)$(prefix)/share/gdb/auto-load$(libdir)"
 install: all
 	$(INSTALL) -d $(to_lib)/pkgconfig $(to_include)/ouro
-	$(INSTALL) -m 644 include/ouro.h $(to_include)/
-	$(INSTALL) -m 644 $(wildcard include/ouro/*.h) $(to_include)/ouro/
+	$(INSTALL) -m 644 include/ouro.h include/ouro.hpp $(to_include)/
+	$(INSTALL) -m 644 $(wildcard include/ouro/*.h include/ouro/*.hpp) $(to_include)/ouro/
 	$(INSTALL) -m 644 $(STATIC) $(to_lib)/
 	$(INSTALL) -m 755 $(SHARED) $(to_lib)/
 	ln -sf $(notdir $(SHARED)) $(to_lib)/libouro.so.$(SOVERSION)
@@ -375,7 +375,8 @@ install: all
 
 ## uninstall: takes away what install put there
 uninstall:
-	rm -f $(to_include)/ouro.h $(patsubst include/%,$(to_include)/%,$(wildcard include/ouro/*.h)) \
+	rm -f $(to_include)/ouro.h $(to_include)/ouro.hpp \
+		$(patsubst include/%,$(to_include)/%,$(wildcard include/ouro/*.h include/ouro/*.hpp)) \
 		$(to_lib)/libouro.a $(to_lib)/libouro.so $(to_lib)/libouro.so.$(SOVERSION) $(to_lib)/libouro.so.$(VERSION) \
 		$(to_lib)/pkgconfig/ouro.pc $(to_lib)/pkgconfig/ouro-static.pc \
 		$(to_share)/ouro-gdb.py $(to_gdb)/$(notdir $(SHARED))-gdb.py

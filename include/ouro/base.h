@@ -46,6 +46,9 @@
 #define OURO_ZERO_
 #endif
 
+/* Behind a function out of which no exception comes, as it runs none of the program's code. */
+#define OURO_NOTHROW __attribute__((nothrow))
+
 OURO_BEGIN_DECLS
 
 /*

@@ -64,7 +64,7 @@ OURO_API size_t ouro_items(const void *obj);
  * Return:  @obj, now also a new reference. It cannot fail.
  * Blocks:  as any call.
  */
-OURO_API void *ouro_retain(void *obj);
+OURO_API void *ouro_retain(void *obj) OURO_NOTHROW;
 
 /*
  * ouro_release - count down; the last one carries out the death (see above)

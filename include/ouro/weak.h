@@ -4,8 +4,8 @@
  * A cell is one word that lives in an object, a global or on a stack; zero bytes are a valid empty
  * cell. It leads to the object's entry in a side table and holds no count. All weak references to
  * all members of a dead cycle expire at one instant: no thread can see one member expired and load
- * another. Do not memcpy a cell, and clear it before its memory goes away. Cells may be used by
- * several threads at once.
+ * another. Do not memcpy a cell. It holds nothing, so the memory that it lies in may go away as it
+ * is. Cells may be used by several threads at once.
  */
 #ifndef OURO_WEAK_H
 #define OURO_WEAK_H

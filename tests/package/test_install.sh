@@ -17,7 +17,7 @@ installed() { # installed ROOT: all that must be there
 		lib/pkgconfig/ouro-static.pc share/ouro/ouro-gdb.py; do
 		[ -s "$1/$f" ] || fail "no $f in $1"
 	done
-	for h in include/ouro/*.h; do
+	for h in include/ouro.hpp include/ouro/*.h include/ouro/*.hpp; do
 		cmp -s "$h" "$1/$h" || fail "$h differs in $1"
 	done
 }

@@ -1,0 +1,495 @@
+// cxx.cc - a program on ouro.hpp that checks itself: test_cxx.sh compiles and runs it.
+#include <ouro.hpp>
+
+#include <array>
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <new>
+#include <optional>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <unordered_set>
+#include <vector>
+
+#define CHECK(what) \
+	do { \
+		if (!(what)) { \
+			std::fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #what); \
+			std::exit(1); \
+		} \
+	} while (0)
+
+using ouro::make;
+using ouro::ref;
+
+static int n_destroyed, n_finalized, n_items, n_ignored;
+
+struct node {
+	ouro::slot<node> next, prev;
+	ouro::weak<node> parent;
+	std::string name;
+
+	explicit node(std::string n) : name(std::move(n))
+	{
+		if (name == "throws")
+			throw std::runtime_error("no node");
+		if (name == "holds itself, throws") {
+			next = ouro::share(this);
+			prev = make<node>("made by one that throws");
+			parent = ouro::share(this);
+			throw std::runtime_error("no node");
+		}
+	}
+	~node() { n_destroyed++; }
+	OURO_TYPE(node, next, prev, parent, name)
+};
+
+static void references_count()
+{
+	ref<node> a = make<node>("a");
+	CHECK(ouro_refcount(a.get()) == 1);
+	ref<node> b = a, none;
+	CHECK(ouro_refcount(a.get()) == 2 && a == b && a != none && !none && none == nullptr);
+	ref<node> moved = std::move(b);
+	CHECK(!b && moved == a && ouro_refcount(a.get()) == 2); // NOLINT: looked at on purpose
+	b = moved;
+	ref<node> &same = b;
+	b = same;
+	CHECK(ouro_refcount(a.get()) == 3);
+	moved.reset();
+	swap(b, moved);
+	CHECK(!b && moved && ouro_refcount(a.get()) == 2);
+	node *mine = moved.detach();
+	CHECK(ouro_refcount(mine) == 2 && !moved);
+	ref<node>::adopt(mine).reset();
+	CHECK(ouro_refcount(a.get()) == 1);
+	ref<const node> read_only = a;
+	CHECK(read_only->name == "a" && ouro_refcount(a.get()) == 2 && read_only == a);
+	a.reset();
+	read_only.reset();
+	CHECK(n_destroyed == 1);
+}
+
+static ouro::root<node> top;
+
+static void slots_hold()
+{
+	ref<node> a = make<node>("a"), b = make<node>("b");
+	a->next = b;
+	CHECK(a->next == b && ouro_refcount(b.get()) == 2 && a->next->name == "b");
+	a->next = std::move(b);
+	CHECK(!b && a->next && ouro_refcount(a->next.load().get()) == 2);
+	b = a->next.take();
+	CHECK(a->next == nullptr && ouro_refcount(b.get()) == 1);
+	CHECK(a->next.exchange(b) == nullptr && a->next == b);
+	CHECK(a->next.exchange(nullptr) == b && !a->next);
+	CHECK(a->next.compare_exchange(nullptr, b) && !a->next.compare_exchange(nullptr, a));
+	CHECK(a->next.compare_exchange(b, a) && a->next == a);
+	a->next = nullptr;
+	{
+		ouro::pin pinned;
+		a->next = b;
+		CHECK(a->next.peek(pinned) == b.get());
+		pinned.safepoint();
+	}
+	top = a;
+	a.reset();
+	CHECK(top && top->next == b);
+	top = nullptr;
+	CHECK(ouro_refcount(b.get()) == 1 && n_destroyed == 2);
+}
+
+static void weak_references_expire()
+{
+	ref<node> a = make<node>("a");
+	ouro::weak<node> w = a, copy = w, empty;
+	std::vector<ouro::weak<node>> many(100, w);
+	CHECK(w.lock() == a && copy.lock() == a && !empty.lock() && empty.expired());
+	CHECK(ouro_refcount(a.get()) == 1);
+	a->parent = a;
+	a.reset();
+	CHECK(w.expired() && !copy.lock() && many[99].expired());
+}
+
+static void cycles_are_collected()
+{
+	ref<node> a = make<node>("a"), b = make<node>("b");
+	ouro::weak<node> w = a;
+	a->next = b;
+	b->prev = a;
+	b->parent = a;
+	a.reset();
+	b.reset();
+	CHECK(!w.expired() && ouro_gc_collect(2) == 2 && w.expired());
+}
+
+static void constructors_throw()
+{
+	for (const char *how : { "throws", "holds itself, throws" }) {
+		n_destroyed = 0;
+		bool caught = false;
+		try {
+			ref<node> n = make<node>(how);
+		} catch (const std::runtime_error &) {
+			caught = true;
+		}
+		CHECK(caught && n_destroyed == (how[0] == 'h'));
+		CHECK(ouro_gc_collect(2) == 0);
+	}
+}
+
+/* A member that counts itself, and may throw, in its constructor or in its destructor. */
+struct item {
+	static int throw_at;
+	item()
+	{
+		if (n_items == throw_at)
+			throw std::runtime_error("no item");
+		n_items++;
+	}
+	~item() { n_items--; }
+};
+int item::throw_at = -1;
+
+struct holder {
+	using ouro_item = item;
+	int n = 0;
+	explicit holder(bool throws) : n(static_cast<int>(ouro_items(this)))
+	{
+		if (throws)
+			throw std::runtime_error("no holder");
+	}
+	OURO_TYPE(holder, n)
+};
+
+struct table {
+	using ouro_item = ouro::slot<table>;
+	long n;
+	OURO_TYPE(table, n)
+};
+
+static void arrays_have_items()
+{
+	{
+		ref<holder> h = ouro::make_items<holder>(7, false);
+		CHECK(h->n == 7 && n_items == 7 && ouro::items(h).size() == 7);
+	}
+	CHECK(n_items == 0);
+	try {
+		ref<holder> h = ouro::make_items<holder>(7, true);
+		CHECK(false);
+	} catch (const std::runtime_error &) {
+		CHECK(n_items == 0);
+	}
+	item::throw_at = 3;
+	try {
+		ref<holder> h = ouro::make_items<holder>(7, false);
+		CHECK(false);
+	} catch (const std::runtime_error &) {
+		CHECK(n_items == 0);
+	}
+	item::throw_at = -1;
+	{
+		ref<table> t = ouro::make_items<table>(1000);
+		for (auto &slot : ouro::items(t))
+			CHECK(!slot);
+		ouro::items(t)[999] = t;
+		CHECK(ouro_refcount(t.get()) == 2 && t->n == 0);
+	}
+	CHECK(ouro_gc_collect(2) == 1);
+}
+
+/* ---- what a description finds ---- */
+
+struct many {
+	ouro::slot<many> kids[3];
+	std::array<ouro::weak<many>, 2> cells;
+	char letter;
+	ouro::slot<many> last;
+	ouro_weak plain;
+	OURO_TYPE(many, kids, cells, letter, last, plain)
+};
+struct part {
+	int n;
+	ouro::slot<many> inside;
+	OURO_TYPE(part, n, inside)
+};
+struct whole {
+	long n;
+	part parts[2];
+	OURO_TYPE(whole, n, parts)
+};
+struct base {
+	ouro::slot<base> left;
+	int number = 1;
+	virtual ~base() = default;
+	OURO_TYPE(base, left, number)
+};
+struct derived : base {
+	int more = 2;
+	ouro::slot<base> right;
+	OURO_TYPE_OF(derived, base, more, right)
+};
+struct leaf {
+	int n;
+	OURO_TYPE(leaf, n)
+};
+
+static bool field_is(const ouro_field &f, std::size_t offset, unsigned count)
+{
+	return f.offset == offset && f.count == count;
+}
+
+static void descriptions_are_right()
+{
+	const ouro_type *t = ouro::type_of<many>();
+	CHECK(t->size == sizeof(many) && t->slots.n == 2 && t->weaks.n == 2 && !t->destroy);
+	CHECK(field_is(t->slots.field[0], 0, 3) && field_is(t->slots.field[1], 48, 1));
+	CHECK(field_is(t->weaks.field[0], 24, 2) && field_is(t->weaks.field[1], 56, 1));
+	t = ouro::type_of<whole>();
+	CHECK(t->slots.n == 2 && field_is(t->slots.field[0], 16, 1));
+	CHECK(field_is(t->slots.field[1], 32, 1));
+	t = ouro::type_of<derived>();
+	CHECK(t->slots.n == 2 && field_is(t->slots.field[0], 8, 1) && t->destroy);
+	CHECK(field_is(t->slots.field[1], sizeof(base), 1) || field_is(t->slots.field[1], 24, 1));
+	CHECK(!ouro::type_of<leaf>()->destroy && ouro::type_of<leaf>()->slots.n == 0);
+	static_assert(sizeof(ouro::slot<node>) == sizeof(node *));
+	static_assert(sizeof(ref<node>) == sizeof(node *));
+	static_assert(std::is_trivially_destructible_v<many>);
+	static_assert(!std::is_copy_constructible_v<ouro::slot<node>>);
+	static_assert(!std::is_move_constructible_v<ouro::slot<node>>);
+}
+
+static void casts_keep_counts()
+{
+	ref<derived> d = make<derived>();
+	ref<base> b = d;
+	CHECK(ouro_refcount(d.get()) == 2 && b->number == 1);
+	CHECK(ouro::static_ref_cast<derived>(b)->more == 2);
+	CHECK(ouro::dynamic_ref_cast<derived>(b) == d);
+	CHECK(ouro_refcount(d.get()) == 2);
+	CHECK(!ouro::dynamic_ref_cast<derived>(make<base>()));
+	CHECK(ouro::exact_ref_cast<derived>(b) == d && !ouro::exact_ref_cast<base>(b));
+	b->left = d;
+	d->right = d;
+	b = ouro::static_ref_cast<base>(std::move(d));
+	CHECK(!d && ouro_refcount(b.get()) == 3); // NOLINT: looked at on purpose
+	b.reset();
+	CHECK(ouro_gc_collect(2) == 1);
+}
+
+/* ---- references in containers ---- */
+
+struct tree {
+	std::vector<ref<tree>> kids;
+	std::map<std::string, std::optional<ref<tree>>> by_name;
+	ref<tree> up;
+	ouro::slot<tree> slot;
+	OURO_TYPE(tree, kids, by_name, up, slot)
+};
+
+struct own_way {
+	std::unique_ptr<std::vector<ref<own_way>>> kids;
+	void trace(ouro::tracer &t) { t(kids); }
+	OURO_TYPE(own_way, kids)
+};
+
+static void containers_are_traced()
+{
+	{
+		ref<tree> t = make<tree>(), u = make<tree>();
+		ouro::pin pinned;
+		t->kids.push_back(u);
+		u->up = t;
+		u->by_name["t"] = t;
+		u->slot = u;
+	}
+	CHECK(ouro_gc_collect(2) == 2);
+	{
+		ref<own_way> w = make<own_way>();
+		ouro::pin pinned;
+		w->kids = std::make_unique<std::vector<ref<own_way>>>(3, w);
+	}
+	CHECK(ouro_gc_collect(2) == 1);
+}
+
+static void standard_containers_hold()
+{
+	n_destroyed = 0;
+	{
+		std::vector<ref<node>> v;
+		for (int i = 0; i < 100; i++)
+			v.push_back(make<node>(std::to_string(i)));
+		std::unordered_set<ref<node>> hashed(v.begin(), v.end());
+		std::set<ref<node>> sorted(v.begin(), v.end());
+		CHECK(hashed.size() == 100 && sorted.size() == 100 && hashed.count(v[7]) == 1);
+		CHECK(ouro_refcount(v[7].get()) == 3);
+		v.erase(v.begin(), v.begin() + 50);
+	}
+	CHECK(n_destroyed == 100);
+}
+
+/* ---- callbacks ---- */
+
+struct loud {
+	ouro::slot<loud> self;
+	bool throws = true;
+	void finalize()
+	{
+		n_finalized++;
+		if (throws)
+			throw std::runtime_error("out of a finalizer");
+	}
+	~loud() noexcept(false)
+	{
+		if (throws)
+			throw 1;
+	}
+	OURO_TYPE(loud, self, throws)
+};
+
+static void hears(const char *type, const char *where)
+{
+	CHECK(std::string(type) == "loud");
+	CHECK(std::string(where) == (n_ignored % 2 ? "destructor" : "finalizer"));
+	try {
+		throw;
+	} catch (const std::runtime_error &e) {
+		CHECK(std::string(e.what()) == "out of a finalizer");
+	} catch (int one) {
+		CHECK(one == 1);
+	}
+	n_ignored++;
+}
+
+static void exceptions_of_callbacks_are_heard_of()
+{
+	ouro::unhandled(hears);
+	make<loud>().reset();
+	CHECK(n_ignored == 2 && n_finalized == 1);
+	{
+		ref<loud> l = make<loud>();
+		l->self = l;
+	}
+	CHECK(ouro_gc_collect(2) == 1 && n_ignored == 4 && n_finalized == 2);
+	ouro::unhandled(nullptr);
+	make<loud>().reset();
+}
+
+/* In a callback releases are put off: the object is on the list when make has returned. */
+struct nested {
+	int n;
+	~nested()
+	{
+		for (int i = 0; i < 3; i++) {
+			try {
+				ref<node> r = make<node>("throws");
+			} catch (const std::runtime_error &) {
+				n_items++;
+			}
+		}
+	}
+	OURO_TYPE(nested, n)
+};
+
+static void constructors_throw_in_callbacks()
+{
+	n_destroyed = n_items = 0;
+	make<nested>().reset();
+	CHECK(n_items == 3 && n_destroyed == 0 && ouro_flush() == 0);
+	CHECK(n_destroyed == 0);
+}
+
+/* ---- with C ---- */
+
+struct c_node {
+	struct c_node *next;
+	int value;
+};
+static ouro_type describe_c_node()
+{
+	ouro_type t = {};
+	t.name = "c_node";
+	t.size = sizeof(c_node);
+	t.slots = OURO_SLOTS(c_node, next);
+	return t;
+}
+static const ouro_type c_node_type = describe_c_node();
+OURO_C_TYPE(c_node, c_node_type);
+
+static void c_objects_are_shared()
+{
+	{
+		ref<c_node> n = make<c_node>();
+		ouro::as_slot(n->next) = n;
+		CHECK(ouro_load(&n->next) == n.get() && ouro_refcount(n.get()) == 3);
+		ouro_release(n.get());
+		n = ref<c_node>::adopt(static_cast<c_node *>(ouro_new(&c_node_type)));
+		CHECK(n->value == 0);
+	}
+	CHECK(ouro_gc_collect(2) == 1);
+}
+
+static void out_of_memory_is_thrown()
+{
+	CHECK(ouro_shutdown(nullptr) == 0);
+	ouro_config cfg = OURO_CONFIG_DEFAULT;
+	cfg.heap_limit = 40 << 20;
+	CHECK(ouro_init(&cfg) == 0);
+	bool caught = false;
+	try {
+		ref<table> t = ouro::make_items<table>(100 << 20);
+	} catch (const std::bad_alloc &) {
+		caught = true;
+	}
+	CHECK(caught);
+}
+
+/* Threads that share one object, each with slots of its own and a common one. */
+static void threads_share()
+{
+	constexpr int threads = 4, rounds = 2000;
+	ref<many> shared = make<many>();
+	std::vector<std::thread> running;
+	for (int i = 0; i < threads; i++)
+		running.emplace_back([shared, i] {
+			for (int k = 0; k < rounds; k++) {
+				ref<many> m = make<many>();
+				m->last = shared;
+				shared->kids[i % 3] = m;
+				ref<many> other = shared->last.exchange(m);
+				shared->cells[0] = other;
+				ref<many> held = shared->cells[0].lock();
+				m->kids[0] = held ? held : shared;
+			}
+		});
+	for (auto &t : running)
+		t.join();
+}
+
+int main()
+{
+	ouro_gc_disable();
+	references_count();
+	slots_hold();
+	weak_references_expire();
+	cycles_are_collected();
+	constructors_throw();
+	arrays_have_items();
+	descriptions_are_right();
+	casts_keep_counts();
+	containers_are_traced();
+	standard_containers_hold();
+	exceptions_of_callbacks_are_heard_of();
+	constructors_throw_in_callbacks();
+	c_objects_are_shared();
+	out_of_memory_is_thrown();
+	threads_share();
+	ouro_report report;
+	CHECK(ouro_shutdown(&report) == 0 && report.objects == 0);
+	return 0;
+}
