@@ -48,5 +48,6 @@
 #include "ouro/holdup.h"
 #include "ouro/gc.h"
 #include "ouro/stats.h"
+#include "ouro/trace.h"
 
 #endif

@@ -186,6 +186,19 @@ typedef enum ouro_gc_phase {
 	OURO_HOLDUP
 } ouro_gc_phase;
 
+/* What a stop of the world is for. */
+typedef enum ouro_stop {
+	OURO_STOP_YOUNG,     /* a young collection, of generation 0 or 1 */
+	OURO_STOP_FULL,      /* a step of a collection that runs beside the program */
+	OURO_STOP_RESURRECT, /* finalizers have run: what have they brought back? */
+	OURO_STOP_WALK,      /* a look at a part of the heap */
+	OURO_STOP_LISTING,   /* ouro_gc_objects and its like, ouro_dump_dot, ouro_gc_freeze */
+	OURO_STOP_FORK,
+	OURO_STOP_SHUTDOWN,
+	OURO_STOP_CHECK,     /* a checked build verifies the heap */
+	OURO_STOPS
+} ouro_stop;
+
 typedef struct ouro_gc_event {
 	ouro_gc_phase phase;
 	int generation;
@@ -195,6 +208,16 @@ typedef struct ouro_gc_event {
 	ouro_holdup cause;    /* HOLDUP */
 	/* HOLDUP: how many threads were held up since the last event with this cause. */
 	uint64_t holdups;
+	uint64_t at_ns; /* CLOCK_MONOTONIC; PAUSE_START, PAUSE_STOP: when the stop was asked for */
+	/*
+	 * PAUSE_START, PAUSE_STOP: what the stop is for; how long it took until all threads stood;
+	 * of that, how long for one of them, the slowest, its number for the system, and its name.
+	 * All 0 if none had to be waited for.
+	 */
+	ouro_stop stop;
+	uint64_t stop_ns, waited_ns;
+	pid_t waited_tid;
+	char waited_name[16];
 } ouro_gc_event;
 
 typedef void (*ouro_gc_listener)(const ouro_gc_event *event, void *arg);

@@ -4,7 +4,11 @@
 
 #include "base/buckets.h"
 #include "base/compiler.h"
+#include "base/flight.h"
 #include "ouro.h"
+
+/* What is shorter is no wait that anybody sees in a trace. */
+#define OI_HOLDUP_TRACED_NS 1000
 
 /* This thread is one of the library's own, for which nobody waits: its waits are not noted. */
 extern __thread bool oi_holdup_ours OI_HIDDEN;
@@ -15,6 +19,13 @@ extern __thread bool oi_holdup_ours OI_HIDDEN;
  * told later, by the collector thread: oi_events_holdups.
  */
 void oi_holdup(ouro_holdup cause, uint64_t ns);
+/* The same of a call that was kept from @began_ns to @now_ns; it is also noted for a trace. */
+OI_INLINE void oi_holdup_from(ouro_holdup cause, uint64_t began_ns, uint64_t now_ns)
+{
+	if (oi_flight() && now_ns - began_ns >= OI_HOLDUP_TRACED_NS)
+		oi_flight_span(OI_FLIGHT_HOLDUP, cause, began_ns, now_ns, 0, 0);
+	oi_holdup(cause, now_ns - began_ns);
+}
 /* Says whether there are listeners; if not, the collector thread is not woken for them. */
 void oi_holdup_listened(bool any);
 /*

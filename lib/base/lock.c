@@ -32,6 +32,7 @@ static const struct {
 	[OI_LOCK_LIMBO] = { "abandoned limbo", false, true },
 	[OI_LOCK_HEAP] = { "heap", false, true },
 	[OI_LOCK_LOOSE] = { "loose objects", false, true },
+	[OI_LOCK_TRACE] = { "trace", false, true },
 	[OI_LOCK_LOG] = { "log", false, true },
 };
 
@@ -39,7 +40,7 @@ void oi_lock_wait(enum oi_rank rank)
 {
 	uint64_t began = oi_now_ns();
 	pthread_mutex_lock(&oi_locks[rank].mutex);
-	oi_holdup(OURO_HOLDUP_LOCK, oi_now_ns() - began);
+	oi_holdup_from(OURO_HOLDUP_LOCK, began, oi_now_ns());
 }
 
 void oi_lock_renew(enum oi_rank rank)

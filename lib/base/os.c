@@ -47,7 +47,7 @@ uint64_t oi_os_reserved(void)
  */
 static void note_call(uint64_t began)
 {
-	oi_holdup(OURO_HOLDUP_MEMORY, oi_now_ns() - began);
+	oi_holdup_from(OURO_HOLDUP_MEMORY, began, oi_now_ns());
 }
 
 static void *map(size_t bytes, int more)

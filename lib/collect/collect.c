@@ -25,6 +25,7 @@
 #include <errno.h>
 
 #include "base/doors.h"
+#include "base/flight.h"
 #include "base/holdup.h"
 #include "base/log.h"
 #include "base/os.h"
@@ -162,8 +163,8 @@ static void examine(struct collection *c, struct oi_garbage *g)
 static uint64_t stop_and_examine(struct collection *c, struct oi_garbage *g)
 {
 	struct oi_stop stop;
-	oi_world_stop(&stop);
-	oi_event(OURO_PAUSE_START, c->generation, 0, 0, 0);
+	oi_world_stop(&stop, OURO_STOP_YOUNG);
+	oi_event_pause(OURO_PAUSE_START, c->generation, &stop, 0);
 	oi_verify_stopped();
 	/* the time of listeners and of the verifier is no cost of objects to the pacing */
 	uint64_t begin = oi_now_ns();
@@ -172,7 +173,7 @@ static uint64_t stop_and_examine(struct collection *c, struct oi_garbage *g)
 	oi_garbage_take_in_hand(oi_self, g);
 	uint64_t worked = oi_now_ns() - begin;
 	uint64_t paused = oi_world_start(&stop);
-	oi_event(OURO_PAUSE_STOP, c->generation, 0, 0, paused);
+	oi_event_pause(OURO_PAUSE_STOP, c->generation, &stop, paused);
 	return worked;
 }
 
@@ -182,11 +183,14 @@ static void account(struct collection *c, uint64_t ns)
 	oi_add_relaxed(&duration_ns[c->generation], ns); /* count */
 }
 
-static void report(struct collection *c, struct oi_garbage *g, uint64_t ns)
+static void report(struct collection *c, struct oi_garbage *g, uint64_t began)
 {
+	uint64_t now = oi_now_ns(), ns = now - began;
 	if (g->objects.n)
 		oi_add_acq_rel(&n_found, UINT64_C(1)); /* count */
 	account(c, ns);
+	oi_flight_span(OI_FLIGHT_COLLECTION, (unsigned)c->generation, began, now, c->candidates,
+		       g->objects.n);
 	g->n_examined = c->candidates;
 	g->found_ns = ns;
 	oi_event(OURO_GC_STOP, c->generation, c->candidates, g->objects.n, ns);
@@ -218,7 +222,7 @@ static struct oi_garbage *collect_young(struct oi_thread *t, int generation, siz
 				.generation = generation, .n = c.candidates,
 				.references = c.references, .survivors = c.survivors,
 				.promoted = c.promoted, .ns = worked, .more = c.more });
-			report(&c, g, oi_now_ns() - began);
+			report(&c, g, began);
 		}
 	}
 	oi_collect_unlock();
@@ -300,7 +304,7 @@ static struct oi_garbage *find_concurrently(struct oi_thread *t, int generation,
 	c.survivors = g ? c.candidates - g->objects.n : 0;
 	pace_done(scope, c.survivors, c.candidates - c.survivors);
 	if (g)
-		report(&c, g, oi_now_ns() - began);
+		report(&c, g, began);
 	else
 		begin_nothing(t);
 	return g;
@@ -438,9 +442,13 @@ static void carry_away(struct oi_thread *t, struct oi_garbage *g, void (*between
 
 static void dispose(struct oi_thread *t, struct oi_garbage *g, void (*between)(void))
 {
+	uint64_t began = oi_now_ns();
+	bool any = g && g->objects.n;
 	/* the lock is held between the slices of another collection */
 	oi_debug_report(g, oi_collect_locked_by_me() ? oi_log : oi_say);
 	carry_away(t, g, between);
+	if (any)
+		oi_flight_span(OI_FLIGHT_PHASE, OI_PHASE_FREE, began, oi_now_ns(), 0, 0);
 }
 
 /* With @all what is young becomes old first. */
@@ -476,6 +484,8 @@ static struct oi_garbage *search(struct oi_thread *t, void (*between)(void))
 	if (g) {
 		g->n_examined = n_looked;
 		g->found_ns = oi_now_ns() - began;
+		oi_flight_span(OI_FLIGHT_SEARCH, 0, began, began + g->found_ns, n_looked,
+			       g->objects.n);
 	}
 	oi_policy_searched(g ? g->objects.n : 0, n_left);
 	oi_concurrent_unlock();
@@ -538,7 +548,9 @@ static ssize_t collect_now(struct oi_thread *t, int generation)
 	struct oi_garbage *g = generation == 2 ? collect_all(t, true) :
 						 collect_all_young(t, generation);
 	oi_debug_report(g, oi_say);
+	uint64_t began = oi_now_ns();
 	ssize_t n = g ? work_or_queue(t, g) : 0;
+	oi_flight_span(OI_FLIGHT_PHASE, OI_PHASE_FREE, began, oi_now_ns(), 0, 0);
 	oi_serve_end(t, oi_work_thoroughly()); /* what dies with it dies here */
 	if (generation == 2) {
 		oi_policy_full_freed();
@@ -558,6 +570,8 @@ void oi_collect_tell_solo(void)
 	if (now.collections == told.collections)
 		return;
 	oi_collect_lock();
+	oi_flight_span(OI_FLIGHT_SOLO, 0, oi_now_ns(), oi_now_ns(), now.examined - told.examined,
+		       now.found - told.found);
 	oi_event(OURO_GC_START, 0, 0, 0, 0);
 	oi_event(OURO_GC_STOP, 0, now.examined - told.examined, now.found - told.found,
 		 now.ns - told.ns);
@@ -592,7 +606,7 @@ void oi_collect_for_memory(struct oi_thread *t)
 	carry_away(t, g, NULL);
 	oi_policy_full_freed();
 	give_back(t);
-	oi_holdup(OURO_HOLDUP_LIMIT, oi_now_ns() - began);
+	oi_holdup_from(OURO_HOLDUP_LIMIT, began, oi_now_ns());
 }
 
 #define MEMORY_NAP_NS 2000000
@@ -605,7 +619,7 @@ bool oi_collect_await_memory(struct oi_thread *t)
 		return false;
 	oi_sleep_ns(MEMORY_NAP_NS);
 	give_back(t);
-	oi_holdup(OURO_HOLDUP_LIMIT, oi_now_ns() - began);
+	oi_holdup_from(OURO_HOLDUP_LIMIT, began, oi_now_ns());
 	return true;
 }
 

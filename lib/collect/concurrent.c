@@ -17,8 +17,10 @@
  */
 #include "collect/concurrent.h"
 
+#include "base/flight.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "base/os.h"
 #include "collect/commit.h"
 #include "collect/crew.h"
 #include "collect/debug.h"
@@ -35,6 +37,11 @@
 #include "world/gclock.h"
 
 static struct oi_pass pass; /* under the lock */
+
+static void phase_over(enum oi_flight_phase phase, uint64_t began)
+{
+	oi_flight_span(OI_FLIGHT_PHASE, phase, began, oi_now_ns(), 0, 0);
+}
 
 /* ---- 4: the dead ---- */
 
@@ -187,13 +194,30 @@ static void let_go_of_garbage(struct oi_pass *p)
 	oi_gate_leave(p->t);
 }
 
+static void scan_heap(struct oi_pass *p)
+{
+	uint64_t began = oi_now_ns();
+	oi_scan(p);
+	phase_over(OI_PHASE_SCAN, began);
+}
+
+static bool commit_candidates(struct oi_pass *p)
+{
+	uint64_t began = oi_now_ns();
+	bool dead = oi_commit(p);
+	phase_over(OI_PHASE_COMMIT, began);
+	return dead;
+}
+
 static void bury(struct oi_pass *p)
 {
+	uint64_t began = oi_now_ns();
 	oi_gate_enter(p->t);
 	expire_weak_references(p);
 	oi_gate_leave(p->t);
 	oi_grace_wait();
 	sift_all(p, declare_candidate);
+	phase_over(OI_PHASE_BURY, began);
 }
 
 struct oi_garbage *oi_concurrent_begin(struct oi_thread *t, int generation, enum oi_scope scope,
@@ -201,6 +225,7 @@ struct oi_garbage *oi_concurrent_begin(struct oi_thread *t, int generation, enum
 {
 	oi_assert_locked(OI_LOCK_CONCURRENT);
 	oi_assert_unpinned(t);
+	uint64_t began = oi_now_ns();
 	struct oi_garbage *g = oi_garbage_new(generation);
 	if (!g)
 		return NULL;
@@ -211,6 +236,7 @@ struct oi_garbage *oi_concurrent_begin(struct oi_thread *t, int generation, enum
 		oi_near_forget(); /* this looks at all that could be found from there */
 	if (scope != OI_SCOPE_OLD)
 		oi_generation_make_all_old(&pass.young, pass.young_only);
+	phase_over(OI_PHASE_BEGIN, began);
 	return g;
 }
 
@@ -219,9 +245,9 @@ size_t oi_concurrent_finish(struct oi_thread *t)
 	oi_assert_locked(OI_LOCK_CONCURRENT);
 	oi_assert_unpinned(t);
 	struct oi_garbage *g = pass.garbage;
-	oi_scan(&pass);
+	scan_heap(&pass);
 	oi_serve_begin(t); /* what dies is in no queue */
-	bool dead = g->objects.n && !pass.failed && oi_commit(&pass);
+	bool dead = g->objects.n && !pass.failed && commit_candidates(&pass);
 	oi_linger_note(&pass);
 	if (dead)
 		bury(&pass);
@@ -229,7 +255,9 @@ size_t oi_concurrent_finish(struct oi_thread *t)
 		sift_all(&pass, forget_candidate);
 	/* [K1] nothing bears the flag */
 	oi_store_release(&oi_candidates.commit, (uint32_t)OI_COMMIT_IDLE);
+	uint64_t began = oi_now_ns();
 	oi_linger_decide(&pass);
+	phase_over(OI_PHASE_LINGER, began);
 	let_go_of_garbage(&pass);
 	if (pass.failed)
 		oi_log("collection of generation %d given up: no memory for its lists",
@@ -247,7 +275,7 @@ size_t oi_concurrent_finish(struct oi_thread *t)
  */
 static void decide_search(struct oi_pass *p)
 {
-	bool dead = p->list->n && !p->failed && oi_commit(p);
+	bool dead = p->list->n && !p->failed && commit_candidates(p);
 	if (dead && p->silent && !oi_debug_any())
 		sift_all(p, declare_and_clear);
 	else if (dead)

@@ -23,6 +23,7 @@
  */
 #include "collect/garbage.h"
 
+#include "base/flight.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/os.h"
@@ -206,7 +207,7 @@ static bool check_stopped(struct oi_garbage *g)
 	struct oi_stop stop;
 	bool ok = true;
 	oi_collect_lock();
-	oi_world_stop(&stop);
+	oi_world_stop(&stop, OURO_STOP_RESURRECT);
 	for (size_t i = 0; i < g->objects.n && ok; i++)
 		ok = oi_trial_add(&tr, g->objects.data[i]);
 	if (ok) {
@@ -530,6 +531,8 @@ static void queue_from(struct oi_thread *t, struct oi_garbage *g, struct cds_lis
 void oi_garbage_queue(struct oi_thread *t, struct oi_garbage *g)
 {
 	oi_assert_outside(t);
+	uint64_t now = oi_now_ns();
+	oi_flight_span(OI_FLIGHT_HANDED, 0, now, now, g->objects.n, 0);
 	queue_from(t, g, &queue);
 }
 

@@ -48,7 +48,7 @@ void oi_oracle_judge(struct oi_pass *p)
 	struct oi_trial tr = { .collector_refs = p->collector_refs };
 	struct oi_stop stop;
 	oi_collect_lock(); /* the side bytes */
-	oi_world_stop(&stop);
+	oi_world_stop(&stop, OURO_STOP_CHECK);
 	if (gather(&tr, p)) {
 		oi_trial_run(&tr, SIZE_MAX);
 		judge_all(&tr);
@@ -79,7 +79,7 @@ bool oi_oracle_judge_alone(struct oi_header *const *members, size_t n)
 	struct oi_stop stop;
 	if (oi_pace_population() > LARGE || oi_collect_locked_by_me() || !oi_collect_trylock())
 		return false;
-	oi_world_stop(&stop);
+	oi_world_stop(&stop, OURO_STOP_CHECK);
 	if (oi_generation_select_all(&tr)) {
 		oi_trial_run(&tr, SIZE_MAX);
 		judge_alone(&tr, members, n);

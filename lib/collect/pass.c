@@ -92,15 +92,15 @@ void oi_pass_stop(struct oi_stop *stop)
 {
 	oi_assert_unpinned(oi_self);
 	oi_collect_lock();
-	oi_world_stop(stop);
-	oi_event(OURO_PAUSE_START, 2, 0, 0, 0);
+	oi_world_stop(stop, OURO_STOP_FULL);
+	oi_event_pause(OURO_PAUSE_START, 2, stop, 0);
 }
 
 void oi_pass_start(struct oi_stop *stop)
 {
 	oi_assert_stopped();
 	uint64_t ns = oi_world_start(stop);
-	oi_event(OURO_PAUSE_STOP, 2, 0, 0, ns);
+	oi_event_pause(OURO_PAUSE_STOP, 2, stop, ns);
 	oi_collect_unlock();
 }
 

@@ -718,7 +718,7 @@ static void let_others_leave(struct oi_thread *t)
 	uint64_t began = oi_now_ns();
 	oi_gate_leave(t);
 	oi_sleep_ns(NAP_NS);
-	oi_holdup(OURO_HOLDUP_PACE, oi_now_ns() - began);
+	oi_holdup_from(OURO_HOLDUP_PACE, began, oi_now_ns());
 	oi_gate_enter(t);
 }
 
@@ -742,7 +742,7 @@ void oi_solo(struct oi_thread *t)
 	oi_add_relaxed(&duration_ns, oi_now_ns() - began); /* count */
 	if (!over)
 		let_others_leave(t);
-	if (unlikely(oi_events_any()))
+	if (unlikely(oi_events_any()) || oi_flight())
 		oi_wake_trim(); /* the collector's thread tells of it */
 }
 

@@ -216,7 +216,7 @@ const char *oi_verify_heap(void)
 	struct oi_stop stop;
 	oi_current();
 	oi_collect_lock(); /* the side bytes */
-	oi_world_stop(&stop);
+	oi_world_stop(&stop, OURO_STOP_CHECK);
 	const char *error = check_heap();
 	oi_world_start(&stop);
 	oi_collect_unlock();

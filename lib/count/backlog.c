@@ -24,6 +24,7 @@
 
 #include <string.h>
 
+#include "base/flight.h"
 #include "base/lock.h"
 #include "base/os.h"
 #include "base/perturb.h"
@@ -200,6 +201,12 @@ static bool hand_over_frames(struct oi_thread *t)
 	return n;
 }
 
+static void note_handed(size_t n)
+{
+	uint64_t now = oi_now_ns();
+	oi_flight_span(OI_FLIGHT_HANDED, 0, now, now, n, 0);
+}
+
 static struct oi_header *top(const struct oi_thread *t, size_t *cursor)
 {
 	const struct oi_vector *v = &t->deaths.frames;
@@ -213,7 +220,10 @@ static bool hand_over_some(struct oi_thread *t)
 	size_t cursor;
 	struct oi_header *h = top(t, &cursor);
 	merge_ahead_of(t, h, cursor);
+	size_t before = t->deaths.frames.n;
 	bool more = hand_over_frames(t);
+	if (oi_flight())
+		note_handed((before - t->deaths.frames.n) / 2);
 	oi_wake_reap();
 	return more;
 }

@@ -237,14 +237,15 @@ void oi_delay_reset(void)
 	oi_buckets_reset(&times);
 }
 
-static void account_delay(struct oi_thread *t, uint64_t ns)
+static void account_delay(struct oi_thread *t, uint64_t began, uint64_t now)
 {
+	uint64_t ns = now - began;
 	oi_own_add(&t->n_delays, 1);
 	oi_own_add(&t->delay_ns, ns);
 	oi_buckets_add(&times, ns);
 	if (ns > oi_load_relaxed(&t->delay_max_ns)) /* count */
 		oi_store_relaxed(&t->delay_max_ns, ns);
-	oi_holdup(OURO_HOLDUP_PACE, ns);
+	oi_holdup_from(OURO_HOLDUP_PACE, began, now);
 }
 
 /* Outside the gate. Each of its waits ends no later than DELAY_NS after the first began. */
@@ -259,7 +260,7 @@ static void await_collection(struct oi_thread *t)
 		oi_futex_wait(&oi_pace.turn, turn, began + DELAY_NS - now);
 		now = oi_now_ns();
 	} while (now - began < DELAY_NS);
-	account_delay(t, now - began);
+	account_delay(t, began, now);
 }
 
 void oi_delay_thread(struct oi_thread *t, size_t pages)

@@ -249,7 +249,7 @@ void oi_limbo_catch_up(struct oi_thread *t)
 	uint64_t began = oi_now_ns();
 	oi_gate_leave(t);
 	sched_yield();
-	oi_holdup(OURO_HOLDUP_PACE, oi_now_ns() - began);
+	oi_holdup_from(OURO_HOLDUP_PACE, began, oi_now_ns());
 	oi_gate_enter(t);
 	oi_limbo_reclaim(t, false);
 }

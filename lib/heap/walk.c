@@ -45,7 +45,7 @@ bool oi_walk_in_stop(struct oi_walk *w, uint64_t budget_ns,
 		     bool (*fn)(void *arg, struct oi_page *p), void *arg)
 {
 	struct oi_stop stop;
-	oi_world_stop(&stop);
+	oi_world_stop(&stop, OURO_STOP_WALK);
 	bool over = walk_on(w, budget_ns, fn, arg);
 	oi_world_start(&stop);
 	return over;

@@ -97,7 +97,7 @@ int ouro_dump_dot(FILE *f, const void *root, size_t max)
 	int error = ENOMEM;
 	struct oi_stop stop;
 	oi_collect_lock(); /* the side bytes */
-	oi_world_stop(&stop);
+	oi_world_stop(&stop, OURO_STOP_LISTING);
 	read_graph(&g, oi_header_of(root));
 	oi_world_start(&stop);
 	oi_collect_unlock();

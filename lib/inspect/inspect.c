@@ -84,7 +84,7 @@ ssize_t ouro_gc_objects(int generation, ouro_object_visitor fn, void *arg)
 	bool ok = true;
 	if (refuse(!fn || generation < -1 || generation > 2))
 		return -1;
-	oi_world_stop(&stop);
+	oi_world_stop(&stop, OURO_STOP_LISTING);
 	oi_for_each_page(p)
 		for (uint32_t i = 0; p->tracked && i < p->bump && ok; i++) {
 			struct oi_header *h = oi_block_at(p, i);
@@ -121,7 +121,7 @@ ssize_t ouro_gc_referents(void *obj, ouro_object_visitor fn, void *arg)
 	struct oi_stop stop;
 	if (refuse(!fn || !obj))
 		return -1;
-	oi_world_stop(&stop);
+	oi_world_stop(&stop, OURO_STOP_LISTING);
 	if (oi_is_whole(oi_header_of(obj)))
 		oi_visit_all(oi_header_of(obj), take_child, &s);
 	oi_world_start(&stop);
@@ -134,7 +134,7 @@ ssize_t ouro_gc_referrers(void *obj, ouro_object_visitor fn, void *arg)
 	struct oi_stop stop;
 	if (refuse(!fn || !obj))
 		return -1;
-	oi_world_stop(&stop);
+	oi_world_stop(&stop, OURO_STOP_LISTING);
 	oi_for_each_page(p)
 		for (uint32_t i = 0; p->tracked && i < p->bump && s.ok; i++) {
 			struct oi_header *h = oi_block_at(p, i);
@@ -187,7 +187,7 @@ static void in_a_stop(void (*fn)(void), const char *operation)
 		return;
 	}
 	oi_collect_lock(); /* the counts of young objects belong to collections */
-	oi_world_stop(&stop);
+	oi_world_stop(&stop, OURO_STOP_LISTING);
 	fn();
 	oi_world_start(&stop);
 	oi_collect_unlock();

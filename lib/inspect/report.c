@@ -80,7 +80,7 @@ void oi_report_held(ouro_report *out)
 	struct oi_stop stop;
 	struct tally *table = oi_os_map_list(OI_TYPES_MAX * sizeof *table);
 	oi_collect_lock();
-	oi_world_stop(&stop);
+	oi_world_stop(&stop, OURO_STOP_SHUTDOWN);
 	if (select_everything(&tr)) {
 		adjust_for_immortals(1);
 		oi_trial_run(&tr, SIZE_MAX);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/doors.h"
+#include "base/flight.h"
 #include "base/holdup.h"
 #include "base/lock.h"
 #include "base/os.h"
@@ -229,7 +230,7 @@ struct oi_thread *oi_thread_first_call(bool may_fail)
 		oi_sleep_ns(1000000); /* until there is memory, or a record that is left */
 	}
 	if (began)
-		oi_holdup(OURO_HOLDUP_MEMORY, oi_now_ns() - began);
+		oi_holdup_from(OURO_HOLDUP_MEMORY, began, oi_now_ns());
 	return oi_self;
 }
 
@@ -343,7 +344,8 @@ void oi_threads_fork_child(struct oi_thread *self)
 	}
 	oi_store_relaxed(&n_late, attached && self->late ? 1u : 0u); /* stopped */
 	if (self) {
-		self->tid = oi_gettid();
+		oi_store_relaxed(&self->tid, oi_gettid()); /* stopped */
+		oi_flight_thread((uint32_t)self->tid);
 		self->seen = NULL; /* flags of a collection that was under way: Note [SEEN] */
 	}
 	hear_of_first();

@@ -27,6 +27,8 @@
  *                 n_insisting             as often as this thread insists
  *   collect.c     trial                   used in stops only
  *   events.c      n_calls                 this thread's alone, if it forks inside a listener
+ *   flight.c      events                  the parent's; slots that were busy are free
+ *   trace.c       trace                   goes on into a file of the child's, or ends
  *   deliver.c     calling                 likewise, if it forks inside the log function
  *   flush.c       leader, since           nobody flushes, unless this thread does
  *   crew.c        roll                    nobody is called or busy; if any helper was, its phase is
@@ -93,6 +95,7 @@
 #include "heap/entry.h"
 #include "heap/limbo.h"
 #include "heap/orphan.h"
+#include "inspect/trace.h"
 #include "process/attach.h"
 #include "process/lifecycle.h"
 #include "process/servants.h"
@@ -185,6 +188,7 @@ static void in_child(void)
 {
 	oi_locks_after_fork();
 	oi_events_fork_child();
+	oi_trace_fork_child();
 	oi_log_fork_child();
 	if (pinned)
 		oi_self->forking = false;

@@ -42,6 +42,7 @@
 #include "heap/type.h"
 #include "heap/usage.h"
 #include "inspect/report.h"
+#include "inspect/trace.h"
 #include "process/attach.h"
 #include "process/fork.h"
 #include "process/servants.h"
@@ -88,6 +89,7 @@ static int start(const ouro_config *cfg, enum manner manner)
 	oi_collect_reset_statistics();
 	oi_holdup_reset();
 	oi_delay_reset();
+	oi_trace_begin();
 	if (!oi_fork_install())
 		return ENOMEM;
 	int error = start_threads(manner);
@@ -184,7 +186,7 @@ static void list_the_due(struct oi_vector *due)
 {
 	struct oi_stop stop;
 	bool room = true;
-	oi_world_stop(&stop);
+	oi_world_stop(&stop, OURO_STOP_SHUTDOWN);
 	oi_for_each_page(p)
 		for (uint32_t i = 0; i < p->bump && room; i++) {
 			struct oi_header *h = oi_block_at(p, i);
@@ -399,6 +401,7 @@ int ouro_shutdown_sized(ouro_report *out, size_t size)
 		if (begin_end(t)) {
 			shut_down(t, &report);
 			end_end();
+			oi_trace_shutdown();
 			oi_log_deliver();
 		} else {
 			await_end(incarnation); /* another thread is at it */

@@ -53,6 +53,7 @@
 #include <stdio.h>
 
 #include "base/doors.h"
+#include "base/flight.h"
 #include "base/os.h"
 #include "base/perturb.h"
 #include "base/remnant.h"
@@ -367,6 +368,7 @@ static bool serve(struct oi_thread *t)
 	oi_store_relaxed(&taken_ns, oi_now_ns()); /* recheck */
 	/* Nobody waits for it, and what the death of garbage entails is over when that is. */
 	struct oi_work w = oi_work_thoroughly();
+	uint64_t began = oi_now_ns();
 	bool any = oi_backlog_serve(t, false, w);
 	if (oi_runtime.config.finalizers == OURO_FINALIZERS_THREAD) {
 		oi_store_relaxed(&taken_ns, oi_now_ns()); /* recheck */
@@ -378,6 +380,8 @@ static bool serve(struct oi_thread *t)
 		t->queued_merges = false;
 		oi_merge_drain_all();
 	}
+	if (any)
+		oi_flight_span(OI_FLIGHT_REAP, 0, began, oi_now_ns(), 0, 0);
 	return any;
 }
 

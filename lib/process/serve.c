@@ -46,7 +46,7 @@ static bool serve_own(struct oi_thread *t)
 	if (own & OI_REQUEST_DRAIN) {
 		uint64_t began = oi_now_ns();
 		oi_merge_drain_own(t);
-		oi_holdup(OURO_HOLDUP_MERGE, oi_now_ns() - began);
+		oi_holdup_from(OURO_HOLDUP_MERGE, began, oi_now_ns());
 	}
 	if ((own & OI_REQUEST_BACKLOG) && oi_backlog_leave(t))
 		oi_or_acq_rel(&t->request, OI_REQUEST_BACKLOG); /* recheck: as above */
@@ -101,7 +101,7 @@ static void end_wait(struct oi_thread *t, const struct wait *w)
 	/* count: one too many costs a wake, or a stop 2 ms */
 	__atomic_fetch_sub(&oi_world.n_waiting, 1, __ATOMIC_SEQ_CST);
 	oi_store_relaxed(&t->waiting, false); /* recheck: a hint */
-	oi_holdup(w->cause, oi_now_ns() - w->began);
+	oi_holdup_from(w->cause, w->began, oi_now_ns());
 }
 
 /* Outside the gate: does what cannot be done inside. */

@@ -15,6 +15,7 @@
 #include "world/events.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "base/holdup.h"
 #include "base/lock.h"
@@ -96,13 +97,28 @@ void oi_event(ouro_gc_phase phase, int generation, uint64_t candidates, uint64_t
 {
 	ouro_gc_event e = { .phase = phase, .generation = generation, .candidates = candidates,
 			    .collected = collected, .duration_ns = ns };
+	if (!oi_events_any())
+		return;
+	e.at_ns = oi_now_ns();
+	tell(&e);
+}
+
+void oi_event_pause(ouro_gc_phase phase, int generation, const struct oi_stop *stop, uint64_t ns)
+{
+	ouro_gc_event e = { .phase = phase, .generation = generation, .duration_ns = ns,
+			    .at_ns = stop->asked_ns, .stop = stop->cause,
+			    .stop_ns = stop->stopped_ns - stop->asked_ns,
+			    .waited_ns = stop->waited_ns, .waited_tid = stop->waited_tid };
+	if (!oi_events_any())
+		return;
+	memcpy(e.waited_name, stop->waited_name, sizeof e.waited_name);
 	tell(&e);
 }
 
 void oi_events_holdups(void)
 {
 	for (int i = 0; i < OURO_HOLDUPS; i++) {
-		ouro_gc_event e = { .phase = OURO_HOLDUP, .generation = -1 };
+		ouro_gc_event e = { .phase = OURO_HOLDUP, .generation = -1, .at_ns = oi_now_ns() };
 		e.cause = (ouro_holdup)i;
 		if (oi_holdup_take(e.cause, &e.holdups, &e.duration_ns))
 			tell(&e);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/flight.h"
 #include "base/holdup.h"
 #include "base/lock.h"
 #include "base/os.h"
@@ -152,7 +153,8 @@ void oi_thread_link(struct oi_thread *t, bool internal)
 	t->attached = true;
 	oi_store_relaxed(&t->internal, internal); /* recheck: flush looks at it without the lock */
 	oi_holdup_ours = internal;
-	t->tid = oi_gettid();
+	oi_store_relaxed(&t->tid, oi_gettid()); /* elsewhere: the registry lock; a trace looks */
+	oi_flight_thread((uint32_t)t->tid);
 	t->seen = NULL;
 	cds_list_add(&t->link, &oi_threads);
 	oi_park_admit(t);

@@ -32,7 +32,9 @@
 #include "world/world.h"
 
 #include <sched.h>
+#include <string.h>
 
+#include "base/flight.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/os.h"
@@ -174,14 +176,27 @@ static void warn(struct oi_thread *t, uint64_t since_ns, const char *what, bool 
 	       (int)t->tid, (unsigned long long)waited, what);
 }
 
+/* @t, for which the stop waited from @began_ns, is outside its gate. */
+static void note_waited(struct oi_stop *stop, struct oi_thread *t, uint64_t began_ns)
+{
+	uint64_t ns = oi_now_ns() - began_ns;
+	if (ns < stop->waited_ns)
+		return;
+	stop->waited_ns = ns;
+	stop->waited_for = t;
+}
+
 /*
  * Returns false if the stop must give way: @t is about to fork inside a pinned region and waits for
  * the registry lock itself, and this stop is not for a fork.
  */
-static bool await_gate(struct oi_thread *t, const struct oi_stop *stop)
+static bool await_gate(struct oi_thread *t, struct oi_stop *stop)
 {
 	bool warned = false;
+	uint64_t began = 0;
 	for (unsigned n = 0; oi_load_acquire(&t->gate) != 0; nap_longer(&n)) { /* [G1] */
+		if (!began)
+			began = oi_now_ns();
 		if (oi_load_acquire(&t->forking)) /* recheck: as long as the gate is shut */
 			return stop->fork;
 		if (n < 110)
@@ -189,6 +204,8 @@ static bool await_gate(struct oi_thread *t, const struct oi_stop *stop)
 		warn(t, stop->asked_ns, "the world waits to stop", &warned);
 		oi_thread_unpin_gone(t);
 	}
+	if (began)
+		note_waited(stop, t, began);
 	return true;
 }
 
@@ -204,6 +221,8 @@ static bool try_stop(struct oi_stop *stop)
 	struct oi_thread *t, *self = oi_self;
 	oi_registry_lock();
 	let_waiters_in();
+	stop->waited_ns = 0;
+	stop->waited_for = NULL;
 	stop->asked_ns = oi_world.asked_ns = oi_now_ns();
 	oi_store_release(&oi_world.stopping, true); /* [Q1] */
 	oi_park_take_arrivals();
@@ -245,6 +264,17 @@ static void let_go(bool stopped)
 	}
 }
 
+/* World stopped: the name is that of the thread which had it then. */
+static void name_waited(struct oi_stop *stop)
+{
+	stop->waited_tid = 0;
+	memset(stop->waited_name, 0, sizeof stop->waited_name);
+	if (!stop->waited_for)
+		return;
+	stop->waited_tid = stop->waited_for->tid;
+	oi_thread_get_name(stop->waited_for, stop->waited_name);
+}
+
 static void stop_world(struct oi_stop *stop, bool fork)
 {
 	stop->fork = fork;
@@ -260,16 +290,37 @@ static void stop_world(struct oi_stop *stop, bool fork)
 	if (stop->stopped_ns - stop->asked_ns > oi_world.stop_max_ns)
 		/* count */
 		oi_store_relaxed(&oi_world.stop_max_ns, stop->stopped_ns - stop->asked_ns);
+	name_waited(stop);
 }
 
-void oi_world_stop(struct oi_stop *stop)
+/* The stop is over, and took @ns. */
+static OI_COLD void note_stop(const struct oi_stop *stop, uint64_t ns)
+{
+	uint64_t asking = stop->stopped_ns - stop->asked_ns;
+	struct oi_flight_event e = { .began_ns = stop->asked_ns, .ns = ns,
+				     .kind = OI_FLIGHT_STOP, .detail = (uint8_t)stop->cause,
+				     .n = asking };
+	oi_flight_note(&e);
+	e.ns = asking;
+	e.kind = OI_FLIGHT_ASK;
+	e.n = stop->waited_ns;
+	e.m = (uint64_t)stop->waited_tid;
+	memcpy(e.name, stop->waited_name, sizeof e.name);
+	oi_flight_note(&e);
+}
+
+void oi_world_stop(struct oi_stop *stop, ouro_stop cause)
 {
 	oi_assert_unpinned(oi_self);
+	stop->cause = cause;
 	stop->nested = oi_lock_forking;
 	if (unlikely(stop->nested)) {
 		oi_registry_lock();
 		stop->fork = true;
 		stop->asked_ns = stop->stopped_ns = oi_now_ns();
+		stop->waited_ns = 0;
+		stop->waited_for = NULL;
+		name_waited(stop);
 	} else {
 		stop_world(stop, false);
 	}
@@ -278,6 +329,7 @@ void oi_world_stop(struct oi_stop *stop)
 void oi_world_stop_to_fork(struct oi_stop *stop)
 {
 	stop->nested = false;
+	stop->cause = OURO_STOP_FORK;
 	stop_world(stop, true);
 }
 
@@ -300,7 +352,9 @@ uint64_t oi_world_start(struct oi_stop *stop)
 	oi_histogram_add(&oi_world.pauses, ns);
 	oi_buckets_add(&oi_world.times, ns);
 	oi_registry_unlock();
-	wake_waiters(); /* last: a thread that wakes up may take this very core */
+	wake_waiters(); /* after all that: a thread that wakes up may take this very core */
+	if (oi_flight())
+		note_stop(stop, ns);
 	return ns;
 }
 

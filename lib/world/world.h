@@ -5,6 +5,7 @@
 #include "base/buckets.h"
 #include "base/compiler.h"
 #include "base/histogram.h"
+#include "ouro.h"
 
 struct oi_thread;
 
@@ -37,6 +38,12 @@ void oi_world_fork_child(void);
 /* What a stop is and when it began; filled by oi_world_stop and oi_world_stop_to_fork. */
 struct oi_stop {
 	uint64_t asked_ns, stopped_ns;
+	ouro_stop cause;
+	/* Of the thread that was waited for longest: how long; NULL, and all 0, if for none. */
+	uint64_t waited_ns;
+	struct oi_thread *waited_for;
+	pid_t waited_tid;
+	char waited_name[16];
 	bool fork;
 	bool nested; /* within the stop of this thread's own fork */
 };
@@ -45,7 +52,7 @@ struct oi_stop {
  * Stops the world: returns when every other thread is outside, and holds the registry lock until
  * oi_world_start. The caller is outside its own gate. Blocks for as long as a thread is pinned.
  */
-void oi_world_stop(struct oi_stop *stop);
+void oi_world_stop(struct oi_stop *stop, ouro_stop cause);
 /*
  * Like oi_world_stop, but for a fork: the caller may be pinned, and threads that wait to fork
  * inside a pinned region count as outside.

@@ -311,6 +311,16 @@ static int call_stats(void)
 	return pass(good && stats.objects_freed <= stats.objects_allocated);
 }
 
+static int call_trace(void)
+{
+	FILE *f = fopen("/dev/null", "w");
+	bool good = ouro_trace_start(NULL) == 0;
+
+	good = ouro_trace_write(f) == 0 && ouro_trace_stop() == 0 && good;
+	fclose(f);
+	return pass(good);
+}
+
 static int call_flush(void) { return ouro_flush(); }
 static int call_shutdown(void) { return ouro_shutdown(NULL); }
 
@@ -324,7 +334,8 @@ static const struct call {
 	CALL(set_log, ANY), CALL(new, ANY), CALL(new_items, ANY), CALL(counts, ANY), CALL(immortalize, ANY), CALL(slots, ANY),
 	CALL(weak, ANY), CALL(watch, ANY), CALL(finalizer, ANY), CALL(cycle, ANY), CALL(collect_bad, ANY),
 	CALL(run_finalizers, ANY), CALL(enable, ANY), CALL(threshold, ANY), CALL(freeze, ANY), CALL(events, ANY),
-	CALL(debug, ANY), CALL(garbage, ANY), CALL(stats, ANY), CALL(objects, COLLECTS), CALL(referents, COLLECTS),
+	CALL(debug, ANY), CALL(garbage, ANY), CALL(stats, ANY), CALL(trace, ANY),
+	CALL(objects, COLLECTS), CALL(referents, COLLECTS),
 	CALL(referrers, COLLECTS), CALL(dump, COLLECTS), CALL(collect_0, COLLECTS), CALL(collect_1, COLLECTS),
 	CALL(collect_2, COLLECTS), CALL(flush, FLUSHES), CALL(detach, ANY), CALL(new, ANY), CALL(shutdown, ENDS),
 };
