@@ -385,7 +385,7 @@ static void log_in_a_stop(void)
 {
 	struct oi_stop stop;
 
-	oi_world_stop(&stop);
+	oi_world_stop(&stop, OURO_STOP_LISTING);
 	oi_say("x");
 }
 

@@ -430,7 +430,7 @@ static int stops_that_failed(void)
 		struct oi_stop stop;
 		bool seen = false;
 
-		oi_world_stop(&stop);
+		oi_world_stop(&stop, OURO_STOP_LISTING);
 		for (int k = 0; k < 50; k++)
 			seen |= atomic_load_explicit(&inside, memory_order_relaxed);
 		oi_world_start(&stop);
@@ -499,7 +499,7 @@ static void *stop_once(void *arg)
 {
 	struct oi_stop stop;
 
-	oi_world_stop(&stop);
+	oi_world_stop(&stop, OURO_STOP_LISTING);
 	atomic_fetch_add(&n_stopped, 1);
 	oi_world_start(&stop);
 	return arg;
