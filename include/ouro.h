@@ -45,6 +45,7 @@
 #include "ouro/slot.h"
 #include "ouro/weak.h"
 #include "ouro/thread.h"
+#include "ouro/auto.h"
 #include "ouro/holdup.h"
 #include "ouro/gc.h"
 #include "ouro/stats.h"

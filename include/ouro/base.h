@@ -46,6 +46,21 @@
 #define OURO_ZERO_
 #endif
 
+/*
+ * Behind a function that returns a new reference: gcc and clang warn of a call that drops it.
+ * OURO_NEW_REFERENCE is for what makes an object: there gcc >= 11 also warns, with -Wall, where a
+ * pointer is used after its ouro_release, or freed by another function, and with -fanalyzer where
+ * it leaks or is released twice. It takes the pointer for the object: where something else keeps
+ * that, go on with the pointer of that reference, as ouro_retain returned it. A program that would
+ * not defines OURO_UNCHECKED_RELEASE before the headers are included.
+ */
+#define OURO_OWNED __attribute__((warn_unused_result))
+#if !defined(__clang__) && __GNUC__ >= 11 && !defined(OURO_UNCHECKED_RELEASE)
+#define OURO_NEW_REFERENCE __attribute__((warn_unused_result, malloc(ouro_release, 1)))
+#else
+#define OURO_NEW_REFERENCE OURO_OWNED
+#endif
+
 /* Behind a function out of which no exception comes, as it runs none of the program's code. */
 #define OURO_NOTHROW __attribute__((nothrow))
 

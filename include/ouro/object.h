@@ -24,6 +24,16 @@
 OURO_BEGIN_DECLS
 
 /*
+ * ouro_release - count down; the last one carries out the death (see above)
+ * @obj: stolen; may be NULL
+ *
+ * It cannot fail: what has no memory to be queued is found later.
+ * Blocks:  as any call, and as long as the callbacks it runs.
+ * Runs:    callbacks, if it was the last reference; up to release_batch objects die on this thread.
+ */
+OURO_API void ouro_release(void *obj);
+
+/*
  * ouro_new - make an object, zeroed
  *
  * Return:  new reference; NULL with errno ENOMEM (the system, ouro_config.heap_limit or 65 535
@@ -37,7 +47,7 @@ OURO_BEGIN_DECLS
  *          found are the background thread's, or wait for ouro_run_finalizers in manual mode. Such
  *          a collection does run event functions and traverse.
  */
-OURO_API void *ouro_new(const ouro_type *type) __attribute__((warn_unused_result));
+OURO_API void *ouro_new(const ouro_type *type) OURO_NEW_REFERENCE;
 
 /*
  * ouro_new_items - make an object with @n trailing items, all zeroed
@@ -47,7 +57,7 @@ OURO_API void *ouro_new(const ouro_type *type) __attribute__((warn_unused_result
  *          the type has no items).
  * Blocks:  as ouro_new, also in what it runs.
  */
-OURO_API void *ouro_new_items(const ouro_type *type, size_t n) __attribute__((warn_unused_result));
+OURO_API void *ouro_new_items(const ouro_type *type, size_t n) OURO_NEW_REFERENCE;
 
 /*
  * ouro_items - how many trailing items @obj (borrowed) was made with
@@ -67,16 +77,6 @@ OURO_API size_t ouro_items(const void *obj);
 OURO_API void *ouro_retain(void *obj) OURO_NOTHROW;
 
 /*
- * ouro_release - count down; the last one carries out the death (see above)
- * @obj: stolen; may be NULL
- *
- * It cannot fail: what has no memory to be queued is found later.
- * Blocks:  as any call, and as long as the callbacks it runs.
- * Runs:    callbacks, if it was the last reference; up to release_batch objects die on this thread.
- */
-OURO_API void ouro_release(void *obj);
-
-/*
  * ouro_try_retain - make a counted reference of a peeked pointer
  * @obj: from ouro_peek, within the same pinned region; or borrowed; may be NULL
  *
@@ -85,7 +85,7 @@ OURO_API void ouro_release(void *obj);
  * Runs:    none, but for one case: if the finalizer of @obj ends on another thread at this moment,
  *          the rest of its death may be carried out here, with callbacks.
  */
-OURO_API void *ouro_try_retain(void *obj);
+OURO_API void *ouro_try_retain(void *obj) OURO_OWNED;
 
 /*
  * ouro_refcount - how many counted references there are to @obj (borrowed)

@@ -69,8 +69,14 @@ public:
 	ref(ref<U> &&other) noexcept : p_(detail::same_place<T>(other.detach())) {}
 	~ref()
 	{
-		if (p_)
-			ouro_release(detail::address(p_));
+		void *p = detail::address(p_);
+		/*
+		 * No instruction, but the compiler forgets which pointer it was: others may be
+		 * copies of it that are references of their own (OURO_NEW_REFERENCE).
+		 */
+		__asm__("" : "+r"(p));
+		if (p)
+			ouro_release(p);
 	}
 
 	ref &operator=(const ref &other) noexcept

@@ -42,11 +42,11 @@ OURO_BEGIN_DECLS
  * The functions behind the macros; each returns what its macro does. @slot is the address of a
  * pointer field.
  */
-OURO_API void *ouro_slot_load(void *slot);
+OURO_API void *ouro_slot_load(void *slot) OURO_OWNED;
 OURO_API void ouro_slot_store(void *slot, void *obj);
 OURO_API void ouro_slot_give(void *slot, void *obj);
-OURO_API void *ouro_slot_take(void *slot);
-OURO_API void *ouro_slot_exchange(void *slot, void *obj);
+OURO_API void *ouro_slot_take(void *slot) OURO_OWNED;
+OURO_API void *ouro_slot_exchange(void *slot, void *obj) OURO_OWNED;
 OURO_API bool ouro_slot_compare_exchange(void *slot, const void *expected, void *obj);
 OURO_API void *ouro_slot_peek(const void *slot);
 
@@ -77,7 +77,7 @@ OURO_END_DECLS
 /* The second pointer is not deduced, so that nullptr and derived pointers convert. */
 template <class T> struct ouro_same_ { typedef T type; };
 
-template <class T> inline T *ouro_load(T **slot)
+template <class T> OURO_OWNED inline T *ouro_load(T **slot)
 {
 	return static_cast<T *>(ouro_slot_load(slot));
 }
@@ -89,11 +89,12 @@ template <class T> inline void ouro_give(T **slot, typename ouro_same_<T>::type 
 {
 	ouro_slot_give(slot, obj);
 }
-template <class T> inline T *ouro_take(T **slot)
+template <class T> OURO_OWNED inline T *ouro_take(T **slot)
 {
 	return static_cast<T *>(ouro_slot_take(slot));
 }
-template <class T> inline T *ouro_exchange(T **slot, typename ouro_same_<T>::type *obj)
+template <class T>
+OURO_OWNED inline T *ouro_exchange(T **slot, typename ouro_same_<T>::type *obj)
 {
 	return static_cast<T *>(ouro_slot_exchange(slot, obj));
 }

@@ -153,6 +153,8 @@ typedef struct ouro_type {
 #define OURO_ITEM_WEAKS(type, ...) OURO_FIELDS_(OURO_WEAK_FIELD_, type, __VA_ARGS__)
 /* For .item_slots where an item is itself one reference. */
 #define OURO_ITEM_REFS { 1, { { 0, 1 } } }
+/* For .item_weaks where an item is itself one cell. */
+#define OURO_ITEM_CELLS OURO_ITEM_REFS
 
 OURO_BEGIN_DECLS
 

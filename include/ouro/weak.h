@@ -40,7 +40,7 @@ OURO_API int ouro_weak_store(ouro_weak *cell, void *obj);
  * Runs:    none, but for one case: if the finalizer of the object ends on another thread at this
  *          moment, the rest of its death may be carried out here, with callbacks.
  */
-OURO_API void *ouro_weak_load(ouro_weak *cell);
+OURO_API void *ouro_weak_load(ouro_weak *cell) OURO_OWNED;
 
 /*
  * ouro_weak_clear - empty the cell; NULL is fine

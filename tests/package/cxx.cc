@@ -426,8 +426,9 @@ static void c_objects_are_shared()
 	{
 		ref<c_node> n = make<c_node>();
 		ouro::as_slot(n->next) = n;
-		CHECK(ouro_load(&n->next) == n.get() && ouro_refcount(n.get()) == 3);
-		ouro_release(n.get());
+		c_node *same = ouro_load(&n->next);
+		CHECK(same == n.get() && ouro_refcount(n.get()) == 3);
+		ouro_release(same);
 		n = ref<c_node>::adopt(static_cast<c_node *>(ouro_new(&c_node_type)));
 		CHECK(n->value == 0);
 	}

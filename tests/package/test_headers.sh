@@ -44,7 +44,12 @@ int main(void)
 	ouro_store(&n->next, NULL);
 	ouro_give(&root, (struct node *)ouro_load(&n->next));
 	ouro_give(&root, ouro_take(&root));
-	(void)ouro_exchange(&root, NULL);
+	ouro_give(&root, ouro_exchange(&root, NULL));
+	OURO_AUTO struct node *fresh = OURO_NEW(struct node, &node_type);
+	ouro_set(&fresh, ouro_load(&root));
+	ouro_set(&fresh, NULL);
+	ouro_give(&root, OURO_MOVE(fresh));
+	OURO_PINNED;
 	(void)ouro_compare_exchange(&root, expected, n);
 	(void)ouro_peek(&n->array[1]);
 	return ouro_init(&cfg);
@@ -140,6 +145,11 @@ for c in gcc clang; do
 	must_not_compile $c 'b = ouro_load(&a->p);'
 	must_not_compile $c 'b = ouro_peek(&a->p);'
 	must_not_compile $c 'ouro_new(0);'
+	must_not_compile $c 'ouro_set(&a, b);'
+	must_not_compile $c 'b = OURO_MOVE(a);'
+	must_not_compile $c 'b = OURO_NEW(struct a, 0);'
+	must_not_compile $c 'ouro_weak w = { 0 }; ouro_weak_load(&w);'
+	must_not_compile $c 'ouro_try_retain(a);'
 done
 for c in g++ clang++; do
 	have $c || continue
