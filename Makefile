@@ -35,7 +35,15 @@ ifdef ASAN
 VARIANT   := asan$(SHIPPED)
 SANITIZE  := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 endif
-ifneq ($(filter checked tsan asan,$(VARIANT)),)
+# With libFuzzer: FUZZ=address (and UBSan) or FUZZ=thread.
+ifdef FUZZ
+VARIANT   := fuzz-$(FUZZ)
+SANITIZE  := -fsanitize=fuzzer-no-link,$(FUZZ)
+ifeq ($(FUZZ),address)
+SANITIZE  += -fsanitize=undefined -fno-sanitize-recover=undefined
+endif
+endif
+ifneq ($(filter checked tsan asan fuzz-%,$(VARIANT)),)
 DEFINES   += -DOURO_CHECKED=1
 endif
 
@@ -72,6 +80,7 @@ EXAMPLE_BINS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard examples/*.c)))
 DEPSERVER    := $(BUILD)/examples/depserver/depserver
 DEPSERVER_PEER := $(BUILD)/bench/peers/depserver_malloc
 
+.PHONY: soak fuzz fuzz-build deps-fuzz
 .PHONY: all check check-one check-recycling check-arm64 deps-arm64 tsan asan stress bench bench-peers bench-compare bench-pause demo deps deps-build deps-check deps-demo \
 	deps-bench deps-cxx deps-peers deps-pause deps-sanitize deps-models models mutants install uninstall clean help tests-build \
 	stress-build peers-build examples check-prometheus lint deps-lint bench-shapes bench-aims
@@ -121,7 +130,7 @@ $(BUILD)/tests/test_%: test_%.c $(STATIC)
 		$(ALIASES) \
 		-o $@ $< $(STATIC) $(URCU_LIBS) -lcmocka -lm
 
-$(BUILD)/stress/stress_%: stress/stress_%.c $(STATIC)
+$(BUILD)/stress/%: stress/%.c stress/stress.h $(STATIC)
 	@mkdir -p $(@D)
 	$(CC) $(OUR_CPPFLAGS) $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(STATIC) $(URCU_LIBS) -lm
 
@@ -176,6 +185,18 @@ $(DEPSERVER): $(STATIC)
 $(DEPSERVER_PEER): bench/peers/ouro_malloc.c $(wildcard include/*.h include/ouro/*.h) $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(DEPSERVER_CC) -o $@ $(DEPSERVER_PARTS) $< -luv -lm
+
+# Without libFuzzer a target replays the files that it is given.
+FUZZ_CC     = $(CC) $(filter-out -MMD -MP,$(OUR_CPPFLAGS)) -Ilib -Iexamples/depserver \
+	-DOURO_INTERNAL=1 -D_LGPL_SOURCE $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) $(LDFLAGS) \
+	$(if $(FUZZ),-fsanitize=fuzzer)
+FUZZ_MAIN   = $(if $(FUZZ),,tests/fuzz/driver.c)
+$(BUILD)/fuzz/%: tests/fuzz/fuzz_%.c $(wildcard tests/fuzz/*.[ch]) $(STATIC)
+	@mkdir -p $(@D)
+	$(FUZZ_CC) -o $@ $< $(FUZZ_MAIN) $(FUZZ_WITH) $(STATIC) $(URCU_LIBS)
+$(BUILD)/fuzz/program: private FUZZ_WITH := $(patsubst %,tests/fuzz/%.c,crew model thing)
+$(BUILD)/fuzz/resp: private FUZZ_WITH := examples/depserver/resp.c examples/depserver/buffer.c
+fuzz-build: $(BUILD)/fuzz/program $(BUILD)/fuzz/resp
 
 tests-build: $(TEST_BINS)
 stress-build: $(STRESS_BINS)
@@ -252,6 +273,16 @@ stress: deps-build
 	$(MAKE) stress-build
 	stress/run.sh $(BUILD)/stress $(THREADS) $(SECONDS) $(SEED)
 
+## fuzz: libFuzzer and AFL++ under the sanitizers, for SECONDS each: programs over the API, RESP
+fuzz: deps-fuzz
+	+MAKE='$(MAKE)' tests/fuzz/run.sh $(SECONDS)
+
+## soak: everything at once for SECONDS (an hour); soak.csv and .svg; it fails if memory grows
+soak: deps-build
+	$(MAKE) $(BUILD)/stress/soak
+	stress/soak.sh $(BUILD)/stress/soak $(THREADS) \
+		$(if $(filter file,$(origin SECONDS)),3600,$(SECONDS)) $(SEED) $(BUILD)/soak
+
 ## models: spin checks the models of the protocols, and that it finds each mistake seeded into them; about 5 minutes
 models: deps-models
 	tests/models/run.sh
@@ -319,6 +350,7 @@ DEPS_BENCH    := $(DEPS_CXX) libgc-dev libmimalloc-dev
 DEPS_PEERS    := libgc-dev libmimalloc-dev libjemalloc2 libglib2.0-dev python3 php-cli nim gnuplot-nox libuv1-dev redis-tools
 DEPS_PAUSE    := libgc-dev python3 gnuplot-nox
 DEPS_SANITIZE := $(DEPS_BUILD) clang libclang-rt-14-dev
+DEPS_FUZZ     := $(DEPS_SANITIZE) afl++
 DEPS_ARM64    := gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 PACKAGES_ARM64 := liburcu-dev:arm64 liburcu8:arm64 libcmocka-dev:arm64 libcmocka0:arm64
 DEPS_MODELS   := gcc libc6-dev spin
@@ -345,6 +377,10 @@ deps-pause:
 	-@tests/deps.sh $(DEPS_PAUSE)
 deps-sanitize:
 	@tests/deps.sh $(DEPS_SANITIZE)
+# Without AFL++ libFuzzer goes alone.
+deps-fuzz:
+	-@status=0; for package in $(DEPS_FUZZ); do \
+		tests/deps.sh $$package || status=1; done; exit $$status
 # Beside the packages of this machine's own architecture, not among them.
 deps-arm64:
 	-@tests/deps.sh $(DEPS_ARM64)

@@ -10,6 +10,7 @@
 #include "base/os.h"
 
 void (*oi_point_hook)(const char *point);
+void (*oi_perturb_hook)(void);
 bool oi_recycle;
 static unsigned long yield_one_in, stall_us, collect_every;
 static __thread uint64_t seed;
@@ -113,6 +114,10 @@ static uint64_t next_random(void)
 
 void oi_perturb(void)
 {
+	/* elsewhere: the test's store */
+	void (*hook)(void) = oi_load_acquire(&oi_perturb_hook);
+	if (unlikely(hook != NULL))
+		hook();
 	unsigned long one_in = oi_load_relaxed(&yield_one_in); /* elsewhere */
 	if (likely(!one_in))
 		return;

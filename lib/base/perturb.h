@@ -36,7 +36,11 @@ enum oi_fail {
 
 #if OURO_CHECKED
 void oi_perturb_init(void);
-/* A marked place: yields, spins or stands still there, if OURO_PERTURB asks for it. */
+/*
+ * A marked place: calls the hook, if there is one; yields, spins or stands still there, if
+ * OURO_PERTURB asks for it. The hook may do what that of oi_point may.
+ */
+extern void (*oi_perturb_hook)(void);
 void oi_perturb(void);
 /*
  * A place with a name, for tests that need a thread to stand still just there: they set the hook,

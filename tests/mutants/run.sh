@@ -9,7 +9,8 @@
 #	the text to be replaced, which stands in the file just once, whatever its layout and comments
 #	---
 #	the text that replaces it
-# A suite is test_x or stress_x, of a checked build (stress with random yields and stalls), or release/test_x; in the order in
+# A suite is test_x or stress_x, of a checked build (stress with random yields and stalls), or
+# release/test_x, or fuzz (the programs of tests/fuzz/corpus, in a checked build); in the order in
 # which they are tried. A suite kills by a failure, a crash, or by not coming to an end.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
@@ -51,6 +52,11 @@ suite() { # suite NAME: builds and runs it; not 0: it noticed something
 	stress_*)
 		build CHECKED=1 "build/checked-gcc/stress/$1" || return 99
 		OURO_PERTURB=20 OURO_STALL=200 timeout $limit "$tree/build/checked-gcc/stress/$1" 4 10 1
+		;;
+	fuzz)
+		build CHECKED=1 fuzz-build || return 99
+		timeout $limit "$tree/build/checked-gcc/fuzz/program" \
+			"$tree"/tests/fuzz/corpus/program/*
 		;;
 	*)
 		echo "no such suite: $1"
