@@ -39,6 +39,7 @@
 #include "collect/garbage.h"
 #include "collect/generation.h"
 #include "collect/idle.h"
+#include "collect/pass.h"
 #include "collect/policy.h"
 #include "collect/solo.h"
 #include "collect/trial.h"
@@ -173,6 +174,7 @@ static uint64_t stop_and_examine(struct collection *c, struct oi_garbage *g)
 	oi_garbage_take_in_hand(oi_self, g);
 	uint64_t worked = oi_now_ns() - begin;
 	uint64_t paused = oi_world_start(&stop);
+	oi_stops_add(&g->stops, &stop, paused);
 	oi_event_pause(OURO_PAUSE_STOP, c->generation, &stop, paused);
 	return worked;
 }
@@ -287,6 +289,7 @@ static struct oi_garbage *find_concurrently(struct oi_thread *t, int generation,
 {
 	struct collection c = { .generation = generation };
 	uint64_t began = oi_now_ns();
+	oi_pass_stops();
 	oi_event(OURO_GC_START, c.generation, 0, 0, 0);
 	if (scope != OI_SCOPE_YOUNG)
 		oi_policy_full_begins(scope == OI_SCOPE_ALL);
@@ -303,6 +306,9 @@ static struct oi_garbage *find_concurrently(struct oi_thread *t, int generation,
 		c.candidates = g->objects.n;
 	c.survivors = g ? c.candidates - g->objects.n : 0;
 	pace_done(scope, c.survivors, c.candidates - c.survivors);
+	struct oi_stops stops = oi_pass_stops();
+	if (g)
+		g->stops = stops;
 	if (g)
 		report(&c, g, began);
 	else

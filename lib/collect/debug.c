@@ -6,6 +6,7 @@
 
 #include "base/lock.h"
 #include "base/runtime.h"
+#include "collect/gctrace.h"
 #include "count/count.h"
 #include "count/death.h"
 #include "world/callback.h"
@@ -25,6 +26,8 @@ void oi_debug_report(const struct oi_garbage *g,
 		for (size_t i = 0; i < g->objects.n; i++)
 			say("collectable \"%s\" at %p", oi_type_of(g->objects.data[i])->name,
 			    oi_object_of(g->objects.data[i]));
+	if (flags & OURO_DEBUG_GCTRACE)
+		oi_gctrace_line(g, say);
 	if (flags & OURO_DEBUG_STATS)
 		say("collection of generation %d: %zu objects examined, %zu unreachable, %llu us",
 		    g->generation, g->n_examined, g->objects.n,
@@ -60,7 +63,13 @@ bool oi_debug_save(struct oi_garbage *g)
 
 bool oi_debug_any(void)
 {
-	return oi_load_relaxed(&debug_flags); /* recheck */
+	return oi_load_relaxed(&debug_flags) & ~(unsigned)OURO_DEBUG_GCTRACE; /* recheck */
+}
+
+void oi_debug_start(void)
+{
+	/* recheck */
+	oi_store_relaxed(&debug_flags, oi_gctrace_start() ? (unsigned)OURO_DEBUG_GCTRACE : 0u);
 }
 
 uint64_t oi_debug_kept(int generation)

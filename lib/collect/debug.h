@@ -16,9 +16,11 @@ void oi_debug_report(const struct oi_garbage *g,
  * collector's reference: the caller gives it back, for a later collection.
  */
 bool oi_debug_save(struct oi_garbage *g);
-/* Returns true if a flag is set. */
+/* Returns true if a flag is set that changes what collections do. */
 bool oi_debug_any(void);
 uint64_t oi_debug_kept(int generation);
+/* The heap starts: with the flag that the environment sets, or none. */
+void oi_debug_start(void);
 void oi_debug_shutdown(void);
 
 #endif

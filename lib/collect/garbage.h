@@ -6,6 +6,7 @@
 #include "base/vector.h"
 #include "world/object.h"
 #include "world/thread.h"
+#include "world/world.h"
 
 struct oi_watch;
 struct oi_work;
@@ -38,6 +39,7 @@ struct oi_garbage {
 	/* what the collection that found it examined, and how long that took */
 	size_t n_examined;
 	uint64_t found_ns;
+	struct oi_stops stops; /* which it made */
 	/*
 	 * its objects, and the bytes they occupy: what it counts for from when it is queued until
 	 * it is done with

@@ -84,6 +84,15 @@ void oi_pass_call_traverse(struct oi_header *h, const ouro_type *type, oi_child_
 	oi_call_traverse_of_living(type, h, &v);
 }
 
+static struct oi_stops stops; /* under the lock */
+
+struct oi_stops oi_pass_stops(void)
+{
+	struct oi_stops s = stops;
+	stops = (struct oi_stops){ .n = 0 };
+	return s;
+}
+
 /*
  * Under the collection lock, as are the stops of young collections: listeners hear of one pause
  * after the other.
@@ -100,6 +109,7 @@ void oi_pass_start(struct oi_stop *stop)
 {
 	oi_assert_stopped();
 	uint64_t ns = oi_world_start(stop);
+	oi_stops_add(&stops, stop, ns);
 	oi_event_pause(OURO_PAUSE_STOP, 2, stop, ns);
 	oi_collect_unlock();
 }

@@ -181,5 +181,7 @@ void oi_pass_traverse_opaque(struct oi_pass *p, oi_child_fn fn, void *arg,
 /* Begin and end a stop of this collection's, with its events. Outside the gate. */
 void oi_pass_stop(struct oi_stop *stop);
 void oi_pass_start(struct oi_stop *stop);
+/* Returns the stops since it was last called. Under the lock of the concurrent collection. */
+struct oi_stops oi_pass_stops(void);
 
 #endif

@@ -195,8 +195,10 @@ static void write_all(FILE *f, const struct timeline *l)
 	fprintf(f, "{\"displayTimeUnit\": \"ns\", \"otherData\": {\"version\": \"%s\", "
 		"\"clock\": \"CLOCK_MONOTONIC\", \"events_lost\": \"%" PRIu64 "\"},\n"
 		"\"traceEvents\": [\n{\"ph\": \"M\", \"pid\": %d, \"tid\": 0, "
-		"\"name\": \"process_labels\", \"args\": {\"labels\": \"ouro\"}}",
+		"\"name\": \"process_name\", \"args\": {\"name\": ",
 		ouro_version(), l->lost, (int)getpid());
+	write_string(f, program_invocation_short_name);
+	fprintf(f, "}}");
 	write_threads(f);
 	for (size_t i = 0; i < l->n; i++)
 		write_event(f, &l->event[i]);

@@ -89,6 +89,7 @@ static int start(const ouro_config *cfg, enum manner manner)
 	oi_collect_reset_statistics();
 	oi_holdup_reset();
 	oi_delay_reset();
+	oi_debug_start();
 	oi_trace_begin();
 	if (!oi_fork_install())
 		return ENOMEM;

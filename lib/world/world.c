@@ -309,6 +309,17 @@ static OI_COLD void note_stop(const struct oi_stop *stop, uint64_t ns)
 	oi_flight_note(&e);
 }
 
+void oi_stops_add(struct oi_stops *s, const struct oi_stop *stop, uint64_t ns)
+{
+	s->n++;
+	s->ns += ns;
+	s->max_ns = ns > s->max_ns ? ns : s->max_ns;
+	if (stop->waited_ns <= s->waited_ns)
+		return;
+	s->waited_ns = stop->waited_ns;
+	memcpy(s->waited_name, stop->waited_name, sizeof s->waited_name);
+}
+
 void oi_world_stop(struct oi_stop *stop, ouro_stop cause)
 {
 	oi_assert_unpinned(oi_self);

@@ -48,6 +48,15 @@ struct oi_stop {
 	bool nested; /* within the stop of this thread's own fork */
 };
 
+/* Several stops: how many, how long, and for whom they waited longest. */
+struct oi_stops {
+	unsigned n;
+	uint64_t ns, max_ns, waited_ns;
+	char waited_name[16];
+};
+/* @ns: what oi_world_start has returned. */
+void oi_stops_add(struct oi_stops *s, const struct oi_stop *stop, uint64_t ns);
+
 /*
  * Stops the world: returns when every other thread is outside, and holds the registry lock until
  * oi_world_start. The caller is outside its own gate. Blocks for as long as a thread is pinned.

@@ -43,6 +43,74 @@ static void debug_stats_logs_each_collection(void **state)
 	ouro_gc_set_debug(0);
 }
 
+/* The line in the log that begins with "gc N @", as its parts. */
+struct line {
+	int generation;
+	unsigned stops, ms, us, examined, unreachable, objects;
+};
+
+static struct line gctrace_line(const char *number)
+{
+	struct line l = { .generation = -1 };
+	char text[600];
+	long at = book_find(&log_book, number);
+
+	assert_true(at >= 0);
+	snprintf(text, sizeof(text), "%s", log_book.text + at);
+	assert_int_equal(sscanf(text + strlen(number), "%*u.%*3us gen %d: %u.%3u ms; stops %u,",
+				&l.generation, &l.ms, &l.us, &l.stops), 4);
+	const char *rest = strstr(text, "; examined ");
+	assert_non_null(rest);
+	assert_int_equal(sscanf(rest, "; examined %u, unreachable %u; objects %u, ", &l.examined,
+				&l.unreachable, &l.objects), 3);
+	return l;
+}
+
+static void debug_gctrace_logs_a_line_of_the_form_in_the_header(void **state)
+{
+	(void)state;
+	ouro_gc_set_debug(OURO_DEBUG_GCTRACE);
+	struct node *kept = make(1);
+	for (int g = 0; g < 3; g++) {
+		char number[] = "gc 1 @";
+
+		number[3] = (char)('1' + g);
+		ouro_release(make_pair(&node_type, 1));
+		uint64_t before = log_lines(), ns = stats().collection_ns[g];
+		assert_int_equal(ouro_gc_collect(g), 2);
+		assert_int_equal(log_lines(), before + 1);
+		struct line l = gctrace_line(number);
+		ns = stats().collection_ns[g] - ns;
+		assert_int_equal(l.generation, g);
+		assert_int_equal(l.ms * 1000 + l.us, ns / 1000);
+		assert_true(l.examined >= 2);
+		assert_int_equal(l.unreachable, 2);
+		assert_int_equal(l.objects, 3);
+		assert_true(g == 2 || l.stops == 1);
+	}
+	ouro_release(kept);
+	ouro_gc_set_debug(0);
+}
+
+static int gctrace_child(void *arg)
+{
+	REQUIRE(setenv("OURO_GCTRACE", arg, 1) == 0);
+	REQUIRE(ouro_init(NULL) == 0);
+	REQUIRE(ouro_gc_get_debug() == (strcmp(arg, "1") == 0 ? OURO_DEBUG_GCTRACE : 0));
+	ouro_gc_set_debug(0);
+	REQUIRE(ouro_shutdown(NULL) == 0);
+	REQUIRE(ouro_gc_get_debug() == 0);
+	return 0;
+}
+
+static void debug_gctrace_is_set_by_the_environment(void **state)
+{
+	(void)state;
+	child_run(gctrace_child, (char[]){ "1" });
+	child_run(gctrace_child, (char[]){ "0" });
+	child_run(gctrace_child, (char[]){ "yes" });
+}
+
 static void debug_collectable_logs_each_object(void **state)
 {
 	struct node *n = make_pair(&loud_type, 1);
@@ -224,6 +292,8 @@ int main(void)
 		HEAP_CASE(debug_flags_are_kept),
 		HEAP_CASE(debug_nothing_is_logged_by_default),
 		HEAP_CASE(debug_stats_logs_each_collection),
+		HEAP_CASE(debug_gctrace_logs_a_line_of_the_form_in_the_header),
+		BARE_CASE(debug_gctrace_is_set_by_the_environment),
 		HEAP_CASE(debug_collectable_logs_each_object),
 		HEAP_CASE(debug_saveall_keeps_garbage_whole),
 		HEAP_CASE(debug_saveall_garbage_stays),
