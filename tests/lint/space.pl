@@ -9,6 +9,7 @@ noted($name);
 for my $file (sources(
 	'lib include tests stress bench examples .ci Makefile README.md CHANGELOG.md .clang-tidy .gitignore',
 	qr/\.(c|cc|h|pml|sh|pl|pm|py|mut|md|in|map|nim|php)\z|Makefile\z|run\z|limits\z|\/?\.[a-z-]+\z/)) {
+	next if $file =~ /\.png\z/;
 	my $text = text($file);
 	my $n = 0;
 	for (split /\n/, $text, -1) {
