@@ -55,7 +55,9 @@ ifdef WERROR
 WARNINGS  += -Werror
 endif
 OUR_CPPFLAGS := -D_GNU_SOURCE -Iinclude $(DEFINES) -MMD -MP
-OUR_CFLAGS   := -std=c11 -pthread $(CWARNINGS) $(SANITIZE)
+# FRAME_POINTERS=1: perf record --call-graph=fp sees the callers of the library.
+FRAMES       := $(if $(FRAME_POINTERS),-fno-omit-frame-pointer -mno-omit-leaf-frame-pointer)
+OUR_CFLAGS   := -std=c11 -pthread $(CWARNINGS) $(SANITIZE) $(FRAMES)
 OUR_CXXFLAGS := -std=c++17 -pthread $(WARNINGS) $(SANITIZE)
 # They use objects after releases, which something else keeps: include/ouro/base.h.
 COUNTS       := -DOURO_UNCHECKED_RELEASE=1
@@ -343,7 +345,7 @@ bench-aims: deps-bench deps-peers
 
 # ---- Debian packages ----
 DEPS_BUILD    := gcc libc6-dev pkg-config liburcu-dev libcmocka-dev
-DEPS_CHECK    := valgrind libuv1-dev redis-tools python3-prometheus-client gdb
+DEPS_CHECK    := valgrind libuv1-dev redis-tools python3-prometheus-client gdb systemtap-sdt-dev
 DEPS_DEMO     := gcc libc6-dev pkg-config liburcu-dev libuv1-dev redis-tools
 DEPS_CXX      := $(DEPS_BUILD) g++ libbenchmark-dev
 DEPS_BENCH    := $(DEPS_CXX) libgc-dev libmimalloc-dev
@@ -430,7 +432,7 @@ clean:
 ## help: this list
 help:
 	@sed -n 's/^## \([a-z-]*\): /  \1\t/p' Makefile | expand -t 16
-	@printf '\n  CC=%s CFLAGS="%s" PREFIX=%s DESTDIR=%s; variants CHECKED=1 TSAN=1 ASAN=1 (CHECKED=0: these of the shipped library); WERROR=1\n' \
+	@printf '\n  CC=%s CFLAGS="%s" PREFIX=%s DESTDIR=%s; variants CHECKED=1 TSAN=1 ASAN=1 (CHECKED=0: these of the shipped library); WERROR=1 FRAME_POINTERS=1\n' \
 		'$(CC)' '$(CFLAGS)' '$(PREFIX)' '$(DESTDIR)'
 
 -include $(LIB_OBJS:.o=.d) $(TESTS:%=$(BUILD)/tests/deps/test_%.d) $(STRESS_BINS:=.d) $(BENCH_BINS:=.d) $(BUILD)/bench/memory.d $(EXAMPLE_BINS:=.d)

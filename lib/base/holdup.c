@@ -9,6 +9,7 @@
  */
 #include "base/holdup.h"
 
+#include "base/probe.h"
 #include "base/runtime.h"
 #include "base/wake.h"
 
@@ -49,6 +50,7 @@ void oi_holdup_listened(bool any)
 
 void oi_holdup(ouro_holdup cause, uint64_t ns)
 {
+	OI_PROBE2(held__up, cause, ns);
 	if (likely(ns <= oi_runtime.config.pause_budget_ns) || oi_holdup_ours)
 		return;
 	struct held *h = &held[cause];

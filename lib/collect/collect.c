@@ -30,6 +30,7 @@
 #include "base/log.h"
 #include "base/os.h"
 #include "base/perturb.h"
+#include "base/probe.h"
 #include "base/runtime.h"
 #include "base/sized.h"
 #include "base/wake.h"
@@ -195,6 +196,7 @@ static void report(struct collection *c, struct oi_garbage *g, uint64_t began)
 		       g->objects.n);
 	g->n_examined = c->candidates;
 	g->found_ns = ns;
+	OI_PROBE4(collection__end, c->generation, g->n_examined, g->objects.n, ns);
 	oi_event(OURO_GC_STOP, c->generation, c->candidates, g->objects.n, ns);
 }
 
@@ -215,6 +217,7 @@ static struct oi_garbage *collect_young(struct oi_thread *t, int generation, siz
 		automatic && oi_collect_held_off() ? NULL : oi_garbage_new(generation);
 	if (g) {
 		uint64_t began = oi_now_ns();
+		OI_PROBE1(collection__begin, generation);
 		oi_event(OURO_GC_START, generation, 0, 0, 0);
 		uint64_t worked = stop_and_examine(&c, g);
 		if (c.whole && c.more) {
@@ -290,6 +293,7 @@ static struct oi_garbage *find_concurrently(struct oi_thread *t, int generation,
 	struct collection c = { .generation = generation };
 	uint64_t began = oi_now_ns();
 	oi_pass_stops();
+	OI_PROBE1(collection__begin, generation);
 	oi_event(OURO_GC_START, c.generation, 0, 0, 0);
 	if (scope != OI_SCOPE_YOUNG)
 		oi_policy_full_begins(scope == OI_SCOPE_ALL);

@@ -21,6 +21,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/os.h"
+#include "base/probe.h"
 #include "collect/commit.h"
 #include "collect/crew.h"
 #include "collect/debug.h"
@@ -40,7 +41,9 @@ static struct oi_pass pass; /* under the lock */
 
 static void phase_over(enum oi_flight_phase phase, uint64_t began)
 {
-	oi_flight_span(OI_FLIGHT_PHASE, phase, began, oi_now_ns(), 0, 0);
+	uint64_t now = oi_now_ns();
+	OI_PROBE2(phase__end, phase, now - began);
+	oi_flight_span(OI_FLIGHT_PHASE, phase, began, now, 0, 0);
 }
 
 /* ---- 4: the dead ---- */

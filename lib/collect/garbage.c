@@ -27,6 +27,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/os.h"
+#include "base/probe.h"
 #include "base/wake.h"
 #include "collect/concurrent.h"
 #include "collect/debug.h"
@@ -532,6 +533,7 @@ void oi_garbage_queue(struct oi_thread *t, struct oi_garbage *g)
 {
 	oi_assert_outside(t);
 	uint64_t now = oi_now_ns();
+	OI_PROBE1(left__to__reaper, g->objects.n);
 	oi_flight_span(OI_FLIGHT_HANDED, 0, now, now, g->objects.n, 0);
 	queue_from(t, g, &queue);
 }

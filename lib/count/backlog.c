@@ -28,6 +28,7 @@
 #include "base/lock.h"
 #include "base/os.h"
 #include "base/perturb.h"
+#include "base/probe.h"
 #include "base/wake.h"
 #include "count/death.h"
 #include "count/merge.h"
@@ -203,6 +204,9 @@ static bool hand_over_frames(struct oi_thread *t)
 
 static void note_handed(size_t n)
 {
+	OI_PROBE1(left__to__reaper, n);
+	if (!oi_flight())
+		return;
 	uint64_t now = oi_now_ns();
 	oi_flight_span(OI_FLIGHT_HANDED, 0, now, now, n, 0);
 }
@@ -222,8 +226,7 @@ static bool hand_over_some(struct oi_thread *t)
 	merge_ahead_of(t, h, cursor);
 	size_t before = t->deaths.frames.n;
 	bool more = hand_over_frames(t);
-	if (oi_flight())
-		note_handed((before - t->deaths.frames.n) / 2);
+	note_handed((before - t->deaths.frames.n) / 2);
 	oi_wake_reap();
 	return more;
 }

@@ -38,6 +38,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/os.h"
+#include "base/probe.h"
 #include "base/runtime.h"
 #include "world/context.h"
 #include "world/gate.h"
@@ -278,6 +279,7 @@ static void name_waited(struct oi_stop *stop)
 static void stop_world(struct oi_stop *stop, bool fork)
 {
 	stop->fork = fork;
+	OI_PROBE1(stop__begin, stop->cause);
 	while (!try_stop(stop)) {
 		/* Cancelled: the fork goes first. */
 		let_go(false);
@@ -291,6 +293,8 @@ static void stop_world(struct oi_stop *stop, bool fork)
 		/* count */
 		oi_store_relaxed(&oi_world.stop_max_ns, stop->stopped_ns - stop->asked_ns);
 	name_waited(stop);
+	OI_PROBE4(stop__had, stop->cause, stop->stopped_ns - stop->asked_ns, stop->waited_tid,
+		  stop->waited_ns);
 }
 
 /* The stop is over, and took @ns. */
@@ -364,6 +368,7 @@ uint64_t oi_world_start(struct oi_stop *stop)
 	oi_buckets_add(&oi_world.times, ns);
 	oi_registry_unlock();
 	wake_waiters(); /* after all that: a thread that wakes up may take this very core */
+	OI_PROBE2(stop__end, stop->cause, ns);
 	if (oi_flight())
 		note_stop(stop, ns);
 	return ns;
