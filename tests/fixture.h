@@ -1,10 +1,12 @@
 /*
- * fixture.h - what the test files share: a heap for each case, a captured log, a journal, threads, children
+ * fixture.h - what the test files share: a heap for each case, a captured log, a journal, threads,
+ * children
  *
- * Every case starts with its own ouro_init and ends with an ouro_shutdown that must find nothing left. A case
- * that expects something left shuts down itself: the one of the teardown then finds nothing running, which is
- * fine. Automatic collection is off unless a case turns it on. cmocka's assertions work in the main thread
- * only: threads and children report through memory or an exit code.
+ * Every case starts with its own ouro_init and ends with an ouro_shutdown that must find nothing
+ * left. A case that expects something left shuts down itself: the one of the teardown then finds
+ * nothing running, which is fine. Automatic collection is off unless a case turns it on. cmocka's
+ * assertions work in the main thread only: threads and children report through memory or an exit
+ * code.
  */
 #ifndef OURO_TESTS_FIXTURE_H
 #define OURO_TESTS_FIXTURE_H

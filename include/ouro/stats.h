@@ -43,6 +43,11 @@ typedef struct ouro_stats {
 	 * looked at, and objects they found. What of these is dead counts among collected[2].
 	 */
 	uint64_t searches, searched, search_found;
+	/*
+	 * Bytes of the heap that the system was asked to map by huge pages (ouro_config.huge_pages),
+	 * and has.
+	 */
+	uint64_t bytes_huge;
 } ouro_stats;
 
 /*

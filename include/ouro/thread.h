@@ -63,10 +63,20 @@ typedef struct ouro_config {
 	 * [OURO_GC_THREADS]
 	 */
 	size_t gc_threads;
+	/*
+	 * The collector's thread has the system map the parts of the heap that are in use as a
+	 * whole, 2 MiB each, by huge pages (MADV_COLLAPSE; Linux 6.1, and pages of 4 KiB; elsewhere
+	 * nothing is done). No more memory is used for that than without. It is done one part at a
+	 * time, each for as long as it takes to copy; page faults of other threads wait meanwhile.
+	 * What was in use when the program forked is left as it is, as parent and child share it.
+	 * [OURO_HUGE_PAGES=0 or 1]
+	 */
+	bool huge_pages;
 } ouro_config;
 
 #define OURO_CONFIG_DEFAULT \
-	{ { -1, 10, 10 }, true, OURO_FINALIZERS_THREAD, 10000, 0, 500000, 10000000, 0 }
+	{ { -1, 10, 10 }, true, OURO_FINALIZERS_THREAD, 10000, 0, 500000, 10000000, 0, \
+	  true }
 
 typedef struct ouro_report {
 	size_t objects, bytes; /* bytes include headers */

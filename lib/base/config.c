@@ -80,6 +80,8 @@ int oi_config_from_environment(ouro_config *c)
 		bad = "OURO_THRESHOLD";
 	if ((s = getenv("OURO_GC")) && !parse_bool(s, &c->enabled))
 		bad = "OURO_GC";
+	if ((s = getenv("OURO_HUGE_PAGES")) && !parse_bool(s, &c->huge_pages))
+		bad = "OURO_HUGE_PAGES";
 	if ((s = getenv("OURO_FINALIZERS")) && !parse_mode(s, &c->finalizers))
 		bad = "OURO_FINALIZERS";
 	static const char *const names[] = { "OURO_RELEASE_BATCH", "OURO_HEAP_LIMIT",

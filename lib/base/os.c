@@ -247,6 +247,20 @@ void oi_os_populate(void *p, size_t bytes)
 #endif
 }
 
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25 /* Linux 6.1; newer than some C libraries */
+#endif
+
+int oi_os_collapse(void *p, size_t bytes)
+{
+	int saved = errno;
+	int error = oi_fail(OI_FAIL_MADVISE)		 ? EAGAIN
+		    : madvise(p, bytes, MADV_COLLAPSE) ? errno
+						       : 0;
+	errno = saved;
+	return error;
+}
+
 /* ---- time ---- */
 
 /* The newest time that was told, to a millisecond. */

@@ -57,6 +57,11 @@ bool oi_os_purge(void *p, size_t bytes);
 extern size_t oi_os_page OI_HIDDEN;
 /* Has the system map memory there, at once and for writing. It may fail: it is only a help. */
 void oi_os_populate(void *p, size_t bytes);
+/*
+ * Has the system map that memory by huge pages, at once, whatever its settings are. Returns 0, or
+ * the error: EINVAL if it does not know how, or may not.
+ */
+int oi_os_collapse(void *p, size_t bytes);
 void oi_os_charge(int64_t bytes);
 uint64_t oi_os_reserved(void);
 

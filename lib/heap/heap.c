@@ -23,6 +23,7 @@
 #include "heap/bin.h"
 #include "heap/empty.h"
 #include "heap/foreign.h"
+#include "heap/huge.h"
 #include "heap/large.h"
 #include "heap/orphan.h"
 #include "world/context.h"
@@ -147,7 +148,7 @@ static struct oi_page *page_new(struct oi_heap *heap, unsigned bin)
 		oi_heap_add_page(heap, p);
 		oi_store_release(&p->state, (uint8_t)OI_PAGE_SMALL); /* [H2] */
 	}
-	oi_heap_unlock();
+	oi_heap_unlock_taken();
 	return p;
 }
 

@@ -11,6 +11,7 @@
 #include "base/perturb.h"
 #include "heap/empty.h"
 #include "heap/heap.h"
+#include "heap/huge.h"
 #include "heap/orphan.h"
 #include "heap/region.h"
 #include "world/gate.h"
@@ -64,7 +65,7 @@ struct oi_header *oi_large_alloc(struct oi_thread *t, size_t bytes, bool tracked
 		/* recheck: queue_pages, by a freer that is late */
 		oi_store_release(&p->heap, &oi_orphans);
 	}
-	oi_heap_unlock();
+	oi_heap_unlock_taken();
 	if (!p)
 		return NULL;
 	if (tracked) {

@@ -54,6 +54,7 @@ static const struct family plain[] = {
 	COUNTER(searches, "Objects from which old garbage was searched for"),
 	COUNTER(searched, "Objects looked at in these searches"),
 	COUNTER(search_found, "Objects that these searches took for garbage"),
+	GAUGE(bytes_huge, "Bytes of the heap that are mapped by huge pages"),
 };
 
 static void write_head(FILE *f, const char *name, const char *type, bool seconds, const char *help)

@@ -11,6 +11,7 @@
 #include "collect/collect.h"
 #include "collect/near.h"
 #include "count/weak.h"
+#include "heap/region.h"
 #include "heap/tally.h"
 #include "inspect/metrics.h"
 #include "world/gate.h"
@@ -40,6 +41,7 @@ static void fill(ouro_stats *out)
 	out->searches = near.searches;
 	out->searched = near.looked_at;
 	out->search_found = near.found;
+	out->bytes_huge = oi_unit_bytes();
 	const struct oi_histogram *h = &oi_world.pauses;
 	out->pauses = oi_load_relaxed(&h->n); /* count */
 	out->pause_sum_ns = oi_load_relaxed(&h->sum); /* count */
@@ -96,6 +98,7 @@ static const struct row {
 	ROW(searches),
 	ROW(searched),
 	ROW(search_found),
+	ROW(bytes_huge),
 };
 #define N_ROWS (sizeof rows / sizeof *rows)
 

@@ -41,6 +41,8 @@
  *   maps.c        maps                    likewise
  *   generation.c  pages half made old     likewise
  *   thread.h      traversed               NULL: a traverse is inside a gate or a stop
+ *   region.c      a unit's bit in huge    stays: at most one is not, which was on its way
+ *                 full, refused           forgotten on both sides: oi_unit_forget
  *   pace.h        full, old_begun         no full collection is under way, or this thread's
  *                 young, a thread's delta added
  *   lifecycle.c   its lock, ending        nobody else starts or drops the heap: the fork waited for
@@ -95,6 +97,7 @@
 #include "heap/entry.h"
 #include "heap/limbo.h"
 #include "heap/orphan.h"
+#include "heap/region.h"
 #include "inspect/trace.h"
 #include "process/attach.h"
 #include "process/lifecycle.h"
@@ -144,6 +147,7 @@ static void before(void)
 static void in_parent(void)
 {
 	oi_locks_after_fork();
+	oi_unit_forget();
 	if (pinned)
 		oi_store_release(&oi_self->forking, false); /* owner: the world is stopped */
 	oi_world_start(&stop);
@@ -202,6 +206,7 @@ static void in_child(void)
 	oi_world_fork_child();
 	oi_flush_fork_child(oi_self);
 	oi_remnant_fork_child();
+	oi_unit_forget();
 	oi_stray_fork_child();
 	oi_concurrent_inherit();
 	inherit(); /* before the world starts: pages may go back */

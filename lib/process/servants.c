@@ -72,6 +72,7 @@
 #include "heap/empty.h"
 #include "heap/foreign.h"
 #include "heap/heap.h"
+#include "heap/huge.h"
 #include "heap/limbo.h"
 #include "process/alone.h"
 #include "process/attach.h"
@@ -249,10 +250,10 @@ static void tick(void)
 	bool merges = oi_merge_drain_all(), backlog = oi_backlog_collect(false),
 	     limbo = oi_limbo_tick(), cached = oi_heap_trim();
 	bool remnants = oi_remnant_retry(OI_REMNANT_SLICE);
-	bool parking = oi_tidy_tick();
+	bool parking = oi_tidy_tick(), huge = oi_huge_tick();
 	bool to_reap = see_to_reapers();
 	if (remnants || oi_threads_reap_gone() || to_reap || parking || merges || backlog ||
-	    limbo || cached)
+	    limbo || cached || huge)
 		oi_exchange_seq_cst(&oi_wanted.tick, 1u); /* [B1] again */
 }
 

@@ -23,6 +23,7 @@ static void config_default_is_valid(void **state)
 	assert_int_equal(cfg.pause_budget_ns, 500000);
 	assert_int_equal(cfg.pin_warn_ns, 10000000);
 	assert_int_equal(cfg.gc_threads, 0);
+	assert_true(cfg.huge_pages);
 	assert_int_equal(ouro_init(&cfg), 0);
 	ouro_gc_get_threshold(t);
 	assert_int_equal(t[0], -1);
@@ -425,6 +426,16 @@ static int look_threads(const char *value)
 	return ouro_shutdown(NULL);
 }
 
+static void config_variable_huge_pages(void **state)
+{
+	static const char *const bad[] = { "-1", "yes", "2", "" };
+
+	(void)state;
+	assert_variable("OURO_HUGE_PAGES", "0", look_threads);
+	assert_variable("OURO_HUGE_PAGES", "1", look_threads);
+	assert_variable_refused("OURO_HUGE_PAGES", bad, sizeof(bad) / sizeof(bad[0]));
+}
+
 static void config_variable_threads(void **state)
 {
 	static const char *const bad[] = { "-1", "many", "9", "" };
@@ -435,6 +446,8 @@ static void config_variable_threads(void **state)
 	assert_variable_refused("OURO_GC_THREADS", bad, sizeof(bad) / sizeof(bad[0]));
 }
 
+#define OF_BATCH "environment: OURO_RELEASE_BATCH"
+
 /* The log says which. */
 static int look_log(const char *value)
 {
@@ -442,9 +455,9 @@ static int look_log(const char *value)
 	REQUIRE(ouro_init(NULL) == EINVAL);
 	REQUIRE(EVENTUALLY(book_count(&log_book, "environment: ") == 1));
 	if (value[0] == '0')
-		REQUIRE(EVENTUALLY(book_count(&log_book, "environment: OURO_RELEASE_BATCH=0 is out of range\n") == 1));
+		REQUIRE(EVENTUALLY(book_count(&log_book, OF_BATCH "=0 is out of range\n") == 1));
 	else
-		REQUIRE(EVENTUALLY(book_count(&log_book, "environment: OURO_RELEASE_BATCH=banana is not understood\n") == 1));
+		REQUIRE(EVENTUALLY(book_count(&log_book, OF_BATCH "=banana is not understood\n") == 1));
 	return 0;
 }
 
@@ -514,6 +527,7 @@ int main(void)
 		BARE_CASE(config_variable_pause_budget),
 		BARE_CASE(config_variable_pin_warning),
 		BARE_CASE(config_variable_threads),
+		BARE_CASE(config_variable_huge_pages),
 		BARE_CASE(config_bad_variable_is_named),
 		BARE_CASE(config_struct_ignores_variables),
 		BARE_CASE(config_bad_variable_at_a_lazy_start),

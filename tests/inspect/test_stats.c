@@ -119,6 +119,7 @@ static char *written(ouro_stats_format format)
 static const char *const names[] = {
 	"objects_live", "bytes_live", "objects_allocated", "objects_freed", "bytes_reserved", "weak_entries",
 	"threads", "collections", "collected", "pauses", "stop_max", "holdups", "holdup_max_ns", "seize", "memory",
+	"bytes_huge",
 };
 enum { N_NAMES = sizeof(names) / sizeof(names[0]) };
 
