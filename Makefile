@@ -35,15 +35,12 @@ ifdef ASAN
 VARIANT   := asan$(SHIPPED)
 SANITIZE  := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 endif
-# With libFuzzer: FUZZ=address (and UBSan) or FUZZ=thread.
+# With libFuzzer. Its counters are races for ThreadSanitizer, which replays what it has found.
 ifdef FUZZ
-VARIANT   := fuzz-$(FUZZ)
-SANITIZE  := -fsanitize=fuzzer-no-link,$(FUZZ)
-ifeq ($(FUZZ),address)
-SANITIZE  += -fsanitize=undefined -fno-sanitize-recover=undefined
+VARIANT   := fuzz
+SANITIZE  := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 endif
-endif
-ifneq ($(filter checked tsan asan fuzz-%,$(VARIANT)),)
+ifneq ($(filter checked tsan asan fuzz,$(VARIANT)),)
 DEFINES   += -DOURO_CHECKED=1
 endif
 

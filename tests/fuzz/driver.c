@@ -1,9 +1,14 @@
 /*
  * driver.c - runs a fuzzed target on files, each in turn, or on what stands in its input: for
  * compilers without libFuzzer, and for AFL++
+ *
+ * program [-s SECONDS] [FILE...]; with -s over and over until so much time has passed
  */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fuzz.h"
@@ -28,21 +33,30 @@ static size_t run(FILE *f)
 	return n;
 }
 
+static size_t run_file(const char *name)
+{
+	FILE *f = fopen(name, "rb");
+	if (!f) {
+		perror(name);
+		exit(1);
+	}
+	fprintf(stderr, "%s\n", name); /* the last one is what an abort is about */
+	size_t n = run(f);
+	fclose(f);
+	return n;
+}
+
 int main(int argc, char **argv)
 {
-	size_t n = 0;
+	bool over = argc > 2 && !strcmp(argv[1], "-s");
+	time_t until = time(NULL) + (over ? atoi(argv[2]) : 0);
+	size_t n = 0, bytes = 0;
 	if (argc == 1)
 		run(stdin);
-	for (int i = 1; i < argc; i++) {
-		FILE *f = fopen(argv[i], "rb");
-		if (!f) {
-			perror(argv[i]);
-			return 1;
-		}
-		fprintf(stderr, "%s\n", argv[i]); /* the last one is what an abort is about */
-		n += run(f);
-		fclose(f);
-	}
-	printf("%d inputs, %zu bytes: ok\n", argc - 1, n);
+	do
+		for (int i = over ? 3 : 1; i < argc; i++, n++)
+			bytes += run_file(argv[i]);
+	while (time(NULL) < until);
+	printf("%zu inputs, %zu bytes: ok\n", n, bytes);
 	return 0;
 }

@@ -1,8 +1,8 @@
 #!/bin/sh
-# run.sh SECONDS - fuzzes each target for so long: libFuzzer under AddressSanitizer with UBSan and
-# under ThreadSanitizer, AFL++ under AddressSanitizer, where that is installed. What they add to the
-# corpora stays in build/fuzz, what they break in build/fuzz/found. The last line is "N passed, N
-# failed".
+# run.sh SECONDS - fuzzes each target for so long with libFuzzer, and with AFL++ where that is
+# installed, under AddressSanitizer and UBSan; and replays for so long under ThreadSanitizer what
+# libFuzzer has found, as often as it goes. The corpora stay in build/fuzz/corpus, what breaks
+# something in build/fuzz/found. The last line is "N passed, N failed".
 set -u
 seconds=$1
 make=${MAKE:-make}
@@ -22,22 +22,32 @@ built() { # built ARGUMENT...: the targets of a build; false: not on this machin
 result() { # result STATUS WHAT SUMMARY
 	if [ "$1" = 0 ]; then
 		passed=$((passed + 1))
-		printf 'ok    %-28s %s\n' "$2" "$3"
+		printf 'ok    %-24s %s\n' "$2" "$3"
 	else
 		failed=$((failed + 1))
-		printf 'FAIL  %-28s %s\n' "$2" "$3"
+		printf 'FAIL  %-24s %s\n' "$2" "$3"
 	fi
 }
 
-libfuzzer() { # libfuzzer SANITIZER TARGET
-	log=$out/$2-$1.log
-	mkdir -p "$out/corpus/$2"
-	"build/fuzz-$1-clang/fuzz/$2" -max_total_time="$seconds" -max_len=1201 -timeout=300 \
-		-print_final_stats=1 -artifact_prefix="$out/found/$2-$1-" \
-		"$out/corpus/$2" "tests/fuzz/corpus/$2" >"$log" 2>&1
+libfuzzer() { # libfuzzer TARGET
+	log=$out/$1.log
+	mkdir -p "$out/corpus/$1"
+	"build/fuzz-clang/fuzz/$1" -max_total_time="$seconds" -max_len=1201 -timeout=300 \
+		-artifact_prefix="$out/found/$1-" "$out/corpus/$1" "tests/fuzz/corpus/$1" \
+		>"$log" 2>&1
 	status=$?
 	[ $status = 0 ] || tail -n 60 "$log"
-	result $status "libFuzzer $2 ($1)" "$(grep '^Done ' "$log" || tail -n 1 "$log")"
+	result $status "libFuzzer $1" "$(grep '^Done ' "$log" || tail -n 1 "$log")"
+}
+
+replay() { # replay TARGET: the last file that it names is the one that broke something
+	log=$out/$1-tsan.log
+	find "$out/corpus/$1" "tests/fuzz/corpus/$1" -type f -print0 2>/dev/null |
+		TSAN_OPTIONS=halt_on_error=1 xargs -0 -n 10000 -x \
+			"build/tsan-clang/fuzz/$1" -s "$seconds" >"$log" 2>&1
+	status=$?
+	[ $status = 0 ] || tail -n 60 "$log"
+	result $status "ThreadSanitizer $1" "$(tail -n 1 "$log")"
 }
 
 fact() { # fact NAME: of AFL++'s figures
@@ -57,14 +67,14 @@ aflpp() { # aflpp TARGET
 		tail -n 20 "$out/afl-$1.log"
 		cp "$log"/default/crashes/id* "$out/found/" 2>/dev/null
 	}
-	result $status "AFL++ $1 (address)" "$(fact execs_done) runs, ${crashes:-?} crashes"
+	result $status "AFL++ $1" "$(fact execs_done) runs, ${crashes:-?} crashes"
 }
 
-for sanitizer in address thread; do
-	built CC=clang FUZZ=$sanitizer || continue
-	libfuzzer $sanitizer program
-	[ $sanitizer = thread ] || libfuzzer $sanitizer resp
-done
+if built CC=clang FUZZ=1; then
+	libfuzzer program
+	libfuzzer resp
+fi
+! built CC=clang TSAN=1 || replay program
 if ! command -v afl-fuzz >/dev/null; then
 	echo 'skipped: no AFL++'
 elif built CC=afl-clang-fast ASAN=1; then
