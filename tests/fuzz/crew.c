@@ -117,33 +117,32 @@ void crew_stall(int i, unsigned n)
 	pthread_mutex_unlock(&lock);
 }
 
-/* Under the lock. Returns false if nobody stood still. */
-static bool release_all(void)
+/* Under the lock. */
+static void release_all(void)
 {
-	bool any = false;
 	for (int i = 0; i < n_members; i++)
-		if (member[i].state == STANDING) {
+		if (member[i].state == STANDING)
 			set(&member[i], RUNNING);
-			any = true;
-		}
-	return any;
 }
 
-/* Under the lock. Waits while @m is at its step; if that takes too long, nobody stands still. */
+static struct timespec in_the_way(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_REALTIME, &t);
+	t.tv_nsec += IN_THE_WAY_NS;
+	t.tv_sec += t.tv_nsec / 1000000000;
+	t.tv_nsec %= 1000000000;
+	return t;
+}
+
+/* Under the lock. Waits while @m is at its step; if that takes long, nobody stands still. */
 static void await(struct member *m)
 {
-	struct timespec until;
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_nsec += IN_THE_WAY_NS;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
-	while (m->state == RUNNING)
-		if (pthread_cond_timedwait(&changed, &lock, &until)) {
+	while (m->state == RUNNING) {
+		struct timespec until = in_the_way();
+		if (pthread_cond_timedwait(&changed, &lock, &until))
 			release_all();
-			break;
-		}
-	while (m->state == RUNNING)
-		pthread_cond_wait(&changed, &lock);
+	}
 }
 
 void crew_step(int i, void (*fn)(int thread, const void *arg), const void *arg, bool free)

@@ -491,12 +491,25 @@ static void step_leave(int t, const struct step *s)
 	ouro_thread_detach();
 }
 
+/* Garbage at once, but for a weak reference: what a collection and an upgrade meet over. */
+static void step_ring(int t, const struct step *s)
+{
+	uint8_t a = s->a % MODEL_HANDLES, b = (uint8_t)((a + 1) % MODEL_HANDLES);
+	step_new(t, &(struct step){ .a = a, .b = s->b / 4 % (THING_LAZARUS + 1) });
+	step_new(t, &(struct step){ .a = b, .b = s->b / 16 % THING_KINDS });
+	step_store(t, &(struct step){ .a = a, .b = b });
+	step_store(t, &(struct step){ .a = b, .b = a });
+	step_weak_store(t, &(struct step){ .a = s->b & 0x80 ? a : b, .b = s->b % MODEL_CELLS });
+	drop(t, a);
+	drop(t, b);
+}
+
 static void (*const steps[])(int t, const struct step *s) = {
 	step_new, step_new, step_new, step_drop, step_copy, step_store, step_store, step_give,
 	step_take, step_exchange, step_compare_exchange, step_load, step_load, step_peek,
 	step_weak_store, step_weak_load, step_weak_load, step_expired, step_watch, step_unwatch,
 	step_collect, step_flush, step_freeze, step_finalizers, step_list, step_settings,
-	step_leave, step_immortalize, step_bury,
+	step_leave, step_immortalize, step_bury, step_ring, step_ring,
 };
 enum { STEPS = sizeof steps / sizeof *steps, SEND = STEPS, STALL, SETTLE, WHATS };
 
@@ -589,7 +602,7 @@ static void run(const struct step *s, bool free)
 	if (what == SEND)
 		send(s);
 	else if (what == STALL)
-		crew_stall(thread, 1 + s->a % 8u);
+		crew_stall(thread, 1 + s->a % (s->b & 0x80 ? 64u : 8u)); /* few, or many */
 	else if (what == SETTLE)
 		settle();
 	else
