@@ -95,6 +95,20 @@ OURO_API int ouro_gc_set_threshold(int g0, int g1, int g2);
 OURO_API void ouro_gc_get_threshold(int out[3]);
 
 /*
+ * ouro_external_bytes - say that an object came to own @delta bytes more outside of the heap
+ *                       (malloc, a mapping, a file's cache), or, negative, fewer
+ * @obj: borrowed, the owner; may be NULL: nobody in particular
+ *
+ * A small object may keep much memory, which the collector does not see. What is said here counts
+ * for the pace of automatic collections as large objects do: a full one, which then looks at all
+ * objects, comes when it grew by a quarter, and 16 MiB, since the last; threads that make objects
+ * are delayed when it grows beyond that. Say the same with a minus where the memory is freed, as in
+ * destroy. ouro_stats.external_bytes is the sum; only the sum is kept.
+ * Blocks:  as any call.
+ */
+OURO_API void ouro_external_bytes(const void *obj, int64_t delta);
+
+/*
  * ouro_gc_get_count - the current counts that the thresholds are compared with
  *
  * Threads batch theirs; a count is never negative.

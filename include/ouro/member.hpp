@@ -88,6 +88,14 @@ public:
 	{
 		return compare_exchange(expected.get(), desired);
 	}
+	/* ouro_compare_give: @desired is empty afterwards if this is true, and else as it was */
+	[[nodiscard]] bool compare_give(const T *expected, ref<T> &desired)
+	{
+		bool done = ouro_slot_compare_give(place(), expected, detail::address(desired.get()));
+		if (done)
+			static_cast<void>(desired.detach());
+		return done;
+	}
 	/* ouro_peek: uncounted, valid as long as @pin, and until its next safepoint */
 	[[nodiscard]] T *peek(const pin &) const noexcept
 	{
@@ -179,6 +187,9 @@ public:
 	{
 		return ref<T>::adopt(static_cast<T *>(ouro_weak_load(&cell_)));
 	}
+	/* ouro_weak_is: does it refer to that object? No reference is made. */
+	bool is(const T *p) const noexcept { return ouro_weak_is(&cell_, p); }
+	bool is(const ref<T> &r) const noexcept { return is(r.get()); }
 	/* ouro_weak_expired */
 	bool expired() const noexcept { return ouro_weak_expired(&cell_); }
 	/* ouro_weak_clear */

@@ -19,14 +19,18 @@
  *   ouro_compare_exchange(&n->next, expect, x)
  *                               if the slot holds expect: retains x, stores it, releases expect,
  *                               and returns true; else returns false, and nothing has changed
+ *   ouro_compare_give(&n->next, expect, x)
+ *                               like compare_exchange, but steals the caller's reference to x if
+ *                               it returns true; else that is still the caller's
  *   ouro_peek(&n->next)         returns an uncounted pointer, valid until this thread's next
  *                               unpin or safepoint; only when pinned. The object may be dying:
  *                               its plain payload stays readable, what destroy frees may be gone
  *
  * None of them can fail.
- * Blocks:  ouro_peek does not; the others as any call, and store, give and compare_exchange as long
- *          as the callbacks they run.
- * Runs:    store, give and compare_exchange release a reference: callbacks, if it was the last one.
+ * Blocks:  ouro_peek does not; the others as any call, and store, give, compare_exchange and
+ *          compare_give as long as the callbacks they run.
+ * Runs:    store, give, compare_exchange and compare_give release a reference: callbacks, if it was
+ *          the last one.
  *          take, exchange and peek run none. load runs none but for one case: if the finalizer of
  *          the object ends on another thread at this moment, the rest of its death may be carried
  *          out here, with callbacks.
@@ -48,6 +52,7 @@ OURO_API void ouro_slot_give(void *slot, void *obj);
 OURO_API void *ouro_slot_take(void *slot) OURO_OWNED;
 OURO_API void *ouro_slot_exchange(void *slot, void *obj) OURO_OWNED;
 OURO_API bool ouro_slot_compare_exchange(void *slot, const void *expected, void *obj);
+OURO_API bool ouro_slot_compare_give(void *slot, const void *expected, void *obj) OURO_OWNED;
 OURO_API void *ouro_slot_peek(const void *slot);
 
 OURO_END_DECLS
@@ -70,6 +75,8 @@ OURO_END_DECLS
 #define ouro_compare_exchange(slot, expected, obj) \
 	ouro_slot_compare_exchange((void *)(slot), OURO_SAME_(slot, expected), \
 				   OURO_SAME_(slot, obj))
+#define ouro_compare_give(slot, expected, obj) \
+	ouro_slot_compare_give((void *)(slot), OURO_SAME_(slot, expected), OURO_SAME_(slot, obj))
 #define ouro_peek(slot) ((OURO_SLOT_TYPE_(slot))ouro_slot_peek((const void *)(slot)))
 
 #else
@@ -103,6 +110,12 @@ inline bool ouro_compare_exchange(T **slot, const typename ouro_same_<T>::type *
 				  typename ouro_same_<T>::type *obj)
 {
 	return ouro_slot_compare_exchange(slot, expected, obj);
+}
+template <class T>
+OURO_OWNED inline bool ouro_compare_give(T **slot, const typename ouro_same_<T>::type *expected,
+					 typename ouro_same_<T>::type *obj)
+{
+	return ouro_slot_compare_give(slot, expected, obj);
 }
 template <class T> inline T *ouro_peek(T *const *slot)
 {

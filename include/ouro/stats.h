@@ -48,6 +48,8 @@ typedef struct ouro_stats {
 	 * and has.
 	 */
 	uint64_t bytes_huge;
+	/* What objects own outside of the heap, as far as the program says: ouro_external_bytes. */
+	uint64_t external_bytes;
 } ouro_stats;
 
 /*

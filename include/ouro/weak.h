@@ -58,6 +58,17 @@ OURO_API void ouro_weak_clear(ouro_weak *cell);
 OURO_API bool ouro_weak_expired(const ouro_weak *cell);
 
 /*
+ * ouro_weak_is - does the cell refer to @obj? (Java: refersTo)
+ * @obj: borrowed; may be NULL
+ *
+ * No reference is made, so that it neither keeps the object nor counts. An object at the address of
+ * one that is gone is another one: the answer is false.
+ * Return:  true if a load would give @obj now.
+ * Blocks:  as any call.
+ */
+OURO_API bool ouro_weak_is(const ouro_weak *cell, const void *obj);
+
+/*
  * ouro_watch - have fn(arg) run exactly once when @obj dies (Python: weakref.finalize)
  * @obj: borrowed
  * @id:  where to put the watch's name; may be NULL

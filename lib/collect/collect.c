@@ -520,7 +520,7 @@ void oi_collect_idle(void (*between)(void))
 void oi_collect_automatic(int generation, void (*between)(void))
 {
 	if (generation == 2) {
-		automatic_full(oi_pace_pages_due(), false, between);
+		automatic_full(oi_pace_pages_due() || oi_pace_external_due(), false, between);
 		return;
 	}
 	if (oi_policy_burst() && promote_all(generation))

@@ -238,7 +238,7 @@ int oi_policy_due(int max)
 {
 	if (!oi_pace_may())
 		return -1;
-	if (max == 2 && (oi_pace_large_due() || oi_pace_pages_due()))
+	if (max == 2 && (oi_pace_large_due() || oi_pace_external_due() || oi_pace_pages_due()))
 		return 2;
 	if (!oi_pace_young_due() && !oi_pace_young_pages_due() && !middle_due())
 		return -1;
@@ -500,6 +500,7 @@ void oi_policy_full_freed(void)
 			(oi_heap_large_made() - oi_load_relaxed(&oi_pace.large_begun)) -
 			(int64_t)oi_pace_garbage_waiting().bytes;
 	oi_store_relaxed(&oi_pace.large_then, large > 0 ? large : 0); /* recheck */
+	oi_store_relaxed(&oi_pace.external_then, (int64_t)oi_pace_external()); /* recheck */
 	oi_usage_count();
 	size_t pages = oi_usage_pages(), since = pages_since_full() + oi_delay_pages_waiting();
 	/* recheck */

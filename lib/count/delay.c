@@ -108,6 +108,14 @@ static uint64_t large_lag(void)
 				    (uint64_t)then / OI_PAGE / 4 + LARGE_PAGES) : 0;
 }
 
+static uint64_t external_lag(void)
+{
+	uint64_t n = oi_pace_external_growth() / OI_PAGE;
+	/* recheck */
+	uint64_t then = (uint64_t)oi_load_relaxed(&oi_pace.external_then) / OI_PAGE;
+	return lag_of_pages(n, then / 4 + LARGE_PAGES);
+}
+
 static uint64_t pages_lag(void)
 {
 	uint64_t then = oi_load_relaxed(&oi_pace.pages_then), n = oi_pace_growth(); /* recheck */
@@ -175,8 +183,8 @@ static uint64_t lag(void)
 	/* recheck */
 	if (!oi_load_relaxed(&oi_pace.threshold) || !oi_load_relaxed(&oi_pace.enabled))
 		return 0;
-	return larger(larger(larger(young_lag(), full_lag()), larger(large_lag(), pages_lag())),
-		      reaper_lag());
+	uint64_t memory = larger(larger(large_lag(), external_lag()), pages_lag());
+	return larger(larger(larger(young_lag(), full_lag()), memory), reaper_lag());
 }
 
 bool oi_delay_due(void)
@@ -295,7 +303,5 @@ void oi_delay_allocated_large(struct oi_thread *t)
 	oi_assert_inside(t);
 	oi_store_relaxed(&t->tracked_delta, t->tracked_delta + 1); /* owner, here and below */
 	oi_store_relaxed(&t->died[1], t->died[1] - 1); /* it is born old */
-	if (oi_pace_large_due() && oi_load_relaxed(&oi_pace.threshold) && /* recheck */
-	    oi_load_relaxed(&oi_pace.enabled)) /* recheck */
-		oi_wake_collect();
+	oi_pace_ask_for_large();
 }

@@ -413,6 +413,30 @@ bool ouro_slot_compare_exchange(void *slot, const void *expected, void *obj)
 					    : compare_slow(slot, expected, obj);
 }
 
+/* The caller's reference to @obj goes into the slot, or stays the caller's. */
+OI_INLINE bool compare_give(struct oi_thread *t, void *slot, const void *expected, void *obj)
+{
+	void *old = (void *)expected;
+	oi_check_slot_write(slot, "ouro_compare_give");
+	if (obj)
+		show(obj, "ouro_compare_give");
+	bool done = oi_cas((void **)slot, &old, obj); /* [S1] */
+	drop(t, done ? old : NULL);
+	return done;
+}
+
+static OI_NOINLINE bool compare_give_slow(void *slot, const void *expected, void *obj)
+{
+	return compare_give(oi_gate_come(), slot, expected, obj);
+}
+
+bool ouro_slot_compare_give(void *slot, const void *expected, void *obj)
+{
+	struct oi_thread *t = oi_mine;
+	return likely(oi_gate_try_enter(t)) ? compare_give(t, slot, expected, obj)
+					    : compare_give_slow(slot, expected, obj);
+}
+
 void *ouro_slot_peek(const void *slot)
 {
 	oi_check_pinned("ouro_peek");

@@ -328,6 +328,16 @@ bool ouro_weak_expired(const ouro_weak *cell)
 	return expired;
 }
 
+bool ouro_weak_is(const ouro_weak *cell, const void *obj)
+{
+	struct oi_thread *t = oi_enter();
+	uint64_t word = oi_load_acquire(&cell->word); /* [W4] */
+	const struct oi_header *h = word ? object_of(word) : NULL;
+	const void *now = h && !is_dying(h) ? h + 1 : NULL;
+	oi_gate_leave(t);
+	return now == obj;
+}
+
 /* ---- life cycle ---- */
 
 void oi_weak_shutdown(void)

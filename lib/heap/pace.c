@@ -143,6 +143,41 @@ bool oi_pace_large_due(void)
 	return n > (then / 4 > LARGE_DUE ? then / 4 : LARGE_DUE);
 }
 
+void oi_pace_external_add(int64_t bytes)
+{
+	oi_add_relaxed(&oi_pace.external, bytes); /* count */
+}
+
+uint64_t oi_pace_external(void)
+{
+	int64_t now = oi_load_relaxed(&oi_pace.external); /* count */
+	return now > 0 ? (uint64_t)now : 0;
+}
+
+/* What it is compared with is lowered where it has become less. */
+uint64_t oi_pace_external_growth(void)
+{
+	int64_t now = (int64_t)oi_pace_external(),
+		then = oi_load_relaxed(&oi_pace.external_then); /* recheck */
+	if (now < then)
+		oi_store_relaxed(&oi_pace.external_then, now); /* recheck */
+	return now > then ? (uint64_t)(now - then) : 0;
+}
+
+bool oi_pace_external_due(void)
+{
+	int64_t share = oi_load_relaxed(&oi_pace.external_then) / 4; /* recheck */
+	return oi_pace_external_growth() > (uint64_t)(share > LARGE_DUE ? share : LARGE_DUE);
+}
+
+void oi_pace_ask_for_large(void)
+{
+	if ((oi_pace_large_due() || oi_pace_external_due()) &&
+	    oi_load_relaxed(&oi_pace.threshold) && /* recheck */
+	    oi_load_relaxed(&oi_pace.enabled)) /* recheck */
+		oi_wake_collect();
+}
+
 static bool anything_due(int64_t young)
 {
 	int64_t threshold = oi_load_relaxed(&oi_pace.threshold); /* recheck */

@@ -72,6 +72,11 @@ struct oi_pace {
 	 */
 	uint32_t yield;
 	uint32_t turn;          /* futex: counts collections; delayed threads sleep on it */
+	/*
+	 * Bytes that objects own outside of the heap; after the last full collection, or the fewest
+	 * since.
+	 */
+	int64_t external, external_then;
 } __attribute__((aligned(OI_LINE)));
 extern struct oi_pace oi_pace OI_HIDDEN;
 
@@ -185,6 +190,17 @@ bool oi_pace_young_pages_due(void);
 bool oi_pace_pages_due(void);
 /* Returns true if large objects, which are born old, grew so much that a full collection is due. */
 bool oi_pace_large_due(void);
+/*
+ * The program says that objects own more, or less, outside of the heap; and how much that is now,
+ * how much more than after the last full collection, whether one is due for it. What is young then
+ * becomes old for it.
+ */
+void oi_pace_external_add(int64_t bytes);
+uint64_t oi_pace_external(void);
+uint64_t oi_pace_external_growth(void);
+bool oi_pace_external_due(void);
+/* Asks for a collection that is due for large objects, or for what lies outside. */
+void oi_pace_ask_for_large(void);
 /* Returns how many pages are in use beyond those there were after the last full collection. */
 size_t oi_pace_growth(void);
 /* Returns how many young objects there may be before they count as a lag. */

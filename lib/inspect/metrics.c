@@ -55,6 +55,7 @@ static const struct family plain[] = {
 	COUNTER(searched, "Objects looked at in these searches"),
 	COUNTER(search_found, "Objects that these searches took for garbage"),
 	GAUGE(bytes_huge, "Bytes of the heap that are mapped by huge pages"),
+	GAUGE(external_bytes, "Bytes that objects own outside of the heap, as the program says"),
 };
 
 static void write_head(FILE *f, const char *name, const char *type, bool seconds, const char *help)

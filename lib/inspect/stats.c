@@ -11,6 +11,7 @@
 #include "collect/collect.h"
 #include "collect/near.h"
 #include "count/weak.h"
+#include "heap/pace.h"
 #include "heap/region.h"
 #include "heap/tally.h"
 #include "inspect/metrics.h"
@@ -42,6 +43,7 @@ static void fill(ouro_stats *out)
 	out->searched = near.looked_at;
 	out->search_found = near.found;
 	out->bytes_huge = oi_unit_bytes();
+	out->external_bytes = oi_pace_external();
 	const struct oi_histogram *h = &oi_world.pauses;
 	out->pauses = oi_load_relaxed(&h->n); /* count */
 	out->pause_sum_ns = oi_load_relaxed(&h->sum); /* count */
@@ -99,6 +101,7 @@ static const struct row {
 	ROW(searched),
 	ROW(search_found),
 	ROW(bytes_huge),
+	ROW(external_bytes),
 };
 #define N_ROWS (sizeof rows / sizeof *rows)
 

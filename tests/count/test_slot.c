@@ -132,6 +132,59 @@ static void slot_compare_exchange_that_fits(void **state)
 	fix_drop(&x);
 }
 
+static void slot_compare_give_moves_the_reference(void **state)
+{
+	struct fix x = fix_make();
+
+	(void)state;
+	assert_true(ouro_compare_give(&x.holder->left, NULL, ouro_retain(x.a)));
+	assert_counts(&x, 2, 1);
+	assert_false(ouro_compare_give(&x.holder->left, x.b, x.b));
+	assert_ptr_equal(x.holder->left, x.a);
+	assert_counts(&x, 2, 1);
+	assert_true(ouro_compare_give(&x.holder->left, x.a, ouro_retain(x.b)));
+	assert_counts(&x, 1, 2);
+	assert_true(ouro_compare_give(&x.holder->left, x.b, NULL));
+	assert_null(x.holder->left);
+	assert_true(ouro_compare_give(&x.holder->left, NULL, NULL));
+	assert_counts(&x, 1, 1);
+	fix_drop(&x);
+}
+
+/* Each thread pushes objects that it makes; what it lost against others it tries again. */
+static void *push_given(void *arg)
+{
+	struct node **top = arg;
+
+	for (int i = 0; i < LOAD(5000); i++) {
+		struct node *n = make(i), *next;
+
+		do {
+			next = ouro_load(top);
+			ouro_give(&n->left, next);
+		} while (!ouro_compare_give(top, next, n));
+	}
+	return NULL;
+}
+
+static void slot_compare_give_loses_nothing(void **state)
+{
+	static struct node *top;
+	pthread_t t[3];
+	size_t n = 0;
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		t[i] = thread_start(push_given, &top);
+	for (int i = 0; i < 3; i++)
+		pthread_join(t[i], NULL);
+	for (struct node *next; top; n++) {
+		next = ouro_take(&top->left);
+		ouro_give(&top, next);
+	}
+	assert_int_equal(n, 3 * LOAD(5000));
+}
+
 static void slot_compare_exchange_that_does_not_fit(void **state)
 {
 	struct fix x = fix_make();
@@ -369,6 +422,8 @@ int main(void)
 		HEAP_CASE(slot_take_moves_the_reference_out),
 		HEAP_CASE(slot_exchange_moves_both),
 		HEAP_CASE(slot_compare_exchange_that_fits),
+		HEAP_CASE(slot_compare_give_moves_the_reference),
+		HEAP_CASE(slot_compare_give_loses_nothing),
 		HEAP_CASE(slot_compare_exchange_that_does_not_fit),
 		HEAP_CASE(slot_peek_counts_nothing),
 		HEAP_CASE(slot_peek_stays_readable_after_death),

@@ -22,6 +22,26 @@ static void *where(ouro_weak *cell)
 	return got;
 }
 
+static void weak_is_makes_no_reference(void **state)
+{
+	struct node *n = make(1), *other = make(2);
+	ouro_weak cell = { 0 };
+
+	(void)state;
+	assert_true(ouro_weak_is(&cell, NULL));
+	assert_false(ouro_weak_is(&cell, n));
+	ouro_weak_store(&cell, n);
+	assert_true(ouro_weak_is(&cell, n));
+	assert_false(ouro_weak_is(&cell, other));
+	assert_false(ouro_weak_is(&cell, NULL));
+	assert_int_equal(ouro_refcount(n), 1);
+	void *address = n;
+	ouro_release(n);
+	assert_false(ouro_weak_is(&cell, address));
+	assert_true(ouro_weak_is(&cell, NULL));
+	ouro_release(other);
+}
+
 static void weak_empty_cell_is_expired(void **state)
 {
 	ouro_weak cell = { 0 };
@@ -668,6 +688,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		HEAP_CASE(weak_empty_cell_is_expired),
+		HEAP_CASE(weak_is_makes_no_reference),
 		HEAP_CASE(weak_load_gives_a_reference),
 		HEAP_CASE(weak_load_null_after_death),
 		HEAP_CASE(weak_load_stays_null_when_entries_are_used_again),

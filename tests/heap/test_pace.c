@@ -308,6 +308,49 @@ static void pace_garbage_of_large_objects_is_bounded(void **state)
 	assert_true(IN_ONE_OF_SEVERAL_TRIES(garbage_of_large_objects_is_bounded()));
 }
 
+/* ---- memory outside ---- */
+
+enum { OUTSIDE = 1 << 20 };
+
+static void no_longer_outside(void *obj)
+{
+	ouro_external_bytes(obj, -OUTSIDE);
+}
+
+static const ouro_type outside_type = {
+	.name = "outside", .size = sizeof(struct node), .slots = OURO_SLOTS(struct node, left, right),
+	.destroy = no_longer_outside,
+};
+
+static void pace_memory_outside_starts_collections(void **state)
+{
+	(void)state;
+	uint64_t before = stats().collections[2];
+	ouro_gc_enable();
+	for (int i = 0; i < 40; i++) {
+		struct node *n = make_of(&outside_type, 0);
+		ouro_external_bytes(n, OUTSIDE);
+		ouro_store(&n->left, n);
+		ouro_release(n);
+	}
+	EVENTUALLY(stats().collections[2] > before && stats().external_bytes <= 17 * (uint64_t)OUTSIDE);
+	ouro_gc_disable();
+	ouro_gc_collect(2);
+	assert_int_equal(stats().external_bytes, 0);
+}
+
+static void pace_memory_outside_is_a_sum(void **state)
+{
+	(void)state;
+	ouro_external_bytes(NULL, 5000);
+	ouro_external_bytes(NULL, -2000);
+	assert_int_equal(stats().external_bytes, 3000);
+	ouro_external_bytes(NULL, -3001);
+	assert_int_equal(stats().external_bytes, 0);
+	ouro_external_bytes(NULL, 1);
+	assert_int_equal(stats().external_bytes, 0);
+}
+
 /* ---- what young collections look at ---- */
 
 static atomic_size_t n_looked, n_found, n_most;
@@ -608,6 +651,8 @@ int main(void)
 		HEAP_CASE(pace_never_delays_a_pinned_thread),
 		HEAP_CASE(pace_never_delays_while_disabled),
 		HEAP_CASE(pace_garbage_of_large_objects_is_bounded),
+		HEAP_CASE(pace_memory_outside_starts_collections),
+		HEAP_CASE(pace_memory_outside_is_a_sum),
 		HEAP_CASE(pace_looks_at_little_of_what_survives),
 		HEAP_CASE(pace_waits_for_a_slow_reaper_and_not_for_one_that_is_stuck),
 		HEAP_CASE(pace_what_a_call_looked_at_is_not_new),

@@ -89,6 +89,9 @@ static void slots_hold()
 	CHECK(a->next.exchange(nullptr) == b && !a->next);
 	CHECK(a->next.compare_exchange(nullptr, b) && !a->next.compare_exchange(nullptr, a));
 	CHECK(a->next.compare_exchange(b, a) && a->next == a);
+	ref<node> given = b;
+	CHECK(!a->next.compare_give(nullptr, given) && given == b);
+	CHECK(a->next.compare_give(a.get(), given) && !given && ouro_refcount(b.get()) == 2);
 	a->next = nullptr;
 	{
 		ouro::pin pinned;
@@ -108,6 +111,7 @@ static void weak_references_expire()
 	ref<node> a = make<node>("a");
 	ouro::weak<node> w = a, copy = w, empty;
 	std::vector<ouro::weak<node>> many(100, w);
+	CHECK(w.is(a) && !w.is(nullptr) && empty.is(nullptr));
 	CHECK(w.lock() == a && copy.lock() == a && !empty.lock() && empty.expired());
 	CHECK(ouro_refcount(a.get()) == 1);
 	a->parent = a;

@@ -192,6 +192,7 @@ static void use_slots(struct node *own)
 	COST("ouro_exchange", ouro_store(slot, own); ouro_retain(second), ouro_exchange(slot, second), ouro_release(own));
 	COST("ouro_compare_exchange, true", ouro_store(slot, own), ouro_compare_exchange(slot, own, second), );
 	COST("ouro_compare_exchange, false", ouro_store(slot, own), ouro_compare_exchange(slot, second, second), );
+	COST("ouro_compare_give, true", ouro_store(slot, own); ouro_retain(second), ouro_compare_give(slot, own, second), );
 	ouro_pin();
 	COST("ouro_peek", , ouro_peek(slot), );
 	ouro_unpin();
@@ -205,6 +206,7 @@ static void use_cells(struct node *own)
 	COST("ouro_weak_store, not the first", , ouro_weak_store(&cell.word, own), );
 	COST("ouro_weak_load by the owner", , ouro_weak_load(&cell.word), ouro_release(own));
 	COST("ouro_weak_expired, false", , ouro_weak_expired(&cell.word), );
+	COST("ouro_weak_is, true", , ouro_weak_is(&cell.word, own), );
 	ouro_weak_store(&cell.word, foreign);
 	COST("ouro_weak_load by another thread", , ouro_weak_load(&cell.word), ouro_release(foreign));
 	ouro_weak_store(&cell.word, dead);

@@ -302,6 +302,18 @@ static int compare_exchange_in_dying(void *arg)
 	return ouro_compare_exchange(&dying()->left, NULL, make(1));
 }
 
+static int compare_give_in_dying(void *arg)
+{
+	(void)arg;
+	return ouro_compare_give(&dying()->left, NULL, make(1));
+}
+
+static void checked_compare_give_in_a_dead_object(void **state)
+{
+	(void)state;
+	assert_stopped(compare_give_in_dying, "compare_give", true);
+}
+
 static void checked_compare_exchange_in_a_dead_object(void **state)
 {
 	(void)state;
@@ -451,6 +463,7 @@ int main(void)
 		BARE_CASE(checked_take_from_a_dead_object),
 		BARE_CASE(checked_exchange_in_a_dead_object),
 		BARE_CASE(checked_compare_exchange_in_a_dead_object),
+		BARE_CASE(checked_compare_give_in_a_dead_object),
 		BARE_CASE(checked_unpin_without_a_pin),
 		BARE_CASE(checked_unpin_once_too_often),
 		BARE_CASE(checked_peek_outside_a_pin),

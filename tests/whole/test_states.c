@@ -155,7 +155,7 @@ static int call_slots(void)
 	ouro_store(&a->left, b);
 	got = ouro_load(&a->left);
 	good = got == b && ouro_compare_exchange(&a->left, b, a) && !ouro_compare_exchange(&a->left, b, b);
-	ouro_give(&a->left, got);
+	good &= !ouro_compare_give(&a->left, b, got) && ouro_compare_give(&a->left, a, got);
 	ouro_release(ouro_exchange(&a->left, NULL));
 	ouro_pin();
 	good &= ouro_peek(&a->left) == NULL;
@@ -173,7 +173,9 @@ static int call_weak(void)
 	bool good = ouro_weak_store(&cell, n) == 0 && !ouro_weak_expired(&cell);
 
 	got = ouro_weak_load(&cell);
-	good &= got == n;
+	good &= got == n && ouro_weak_is(&cell, n) && !ouro_weak_is(&cell, NULL);
+	ouro_external_bytes(n, 1);
+	ouro_external_bytes(n, -1);
 	ouro_release(got);
 	ouro_release(n);
 	good &= ouro_weak_expired(&cell) && ouro_weak_load(&cell) == NULL;
