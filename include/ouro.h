@@ -46,6 +46,7 @@
 #include "ouro/weak.h"
 #include "ouro/thread.h"
 #include "ouro/auto.h"
+#include "ouro/queue.h"
 #include "ouro/holdup.h"
 #include "ouro/gc.h"
 #include "ouro/stats.h"

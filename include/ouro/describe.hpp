@@ -16,6 +16,7 @@
  * description cannot be made. Further declarations that a class may have:
  *   OURO_TYPE_OF(node, base, ...)   instead: its first base has an OURO_TYPE of its own
  *   void finalize()                 the finalizer of ouro/type.h
+ *   static ouro_queue *finalize_on()  a queue of the program's: finalize() runs where that is run
  *   void trace(ouro::tracer &t)     t(member) for each member that has references, also such as
  *                                   are not seen otherwise: instead of what is generated. It throws
  *                                   nothing
@@ -39,6 +40,7 @@
 #include <tuple>
 
 #include "member.hpp"
+#include "queue.h"
 #include "type.h"
 
 namespace ouro {
@@ -76,6 +78,9 @@ struct access {
 		return T::ouro_flags;
 	}
 	template <class T> static constexpr unsigned flags(...) { return 0; }
+	template <class T, class = decltype(T::finalize_on())> static std::true_type queues(int);
+	template <class T> static std::false_type queues(...);
+	template <class T> static ouro_queue *queue() { return T::finalize_on(); }
 	template <class T> static void finalize(T &t) { t.finalize(); }
 	template <class T> static void trace(T &t, tracer &v) { t.trace(v); }
 };

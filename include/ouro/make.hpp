@@ -190,11 +190,20 @@ template <class T> void destroy_items(void *obj, std::size_t n)
 					[&] { first_item<T>(obj)[--n].~item(); });
 }
 
+template <class T> void finalize_now(void *obj)
+{
+	guarded(access::name<T>(), "finalizer",
+		[&] { access::finalize(*static_cast<T *>(obj)); });
+}
+
 template <class T> void finalize(void *obj)
 {
-	if (!abandoned.has(obj))
-		guarded(access::name<T>(), "finalizer",
-			[&] { access::finalize(*static_cast<T *>(obj)); });
+	if (abandoned.has(obj))
+		return;
+	if constexpr (decltype(access::queues<T>(0))::value)
+		if (ouro_queue_put(access::queue<T>(), obj, finalize_now<T>) == 0)
+			return;
+	finalize_now<T>(obj);
 }
 
 template <class T> void destroy(void *obj)

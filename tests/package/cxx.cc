@@ -384,6 +384,23 @@ static void exceptions_of_callbacks_are_heard_of()
 	make<loud>().reset();
 }
 
+static ouro_queue queue;
+static int n_queued;
+struct queued {
+	int n;
+	void finalize() { n_queued++; }
+	static ouro_queue *finalize_on() { return &queue; }
+	OURO_TYPE(queued, n)
+};
+
+static void finalizers_wait_in_a_queue()
+{
+	make<queued>().reset();
+	make<queued>().reset();
+	CHECK(n_queued == 0 && ouro_queue_run(&queue, 1) == 1 && n_queued == 1);
+	CHECK(ouro_queue_run(&queue, 100) == 1 && n_queued == 2 && ouro_queue_run(&queue, 1) == 0);
+}
+
 /* In a callback releases are put off: the object is on the list when make has returned. */
 struct nested {
 	int n;
@@ -491,6 +508,7 @@ int main()
 	standard_containers_hold();
 	exceptions_of_callbacks_are_heard_of();
 	constructors_throw_in_callbacks();
+	finalizers_wait_in_a_queue();
 	c_objects_are_shared();
 	out_of_memory_is_thrown();
 	threads_share();
