@@ -4,6 +4,7 @@
 
 #include "base.h"
 #include "holdup.h"
+#include "type.h"
 
 OURO_BEGIN_DECLS
 
@@ -80,7 +81,8 @@ typedef enum ouro_stats_format {
 #define OURO_OPENMETRICS_TYPE "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 /*
- * ouro_stats_write - write all of ouro_stats to @f, and flush that
+ * ouro_stats_write - write all of ouro_stats to @f, and the last census by type
+ *                    (ouro_type_stats), and flush that
  *
  * OURO_STATS_TEXT: a line for each field, its name and its values. OURO_STATS_JSON: an object whose
  * members are the fields. OURO_STATS_OPENMETRICS: the text format 1.0.0, complete with # EOF. Its
@@ -92,6 +94,32 @@ typedef enum ouro_stats_format {
  * Blocks:  for @f alone. Cancellation waits meanwhile.
  */
 OURO_API int ouro_stats_write(FILE *f, ouro_stats_format format);
+
+/* What there is of one type: objects that are not gone yet, bytes with their headers. */
+typedef struct ouro_type_stat {
+	const ouro_type *type; /* as ouro_typeof says; it may be gone with its plugin */
+	const char *name;      /* the library's copy: valid for ever */
+	uint64_t objects, bytes;
+} ouro_type_stat;
+
+/*
+ * ouro_type_stats - a census: how many objects there are of each type, and how many bytes
+ * @out: gets a row for each type that has objects, as far as they fit; NULL with @n 0 is fine
+ * @n:   rows that there is room for
+ *
+ * Types that no collection looks at are counted as well. It walks the heap, so it takes time, a few
+ * ns for each object; what changes meanwhile may be counted or not. ouro_stats_write shows the last
+ * census, and how old it is: take one now and then. ouro_type_stats_sized does the same; @size:
+ * sizeof *@out.
+ * Return:  how many types have objects; -1 with errno EINVAL (out NULL, and n > 0), ENOMEM, or
+ *          EDEADLK when pinned, or in an event function between GC_START and GC_STOP.
+ * Blocks:  for stops, each within half of pause_budget_ns, hence for pinned threads.
+ */
+OURO_API ssize_t ouro_type_stats_sized(ouro_type_stat *out, size_t n, size_t size);
+static inline ssize_t ouro_type_stats(ouro_type_stat *out, size_t n)
+{
+	return ouro_type_stats_sized(out, n, sizeof(ouro_type_stat));
+}
 
 /*
  * ouro_dump_dot - write the graph below an object, for Graphviz

@@ -167,6 +167,21 @@ OURO_BEGIN_DECLS
  */
 OURO_API void ouro_visit(ouro_visitor *v, void *child);
 
+/*
+ * ouro_type_retire - say that a type is not used any more, before its memory or its code goes
+ *
+ * For a plugin, before dlclose: when this answers 0 no callback of the type will run any more, and
+ * the library reads nothing of it until an object is made of it again, which nobody may do
+ * meanwhile. Cycles that are dead and not found yet count: ouro_gc_collect(2) before.
+ * Return:  0, also for a type that nothing was ever made of; EBUSY while instances are left, also
+ *          such as only wait for their callbacks; EINVAL (NULL); EDEADLK when pinned, inside a
+ *          callback, or in an event function between GC_START and GC_STOP.
+ * Blocks:  as ouro_flush, and for stops, each within half of pause_budget_ns, one walk over the
+ *          heap in all.
+ * Runs:    callbacks of what was dead already.
+ */
+OURO_API int ouro_type_retire(const ouro_type *type);
+
 OURO_END_DECLS
 
 /* ---- how the macros work; nothing below is for programs ---- */

@@ -34,6 +34,9 @@ OI_INLINE const ouro_type *oi_type_marked(const ouro_type *type)
 	return (const ouro_type *)((uintptr_t)type | 1);
 }
 
+/* Outside the gate, not pinned. Returns true if objects of the type are left; walks the heap. */
+bool oi_type_has_instances(const ouro_type *type);
+
 /* Returns true if the program's type still says what it said when it got its number. */
 bool oi_type_unchanged(const struct oi_type_cache *c, const ouro_type *type);
 

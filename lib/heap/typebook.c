@@ -240,6 +240,15 @@ static void warn_of(uint32_t number)
 						     "");
 }
 
+bool oi_type_has_instances(const ouro_type *type)
+{
+	/* [T2] */
+	for (uint32_t i = oi_load_acquire(chain_of(type)); i; i = oi_types[i].next)
+		if (oi_type_given[i] == type && n_left(i))
+			return true;
+	return false;
+}
+
 /* ---- learning ---- */
 
 /* Outside the gate, but perhaps pinned: then it cannot stop the world to look for objects. */

@@ -8,6 +8,8 @@
  */
 #include "inspect/metrics.h"
 
+#include "inspect/census.h"
+
 #include <inttypes.h>
 
 #include "base/buckets.h"
@@ -125,10 +127,42 @@ static void write_histograms(FILE *f)
 			      oi_holdup_name((ouro_holdup)i));
 }
 
+/* As the text format has label values: a backslash before quotes and backslashes, \\n. */
+static void write_label_value(FILE *f, const char *s)
+{
+	for (; *s; s++)
+		if (*s == '\n')
+			fputs("\\n", f);
+		else
+			fprintf(f, "%s%c", *s == '"' || *s == '\\' ? "\\" : "", *s);
+}
+
+static void write_types_of(FILE *f, const char *name, const char *help, bool bytes)
+{
+	struct oi_census_row row = { 0 };
+	write_head(f, name, "gauge", false, help);
+	while (oi_census_next(&row)) {
+		fprintf(f, "ouro_%s{type=\"", name);
+		write_label_value(f, row.name);
+		fprintf(f, "\",number=\"%u\"} %" PRIu64 "\n", row.number,
+			bytes ? row.bytes : row.objects);
+	}
+}
+
+static void write_types(FILE *f)
+{
+	write_types_of(f, "type_objects", "Objects by type, in the last census", false);
+	write_types_of(f, "type_bytes", "Their bytes, headers included", true);
+	write_head(f, "census_age_seconds", "gauge", true, "How old that census is");
+	fputs("ouro_census_age_seconds", f);
+	write_seconds(f, oi_census_age_ns());
+}
+
 void oi_metrics_write(FILE *f, const ouro_stats *s)
 {
 	for (const struct family *m = plain; m < plain + sizeof plain / sizeof *plain; m++)
 		write_plain(f, m, (const uint64_t *)(const void *)((const char *)s + m->offset));
 	write_histograms(f);
+	write_types(f);
 	fprintf(f, "# EOF\n");
 }

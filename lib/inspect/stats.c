@@ -14,6 +14,7 @@
 #include "heap/pace.h"
 #include "heap/region.h"
 #include "heap/tally.h"
+#include "inspect/census.h"
 #include "inspect/metrics.h"
 #include "world/gate.h"
 #include "world/threads.h"
@@ -115,6 +116,39 @@ static int n_values(const struct row *r)
 	return r->kind == SINGLE ? 1 : r->kind == PER_GENERATION ? 3 : OURO_HOLDUPS;
 }
 
+static void write_text_types(FILE *f)
+{
+	struct oi_census_row row = { 0 };
+	while (oi_census_next(&row))
+		fprintf(f, "%-18s %" PRIu64 " objects, %" PRIu64 " bytes, \"%s\"\n", "type", row.objects,
+			row.bytes, row.name);
+}
+
+/* Quotes, backslashes and what is no character are what JSON wants escaped. */
+static void write_json_string(FILE *f, const char *s)
+{
+	fputc('"', f);
+	for (; *s; s++)
+		if ((unsigned char)*s < 0x20)
+			fprintf(f, "\\u%04x", (unsigned char)*s);
+		else
+			fprintf(f, "%s%c", *s == '"' || *s == '\\' ? "\\" : "", *s);
+	fputc('"', f);
+}
+
+static void write_json_types(FILE *f)
+{
+	struct oi_census_row row = { 0 };
+	fprintf(f, ", \"types_age_ns\": %" PRIu64 ", \"types\": [", oi_census_age_ns());
+	for (bool first = true; oi_census_next(&row); first = false) {
+		fputs(first ? "{\"name\": " : ", {\"name\": ", f);
+		write_json_string(f, row.name);
+		fprintf(f, ", \"objects\": %" PRIu64 ", \"bytes\": %" PRIu64 "}", row.objects,
+			row.bytes);
+	}
+	fputc(']', f);
+}
+
 static void write_text(FILE *f, const ouro_stats *s)
 {
 	for (const struct row *r = rows; r < rows + N_ROWS; r++) {
@@ -125,6 +159,7 @@ static void write_text(FILE *f, const ouro_stats *s)
 				r->kind == PER_CAUSE ? " " : "", value(s, r, i));
 		fputc('\n', f);
 	}
+	write_text_types(f);
 }
 
 /* Writes a number, an array of three, or an object whose members are the causes. */
@@ -146,6 +181,7 @@ static void write_json(FILE *f, const ouro_stats *s)
 		fprintf(f, "%s\"%s\": ", r == rows ? "{" : ", ", r->name);
 		write_json_values(f, s, r);
 	}
+	write_json_types(f);
 	fprintf(f, "}\n");
 }
 

@@ -41,6 +41,7 @@
 #include "heap/limbo.h"
 #include "heap/type.h"
 #include "heap/usage.h"
+#include "inspect/census.h"
 #include "inspect/report.h"
 #include "inspect/trace.h"
 #include "process/attach.h"
@@ -313,6 +314,7 @@ static void shut_down(struct oi_thread *t, ouro_report *report)
 	ouro_gc_disable();
 	ouro_gc_unfreeze();
 	oi_debug_shutdown();
+	oi_census_shutdown();
 	oi_flush(t);
 	size_t budget = SIZE_MAX;
 	while (oi_garbage_serve(t, &budget, OI_STAMP_NEW, oi_work_of_release())) /* manual mode */

@@ -411,9 +411,44 @@ static void type_differs_in_one_thing(void **state)
 	assert_int_equal(number_of_new(page), number[0]);
 }
 
+/* ---- retiring ---- */
+
+static int retired_in_callback;
+
+static void retire_in_callback(void *obj)
+{
+	retired_in_callback = ouro_type_retire(ouro_typeof(obj));
+}
+
+static void type_retires_when_nothing_is_left(void **state)
+{
+	static const ouro_type retiring = {
+		.name = "retiring", .size = sizeof(struct node),
+		.slots = OURO_SLOTS(struct node, left, right), .destroy = retire_in_callback,
+	};
+
+	(void)state;
+	assert_int_equal(ouro_type_retire(NULL), EINVAL);
+	assert_int_equal(ouro_type_retire(&retiring), 0);
+	struct node *n = make_of(&retiring, 1);
+	assert_int_equal(ouro_type_retire(&retiring), EBUSY);
+	ouro_pin();
+	assert_int_equal(ouro_type_retire(&retiring), EDEADLK);
+	ouro_unpin();
+	ouro_store(&n->left, n);
+	ouro_release(n);
+	assert_int_equal(ouro_type_retire(&retiring), EBUSY);
+	assert_int_equal(ouro_gc_collect(2), 1);
+	assert_int_equal(retired_in_callback, EDEADLK);
+	assert_int_equal(ouro_type_retire(&retiring), 0);
+	ouro_release(make_of(&retiring, 2));
+	assert_int_equal(ouro_type_retire(&retiring), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		HEAP_CASE(type_retires_when_nothing_is_left),
 		BARE_CASE(type_slots_say_offsets_and_counts),
 		BARE_CASE(type_weaks_say_offsets_and_counts),
 		BARE_CASE(type_slots_take_sixteen_fields),

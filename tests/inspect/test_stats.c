@@ -375,11 +375,81 @@ static void stats_write_says_when_writing_fails(void **state)
 	}
 }
 
+/* ---- by type ---- */
+
+static uint64_t counted(const ouro_type *type, uint64_t *bytes)
+{
+	ouro_type_stat rows[16];
+	ssize_t n = ouro_type_stats(rows, 16);
+
+	assert_true(n >= 0 && n <= 16);
+	for (ssize_t i = 0; i < n; i++)
+		if (rows[i].type == type) {
+			assert_string_equal(rows[i].name, type->name);
+			*bytes = rows[i].bytes;
+			return rows[i].objects;
+		}
+	*bytes = 0;
+	return 0;
+}
+
+/* A leaf cannot be traversed: no listing knows it. */
+static void stats_count_types_of_every_kind(void **state)
+{
+	static const ouro_type large_type = { .name = "a \"large\" one", .size = 1 << 20 };
+	struct node *list = make_list(&node_type, 40);
+	struct leaf *leaf = leaf_new(1);
+	void *large = ouro_new(&large_type);
+	uint64_t bytes;
+
+	(void)state;
+	assert_int_equal(counted(&node_type, &bytes), 40);
+	assert_true(bytes >= 40 * (sizeof(struct node) + 16));
+	assert_int_equal(counted(&leaf_type, &bytes), 1);
+	assert_int_equal(counted(&large_type, &bytes), 1);
+	assert_true(bytes > 1 << 20);
+	assert_int_equal(ouro_type_stats(NULL, 0), 3);
+	char *text = written(OURO_STATS_JSON);
+	assert_int_equal(*json_space(json_value(text)), 0);
+	assert_non_null(strstr(text, "{\"name\": \"node\", \"objects\": 40, "));
+	assert_non_null(strstr(text, "{\"name\": \"a \\\"large\\\" one\", \"objects\": 1, "));
+	free(text);
+	text = written(OURO_STATS_OPENMETRICS);
+	assert_non_null(strstr(text, "ouro_type_objects{type=\"node\",number="));
+	assert_non_null(strstr(text, "ouro_type_bytes{type=\"a \\\"large\\\" one\",number="));
+	free(text);
+	text = written(OURO_STATS_TEXT);
+	assert_non_null(strstr(text, " 40 objects, "));
+	free(text);
+	ouro_release(list);
+	ouro_release(leaf);
+	ouro_release(large);
+	assert_int_equal(ouro_flush(), 0);
+	assert_int_equal(ouro_type_stats(NULL, 0), 0);
+	text = written(OURO_STATS_OPENMETRICS);
+	assert_null(strstr(text, "ouro_type_objects{"));
+	free(text);
+}
+
+static void stats_of_types_refuse(void **state)
+{
+	(void)state;
+	errno = 0;
+	assert_int_equal(ouro_type_stats(NULL, 1), -1);
+	assert_int_equal(errno, EINVAL);
+	ouro_pin();
+	assert_int_equal(ouro_type_stats(NULL, 0), -1);
+	assert_int_equal(errno, EDEADLK);
+	ouro_unpin();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		HEAP_CASE(stats_of_a_fresh_heap),
 		HEAP_CASE(stats_count_objects),
+		HEAP_CASE(stats_count_types_of_every_kind),
+		HEAP_CASE(stats_of_types_refuse),
 		HEAP_CASE(stats_count_weak_entries),
 		HEAP_CASE(stats_pauses_fit_together),
 		HEAP_CASE(stats_text_names_everything),
