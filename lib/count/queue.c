@@ -50,7 +50,7 @@ static void turn_round(ouro_queue *queue)
 }
 
 /* Returns a new reference to the first entry, which is no longer in the queue. */
-static struct entry *take_first(ouro_queue *queue)
+static struct entry *take_next(ouro_queue *queue)
 {
 	if (!queue->out)
 		turn_round(queue);
@@ -63,7 +63,7 @@ static struct entry *take_first(ouro_queue *queue)
 /* Returns false if there is none. Both go also if an exception leaves the function. */
 static bool run_first(ouro_queue *queue)
 {
-	OURO_AUTO struct entry *e = take_first(queue);
+	OURO_AUTO struct entry *e = take_next(queue);
 	if (!e)
 		return false;
 	OURO_AUTO void *obj = ouro_take(&e->obj);

@@ -14,7 +14,6 @@
 #include "base/runtime.h"
 #include "base/sized.h"
 #include "heap/heap.h"
-#include "heap/type.h"
 #include "heap/walk.h"
 #include "world/gate.h"
 #include "world/gclock.h"
@@ -28,7 +27,7 @@ static uint64_t last_ns; /* when it was; 0: there was none */
 
 /* ---- counting ---- */
 
-static bool count_page(void *arg, struct oi_page *p)
+static bool census_page(void *arg, struct oi_page *p)
 {
 	struct count *counts = arg;
 	for (uint32_t i = 0; i < p->bump; i++) {
@@ -49,12 +48,12 @@ static void walk(struct count *counts)
 {
 	struct oi_walk walk = { .region = NULL };
 	for (size_t i = 0; i < STOPS; i++)
-		if (oi_walk_in_stop(&walk, oi_runtime.config.pause_budget_ns / 2, count_page,
+		if (oi_walk_in_stop(&walk, oi_runtime.config.pause_budget_ns / 2, census_page,
 				    counts))
 			break;
 }
 
-static void keep(const struct count *counts)
+static void remember(const struct count *counts)
 {
 	for (size_t i = 0; i < OI_TYPES_MAX; i++) {
 		if (!counts[i].objects && !oi_load_relaxed(&last[i].objects)) /* count */
@@ -67,7 +66,7 @@ static void keep(const struct count *counts)
 
 /* ---- showing ---- */
 
-static void put(char *out, size_t size, size_t number, const struct count *c)
+static void put_row(char *out, size_t size, size_t number, const struct count *c)
 {
 	ouro_type_stat s = {
 		.type = oi_type_given[number], .name = oi_types[number].type->name,
@@ -90,8 +89,8 @@ ssize_t ouro_type_stats_sized(ouro_type_stat *out, size_t n, size_t size)
 	walk(counts);
 	for (size_t i = 0; i < OI_TYPES_MAX; i++)
 		if (counts[i].objects && found++ < n)
-			put((char *)out + (found - 1) * size, size, i, &counts[i]);
-	keep(counts);
+			put_row((char *)out + (found - 1) * size, size, i, &counts[i]);
+	remember(counts);
 	oi_os_unmap_list(counts, bytes);
 	return (ssize_t)found;
 }

@@ -1,6 +1,7 @@
 /*
- * Goal: what is put into a queue runs on the thread that runs the queue, in order, once, and lets go of its objects.
- * Method: finalizers that hand objects on, of single objects, cycles and from many threads; one thread that runs.
+ * Goal: what is put into a queue runs once, in order, on the thread that runs the queue, and lets
+ * go of its objects.
+ * Method: finalizers that hand objects on, of single objects, cycles, from many threads; one runs.
  * A failure would mean: connections closed on the wrong thread, twice, or never.
  */
 #include "fixture.h"
@@ -18,15 +19,15 @@ static ouro_queue queue = OURO_QUEUE_INIT(wake, &n_woken);
 
 static void note_end(void *obj)
 {
-	order[n_run++ % 4] = ((struct node *)obj)->id;
+	order[n_run++ % 4] = (uint64_t)((struct node *)obj)->id;
 	ran_on = pthread_self();
 }
 
 OURO_FINALIZE_ON(hand_on, &queue, note_end)
 
 static const ouro_type handed_type = {
-	.name = "handed", .size = sizeof(struct node), .slots = OURO_SLOTS(struct node, left, right),
-	.weaks = OURO_WEAKS(struct node, weak), .finalize = hand_on,
+	.name = "handed", .size = sizeof(struct node),
+	.slots = OURO_SLOTS(struct node, left, right), .weaks = OURO_WEAKS(struct node, weak), .finalize = hand_on,
 };
 
 static void begin(void)

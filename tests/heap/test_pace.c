@@ -318,8 +318,8 @@ static void no_longer_outside(void *obj)
 }
 
 static const ouro_type outside_type = {
-	.name = "outside", .size = sizeof(struct node), .slots = OURO_SLOTS(struct node, left, right),
-	.destroy = no_longer_outside,
+	.name = "outside", .size = sizeof(struct node),
+	.slots = OURO_SLOTS(struct node, left, right), .destroy = no_longer_outside,
 };
 
 static void pace_memory_outside_starts_collections(void **state)
@@ -333,7 +333,8 @@ static void pace_memory_outside_starts_collections(void **state)
 		ouro_store(&n->left, n);
 		ouro_release(n);
 	}
-	EVENTUALLY(stats().collections[2] > before && stats().external_bytes <= 17 * (uint64_t)OUTSIDE);
+	EVENTUALLY(stats().collections[2] > before &&
+		   stats().external_bytes <= 17 * (uint64_t)OUTSIDE);
 	ouro_gc_disable();
 	ouro_gc_collect(2);
 	assert_int_equal(stats().external_bytes, 0);

@@ -192,7 +192,8 @@ static void use_slots(struct node *own)
 	COST("ouro_exchange", ouro_store(slot, own); ouro_retain(second), ouro_exchange(slot, second), ouro_release(own));
 	COST("ouro_compare_exchange, true", ouro_store(slot, own), ouro_compare_exchange(slot, own, second), );
 	COST("ouro_compare_exchange, false", ouro_store(slot, own), ouro_compare_exchange(slot, second, second), );
-	COST("ouro_compare_give, true", ouro_store(slot, own); ouro_retain(second), ouro_compare_give(slot, own, second), );
+	COST("ouro_compare_give, true", ouro_store(slot, own); ouro_retain(second),
+	     ouro_compare_give(slot, own, second), );
 	ouro_pin();
 	COST("ouro_peek", , ouro_peek(slot), );
 	ouro_unpin();
