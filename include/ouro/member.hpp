@@ -91,7 +91,8 @@ public:
 	/* ouro_compare_give: @desired is empty afterwards if this is true, and else as it was */
 	[[nodiscard]] bool compare_give(const T *expected, ref<T> &desired)
 	{
-		bool done = ouro_slot_compare_give(place(), expected, detail::address(desired.get()));
+		void *obj = detail::address(desired.get());
+		bool done = ouro_slot_compare_give(place(), expected, obj);
 		if (done)
 			static_cast<void>(desired.detach());
 		return done;

@@ -120,8 +120,8 @@ static void write_text_types(FILE *f)
 {
 	struct oi_census_row row = { 0 };
 	while (oi_census_next(&row))
-		fprintf(f, "%-18s %" PRIu64 " objects, %" PRIu64 " bytes, \"%s\"\n", "type", row.objects,
-			row.bytes, row.name);
+		fprintf(f, "%-18s %" PRIu64 " objects, %" PRIu64 " bytes, \"%s\"\n", "type",
+			row.objects, row.bytes, row.name);
 }
 
 /* Quotes, backslashes and what is no character are what JSON wants escaped. */

@@ -27,7 +27,8 @@ OURO_FINALIZE_ON(hand_on, &queue, note_end)
 
 static const ouro_type handed_type = {
 	.name = "handed", .size = sizeof(struct node),
-	.slots = OURO_SLOTS(struct node, left, right), .weaks = OURO_WEAKS(struct node, weak), .finalize = hand_on,
+	.slots = OURO_SLOTS(struct node, left, right), .weaks = OURO_WEAKS(struct node, weak),
+	.finalize = hand_on,
 };
 
 static void begin(void)
