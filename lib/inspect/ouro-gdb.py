@@ -683,11 +683,13 @@ class OuroStop(gdb.Command):
         return next((str(t) for t in attached_threads() if t.tid == tid), "of tid %d" % tid)
 
     def stopped(self, world, owner):
-        print("The world stands still, %s, for thread %s." % (since(world), self.name(owner)))
+        text = "The world stands still, asked for %s, %s, by thread %s."
+        print(text % (since(world), cause(world), self.name(owner)))
         print_stack(owner)
 
     def asked(self, world, owner):
-        print("A stop was asked for %s, by thread %s." % (since(world), self.name(owner)))
+        text = "A stop was asked for %s, %s, by thread %s."
+        print(text % (since(world), cause(world), self.name(owner)))
         inside = [t for t in attached_threads() if t.gate and t.tid != owner]
         for t in inside:
             print("It waits for thread %s: %s" % (t, t.doing()))
@@ -711,6 +713,11 @@ class OuroStop(gdb.Command):
         print("Grace period %d is under way%s" % (epoch, ", and waits for:" if late else "."))
         for t in late:
             print("thread %s: %s" % (t, t.doing()))
+
+
+def cause(world):
+    """The name in ouro_stop, without its prefix."""
+    return "cause %s" % str(world["asked_for"]).replace("OURO_STOP_", "").lower()
 
 
 def since(world):

@@ -225,6 +225,7 @@ static bool try_stop(struct oi_stop *stop)
 	stop->waited_ns = 0;
 	stop->waited_for = NULL;
 	stop->asked_ns = oi_world.asked_ns = oi_now_ns();
+	oi_world.asked_for = stop->cause;
 	oi_store_release(&oi_world.stopping, true); /* [Q1] */
 	oi_park_take_arrivals();
 	oi_for_each_active(t)

@@ -26,6 +26,7 @@ struct oi_world {
 	uint64_t stop_max_ns;
 	/* For a debugger, under the registry lock: the newest stop's, and its last look at a gate. */
 	uint64_t asked_ns, looked_ns;
+	ouro_stop asked_for;
 } __attribute__((aligned(OI_LINE)));
 
 extern struct oi_world oi_world OI_HIDDEN;

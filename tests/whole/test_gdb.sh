@@ -83,7 +83,7 @@ check_heap() {
 
 check_stop() { # check_stop WHEN
 	shows '^thread [0-9]+ "pinned" .*: inside its gate .*; pinned 1 time; asked: stop$' \
-		"^A stop was asked for $1, by thread \"collecting\" \\(tid" \
+		"^A stop was asked for $1, cause young, by thread \"collecting\" \\(tid" \
 		'^It waits for thread "pinned" \(tid .*pinned 1 time' \
 		'#[0-9]+ .*stand_pinned'
 }
