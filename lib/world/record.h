@@ -63,7 +63,7 @@ struct oi_type_cache {
 	uint16_t bytes; /* of the block; 0: not of one size, or large */
 	uint8_t bin;
 	bool tracked;
-};
+} __attribute__((aligned(16))); /* so that none lies in two lines */
 #define OI_TYPE_CACHE 64
 
 /* What it found garbage among what it alone has touched: solo.h. */
