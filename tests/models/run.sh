@@ -66,7 +66,8 @@ mutation() { # mutation MODEL MUTATION [DEFINE...]: an assertion violated or a d
 	verdict "$directory" "$name" $result "found, $found"
 }
 
-[ $# -gt 0 ] || set -- stop park frames slices leave limbo seen merge halves weak slot commit solo fork flush fences
+[ $# -gt 0 ] ||
+	set -- stop park frames slices leave limbo seen merge halves weak slot commit solo fork flush fences flight
 for model; do
 	runs=$(sed -n "s/^ \* RUN:/good $model /p; s/^ \* \(MUT_[A-Z_]*\)\([^:]*\):.*/mutation $model \1 \2/p" \
 		"$models/$model.pml")
