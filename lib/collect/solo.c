@@ -37,10 +37,11 @@
  * Model: tests/models/solo.pml.
  *
  * How often. A thread looks when it has made OI_SOLO_EVERY objects more than died; while hardly any
- * of them is garbage, half as often each time, down to what the lists hold. What it looks at and
- * finds alive is of age 1 then; or old, if a stop has no time for more of age 1. Only where the
- * threshold of generation 0 is the library's to choose (-1): a number is the number of objects
- * after which the collector looks.
+ * of them is garbage, half as often each time, down to what the lists hold. After IN_VAIN looks
+ * that found next to nothing it leaves out three of four, until one finds something again. What it
+ * looks at and finds alive, or leaves out, is of age 1 then; or old, if a stop has no time for more
+ * of age 1. Only where the threshold of generation 0 is the library's to choose (-1): a number is
+ * the number of objects after which the collector looks.
  */
 #include "collect/solo.h"
 
@@ -72,6 +73,7 @@
  */
 #define LATER (OI_SOLO_EVERY / 4) /* objects, until a grace period is asked for again */
 #define NAP_NS 20000u
+#define IN_VAIN 8 /* looks, after which some are left out */
 
 /* Members that are neighbours: among 64 blocks of a page, whose bits of age 0 are one word. */
 struct run {
@@ -475,6 +477,52 @@ static void leave_out_held(struct oi_thread *t)
 		l->n = l->n_runs = 0;
 }
 
+static void note_yield(struct oi_thread *t, size_t n, size_t older)
+{
+	bool hardly_any = older > n - n / 8, all = n && older > n - n / 64;
+	t->solo.in_vain += all && t->solo.in_vain < IN_VAIN;
+	t->solo.in_vain *= all;
+	hardly_any &= t->solo.every < OI_SOLO_MOST / 2;
+	t->solo.every = hardly_any ? t->solo.every * 2 : OI_SOLO_EVERY;
+}
+
+/* Makes what is young in the page older, whatever it is. Returns how many objects that were. */
+static size_t age_page(struct oi_thread *t, struct oi_page *p, bool straight)
+{
+	uint64_t *age0 = oi_young_bits(p, 0), *age1 = oi_young_bits(p, 1);
+	size_t n = 0;
+	for (size_t w = 0, end = (p->bump + 63) / 64; w < end; w++) {
+		struct place at = place_of(t, p, w);
+		uint64_t bits = age0[w], there = bits;
+		struct oi_header *h;
+		FOR_EACH(h, &at, bits)
+			if (is_unused(oi_load_relaxed(&h->word))) /* owner, or recheck */
+				there &= ~(UINT64_C(1) << block_in(&at, h) % 64);
+		n += (size_t)__builtin_popcountll(there);
+		if (bits && !straight)
+			oi_store_relaxed(&age1[w], age1[w] | there); /* owner */
+		if (bits)
+			oi_store_relaxed(&age0[w], UINT64_C(0)); /* owner */
+	}
+	return n;
+}
+
+/* Most of this would be looking at what lives: of four looks three are left out. */
+static void pass_unseen(struct oi_thread *t)
+{
+	struct oi_solo_lists *l = t->solo.lists;
+	bool straight = oi_policy_middle_full();
+	size_t n = 0;
+	l->n = l->n_runs = 0;
+	for (struct oi_page *p, **link = &t->heap.young; (p = *link);) {
+		bool own = is_own_page(t, p);
+		if (own)
+			n += age_page(t, p, straight);
+		link = next_young(&t->heap, link, own && !p->current && !any_young(p));
+	}
+	oi_policy_solo_done(n, straight);
+}
+
 static void look_for_garbage(struct oi_thread *t)
 {
 	struct oi_solo_lists *l = t->solo.lists;
@@ -486,8 +534,7 @@ static void look_for_garbage(struct oi_thread *t)
 	leave_out_held(t);
 	oi_policy_solo_done(l->older, l->straight);
 	oi_add_relaxed(&n_examined, (uint64_t)n); /* count */
-	bool hardly_any = l->older > n - n / 8 && t->solo.every < OI_SOLO_MOST / 2;
-	t->solo.every = hardly_any ? t->solo.every * 2 : OI_SOLO_EVERY;
+	note_yield(t, n, l->older);
 	t->solo.epoch = oi_add_acq_rel(&oi_world.epoch, 0); /* [G3] release */
 	t->solo.n_stops = oi_load_relaxed(&oi_world.n_stops); /* elsewhere: the gate [G2] */
 	if (l->n)
@@ -735,9 +782,13 @@ void oi_solo(struct oi_thread *t)
 		take_for_made(t, t->solo.every - LATER);
 	} else if (make_lists(t)) {
 		t->solo.late = false;
-		look_for_garbage(t);
+		if (t->solo.in_vain < IN_VAIN || ++t->solo.unseen % 4 == 0) {
+			look_for_garbage(t);
+			oi_add_relaxed(&n_collections, UINT64_C(1)); /* count */
+		} else {
+			pass_unseen(t);
+		}
 		take_for_made(t, 0);
-		oi_add_relaxed(&n_collections, UINT64_C(1)); /* count */
 	}
 	oi_add_relaxed(&duration_ns, oi_now_ns() - began); /* count */
 	if (!over)

@@ -75,6 +75,8 @@ struct oi_solo {
 	uint64_t n_stops; /* there had been by then */
 	int64_t made;     /* tracked objects since then, less those that died; and tracked_delta */
 	int64_t every;    /* how many make it look again */
+	uint8_t in_vain;  /* looks in a row that found next to nothing, up to eight */
+	uint8_t unseen;   /* counts what was due since then: one in four is a look */
 	bool late;        /* the grace period was not over, once */
 };
 

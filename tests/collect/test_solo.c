@@ -14,6 +14,7 @@
 #include "collect/generation.h"
 #include "collect/solo.h"
 #include "collect/verify.h"
+#include "heap/pace.h"
 #include "world/gclock.h"
 #include "world/thread.h"
 
@@ -147,6 +148,35 @@ static void solo_what_is_held_lives(void **state)
 	assert_int_equal(oi_generation_of(oi_header_of(shared)), 1);
 	ouro_release(pair);
 	ouro_release(shared);
+}
+
+/*
+ * While next to nothing is garbage, most of it becomes older without a look; but when that changes,
+ * it is noticed.
+ */
+static void solo_looks_in_vain_are_left_out(void **state)
+{
+	enum { N = 100000 };
+	struct link *all = NULL;
+	uint64_t examined = done().examined;
+
+	(void)state;
+	keep_others_out();
+	for (int i = 0; i < N; i++) {
+		struct link *l = link_new(i);
+
+		ouro_give(&l->other, all);
+		all = l;
+	}
+	examined = done().examined - examined;
+	assert_in_range(examined, 1, N * 2 / 3);
+	assert_true(oi_pace_aged(0) < N / 4);
+	uint64_t found = done().found;
+	look_times(20);
+	assert_true(done().found - found >= 10 * 1000);
+	assert_true(objects_live() < N + 6 * 4096);
+	let_others_in();
+	ouro_release(all);
 }
 
 static const ouro_type items_type = {
@@ -781,6 +811,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		SOLO_CASE(solo_pairs_die_without_a_stop),
 		SOLO_CASE(solo_what_is_held_lives),
+		SOLO_CASE(solo_looks_in_vain_are_left_out),
 		SOLO_CASE(solo_slots_in_items_count),
 		SOLO_CASE(solo_slots_count_wherever_they_are),
 		SOLO_CASE(solo_many_references_are_held),
