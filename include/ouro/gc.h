@@ -49,6 +49,22 @@ OURO_BEGIN_DECLS
 OURO_API ssize_t ouro_gc_collect(int generation);
 
 /*
+ * ouro_gc_collect_for - have all collected in the background, and wait for it at most @ns
+ *                       nanoseconds; 0: do not wait
+ *
+ * For a quiet moment of the program. The library's thread does it, also while automatic collection
+ * is disabled, beside the program, and goes on after this has returned. Unlike ouro_gc_collect it
+ * does not wait for what other threads have in hand, and its callbacks run on a thread of the
+ * library's (in manual mode they wait).
+ * Return:  0: a full collection of all objects, begun after the call, is over: the unreachable ones
+ *          that it found are gone, or wait for their callbacks. ETIMEDOUT: it goes on. EDEADLK:
+ *          when pinned, on a thread of the library's, or in an event function between GC_START and
+ *          GC_STOP.
+ * Blocks:  so long, or until it is over; and as any call.
+ */
+OURO_API int ouro_gc_collect_for(uint64_t ns);
+
+/*
  * ouro_run_finalizers - manual mode: run up to @max finalizers and watches that automatic
  *                       collections have left by now, here
  *

@@ -461,11 +461,15 @@ static void dispose(struct oi_thread *t, struct oi_garbage *g, void (*between)(v
 		oi_flight_span(OI_FLIGHT_PHASE, OI_PHASE_FREE, began, oi_now_ns(), 0, 0);
 }
 
-/* With @all what is young becomes old first. */
-static void automatic_full(bool all, bool idle, void (*between)(void))
+/*
+ * With @all what is young becomes old first. Returns false if that could not be, or nothing was
+ * looked at.
+ */
+static bool automatic_full(bool all, bool idle, void (*between)(void))
 {
 	struct oi_thread *t = oi_self;
-	if (all && oi_concurrent_promote())
+	bool whole = all && oi_concurrent_promote();
+	if (whole)
 		oi_policy_promoted();
 	struct oi_garbage *g = collect_old(t, idle, between);
 	dispose(t, g, between);
@@ -474,6 +478,7 @@ static void automatic_full(bool all, bool idle, void (*between)(void))
 	if (g)
 		oi_policy_full_freed();
 	oi_policy_turn();
+	return g && (whole || !all);
 }
 
 /* Returns what collect_old does. */
@@ -514,6 +519,11 @@ void oi_collect_near(void (*between)(void))
 void oi_collect_idle(void (*between)(void))
 {
 	automatic_full(true, true, between);
+}
+
+bool oi_collect_asked(void (*between)(void))
+{
+	return automatic_full(true, false, between);
 }
 
 /* The collector thread. */

@@ -20,6 +20,11 @@ void oi_collect_near(void (*between)(void));
  */
 void oi_collect_idle(void (*between)(void));
 /*
+ * Likewise, as a call has asked for it: asked.h. Returns false if that was not to be: another
+ * call's collection is about to begin, or there is no memory.
+ */
+bool oi_collect_asked(void (*between)(void));
+/*
  * By the collector thread, outside its gate: tells listeners what threads have collected by
  * themselves.
  */

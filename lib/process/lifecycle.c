@@ -22,6 +22,7 @@
 #include "base/runtime.h"
 #include "base/sized.h"
 #include "base/vector.h"
+#include "collect/asked.h"
 #include "collect/collect.h"
 #include "collect/concurrent.h"
 #include "collect/debug.h"
@@ -283,6 +284,7 @@ static void drop_everything(void)
 	oi_weak_shutdown();
 	oi_watch_shutdown();
 	oi_events_shutdown();
+	oi_asked_shutdown();
 	oi_collect_reset_statistics();
 }
 

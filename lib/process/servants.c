@@ -59,6 +59,7 @@
 #include "base/remnant.h"
 #include "base/runtime.h"
 #include "base/wake.h"
+#include "collect/asked.h"
 #include "collect/collect.h"
 #include "collect/garbage.h"
 #include "collect/idle.h"
@@ -346,6 +347,7 @@ static void *collector_main(void *arg)
 	uint32_t word;
 	while (go_on(&oi_wanted.collector_word, &word)) {
 		collect_due();
+		oi_asked_serve(between);
 		if (unlikely(oi_idle_due()))
 			oi_collect_idle(between);
 		bool ticking = oi_load_relaxed(&oi_wanted.tick); /* recheck */

@@ -638,9 +638,60 @@ static void collect_is_tracked_by_type(void **state)
 	ouro_release(b);
 }
 
+/* ---- in the background ---- */
+
+static void collect_for_finds_everything(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		struct node *kept = make(1);
+		ouro_release(make_pair(&node_type, 1));
+		ouro_release(make_pair(&loud_type, 1));
+		ouro_store(&kept->left, kept);
+		assert_true(EVENTUALLY(ouro_gc_collect_for(100000000) == 0));
+		assert_true(EVENTUALLY(objects_live() == 1)); /* the reaper has the loud ones */
+		ouro_release(kept);
+		ouro_gc_collect(2);
+		assert_int_equal(objects_live(), 0);
+	}
+}
+
+static void collect_for_goes_on_when_nobody_waits(void **state)
+{
+	(void)state;
+	ouro_release(make_pair(&node_type, 1));
+	int error = ouro_gc_collect_for(0);
+	assert_true(error == ETIMEDOUT || error == 0);
+	assert_true(EVENTUALLY(objects_live() == 0));
+}
+
+static int in_event;
+
+static void collect_for_in_event(const ouro_gc_event *event, void *arg)
+{
+	(void)arg;
+	if (event->phase == OURO_GC_START)
+		in_event = ouro_gc_collect_for(UINT64_MAX);
+}
+
+static void collect_for_refuses_what_would_wait_for_itself(void **state)
+{
+	(void)state;
+	ouro_pin();
+	assert_int_equal(ouro_gc_collect_for(UINT64_MAX), EDEADLK);
+	ouro_unpin();
+	assert_int_equal(ouro_gc_on_event(collect_for_in_event, NULL), 0);
+	ouro_gc_collect(2);
+	ouro_gc_off_event(collect_for_in_event, NULL);
+	assert_int_equal(in_event, EDEADLK);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		HEAP_CASE(collect_for_finds_everything),
+		HEAP_CASE(collect_for_goes_on_when_nobody_waits),
+		HEAP_CASE(collect_for_refuses_what_would_wait_for_itself),
 		HEAP_CASE(collect_nothing),
 		HEAP_CASE(collect_self_loop),
 		HEAP_CASE(collect_pairs),
