@@ -323,6 +323,43 @@ static int call_trace(void)
 	return pass(good);
 }
 
+static int call_type_stats(void)
+{
+	ouro_type_stat rows[2];
+
+	return answer(ouro_type_stats(rows, 2));
+}
+
+static int call_type_retire(void)
+{
+	static const ouro_type unused_type = { .name = "unused", .size = 8 };
+
+	return ouro_type_retire(&unused_type);
+}
+
+/* It may be refused, too, or have nobody who does it. */
+static int call_collect_for(void)
+{
+	int error = ouro_gc_collect_for(1000);
+
+	return pass(error == 0 || error == ETIMEDOUT || error == EDEADLK);
+}
+
+static void do_nothing(void *obj)
+{
+	(void)obj;
+}
+
+static int call_queue(void)
+{
+	ouro_queue queue = OURO_QUEUE_INIT(NULL, NULL);
+	struct node *n = make(1);
+	bool good = ouro_queue_put(&queue, n, do_nothing) == 0 && ouro_queue_run(&queue, 9) == 1;
+
+	ouro_release(n);
+	return pass(good);
+}
+
 static int call_flush(void) { return ouro_flush(); }
 static int call_shutdown(void) { return ouro_shutdown(NULL); }
 
@@ -337,6 +374,8 @@ static const struct call {
 	CALL(weak, ANY), CALL(watch, ANY), CALL(finalizer, ANY), CALL(cycle, ANY), CALL(collect_bad, ANY),
 	CALL(run_finalizers, ANY), CALL(enable, ANY), CALL(threshold, ANY), CALL(freeze, ANY), CALL(events, ANY),
 	CALL(debug, ANY), CALL(garbage, ANY), CALL(stats, ANY), CALL(trace, ANY),
+	CALL(collect_for, ANY), CALL(queue, ANY),
+	CALL(type_stats, COLLECTS), CALL(type_retire, FLUSHES),
 	CALL(objects, COLLECTS), CALL(referents, COLLECTS),
 	CALL(referrers, COLLECTS), CALL(dump, COLLECTS), CALL(collect_0, COLLECTS), CALL(collect_1, COLLECTS),
 	CALL(collect_2, COLLECTS), CALL(flush, FLUSHES), CALL(detach, ANY), CALL(new, ANY), CALL(shutdown, ENDS),
