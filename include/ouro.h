@@ -44,6 +44,7 @@
 #include "ouro/object.h"
 #include "ouro/slot.h"
 #include "ouro/weak.h"
+#include "ouro/map.h"
 #include "ouro/thread.h"
 #include "ouro/auto.h"
 #include "ouro/queue.h"

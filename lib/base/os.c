@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -291,6 +292,22 @@ uint64_t oi_now_ns(void)
 	errno = saved;
 	return likely(ok) ? note_time((uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec) :
 			    time_without_clock();
+}
+
+static uint64_t scramble(uint64_t x)
+{
+	x = (x ^ x >> 31) * UINT64_C(0x9e3779b97f4a7c15);
+	return x ^ x >> 29;
+}
+
+void oi_os_random(void *p, size_t bytes)
+{
+	int saved = errno;
+	bool ok = getrandom(p, bytes, GRND_NONBLOCK) == (ssize_t)bytes;
+	errno = saved;
+	uint64_t x = (uintptr_t)p;
+	for (size_t i = 0; !ok && i < bytes; i++)
+		((unsigned char *)p)[i] = (unsigned char)((x = scramble(x + oi_now_ns())) >> 24);
 }
 
 static uint64_t cpu_ns(clockid_t whose)

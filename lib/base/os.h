@@ -16,6 +16,11 @@ uint64_t oi_now_ns(void);
 uint64_t oi_cpu_ns(void);
 /* Like oi_cpu_ns, but for the whole process. */
 uint64_t oi_process_cpu_ns(void);
+/*
+ * Fills @p with what nobody can guess; with the clock, where the system has nothing better. At most
+ * 256 bytes.
+ */
+void oi_os_random(void *p, size_t bytes);
 /* Returns how many processors the process might use when it began, or 1 if that is not known. */
 unsigned oi_os_processors(void);
 

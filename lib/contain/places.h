@@ -1,0 +1,25 @@
+/* places.h - a map's own references to its entries, in slots that the collector sees. */
+#ifndef OI_PLACES_H
+#define OI_PLACES_H
+
+#include "base/compiler.h"
+
+#define OI_PLACES_PARTS 33
+#define OI_PLACES_HINTS 8
+struct oi_places {
+	void *part[OI_PLACES_PARTS]; /* slots: each has as many places as those before it */
+	uint64_t n;                  /* places there are */
+	uint64_t hint[OI_PLACES_HINTS];
+};
+
+/* Before others know them. Returns false without memory. */
+bool oi_places_init(struct oi_places *p);
+/*
+ * Outside pinned regions. Puts @obj (borrowed) into a place that was empty, and returns that; NULL
+ * without memory. @who spreads threads over the places; @used is how many are about taken.
+ */
+void **oi_places_put(struct oi_places *p, void *obj, unsigned who, uint64_t used);
+/* Returns place @i, or NULL if nothing was ever put there. */
+void **oi_place(struct oi_places *p, uint64_t i);
+
+#endif
