@@ -16,6 +16,7 @@ PREFIX    ?= /usr/local
 prefix    ?= $(PREFIX)
 libdir    ?= $(prefix)/lib
 includedir ?= $(prefix)/include
+datadir   ?= $(prefix)/share
 INSTALL   ?= install
 
 VERSION   := $(shell awk '/define OURO_VERSION_(MAJOR|MINOR|PATCH)/ { v = v s $$3; s = "." } END { print v }' include/ouro.h)
@@ -83,11 +84,13 @@ DEPSERVER_PEER := $(BUILD)/bench/peers/depserver_malloc
 .PHONY: all check check-one check-recycling check-arm64 deps-arm64 tsan asan stress bench bench-peers bench-compare bench-pause demo deps deps-build deps-check deps-demo \
 	deps-bench deps-cxx deps-peers deps-pause deps-sanitize deps-models models mutants install uninstall clean help tests-build \
 	stress-build peers-build examples check-prometheus lint deps-lint bench-shapes bench-aims
+.PHONY: installcheck
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
-## all: the static and the shared library, ouro.pc and ouro-static.pc
-all: $(STATIC) $(SHARED) $(BUILD)/ouro.pc $(BUILD)/ouro-static.pc
+## all: the static and the shared library, and what tells pkg-config and CMake of them
+TELLING   := ouro.pc ouro-static.pc ouro-config.cmake ouro-config-version.cmake
+all: $(STATIC) $(SHARED) $(TELLING:%=$(BUILD)/%)
 
 # ---- compiling: a changed flag rebuilds, whatever the time stamps say ----
 FLAGS_NOW := $(CC) $(CXX) | $(CPPFLAGS) $(CFLAGS) $(CXXFLAGS) $(LDFLAGS) | $(OUR_CPPFLAGS) $(OUR_CFLAGS) $(LIB_CFLAGS) | $(VERSION)
@@ -113,10 +116,14 @@ $(SHARED): $(LIB_OBJS) lib/ouro.map
 
 # Made anew each time: their paths are those of this very call, install with another PREFIX included. For sed & is special.
 pc_path = $(subst &,\&,$(1))
-$(BUILD)/ouro.pc $(BUILD)/ouro-static.pc: $(BUILD)/%.pc: lib/%.pc.in FORCE
+$(TELLING:%=$(BUILD)/%): $(BUILD)/%: lib/package/%.in FORCE
 	@mkdir -p $(@D)
-	@sed -e 's|@VERSION@|$(VERSION)|' -e 's|@prefix@|$(call pc_path,$(prefix))|' -e 's|@libdir@|$(call pc_path,$(libdir))|' \
-	    -e 's|@includedir@|$(call pc_path,$(includedir))|' -e 's|@SANITIZE@|$(SANITIZE)|g' -e 's|@PRIVATE@|$(URCU_LIBS)|' $< > $@
+	@from_lib=$$(realpath -ms --relative-to='$(libdir)' '$(includedir)' | sed 's/&/\\\\&/g'); \
+	sed -e 's|@VERSION@|$(VERSION)|' -e 's|@SOVERSION@|$(SOVERSION)|' \
+	    -e 's|@prefix@|$(call pc_path,$(prefix))|' -e 's|@libdir@|$(call pc_path,$(libdir))|' \
+	    -e 's|@includedir@|$(call pc_path,$(includedir))|' \
+	    -e "s|@include_from_lib@|$$from_lib|" \
+	    -e 's|@SANITIZE@|$(SANITIZE)|g' -e 's|@PRIVATE@|$(URCU_LIBS)|' $< > $@
 
 # ---- programs: tests see lib/'s internal headers, everything else only include/ ----
 # Those of all of tests/'s folders lie in one.
@@ -354,6 +361,7 @@ DEPS_ARM64    := gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 PACKAGES_ARM64 := liburcu-dev:arm64 liburcu8:arm64 libcmocka-dev:arm64 libcmocka0:arm64
 DEPS_MODELS   := gcc libc6-dev spin
 DEPS_LINT     := g++ clang-tidy
+DEPS_INSTALLED := cmake meson
 ## deps: installs the Debian packages that are missing (or says which, where it may not)
 deps:
 	@tests/deps.sh $(sort $(DEPS_BUILD) $(DEPS_DEMO) $(DEPS_BENCH) $(DEPS_PAUSE) $(DEPS_SANITIZE) $(DEPS_MODELS))
@@ -396,11 +404,12 @@ deps-lint: deps-build
 LDCONFIG ?= ldconfig
 to_lib     = "$(DESTDIR)$(libdir)"
 to_include = "$(DESTDIR)$(includedir)"
-to_share   = "$(DESTDIR)$(prefix)/share/ouro"
+to_share   = "$(DESTDIR)$(datadir)/ouro"
 # Where gdb finds by itself what belongs to a library: below the library's own place.
-to_gdb     = "$(DESTDIR)$(prefix)/share/gdb/auto-load$(libdir)"
+to_gdb     = "$(DESTDIR)$(datadir)/gdb/auto-load$(libdir)"
 install: all
-	$(INSTALL) -d $(to_lib)/pkgconfig $(to_include)/ouro
+	$(INSTALL) -d $(to_lib)/pkgconfig $(to_lib)/cmake/ouro $(to_include)/ouro \
+		$(to_share) $(to_gdb)
 	$(INSTALL) -m 644 include/ouro.h include/ouro.hpp $(to_include)/
 	$(INSTALL) -m 644 $(wildcard include/ouro/*.h include/ouro/*.hpp) $(to_include)/ouro/
 	$(INSTALL) -m 644 $(STATIC) $(to_lib)/
@@ -408,8 +417,9 @@ install: all
 	ln -sf $(notdir $(SHARED)) $(to_lib)/libouro.so.$(SOVERSION)
 	ln -sf libouro.so.$(SOVERSION) $(to_lib)/libouro.so
 	$(INSTALL) -m 644 $(BUILD)/ouro.pc $(BUILD)/ouro-static.pc $(to_lib)/pkgconfig/
-	$(INSTALL) -d $(to_share) $(to_gdb)
-	$(INSTALL) -m 644 lib/inspect/ouro-gdb.py $(to_share)/
+	$(INSTALL) -m 644 $(BUILD)/ouro-config.cmake $(BUILD)/ouro-config-version.cmake \
+		$(to_lib)/cmake/ouro/
+	$(INSTALL) -m 644 lib/inspect/ouro-gdb.py lib/package/ouro.supp $(to_share)/
 	$(INSTALL) -m 644 lib/inspect/ouro-gdb.py $(to_gdb)/$(notdir $(SHARED))-gdb.py
 	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then $(LDCONFIG) || :; fi
 
@@ -419,8 +429,14 @@ uninstall:
 		$(patsubst include/%,$(to_include)/%,$(wildcard include/ouro/*.h include/ouro/*.hpp)) \
 		$(to_lib)/libouro.a $(to_lib)/libouro.so $(to_lib)/libouro.so.$(SOVERSION) $(to_lib)/libouro.so.$(VERSION) \
 		$(to_lib)/pkgconfig/ouro.pc $(to_lib)/pkgconfig/ouro-static.pc \
-		$(to_share)/ouro-gdb.py $(to_gdb)/$(notdir $(SHARED))-gdb.py
-	-rmdir $(to_include)/ouro $(to_share) 2>/dev/null
+		$(to_lib)/cmake/ouro/ouro-config.cmake \
+		$(to_lib)/cmake/ouro/ouro-config-version.cmake $(to_share)/ouro.supp $(to_share)/ouro-gdb.py $(to_gdb)/$(notdir $(SHARED))-gdb.py
+	-rmdir $(to_include)/ouro $(to_share) $(to_lib)/cmake/ouro $(to_lib)/cmake 2>/dev/null
+
+## installcheck: installs into trees of its own; pkg-config, CMake, Meson build programs with it
+installcheck: deps-build deps-cxx
+	-@for package in $(DEPS_INSTALLED); do tests/deps.sh $$package; done
+	tests/package/installcheck.sh $(BUILD)
 
 ## clean: removes build/
 clean:

@@ -38,6 +38,9 @@
 #define OURO_VERSION_MAJOR 0
 #define OURO_VERSION_MINOR 1
 #define OURO_VERSION_PATCH 0
+/* One number to compare: 0.1.0 is 100, 1.2.3 would be 10203. */
+#define OURO_VERSION_NUMBER \
+	(OURO_VERSION_MAJOR * 10000 + OURO_VERSION_MINOR * 100 + OURO_VERSION_PATCH)
 
 #include "ouro/base.h"
 #include "ouro/type.h"

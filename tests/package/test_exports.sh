@@ -6,7 +6,7 @@
 
 library=$build/libouro.so
 [ -e "$library" ] || fail "no $library"
-nm -D --defined-only "$library" | awk '{ print $NF }' | sed 's/@.*//' | grep -v '^OURO_0$' |
+nm -D --defined-only "$library" | awk '{ print $NF }' | sed 's/@.*//' | grep -v '^OURO_[0-9.]*$' |
 	sort -u >"$tmp/exported"
 cat include/ouro/*.h | grep '^OURO_API' >"$tmp/declarations"
 sed -n 's/^OURO_API[^(]*[ *]\(ouro_[a-z_]*\)(.*/\1/p' "$tmp/declarations" |
@@ -25,6 +25,14 @@ soname=$(readelf -d "$library" | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')
 major=$(awk '/define OURO_VERSION_MAJOR/ { print $3 }' include/ouro.h)
 [ "$soname" = "libouro.so.$major" ] || fail "soname $soname"
 [ -e "$build/$soname" ] || fail "no $build/$soname"
+# Each name has the version it came with, and there are nodes for releases up to this one alone.
+unversioned=$(nm -D --defined-only "$library" | awk '$2 == "T" && $3 !~ /@@OURO_[0-9]/ { print $3 }')
+[ -z "$unversioned" ] || fail "without a version: $unversioned"
+minor=$(awk '/define OURO_VERSION_MINOR/ { print $3 }' include/ouro.h)
+version=$(awk '/define OURO_VERSION_MAJOR/ { print $3 }' include/ouro.h).$minor
+newest=$(sed -n 's/^OURO_\([0-9.]*\) {$/\1/p' lib/ouro.map | sort -V | tail -n 1)
+[ "$newest" = "$version" ] || fail "lib/ouro.map ends with $newest, not $version"
+
 # In the static library what is shared between its files has the internal prefix.
 stray=$(nm -g --defined-only "$build/libouro.a" 2>/dev/null | awk 'NF == 3 { print $3 }' |
 	grep -vE '^(ouro_|oi_|__asan|__odr_asan|__tsan|DW\.ref|_\.stapsdt\.base)' || true)

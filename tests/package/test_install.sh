@@ -14,7 +14,9 @@ config() { # config PREFIX OPTION...
 
 installed() { # installed ROOT: all that must be there
 	for f in include/ouro.h lib/libouro.a lib/libouro.so lib/pkgconfig/ouro.pc \
-		lib/pkgconfig/ouro-static.pc share/ouro/ouro-gdb.py; do
+		lib/pkgconfig/ouro-static.pc lib/cmake/ouro/ouro-config.cmake \
+		lib/cmake/ouro/ouro-config-version.cmake \
+		share/ouro/ouro-gdb.py share/ouro/ouro.supp; do
 		[ -s "$1/$f" ] || fail "no $f in $1"
 	done
 	for h in include/ouro.hpp include/ouro/*.h include/ouro/*.hpp; do
@@ -41,7 +43,9 @@ builds() { # builds PREFIX: a program against the shared and the static library,
 nothing_left() { # nothing_left ROOT
 	left=$(find "$1" ! -type d)
 	[ -z "$left" ] || fail "left by uninstall: $left"
-	[ ! -d "$1/include/ouro" ] || fail 'left by uninstall: include/ouro'
+	for d in include/ouro lib/cmake share/ouro; do
+		[ ! -e "$1/$d" ] || fail "left by uninstall: $d"
+	done
 }
 
 one_prefix() { # one_prefix PREFIX VARIANT
@@ -56,7 +60,8 @@ one_prefix() { # one_prefix PREFIX VARIANT
 
 # The variant under test, in the prefix itself; the version in ouro.pc is the headers'.
 quiet_make install PREFIX="$tmp/one" $variant
-version=$(awk '/define OURO_VERSION_/ { v = v s $3; s = "." } END { print v }' include/ouro.h)
+version=$(awk '/define OURO_VERSION_(MAJOR|MINOR|PATCH) / { v = v s $3; s = "." }
+	END { print v }' include/ouro.h)
 written=$(config "$tmp/one" --modversion)
 [ "$written" = "$version" ] || fail "ouro.pc has version $written"
 one_prefix "$tmp/one" "$variant"
@@ -81,8 +86,10 @@ quiet_make install DESTDIR="$tmp/dest" PREFIX=/opt/ouro $variant
 installed "$tmp/dest/opt/ouro"
 grep -q "$tmp" "$tmp/dest/opt/ouro/lib/pkgconfig/ouro.pc" && fail 'DESTDIR is in ouro.pc'
 [ "$(config "$tmp/dest/opt/ouro" --variable=libdir)" = /opt/ouro/lib ] || fail 'ouro.pc has another libdir'
+# From there programs are built, too, with each tool that is here. The shipped library will do.
+[ -n "$variant" ] || tests/package/installed.sh "$tmp/dest" /opt/ouro/lib "$cc" "$cxx"
 quiet_make uninstall DESTDIR="$tmp/dest" PREFIX=/opt/ouro $variant
-nothing_left "$tmp/dest"
+nothing_left "$tmp/dest/opt/ouro"
 
 # A TSan prefix builds a TSan program without another flag. Once is enough: from the release build.
 if [ -z "$variant" ]; then

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Goal: a user's tools see the heap as it is: LeakSanitizer finds what live objects hold, and what is lost; AddressSanitizer and
-# valgrind object to what touches a dead object, its header too.
+# valgrind object to what touches a dead object, its header too;
+# valgrind finds no leak of the library's own.
 # Method: tools.c, built with this build's library and each of the tools that there are.
 # A failure would mean: reports of leaks that are none, or mistakes that the tools are there for, and miss.
 . tests/common.sh
@@ -45,19 +46,49 @@ case $build in
 	;;
 esac
 
-case $build in
-*checked*)
-	if ! have valgrind || ! printf '#include <valgrind/memcheck.h>\n' | $cc -fsyntax-only -x c - 2>/dev/null; then
-		echo 'skipped: no valgrind, or not its headers'
+valgrind_runs() { # valgrind_runs: it is here, and can; else says so
+	if ! have valgrind; then
+		echo 'skipped: no valgrind'
 	elif ! valgrind -q true >/dev/null 2>&1; then
 		echo 'skipped: valgrind does not run here'
 	else
+		return 0
+	fi
+	return 1
+}
+
+# memcheck STATUS WHAT PROGRAM - what it says of leaks; the library's own threads are none.
+memcheck() {
+	valgrind -q --leak-check=full --error-exitcode=9 --suppressions=lib/package/ouro.supp \
+		"$tmp/$3" "$2" >"$tmp/log" 2>&1 && status=0 || status=$?
+	[ $status = "$1" ] || { cat "$tmp/log"; fail "valgrind, leaks, $2, $3: status $status"; }
+}
+
+case $build in
+*checked*)
+	if ! printf '#include <valgrind/memcheck.h>\n' | $cc -fsyntax-only -x c - 2>/dev/null; then
+		echo 'skipped: no headers of valgrind'
+	elif valgrind_runs; then
 		program bare -Wl,--strip-debug
 		for what in header payload hold; do
 			OURO_RECYCLE=1 valgrind -q --error-exitcode=9 "$tmp/bare" $what >"$tmp/log" 2>&1 && status=0 || status=$?
 			expected=9
 			[ $what != hold ] || expected=0
 			[ $status = $expected ] || { cat "$tmp/log"; fail "valgrind, $what: status $status"; }
+		done
+	fi
+	;;
+*san*) ;;
+*)
+	if valgrind_runs; then
+		program inside -Wl,--strip-debug
+		soname=libouro.so.$(awk '/define OURO_VERSION_MAJOR/ { print $3 }' include/ouro.h)
+		strip -o "$tmp/$soname" "$build/$soname"
+		$cc -std=c11 -D_GNU_SOURCE -Iinclude -o "$tmp/outside" tests/package/tools.c \
+			"$tmp/$soname" -Wl,-rpath,"$tmp"
+		for where in inside outside; do
+			memcheck 0 hold $where
+			memcheck 9 lose $where
 		done
 	fi
 	;;
