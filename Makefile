@@ -17,6 +17,7 @@ prefix    ?= $(PREFIX)
 libdir    ?= $(prefix)/lib
 includedir ?= $(prefix)/include
 datadir   ?= $(prefix)/share
+mandir    ?= $(datadir)/man
 INSTALL   ?= install
 
 VERSION   := $(shell awk '/define OURO_VERSION_(MAJOR|MINOR|PATCH)/ { v = v s $$3; s = "." } END { print v }' include/ouro.h)
@@ -84,7 +85,7 @@ DEPSERVER_PEER := $(BUILD)/bench/peers/depserver_malloc
 .PHONY: all check check-one check-recycling check-arm64 deps-arm64 tsan asan stress bench bench-peers bench-compare bench-pause demo deps deps-build deps-check deps-demo \
 	deps-bench deps-cxx deps-peers deps-pause deps-sanitize deps-models models mutants install uninstall clean help tests-build \
 	stress-build peers-build examples check-prometheus lint deps-lint bench-shapes bench-aims
-.PHONY: installcheck
+.PHONY: installcheck man
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -399,6 +400,14 @@ deps-models:
 deps-lint: deps-build
 	-@tests/deps.sh $(DEPS_LINT)
 
+## man: the manual pages, made of the headers' comments, in build/<variant>/man
+man: $(BUILD)/man
+$(BUILD)/man: lib/package/man.pl $(wildcard include/ouro.h include/ouro/*.h)
+	@rm -rf $@ && mkdir -p $@
+	@if command -v perl >/dev/null; then perl lib/package/man.pl $@ $(VERSION); \
+	else echo 'skipped: manual pages need perl'; fi
+	@touch $@
+
 # ---- installing: any variant, e.g. make install TSAN=1 PREFIX=dir ----
 ## install: library, headers and ouro.pc below DESTDIR and PREFIX; as root, without DESTDIR, the loader is told
 LDCONFIG ?= ldconfig
@@ -407,7 +416,11 @@ to_include = "$(DESTDIR)$(includedir)"
 to_share   = "$(DESTDIR)$(datadir)/ouro"
 # Where gdb finds by itself what belongs to a library: below the library's own place.
 to_gdb     = "$(DESTDIR)$(datadir)/gdb/auto-load$(libdir)"
-install: all
+to_man     = "$(DESTDIR)$(mandir)"
+install: all $(BUILD)/man
+	$(INSTALL) -d $(to_man)/man3 $(to_man)/man7
+	for s in 3 7; do set -- $(BUILD)/man/man$$s/*; \
+		[ ! -e "$$1" ] || cp -P "$$@" $(to_man)/man$$s/; done
 	$(INSTALL) -d $(to_lib)/pkgconfig $(to_lib)/cmake/ouro $(to_include)/ouro \
 		$(to_share) $(to_gdb)
 	$(INSTALL) -m 644 include/ouro.h include/ouro.hpp $(to_include)/
@@ -430,7 +443,9 @@ uninstall:
 		$(to_lib)/libouro.a $(to_lib)/libouro.so $(to_lib)/libouro.so.$(SOVERSION) $(to_lib)/libouro.so.$(VERSION) \
 		$(to_lib)/pkgconfig/ouro.pc $(to_lib)/pkgconfig/ouro-static.pc \
 		$(to_lib)/cmake/ouro/ouro-config.cmake \
-		$(to_lib)/cmake/ouro/ouro-config-version.cmake $(to_share)/ouro.supp $(to_share)/ouro-gdb.py $(to_gdb)/$(notdir $(SHARED))-gdb.py
+		$(to_lib)/cmake/ouro/ouro-config-version.cmake $(to_share)/ouro.supp \
+		$(to_share)/ouro-gdb.py $(to_gdb)/$(notdir $(SHARED))-gdb.py
+	rm -f $(to_man)/man3/ouro_*.3 $(to_man)/man7/ouro.7 $(to_man)/man7/ouro_*.7
 	-rmdir $(to_include)/ouro $(to_share) $(to_lib)/cmake/ouro $(to_lib)/cmake 2>/dev/null
 
 ## installcheck: installs into trees of its own; pkg-config, CMake, Meson build programs with it

@@ -30,7 +30,7 @@ have() { # have PROGRAM
 # settings of the build directory are given again, so that nothing in it is built a second time with others.
 quiet_make() { # quiet_make ARGUMENT...
 	env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u CHECKED -u TSAN -u ASAN -u TALLY -u PREFIX -u DESTDIR \
-		-u prefix -u libdir -u includedir -u datadir \
+		-u prefix -u libdir -u includedir -u datadir -u mandir \
 		make -s CC="$cc" "$@" >"$tmp/make.log" 2>&1 || {
 		cat "$tmp/make.log"
 		fail "make $*"

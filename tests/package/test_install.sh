@@ -16,7 +16,8 @@ installed() { # installed ROOT: all that must be there
 	for f in include/ouro.h lib/libouro.a lib/libouro.so lib/pkgconfig/ouro.pc \
 		lib/pkgconfig/ouro-static.pc lib/cmake/ouro/ouro-config.cmake \
 		lib/cmake/ouro/ouro-config-version.cmake \
-		share/ouro/ouro-gdb.py share/ouro/ouro.supp; do
+		share/ouro/ouro-gdb.py share/ouro/ouro.supp \
+		share/man/man3/ouro_new.3 share/man/man3/ouro_store.3 share/man/man7/ouro.7; do
 		[ -s "$1/$f" ] || fail "no $f in $1"
 	done
 	for h in include/ouro.hpp include/ouro/*.h include/ouro/*.hpp; do

@@ -1,16 +1,17 @@
 #!/bin/sh
-# Goal: a user's tools see the heap as it is: LeakSanitizer finds what live objects hold, and what is lost; AddressSanitizer and
-# valgrind object to what touches a dead object, its header too;
+# Goal: a user's tools see the heap as it is: LeakSanitizer finds what live objects hold, and what is
+# lost; AddressSanitizer and valgrind object to what touches a dead object, its header too;
 # valgrind finds no leak of the library's own.
 # Method: tools.c, built with this build's library and each of the tools that there are.
-# A failure would mean: reports of leaks that are none, or mistakes that the tools are there for, and miss.
+# A failure would mean: reports of leaks that are none, or mistakes that the tools miss.
 . tests/common.sh
 
 program() { # program NAME FLAG...: tools.c with this library; false: this compiler cannot
 	name=$1
 	shift
 	# shellcheck disable=SC2086 # several libraries
-	$cc -std=c11 -g -O1 -D_GNU_SOURCE -Iinclude -pthread "$@" -o "$tmp/$name" tests/package/tools.c "$build/libouro.a" $private \
+	$cc -std=c11 -g -O1 -D_GNU_SOURCE -Iinclude -pthread "$@" -o "$tmp/$name" \
+		tests/package/tools.c "$build/libouro.a" $private \
 		>"$tmp/cc.log" 2>&1
 }
 
@@ -71,7 +72,8 @@ case $build in
 	elif valgrind_runs; then
 		program bare -Wl,--strip-debug
 		for what in header payload hold; do
-			OURO_RECYCLE=1 valgrind -q --error-exitcode=9 "$tmp/bare" $what >"$tmp/log" 2>&1 && status=0 || status=$?
+			OURO_RECYCLE=1 valgrind -q --error-exitcode=9 "$tmp/bare" $what >"$tmp/log" 2>&1 &&
+				status=0 || status=$?
 			expected=9
 			[ $what != hold ] || expected=0
 			[ $status = $expected ] || { cat "$tmp/log"; fail "valgrind, $what: status $status"; }

@@ -1,0 +1,69 @@
+#!/bin/sh
+# Goal: every public function and macro has a manual page, which says what the header says of it.
+# Method: make the pages from the headers; compare their names with the declarations; look for the
+# sections; have groff and mandoc, where they are, complain.
+# A failure would mean: `man ouro_x` finds nothing, or half of the contract.
+. tests/common.sh
+
+have perl || {
+	echo 'skipped: no perl'
+	exit 0
+}
+case $build in
+*release*) ;;
+*) echo 'man: the same in each build'; exit 0 ;;
+esac
+
+pages() { # pages DIRECTORY: made in it
+	perl lib/package/man.pl "$1" 1.2.3 || fail 'man.pl'
+}
+
+grep -ho '^OURO_API[^;]*' include/ouro/*.h |
+	sed -n 's/^[^(]*[ *]\(ouro_[a-z_]*\)(.*/\1/p' >"$tmp/names"
+sed -n 's/^#define \(ouro_[a-z_]*\)(.*/\1/p' include/ouro/*.h >>"$tmp/names"
+sort -u "$tmp/names" >"$tmp/declared"
+[ "$(wc -l <"$tmp/declared")" -ge 60 ] || fail 'few declarations are found'
+pages "$tmp/man"
+find "$tmp/man/man3" -name '*.3' | sed 's|.*/||; s|\.3$||' | sort >"$tmp/written"
+difference=$(diff "$tmp/declared" "$tmp/written") || fail "declared, and with a page: $difference"
+for h in include/ouro/*.h; do
+	name=$(basename "$h" .h)
+	[ -s "$tmp/man/man7/ouro_$name.7" ] || fail "no page for $h"
+	grep -q "ouro_$name (7)" "$tmp/man/man7/ouro.7" || fail "ouro(7) does not name ouro_$name"
+done
+
+says() { # says PAGE TEXT
+	grep -qF -e "$2" "$tmp/man/$1" || fail "$1 does not say: $2"
+}
+while read -r name; do
+	for section in NAME SYNOPSIS DESCRIPTION 'SEE ALSO'; do
+		says "man3/$name.3" ".SH $section"
+	done
+	awk '/^.SH SYNOPSIS/ { on = 1 } /^.SH DESCRIPTION/ { on = 0 } on' "$tmp/man/man3/$name.3" |
+		grep -q "$name(" || fail "$name.3 does not show how $name is called"
+done <"$tmp/declared"
+says man3/ouro_new_items.3 'EOVERFLOW'
+says man3/ouro_watch.3 '.I id'
+says man3/ouro_gc_collect.3 '.SH WHAT IT MAY WAIT FOR'
+says man3/ouro_release.3 '.SH CODE OF THE PROGRAM IT MAY RUN'
+says man7/ouro_thread.7 'uint64_t pause_budget_ns;'
+says man3/ouro_set.3 'steals the reference to obj'
+
+if have groff; then
+	(cd "$tmp/man" && groff -man -Tutf8 -ww -z man?/*) >"$tmp/log" 2>&1 || fail 'groff'
+	[ ! -s "$tmp/log" ] || { cat "$tmp/log"; fail 'groff warns'; }
+else
+	echo 'skipped: no groff'
+fi
+if have mandoc; then
+	(cd "$tmp/man" && mandoc -Tlint -Wwarning man?/*) >"$tmp/log" 2>&1 || {
+		cat "$tmp/log"
+		fail 'mandoc warns'
+	}
+else
+	echo 'skipped: no mandoc'
+fi
+# The same headers make the same bytes.
+pages "$tmp/again"
+diff -r "$tmp/man" "$tmp/again" >/dev/null || fail 'the pages differ from run to run'
+echo 'man: ok'
