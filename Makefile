@@ -85,7 +85,7 @@ DEPSERVER_PEER := $(BUILD)/bench/peers/depserver_malloc
 .PHONY: all check check-one check-recycling check-arm64 deps-arm64 tsan asan stress bench bench-peers bench-compare bench-pause demo deps deps-build deps-check deps-demo \
 	deps-bench deps-cxx deps-peers deps-pause deps-sanitize deps-models models mutants install uninstall clean help tests-build \
 	stress-build peers-build examples check-prometheus lint deps-lint bench-shapes bench-aims
-.PHONY: installcheck man
+.PHONY: installcheck man dist deb abi-check abi-store
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -363,6 +363,8 @@ PACKAGES_ARM64 := liburcu-dev:arm64 liburcu8:arm64 libcmocka-dev:arm64 libcmocka
 DEPS_MODELS   := gcc libc6-dev spin
 DEPS_LINT     := g++ clang-tidy
 DEPS_INSTALLED := cmake meson
+DEPS_DEB      := $(DEPS_BUILD) dpkg-dev debhelper fakeroot lintian debootstrap
+DEPS_ABI      := $(DEPS_BUILD) abigail-tools
 ## deps: installs the Debian packages that are missing (or says which, where it may not)
 deps:
 	@tests/deps.sh $(sort $(DEPS_BUILD) $(DEPS_DEMO) $(DEPS_BENCH) $(DEPS_PAUSE) $(DEPS_SANITIZE) $(DEPS_MODELS))
@@ -452,6 +454,25 @@ uninstall:
 installcheck: deps-build deps-cxx
 	-@for package in $(DEPS_INSTALLED); do tests/deps.sh $$package; done
 	tests/package/installcheck.sh $(BUILD)
+
+## dist: build/ouro-VERSION.tar.gz, of which the same tree makes the same bytes
+dist:
+	@mkdir -p build
+	lib/package/dist.sh build/ouro-$(VERSION).tar.gz
+	@sha256sum build/ouro-$(VERSION).tar.gz
+
+## deb: Debian packages, source and binary, in build/deb; lintian; tried in a fresh Debian
+deb:
+	@tests/deps.sh $(DEPS_DEB)
+	lib/package/deb.sh $(VERSION)
+
+## abi-check: what is linked with the last release goes on working with this library (abigail-tools)
+abi-check: all
+	-@tests/deps.sh $(DEPS_ABI)
+	lib/package/abi.sh $(BUILD)
+# What is to be compared with, where there is no tag of a release.
+abi-store: all
+	lib/package/abi.sh $(BUILD) store
 
 ## clean: removes build/
 clean:
