@@ -63,15 +63,19 @@ in_root() { # in_root COMMAND...
 tried_there() { # installed, used, removed
 	rm -rf "$root/tmp/ouro"
 	mkdir "$root/tmp/ouro"
-	cp -R "$work"/*.deb "$source/tests/package/installed.sh" "$source/tests/package/user" \
-		"$root/tmp/ouro"
+	cp -R "$work"/libouro0_*.deb "$work"/libouro-dev_*.deb "$work"/ouro-doc_*.deb \
+		"$source/tests/package/installed.sh" \
+		"$source/tests/package/user" "$root/tmp/ouro"
 	in_root sh -c 'dpkg -i /tmp/ouro/*.deb' >"$work/install.log" 2>&1 || {
 		cat "$work/install.log"
 		exit 1
 	}
 	multiarch=$(dpkg-architecture -qDEB_HOST_MULTIARCH)
 	in_root sh /tmp/ouro/installed.sh / "/usr/lib/$multiarch"
-	in_root dpkg --purge libouro-dev libouro0 ouro-doc >"$work/remove.log" 2>&1
+	in_root dpkg --purge libouro-dev libouro0 ouro-doc >"$work/remove.log" 2>&1 || {
+		cat "$work/remove.log"
+		exit 1
+	}
 	left=$(in_root find /usr /etc /var/lib/dpkg/info -name '*ouro*')
 	[ -z "$left" ] || { echo "left by dpkg --purge: $left"; exit 1; }
 }
