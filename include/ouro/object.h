@@ -133,7 +133,9 @@ OURO_END_DECLS
 
 static inline void ouro_auto_release_(void *variable)
 {
-	ouro_release(*(void **)variable);
+	void *obj;
+	__builtin_memcpy(&obj, variable, sizeof(obj));
+	ouro_release(obj);
 }
 
 /*

@@ -65,6 +65,7 @@ OURO_END_DECLS
  */
 #define OURO_SLOT_TYPE_(slot) __typeof__(*(slot))
 #define OURO_SAME_(slot, obj) ((void *)(1 ? (obj) : *(slot)))
+#define OURO_SAME_CONST_(slot, obj) ((const void *)(1 ? (obj) : *(slot)))
 
 #define ouro_load(slot) ((OURO_SLOT_TYPE_(slot))ouro_slot_load((void *)(slot)))
 #define ouro_store(slot, obj) ouro_slot_store((void *)(slot), OURO_SAME_(slot, obj))
@@ -73,10 +74,11 @@ OURO_END_DECLS
 #define ouro_exchange(slot, obj) \
 	((OURO_SLOT_TYPE_(slot))ouro_slot_exchange((void *)(slot), OURO_SAME_(slot, obj)))
 #define ouro_compare_exchange(slot, expected, obj) \
-	ouro_slot_compare_exchange((void *)(slot), OURO_SAME_(slot, expected), \
+	ouro_slot_compare_exchange((void *)(slot), OURO_SAME_CONST_(slot, expected), \
 				   OURO_SAME_(slot, obj))
 #define ouro_compare_give(slot, expected, obj) \
-	ouro_slot_compare_give((void *)(slot), OURO_SAME_(slot, expected), OURO_SAME_(slot, obj))
+	ouro_slot_compare_give((void *)(slot), OURO_SAME_CONST_(slot, expected), \
+			       OURO_SAME_(slot, obj))
 #define ouro_peek(slot) ((OURO_SLOT_TYPE_(slot))ouro_slot_peek((const void *)(slot)))
 
 #else

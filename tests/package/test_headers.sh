@@ -4,10 +4,11 @@
 # A failure would mean: somebody's build breaks on the header, or wrong pointer types go through unseen.
 . tests/common.sh
 
-warnings='-pedantic -Wall -Wextra -Werror'
+warnings='-pedantic -Wall -Wextra -Werror -Wconversion -Wsign-conversion -Wshadow -Wundef'
+warnings="$warnings -Wcast-align -Wcast-qual -Wpointer-arith -Wwrite-strings"
 
 compiles() { # compiles COMPILER STANDARD LANGUAGE FILE
-	"$1" -std="$2" -x "$3" $warnings -Iinclude -fsyntax-only "$4" >"$tmp/log" 2>&1
+	$1 -std="$2" -x "$3" $warnings -Iinclude -fsyntax-only "$4" >"$tmp/log" 2>&1
 }
 
 must_compile() { # must_compile COMPILER STANDARD LANGUAGE FILE WHAT
@@ -22,6 +23,10 @@ headers_alone() { # headers_alone COMPILER STANDARD LANGUAGE SUFFIX
 		printf '#include <%s>\n' "$name" "$name" >"$tmp/alone.$4"
 		printf 'typedef int not_empty;\n' >>"$tmp/alone.$4"
 		must_compile "$1" "$2" "$3" "$tmp/alone.$4" "$h alone"
+		[ "$3" = c ] || compiles "$1 -Wold-style-cast" "$2" "$3" "$tmp/alone.$4" || {
+			cat "$tmp/log"
+			fail "$h alone with $1 -Wold-style-cast"
+		}
 	done
 }
 
