@@ -126,6 +126,7 @@ static inline ssize_t ouro_type_stats(ouro_type_stat *out, size_t n)
  * @root: borrowed
  * @max:  at most that many objects; the rest shows as one "..." node
  *
+ * Edges bear the name of the slot, where its type was described with OURO_SLOTS and its like.
  * An object whose references are being released, as in its clear and destroy, has nothing below it.
  * Return:  0; EINVAL (f or root NULL); ENOMEM; EIO; EDEADLK when pinned, or in an event function
  *          between GC_START and GC_STOP.

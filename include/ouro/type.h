@@ -69,12 +69,57 @@ typedef struct ouro_field {
 } ouro_field;
 
 #define OURO_FIELDS_MAX 16
+#define OURO_NAMED_MARK_ { 0x6f75726fu, 0x73656d61u }
 
-/* A list of fields. Fill it with the macros below; an empty one is {0}. */
+typedef const char *ouro_names_ __attribute__((aligned(4)));
+
+/*
+ * A list of fields. Fill it with the macros below; an empty one is {0}. The macros keep the names
+ * of up to 14 fields, where the last two would be, for drawings; a list that is filled in another
+ * way, or was compiled against an older header, has none. (named_ is the macros' own.)
+ */
+#ifdef __cplusplus
 typedef struct ouro_fields {
-	uint32_t n OURO_ZERO_;
-	ouro_field field[OURO_FIELDS_MAX] OURO_ZERO_;
+	struct named {
+		ouro_field field[OURO_FIELDS_MAX - 2];
+		ouro_names_ names;
+		uint32_t mark[2];
+	};
+	uint32_t n;
+	union {
+		ouro_field field[OURO_FIELDS_MAX];
+		named named_;
+	};
+	constexpr ouro_fields() : n(0), field{} {}
+	template <size_t N>
+	constexpr ouro_fields(uint32_t count, const ouro_field (&f)[N]) : n(count), field{}
+	{
+		for (size_t i = 0; i < N; i++)
+			field[i] = f[i];
+	}
+	template <size_t N>
+	constexpr ouro_fields(const char *names, uint32_t count, const ouro_field (&f)[N])
+	    : n(count), named_{ {}, names, OURO_NAMED_MARK_ }
+	{
+		static_assert(N <= OURO_FIELDS_MAX - 2, "no room for names");
+		for (size_t i = 0; i < N; i++)
+			named_.field[i] = f[i];
+	}
 } ouro_fields;
+#else
+typedef union ouro_fields {
+	struct {
+		uint32_t n;
+		ouro_field field[OURO_FIELDS_MAX];
+	};
+	struct {
+		uint32_t n;
+		ouro_field field[OURO_FIELDS_MAX - 2];
+		ouro_names_ names;
+		uint32_t mark[2];
+	} named_;
+} ouro_fields;
+#endif
 
 /* Handed to traverse; opaque. */
 typedef struct ouro_visitor ouro_visitor;
@@ -147,12 +192,12 @@ typedef struct ouro_type {
 } ouro_type;
 
 /* Up to 16 fields each. The field macros take the struct and its member names. */
-#define OURO_SLOTS(type, ...) OURO_FIELDS_(OURO_SLOT_FIELD_, type, __VA_ARGS__)
-#define OURO_WEAKS(type, ...) OURO_FIELDS_(OURO_WEAK_FIELD_, type, __VA_ARGS__)
-#define OURO_ITEM_SLOTS(type, ...) OURO_FIELDS_(OURO_SLOT_FIELD_, type, __VA_ARGS__)
-#define OURO_ITEM_WEAKS(type, ...) OURO_FIELDS_(OURO_WEAK_FIELD_, type, __VA_ARGS__)
+#define OURO_SLOTS(type, ...) OURO_FIELDS_(#__VA_ARGS__, OURO_SLOT_FIELD_, type, __VA_ARGS__)
+#define OURO_WEAKS(type, ...) OURO_FIELDS_(#__VA_ARGS__, OURO_WEAK_FIELD_, type, __VA_ARGS__)
+#define OURO_ITEM_SLOTS(type, ...) OURO_FIELDS_(#__VA_ARGS__, OURO_SLOT_FIELD_, type, __VA_ARGS__)
+#define OURO_ITEM_WEAKS(type, ...) OURO_FIELDS_(#__VA_ARGS__, OURO_WEAK_FIELD_, type, __VA_ARGS__)
 /* For .item_slots where an item is itself one reference. */
-#define OURO_ITEM_REFS { 1, { { 0, 1 } } }
+#define OURO_ITEM_REFS OURO_BARE_LIST_(, 1, { 0, 1 })
 /* For .item_weaks where an item is itself one cell. */
 #define OURO_ITEM_CELLS OURO_ITEM_REFS
 
@@ -190,8 +235,24 @@ OURO_END_DECLS
 	{ (uint32_t)offsetof(t, f), (uint32_t)(sizeof(((t *)0)->f) / sizeof(void *)) }
 #define OURO_WEAK_FIELD_(t, f) \
 	{ (uint32_t)offsetof(t, f), (uint32_t)(sizeof(((t *)0)->f) / sizeof(uint64_t)) }
-#define OURO_FIELDS_(F, t, ...) \
-	{ OURO_COUNT_(__VA_ARGS__), { OURO_MAP_(OURO_COUNT_(__VA_ARGS__), F, t, __VA_ARGS__) } }
+#define OURO_FIELDS_(names, F, t, ...) \
+	OURO_LIST_(__VA_ARGS__)(names, OURO_COUNT_(__VA_ARGS__), \
+				OURO_MAP_(OURO_COUNT_(__VA_ARGS__), F, t, __VA_ARGS__))
+#ifdef __cplusplus
+#define OURO_BARE_LIST_(names, count, ...) { count, { __VA_ARGS__ } }
+#define OURO_NAMED_LIST_(names, count, ...) { names, count, { __VA_ARGS__ } }
+#else
+#define OURO_BARE_LIST_(names, count, ...) { { count, { __VA_ARGS__ } } }
+#define OURO_NAMED_LIST_(names, count, ...) \
+	{ .named_ = { count, { __VA_ARGS__ }, names, OURO_NAMED_MARK_ } }
+#endif
+/* Of 15 and 16 fields the names have no room. */
+#define OURO_LIST_(...) \
+	OURO_COUNT_PICK_(__VA_ARGS__, OURO_BARE_LIST_, OURO_BARE_LIST_, OURO_NAMED_LIST_, \
+			 OURO_NAMED_LIST_, OURO_NAMED_LIST_, OURO_NAMED_LIST_, OURO_NAMED_LIST_, \
+			 OURO_NAMED_LIST_, OURO_NAMED_LIST_, OURO_NAMED_LIST_, OURO_NAMED_LIST_, \
+			 OURO_NAMED_LIST_, OURO_NAMED_LIST_, OURO_NAMED_LIST_, OURO_NAMED_LIST_, \
+			 OURO_NAMED_LIST_, 0)
 #define OURO_COUNT_(...) \
 	OURO_COUNT_PICK_(__VA_ARGS__, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)
 #define OURO_COUNT_PICK_(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, count, ...) count

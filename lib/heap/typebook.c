@@ -1,7 +1,7 @@
 /*
  * typebook.c - what the library knows of each type: its number, and a copy of what the program said
  *
- * Objects hold a number. It leads to a copy of the type and of its name, so that only calls to
+ * Objects hold a number. It leads to a copy of the type and of its names, so that only calls to
  * which the program gives its own type read that: it may lie in a plugin, which is closed while
  * objects of the type are left. Numbers and copies are never given back.
  * A type is known by its address and by all that it says. If another type lies at the address of an
@@ -21,11 +21,14 @@
 #include "base/log.h"
 #include "base/os.h"
 #include "base/runtime.h"
+#include "heap/edge.h"
 #include "heap/heap.h"
 #include "heap/walk.h"
 #include "world/gate.h"
 
 #define NAME_MAX_ 255 /* bytes of a name that are kept, and compared */
+#define NAMES_MAX 1023 /* of the names of one list of fields */
+#define LISTS 4
 
 struct oi_type oi_types[OI_TYPES_MAX];
 const ouro_type *oi_type_given[OI_TYPES_MAX];
@@ -61,21 +64,62 @@ static void *take_slab(size_t bytes)
 struct copy {
 	ouro_type type;
 	const char *given_name; /* not to be read */
-	char name[];
+	char text[];            /* its name, then those of its fields */
 };
+
+/* Copies a text to *to, which moves on. */
+static const char *copy_text(char **to, const char *text, size_t max)
+{
+	size_t n = strnlen(text, max);
+	char *copied = memcpy(*to, text, n);
+	copied[n] = 0;
+	*to += n + 1;
+	return copied;
+}
+
+/* The lists of a type. */
+static void lists_of(ouro_type *type, ouro_fields *list[LISTS])
+{
+	list[0] = &type->slots;
+	list[1] = &type->weaks;
+	list[2] = &type->item_slots;
+	list[3] = &type->item_weaks;
+}
+
+/* Returns how many bytes copy_names takes. */
+static size_t names_bytes(ouro_type *type)
+{
+	ouro_fields *list[LISTS];
+	size_t bytes = 0;
+	lists_of(type, list);
+	for (unsigned i = 0; i < LISTS; i++)
+		if (oi_edge_names(list[i]))
+			bytes += strnlen(oi_edge_names(list[i]), NAMES_MAX) + 1;
+	return bytes;
+}
+
+static void copy_names(ouro_type *type, char *to)
+{
+	ouro_fields *list[LISTS];
+	lists_of(type, list);
+	for (unsigned i = 0; i < LISTS; i++)
+		if (oi_edge_names(list[i]))
+			list[i]->named_.names = copy_text(&to, oi_edge_names(list[i]), NAMES_MAX);
+}
 
 /* Returns NULL if there is no memory. */
 static const ouro_type *copy(const ouro_type *type)
 {
-	size_t n = strnlen(type->name, NAME_MAX_);
-	struct copy *c = take_slab(sizeof *c + n + 1);
+	ouro_type given = *type;
+	size_t bytes = strnlen(type->name, NAME_MAX_) + 1 + names_bytes(&given);
+	struct copy *c = take_slab(sizeof *c + bytes);
 	if (!c)
 		return NULL;
-	c->type = *type;
-	c->type.name = c->name;
+	char *to = c->text;
+	c->type = given;
+	c->type.name = copy_text(&to, type->name, NAME_MAX_);
 	c->given_name = type->name;
-	memcpy(c->name, type->name, n);
-	c->name[n] = 0;
+	copy_names(&c->type, to);
 	return &c->type;
 }
 

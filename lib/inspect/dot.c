@@ -5,6 +5,7 @@
 #include "collect/trial.h"
 #include "count/count.h"
 #include "heap/candidate.h"
+#include "heap/edge.h"
 #include "heap/heap.h"
 #include "heap/type.h"
 #include "world/gate.h"
@@ -13,13 +14,13 @@
 struct graph {
 	/* members: headers, in the order found; side bytes say which are in it */
 	struct oi_trial nodes;
-	struct oi_vector edges; /* pairs of objects */
+	struct oi_vector edges; /* object, what it refers to, place */
 	void *from;
 	size_t max;
 	bool ok, cut;
 };
 
-static void add_edge(void *child, void *arg)
+static void add_edge(void *child, uint64_t place, void *arg)
 {
 	struct graph *g = arg;
 	struct oi_header *h = oi_header_of(child);
@@ -30,7 +31,8 @@ static void add_edge(void *child, void *arg)
 	} else if (!known) {
 		g->ok = g->ok && oi_trial_add(&g->nodes, h);
 	}
-	g->ok = g->ok && oi_vector_push(&g->edges, g->from) && oi_vector_push(&g->edges, child);
+	g->ok = g->ok && oi_vector_push(&g->edges, g->from) && oi_vector_push(&g->edges, child) &&
+		oi_vector_push(&g->edges, (void *)place);
 }
 
 /* World stopped. Gives every node a reference, so that it can be described afterwards. */
@@ -42,7 +44,7 @@ static void read_graph(struct graph *g, struct oi_header *root)
 		struct oi_header *h = g->nodes.members.data[i];
 		g->from = oi_object_of(h);
 		if (oi_is_whole(h))
-			oi_visit_all(h, add_edge, g);
+			oi_edge_visit_all(h, add_edge, g);
 	}
 	for (size_t i = 0; i < g->nodes.members.n; i++) {
 		struct oi_header *h = g->nodes.members.data[i];
@@ -62,6 +64,21 @@ static void print_name(FILE *f, const char *s)
 	}
 }
 
+static void print_edge(FILE *f, void *const edge[3])
+{
+	char name[OI_EDGE_NAME];
+	if (edge[1])
+		fprintf(f, "\t\"%p\" -> \"%p\"", edge[0], edge[1]);
+	else
+		fprintf(f, "\t\"%p\" -> \"...\"", edge[0]);
+	if (oi_edge_name(name, oi_type_of(oi_header_of(edge[0])), (uint64_t)edge[2])) {
+		fprintf(f, " [label=\"");
+		print_name(f, name);
+		fprintf(f, "\"]");
+	}
+	fprintf(f, ";\n");
+}
+
 static int print_graph(FILE *f, const struct graph *g)
 {
 	int cancel = oi_cancel_off(), error;
@@ -74,12 +91,8 @@ static int print_graph(FILE *f, const struct graph *g)
 	}
 	if (g->cut)
 		fprintf(f, "\t\"...\" [shape=plaintext];\n");
-	for (size_t i = 0; i < g->edges.n; i += 2) {
-		if (g->edges.data[i + 1])
-			fprintf(f, "\t\"%p\" -> \"%p\";\n", g->edges.data[i], g->edges.data[i + 1]);
-		else
-			fprintf(f, "\t\"%p\" -> \"...\";\n", g->edges.data[i]);
-	}
+	for (size_t i = 0; i < g->edges.n; i += 3)
+		print_edge(f, &g->edges.data[i]);
 	fprintf(f, "}\n");
 	error = fflush(f) || ferror(f) ? EIO : 0;
 	oi_cancel_back(cancel);

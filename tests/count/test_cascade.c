@@ -13,7 +13,7 @@ struct any {
 	struct any *ref[SLOTS_MOST];
 };
 
-#define REFS(slots) { 1, { { offsetof(struct any, ref), slots } } }
+#define REFS(slots) OURO_BARE_LIST_(, 1, { offsetof(struct any, ref), slots })
 #define UP_TO(slots) offsetof(struct any, ref) + (slots) * sizeof(void *)
 
 enum { LEAF, PAIR, SIX, NINE, ITEMS, LOUD, CELL, KINDS };

@@ -7,6 +7,7 @@
 
 #include <sys/mman.h>
 
+#include "heap/edge.h"
 #include "world/object.h"
 
 struct pair {
@@ -63,6 +64,79 @@ static void type_slots_take_sixteen_fields(void **state)
 	}
 }
 
+/*
+ * A list without names, as a program has that was compiled against an older header; and where they
+ * would be, what was on its stack.
+ */
+static ouro_fields without_names(const ouro_fields *named)
+{
+	ouro_fields f = { 0 };
+
+	f.n = named->n;
+	f.named_.names = "no name at all";
+	memcpy(f.field, named->field, named->n * sizeof(*f.field));
+	return f;
+}
+
+static void assert_name(const ouro_type *type, uint64_t place, const char *expected)
+{
+	char name[OI_EDGE_NAME];
+
+	assert_int_equal(oi_edge_name(name, type, place), strlen(expected));
+	assert_string_equal(name, expected);
+}
+
+static void type_slots_keep_their_names(void **state)
+{
+	static const ouro_type table = {
+		.name = "table", .size = sizeof(struct pair),
+		.slots = OURO_SLOTS(struct pair, one), .item_size = sizeof(struct pair),
+		.item_slots = OURO_ITEM_SLOTS(struct pair, one, many),
+	};
+	static const ouro_type row = {
+		.name = "row", .size = 8, .item_size = 8, .item_slots = OURO_ITEM_REFS,
+	};
+
+	(void)state;
+	assert_name(&pair_type, 0, "one");
+	assert_name(&pair_type, 1, "two");
+	assert_name(&pair_type, 2, "many[0]");
+	assert_name(&pair_type, 4, "many[2]");
+	assert_name(&pair_type, 5, "");
+	assert_name(&table, 1, "[0].one");
+	assert_name(&table, 1 + 4 * 7 + 3, "[7].many[2]");
+	assert_name(&row, 7, "[7]");
+	assert_name(&row, OI_EDGE_TOLD, "");
+	assert_name(&wide_type, 15, ""); /* no room for names */
+	assert_string_equal(oi_edge_names(&pair_type.weaks), "weak, weaks");
+}
+
+static void type_without_names_is_taken(void **state)
+{
+	ouro_type old = pair_type;
+
+	(void)state;
+	old.slots = without_names(&pair_type.slots);
+	assert_null(oi_edge_names(&old.slots));
+	assert_name(&old, 2, "");
+	assert_int_equal(sizeof(ouro_fields), 132);
+	assert_int_equal(offsetof(ouro_type, flags), 584); /* as at first */
+}
+
+/* The library's copy: the text may go away with what the type was loaded from. */
+static void type_names_are_copied(void **state)
+{
+	char names[] = "one, two, many";
+	ouro_type t = pair_type;
+
+	(void)state;
+	t.slots.named_.names = names;
+	void *obj = ouro_new(&t);
+	memset(names, 'x', sizeof(names) - 1);
+	assert_name(oi_type_of(oi_header_of(obj)), 1, "two");
+	ouro_release(obj);
+}
+
 static void type_item_refs_is_one_slot_at_zero(void **state)
 {
 	static const ouro_type vector = {
@@ -104,7 +178,7 @@ static void visit_nothing(void *obj, ouro_visitor *v)
 	(void)v;
 }
 
-#define FIELD(offset, count) { 1, { { offset, count } } }
+#define FIELD(offset, count) OURO_BARE_LIST_(, 1, { offset, count })
 
 static const ouro_type bad_types[] = {
 	{ .size = 8 }, /* no name */
@@ -114,17 +188,20 @@ static const ouro_type bad_types[] = {
 	{ .name = "bad", .size = 16, .slots = FIELD(8, 2) }, /* array ends outside */
 	{ .name = "bad", .size = 16, .slots = FIELD(0, UINT32_MAX) }, /* far outside */
 	{ .name = "bad", .size = 16, .slots = FIELD(UINT32_MAX - 7, 1) }, /* far outside */
-	{ .name = "bad", .size = 16, .slots = { 2, { { 0, 1 }, { 16, 1 } } } }, /* only the second one */
-	{ .name = "bad", .size = 16, .slots = { OURO_FIELDS_MAX + 1, { { 0, 1 } } } }, /* too many */
+	/* only the second one */
+	{ .name = "bad", .size = 16, .slots = OURO_BARE_LIST_(, 2, { 0, 1 }, { 16, 1 }) },
+	/* too many */
+	{ .name = "bad", .size = 16, .slots = OURO_BARE_LIST_(, OURO_FIELDS_MAX + 1, { 0, 1 }) },
 	{ .name = "bad", .size = 16, .weaks = FIELD(16, 1) },
 	{ .name = "bad", .size = 16, .weaks = FIELD(8, 2) },
-	{ .name = "bad", .size = 16, .weaks = { OURO_FIELDS_MAX + 1, { { 0, 1 } } } },
+	{ .name = "bad", .size = 16, .weaks = OURO_BARE_LIST_(, OURO_FIELDS_MAX + 1, { 0, 1 }) },
 	{ .name = "bad", .size = 16, .item_slots = OURO_ITEM_REFS }, /* items of size 0 */
 	{ .name = "bad", .size = 16, .item_size = 8, .item_slots = FIELD(8, 1) },
 	{ .name = "bad", .size = 16, .item_size = 8, .item_slots = FIELD(0, 2) },
 	{ .name = "bad", .size = 16, .item_size = 8, .item_weaks = FIELD(8, 1) },
 	{ .name = "bad", .size = 16, .item_weaks = FIELD(0, 1) },
-	{ .name = "bad", .size = 16, .item_size = 8, .item_slots = { OURO_FIELDS_MAX + 1, { { 0, 1 } } } },
+	{ .name = "bad", .size = 16, .item_size = 8,
+	  .item_slots = OURO_BARE_LIST_(, OURO_FIELDS_MAX + 1, { 0, 1 }) },
 	{ .name = "bad", .size = 16, .traverse = visit_nothing }, /* traverse without clear */
 	{ .name = "bad", .size = 16, .flags = 4 },
 	{ .name = "bad", .size = 16, .flags = OURO_ACYCLIC | 1u << 31 },
@@ -252,7 +329,7 @@ static void type_at_the_address_of_another(void **state)
 	void *plain = ouro_new(&replaced);
 	assert_false(ouro_gc_is_tracked(plain));
 	ouro_release(plain);
-	replaced = (ouro_type){ .name = "holder", .size = 16, .slots = { 1, { { 0, 1 } } } };
+	replaced = (ouro_type){ .name = "holder", .size = 16, .slots = OURO_ITEM_REFS };
 	pthread_join(thread_start(make_replaced, NULL), (void **)&holder);
 	assert_true(ouro_gc_is_tracked(holder));
 	ouro_store(holder, ouro_retain(target));
@@ -452,6 +529,9 @@ int main(void)
 		BARE_CASE(type_slots_say_offsets_and_counts),
 		BARE_CASE(type_weaks_say_offsets_and_counts),
 		BARE_CASE(type_slots_take_sixteen_fields),
+		BARE_CASE(type_slots_keep_their_names),
+		BARE_CASE(type_without_names_is_taken),
+		HEAP_CASE(type_names_are_copied),
 		BARE_CASE(type_item_refs_is_one_slot_at_zero),
 		HEAP_CASE(type_all_slots_are_released_at_death),
 		HEAP_CASE(type_bad_ones_are_refused),

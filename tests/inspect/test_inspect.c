@@ -432,6 +432,8 @@ static void inspect_dump_shows_the_graph_below(void **state)
 	assert_non_null(strstr(d.text, "loud"));
 	assert_non_null(strstr(d.text, "node"));
 	assert_int_equal(d.edges, 4);
+	assert_non_null(strstr(d.text, "[label=\"left\"]"));
+	assert_non_null(strstr(d.text, "[label=\"right\"]"));
 	assert_int_equal(d.ellipses, 0);
 	free(d.text);
 	ouro_release(a);
@@ -452,6 +454,7 @@ static void inspect_dump_shows_leaves_and_items(void **state)
 	assert_non_null(strstr(d.text, "mixed"));
 	assert_non_null(strstr(d.text, "leaf"));
 	assert_int_equal(d.edges, 3);
+	assert_non_null(strstr(d.text, "[label=\"[99]\"]"));
 	free(d.text);
 	ouro_release(m);
 }
