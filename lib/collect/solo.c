@@ -340,18 +340,6 @@ static void gather_page(struct oi_thread *t, struct oi_page *p)
 	}
 }
 
-/* Returns what follows *@link in the list of young pages; with @leave that leaves it. */
-static struct oi_page **next_young(struct oi_heap *heap, struct oi_page **link, bool leave)
-{
-	struct oi_page *p = *link;
-	if (!leave)
-		return &p->young_next;
-	*link = p->young_next;
-	p->on_young = false;
-	heap->resume = NULL; /* it may be this link */
-	return link;
-}
-
 static bool any_young(const struct oi_page *p)
 {
 	const uint64_t *age0 = oi_young_bits(p, 0), *age1 = oi_young_bits(p, 1);
@@ -362,9 +350,21 @@ static bool any_young(const struct oi_page *p)
 }
 
 /*
- * Pages where nothing is young any more leave the list, as in a stop, which may not come for long:
- * otherwise each look would go over all pages.
+ * Returns what follows *@link in the list of young pages. An own page where nothing is young any
+ * more leaves the list, as in a stop, which may not come for long: otherwise each look would go
+ * over all pages.
  */
+static struct oi_page **next_young(struct oi_heap *heap, struct oi_page **link, bool own)
+{
+	struct oi_page *p = *link;
+	if (!own || p->current || any_young(p))
+		return &p->young_next;
+	*link = p->young_next;
+	p->on_young = false;
+	heap->resume = NULL; /* it may be this link */
+	return link;
+}
+
 static void gather_young(struct oi_thread *t)
 {
 	struct oi_solo_lists *l = t->solo.lists;
@@ -373,7 +373,7 @@ static void gather_young(struct oi_thread *t)
 		bool own = is_own_page(t, p);
 		if (own)
 			gather_page(t, p);
-		link = next_young(&t->heap, link, own && !p->current && !any_young(p));
+		link = next_young(&t->heap, link, own);
 	}
 }
 
@@ -518,7 +518,7 @@ static void pass_unseen(struct oi_thread *t)
 		bool own = is_own_page(t, p);
 		if (own)
 			n += age_page(t, p, straight);
-		link = next_young(&t->heap, link, own && !p->current && !any_young(p));
+		link = next_young(&t->heap, link, own);
 	}
 	oi_policy_solo_done(n, straight);
 }
