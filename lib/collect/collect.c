@@ -311,12 +311,12 @@ static struct oi_garbage *find_concurrently(struct oi_thread *t, int generation,
 	c.survivors = g ? c.candidates - g->objects.n : 0;
 	pace_done(scope, c.survivors, c.candidates - c.survivors);
 	struct oi_stops stops = oi_pass_stops();
-	if (g)
+	if (g) {
 		g->stops = stops;
-	if (g)
 		report(&c, g, began);
-	else
+	} else {
 		begin_nothing(t);
+	}
 	return g;
 }
 
