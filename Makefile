@@ -58,11 +58,9 @@ OUR_CPPFLAGS := -D_GNU_SOURCE -Iinclude $(DEFINES) -MMD -MP
 FRAMES       := $(if $(FRAME_POINTERS),-fno-omit-frame-pointer -mno-omit-leaf-frame-pointer)
 OUR_CFLAGS   := -std=c11 -pthread $(CWARNINGS) $(SANITIZE) $(FRAMES)
 OUR_CXXFLAGS := -std=c++17 -pthread $(WARNINGS) $(SANITIZE)
-# They use objects after releases, which something else keeps: include/ouro/base.h.
-COUNTS       := -DOURO_UNCHECKED_RELEASE=1
 # A program that is linked without -flto takes the archive, too.
 FAT_LTO      := $(if $(findstring clang,$(CC)),,$(if $(findstring -flto,$(CFLAGS)),-ffat-lto-objects))
-LIB_CFLAGS   := -Ilib $(COUNTS) $(FAT_LTO) -fPIC -fexceptions -fvisibility=hidden \
+LIB_CFLAGS   := -Ilib $(FAT_LTO) -fPIC -fexceptions -fvisibility=hidden \
 	-ftls-model=initial-exec -DOURO_INTERNAL=1 -D_LGPL_SOURCE
 # The Debian package liburcu-dev; urcu-bp is the flavour that needs no registration by the application's threads.
 URCU_LIBS    := -lurcu-cds -lurcu-bp -lurcu-common
@@ -132,7 +130,7 @@ vpath test_%.c $(sort $(dir $(TEST_SRCS)))
 $(BUILD)/tests/test_sized: private ALIASES := $(foreach f,stats_get init shutdown gc_get_stats,-Wl,--defsym=first_$(f)=ouro_$(f))
 $(BUILD)/tests/test_%: test_%.c $(STATIC)
 	@mkdir -p $(@D)/deps
-	$(CC) $(OUR_CPPFLAGS) -MF $(@D)/deps/test_$*.d -Ilib -Itests $(COUNTS) -DOURO_INTERNAL=1 \
+	$(CC) $(OUR_CPPFLAGS) -MF $(@D)/deps/test_$*.d -Ilib -Itests -DOURO_INTERNAL=1 \
 		-DOURO_TESTS=1 -D_LGPL_SOURCE $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) $(LDFLAGS) \
 		$(ALIASES) \
 		-o $@ $< $(STATIC) $(URCU_LIBS) -lcmocka -lm

@@ -48,14 +48,16 @@
 
 /*
  * Behind a function that returns a new reference: gcc and clang warn of a call that drops it.
- * OURO_NEW_REFERENCE is for what makes an object: there gcc >= 11 also warns, with -Wall, where a
- * pointer is used after its ouro_release, or freed by another function, and with -fanalyzer where
- * it leaks or is released twice. It takes the pointer for the object: where something else keeps
- * that, go on with the pointer of that reference, as ouro_retain returned it. A program that would
- * not defines OURO_UNCHECKED_RELEASE before the headers are included.
+ * OURO_NEW_REFERENCE is for what makes an object: if the program defines OURO_CHECK_RELEASES before
+ * the headers are included, gcc >= 11 also warns, with -Wall, where a pointer is used after its
+ * ouro_release, or freed by another function, and with -fanalyzer where it leaks or is released
+ * twice. gcc takes the pointer for the object, and does not know that something else may keep that:
+ * a program that uses such an object by the pointer it has released is warned of, though it is
+ * right. So it has to be asked for, and a program that does goes on with the pointer of the other
+ * reference, as ouro_retain or ouro_load returned it.
  */
 #define OURO_OWNED __attribute__((warn_unused_result))
-#if !defined(__clang__) && __GNUC__ >= 11 && !defined(OURO_UNCHECKED_RELEASE)
+#if !defined(__clang__) && __GNUC__ >= 11 && defined(OURO_CHECK_RELEASES)
 #define OURO_NEW_REFERENCE __attribute__((warn_unused_result, malloc(ouro_release, 1)))
 #else
 #define OURO_NEW_REFERENCE OURO_OWNED

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Goal: the compiler says what a program does wrong with its references, and nothing else.
-# Method: small programs with one mistake each, and the warning that gcc must give; a program that
-#   is right, and all examples, without one, also of -fanalyzer; the macros for locals are run.
+# Method: small programs with one mistake each, and the warning that gcc must give, some of them only
+#   where OURO_CHECK_RELEASES asks for it; programs that are right, and all examples, without one,
+#   also of -fanalyzer; the macros for locals are run.
 # A failure would mean: a leak or a use after release that the compiler could have shown, or a
 #   warning that teaches people to switch warnings off.
 . tests/common.sh
@@ -43,11 +44,13 @@ quiet() { # quiet COMPILER OPTIONS STATEMENTS
 }
 
 if [ "$(gcc -dumpversion | sed 's/[.].*//')" -ge 12 ]; then
-	warns '' use-after-free 'ouro_release(n); value = n->value;'
-	warns '' use-after-free 'ouro_release(n); ouro_store(&root, n);'
-	warns '' mismatched-dealloc 'free(n);'
-	warns -fanalyzer analyzer-malloc-leak 'value = n->value;'
-	warns -fanalyzer analyzer-double-free 'ouro_release(n); ouro_release(n);'
+	asked=-DOURO_CHECK_RELEASES
+	warns $asked use-after-free 'ouro_release(n); value = n->value;'
+	warns $asked use-after-free 'ouro_release(n); ouro_store(&root, n);'
+	warns $asked mismatched-dealloc 'free(n);'
+	warns "$asked=1 -fanalyzer" analyzer-malloc-leak 'value = n->value;'
+	warns "$asked=1 -fanalyzer" analyzer-double-free 'ouro_release(n); ouro_release(n);'
+	warns $asked unused-result 'ouro_release(n); ouro_new(&type);'
 fi
 warns '' unused-result 'ouro_release(n); ouro_load(&root);'
 warns '' unused-result 'ouro_release(n); (void)ouro_take(&root);'
@@ -57,14 +60,23 @@ warns '' unused-result 'ouro_release(n); ouro_new(&type);'
 for c in gcc clang; do
 	have $c || continue
 	case $c in gcc) analyzer=-fanalyzer ;; *) analyzer= ;; esac
-	quiet $c "$analyzer" 'ouro_store(&root, n); value = n->value; ouro_release(n);'
-	quiet $c "$analyzer" 'ouro_give(&root, n); m = ouro_load(&root); ouro_release(m);'
-	quiet $c "$analyzer" \
-		'm = ouro_retain(n); ouro_release(n); value = m->value; ouro_release(m);'
-	quiet $c "$analyzer" 'ouro_give(&root, OURO_MOVE(n)); ouro_release(n);'
-	quiet $c "$analyzer" 'ouro_set(&n, ouro_load(&root)); OURO_PINNED; ouro_release(n);'
+	for checked in "$analyzer" "$analyzer -DOURO_CHECK_RELEASES"; do
+		quiet $c "$checked" 'ouro_store(&root, n); value = n->value; ouro_release(n);'
+		quiet $c "$checked" 'ouro_give(&root, n); m = ouro_load(&root); ouro_release(m);'
+		quiet $c "$checked" \
+			'm = ouro_retain(n); ouro_release(n); value = m->value; ouro_release(m);'
+		quiet $c "$checked" 'ouro_give(&root, OURO_MOVE(n)); ouro_release(n);'
+		quiet $c "$checked" 'ouro_set(&n, ouro_load(&root)); OURO_PINNED; ouro_release(n);'
+	done
+	# Right, as something else keeps the object, which no compiler can know.
+	for checked in '' "$analyzer"; do
+		quiet $c "$checked" 'ouro_store(&root, n); ouro_release(n); value = n->value;'
+		quiet $c "$checked" \
+			'ouro_retain(n); ouro_release(n); value = n->value; ouro_release(n);'
+		quiet $c "$checked" 'ouro_store(&n->next, n); ouro_release(n);
+		if (ouro_refcount(n) == 1) value = 1;'
+	done
 done
-quiet gcc -DOURO_UNCHECKED_RELEASE 'ouro_store(&root, n); ouro_release(n); value = n->value;'
 
 # ---- the macros for locals do what they say ----
 cat >"$tmp/locals.c" <<'PROGRAM'
@@ -112,11 +124,14 @@ $cc -std=c11 -Wall -Wextra -Werror -Wpedantic -Iinclude -o "$tmp/locals" "$tmp/l
 	"$build/libouro.a" $private || fail 'locals.c does not build'
 "$tmp/locals" || fail "locals.c: exit $?"
 
-# ---- what stands in examples/ ----
-for f in examples/*.c examples/depserver/*.c; do
-	[ -e "$f" ] || continue
-	case $f in examples/depserver/*) [ -e /usr/include/uv.h ] || continue ;; esac
-	gcc $flags -D_GNU_SOURCE -fanalyzer -c -o /dev/null "$f" 2>"$tmp/log" || continue
+# ---- what stands in examples/, with all that gcc can be asked for ----
+for f in examples/*/*.c; do
+	case $f in */depserver/* | */actors/*) [ -e /usr/include/uv.h ] || continue ;; esac
+	gcc $flags -D_GNU_SOURCE -DOURO_CHECK_RELEASES -fanalyzer -c -o /dev/null "$f" \
+		2>"$tmp/log" || {
+		cat "$tmp/log"
+		fail "$f does not compile"
+	}
 	! grep -E 'ouro_(release|new)' "$tmp/log" || fail "$f: warnings"
 done
 echo "warnings: ok"

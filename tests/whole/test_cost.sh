@@ -17,7 +17,7 @@ valgrind -q --tool=none true >/dev/null 2>&1 || skip 'valgrind does not run here
 
 # Without its debugging information, some of which valgrind cannot read.
 # shellcheck disable=SC2086 # several libraries
-$cc -std=c11 -O2 -Wall -Wextra -Werror -Wno-unused-result -DOURO_UNCHECKED_RELEASE -D_GNU_SOURCE \
+$cc -std=c11 -O2 -Wall -Wextra -Werror -Wno-unused-result -D_GNU_SOURCE \
 	-Iinclude -Wl,--strip-debug -o "$tmp/cost" tests/whole/cost.c \
 	"$build/libouro.a" $private
 # By name: with a pattern, the .cold half of a function would end the counting that its other half began.
