@@ -254,8 +254,6 @@ static bool count_left(void *arg, struct oi_page *p)
 	return true;
 }
 
-#define STOPS 100000 /* after so many it is enough: the heap changes under the walk */
-
 /*
  * Returns about how many objects of the type are left: it goes through the heap, which changes
  * meanwhile, in stops within the pause budget.
@@ -264,10 +262,8 @@ static size_t n_left(uint32_t number)
 {
 	struct left left = { .number = number };
 	struct oi_walk walk = { .region = NULL };
-	bool over = false;
-	for (size_t i = 0; !over && i < STOPS; i++)
-		over = oi_walk_in_stop(&walk, oi_runtime.config.pause_budget_ns / 2, count_left,
-				       &left);
+	while (!oi_walk_in_stop(&walk, oi_runtime.config.pause_budget_ns / 2, count_left, &left))
+		continue;
 	return left.n;
 }
 

@@ -5,15 +5,14 @@
 #include "world/context.h"
 #include "world/world.h"
 
-static struct oi_region *first_region(const struct oi_walk *w, size_t *page)
+/* Returns the first region at @from or behind it; NULL if there is none. */
+static struct oi_region *region_from(const void *from)
 {
+	struct oi_region *first = NULL;
 	for (struct oi_region *r = oi_regions; r; r = r->next)
-		if (r == w->region) {
-			*page = w->page;
-			return r;
-		}
-	*page = OI_FIRST_PAGE;
-	return oi_regions;
+		if ((uintptr_t)r >= (uintptr_t)from && (!first || r < first))
+			first = r;
+	return first;
 }
 
 static size_t after(const struct oi_region *r, size_t i)
@@ -27,8 +26,9 @@ static bool walk_on(struct oi_walk *w, uint64_t budget_ns,
 	oi_assert_stopped();
 	uint64_t began = oi_now_ns();
 	bool any = false;
-	size_t i;
-	for (struct oi_region *r = first_region(w, &i); r; r = r->next, i = OI_FIRST_PAGE)
+	struct oi_region *r = region_from(w->region);
+	size_t i = r == w->region ? w->page : OI_FIRST_PAGE;
+	for (; r; r = region_from((char *)r + 1), i = OI_FIRST_PAGE)
 		for (; i < OI_PAGES; i = after(r, i)) {
 			if (r->page[i].state == OI_PAGE_FREE)
 				continue;

@@ -9,7 +9,7 @@
 
 /* Zeroed, it is at the beginning. */
 struct oi_walk {
-	/* NULL: the beginning; the region may be gone: it is only compared */
+	/* it may be gone: only its address counts */
 	struct oi_region *region;
 	size_t page;
 };
@@ -17,8 +17,8 @@ struct oi_walk {
 /*
  * Outside the gate, not pinned. Stops the world, and calls @fn for each page in use, for one at
  * least, until @budget_ns have gone by or @fn returns false: then that page comes next again.
- * Returns true if that was the end of the heap. The walk begins anew if the region where it was has
- * gone.
+ * Returns true if that was the end of the heap. The walk goes by addresses, so that it meets no page
+ * twice, and comes to an end, whatever regions come and go meanwhile.
  */
 bool oi_walk_in_stop(struct oi_walk *w, uint64_t budget_ns,
 		     bool (*fn)(void *arg, struct oi_page *p), void *arg);

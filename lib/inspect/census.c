@@ -42,15 +42,11 @@ static bool census_page(void *arg, struct oi_page *p)
 	return true;
 }
 
-#define STOPS 100000 /* after so many it is enough: the heap changes under the walk */
-
 static void walk(struct count *counts)
 {
 	struct oi_walk walk = { .region = NULL };
-	for (size_t i = 0; i < STOPS; i++)
-		if (oi_walk_in_stop(&walk, oi_runtime.config.pause_budget_ns / 2, census_page,
-				    counts))
-			break;
+	while (!oi_walk_in_stop(&walk, oi_runtime.config.pause_budget_ns / 2, census_page, counts))
+		continue;
 }
 
 static void remember(const struct count *counts)
