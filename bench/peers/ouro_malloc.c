@@ -10,6 +10,7 @@
  */
 #include "../../examples/depserver/graph.h"
 
+#include <errno.h>
 #include <ouro.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -88,6 +89,67 @@ int ouro_weak_store(ouro_weak *cell, void *obj)
 void *ouro_weak_load(ouro_weak *cell)
 {
 	return (void *)(uintptr_t)__atomic_load_n(&cell->word, __ATOMIC_ACQUIRE);
+}
+
+/* ---- maps: a table with open addressing, filled by one thread before others see it ---- */
+
+struct place {
+	const void *key;
+	size_t size;
+	void *value; /* NULL: free */
+};
+
+struct ouro_map {
+	struct place *place;
+	size_t n, used; /* n: a power of two */
+};
+
+ouro_map *ouro_map_new(void)
+{
+	return calloc(1, sizeof(ouro_map));
+}
+
+/* The key's place, or the free one where it would go; there is one. */
+static struct place *place_of(const ouro_map *map, const void *key, size_t size)
+{
+	for (size_t i = names_hash(key, size);; i++) {
+		struct place *p = &map->place[i & (map->n - 1)];
+
+		if (!p->value || (p->size == size && memcmp(p->key, key, size) == 0))
+			return p;
+	}
+}
+
+/* Twice the places; at most half of them are used. */
+static int map_grow(ouro_map *map)
+{
+	ouro_map more = { .n = map->n ? map->n * 2 : 16, .used = map->used };
+
+	more.place = calloc(more.n, sizeof *more.place);
+	if (!more.place)
+		return ENOMEM;
+	for (size_t i = 0; i < map->n; i++)
+		if (map->place[i].value)
+			*place_of(&more, map->place[i].key, map->place[i].size) = map->place[i];
+	free(map->place);
+	*map = more;
+	return 0;
+}
+
+/* The server's keys are names inside their packages, so they are not copied. */
+int ouro_map_put(ouro_map *map, const void *key, size_t size, void *value)
+{
+	if (map->used >= map->n / 2 && map_grow(map))
+		return ENOMEM;
+	struct place *p = place_of(map, key, size);
+	map->used += !p->value;
+	*p = (struct place){ key, size, value };
+	return 0;
+}
+
+void *ouro_map_get(ouro_map *map, const void *key, size_t size)
+{
+	return map->n ? place_of(map, key, size)->value : NULL;
 }
 
 /* ---- the rest has nothing to do ---- */

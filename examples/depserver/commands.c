@@ -40,7 +40,7 @@ static int shown(const struct resp_arg *arg)
 static struct package *call_package(struct call *c)
 {
 	const struct resp_arg *key = &c->argv[1];
-	struct package *p = graph_find(key->data, key->len);
+	struct package *p = graph_find(graph_hold(&c->worker->graph), key->data, key->len);
 	if (!p)
 		resp_error(c->out, "ERR no such package '%.*s'", shown(key), key->data);
 	return p;

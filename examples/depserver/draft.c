@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PACKAGES_MAX = 16 * 1000 * 1000 };
-
 /*
  * Room for one more entry in an array of *n. Return: the array, perhaps moved; NULL: out of memory.
  */

@@ -12,6 +12,8 @@
 
 #include <stdio.h>
 
+enum { PACKAGES_MAX = 16 * 1000 * 1000 };
+
 struct draft_package {
 	uint32_t name;
 	uint32_t version, section; /* offsets in text, NUL-terminated */

@@ -55,9 +55,10 @@ static void info_graph(struct buffer *out, struct server *server)
 	if (!x)
 		return;
 	buffer_printf(out, "source:%s\r\nload_ms:%llu\r\n", x->source, (ull)(x->load_ns / 1000000));
-	buffer_printf(out, "packages:%u\r\nnames:%u\r\n", x->n_packages, x->n_names);
-	buffer_printf(out, "edges:%u\r\nedges_depends:%u\r\nedges_related:%u\r\n",
-		      x->n_depends + x->n_related, x->n_depends, x->n_related);
+	buffer_printf(out, "packages:%u\r\ncopies:%u\r\nnames:%u\r\n", x->n_packages,
+		      x->copies, x->n_names);
+	buffer_printf(out, "edges:%llu\r\nedges_depends:%llu\r\nedges_related:%llu\r\n",
+		      (ull)(x->n_depends + x->n_related), (ull)x->n_depends, (ull)x->n_related);
 	buffer_printf(out, "scc_count:%u\r\nscc_largest:%u\r\n", x->cycles.count,
 		      x->cycles.largest);
 	buffer_printf(out, "scc_depends_count:%u\r\nscc_depends_largest:%u\r\n",

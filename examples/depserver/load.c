@@ -28,7 +28,13 @@ static uint64_t load_clock_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static int load_finish(struct draft *d, int error, const char *source, uint64_t began_ns)
+/* What is loaded, and since when. */
+struct load {
+	unsigned copies;
+	uint64_t began_ns;
+};
+
+static int load_finish(struct draft *d, int error, const char *source, const struct load *load)
 {
 	if (!error && !d->n_packages)
 		error = ENODATA;
@@ -36,45 +42,43 @@ static int load_finish(struct draft *d, int error, const char *source, uint64_t 
 		error = draft_link(d);
 	if (error)
 		return error;
-	OURO_AUTO struct index *x = graph_build(d);
+	OURO_AUTO struct index *x = graph_build(d, load->copies);
 	if (!x)
 		return errno;
 	snprintf(x->source, sizeof x->source, "%s", source);
-	x->load_ns = load_clock_ns() - began_ns;
+	x->load_ns = load_clock_ns() - load->began_ns;
 	graph_publish(x);
 	return 0;
 }
 
-static int load_file(const char *file)
+static int load_file(const char *file, const struct load *load)
 {
 	struct draft d = { 0 };
-	uint64_t began_ns = load_clock_ns();
 	FILE *in = fopen(file, "re");
 	if (!in)
 		return errno;
 	const char *slash = strrchr(file, '/');
-	int error = load_finish(&d, draft_read(&d, in), slash ? slash + 1 : file, began_ns);
+	int error = load_finish(&d, draft_read(&d, in), slash ? slash + 1 : file, load);
 	fclose(in);
 	draft_free(&d);
 	return error;
 }
 
-static int load_apt(void)
+static int load_apt(const struct load *load)
 {
 	struct draft d = { 0 };
-	uint64_t began_ns = load_clock_ns();
 	FILE *in = popen(load_command, "re");
 	if (!in)
 		return errno;
 	int error = draft_read(&d, in);
 	if (pclose(in) != 0 && !error)
 		error = ENODATA;
-	error = load_finish(&d, error, "apt-cache dumpavail", began_ns);
+	error = load_finish(&d, error, "apt-cache dumpavail", load);
 	draft_free(&d);
 	return error;
 }
 
-static int load_sample(void)
+static int load_sample(const struct load *load)
 {
 	char path[PATH_MAX];
 	ssize_t len = readlink("/proc/self/exe", path, sizeof path - 1);
@@ -85,22 +89,23 @@ static int load_sample(void)
 	size_t room = sizeof path - (size_t)(slash + 1 - path);
 	for (size_t i = 0; i < 2 && error == ENOENT; i++) {
 		snprintf(slash + 1, room, "%s", load_samples[i]);
-		error = load_file(path);
+		error = load_file(path, load);
 	}
 	return error;
 }
 
-static int load_any(const char *file)
+static int load_any(const char *file, const struct load *load)
 {
 	if (file)
-		return load_file(file);
-	int error = load_apt();
-	return error == ENOMEM ? error : error ? load_sample() : 0;
+		return load_file(file, load);
+	int error = load_apt(load);
+	return error == ENOMEM ? error : error ? load_sample(load) : 0;
 }
 
-int load_graph(const char *file)
+int load_graph(const char *file, unsigned copies)
 {
-	int error = load_any(file);
+	struct load load = { .copies = copies, .began_ns = load_clock_ns() };
+	int error = load_any(file, &load);
 	malloc_trim(0); /* the draft's arrays: else each pool thread keeps its own */
 	return error;
 }

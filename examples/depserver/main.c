@@ -20,6 +20,7 @@ static const char usage[] =
 	"  --port N      listen on 127.0.0.1:N (default 6390; 0: any free port, printed)\n"
 	"  --threads N   worker threads (default 4)\n"
 	"  --index FILE  the package index (default: apt-cache dumpavail, else the sample)\n"
+	"  --copies N    each package N times, to make the graph larger (default 1)\n"
 	"  --no-gc       without ouro's automatic collections\n"
 	"  --timeout S   seconds until a stalled client is dropped (default 10)\n"
 	"  --idle S      seconds until an idle client is dropped (default 300)\n"
@@ -29,8 +30,8 @@ static const struct option long_options[] = {
 	{ "port", required_argument, NULL, 'p' },    { "threads", required_argument, NULL, 't' },
 	{ "index", required_argument, NULL, 'i' },   { "no-gc", no_argument, NULL, 'g' },
 	{ "timeout", required_argument, NULL, 's' }, { "idle", required_argument, NULL, 'd' },
-	{ "clients", required_argument, NULL, 'c' }, { "help", no_argument, NULL, 'h' },
-	{ NULL, 0, NULL, 0 },
+	{ "clients", required_argument, NULL, 'c' }, { "copies", required_argument, NULL, 'n' },
+	{ "help", no_argument, NULL, 'h' },        { NULL, 0, NULL, 0 },
 };
 
 /* A decimal number from @min to @max; otherwise the program ends. */
@@ -53,6 +54,7 @@ static void options_set(struct options *o, int option)
 	case 'p': o->port = (int)number(optarg, 0, 65535); break;
 	case 't': o->threads = number(optarg, 1, THREADS_MAX); break;
 	case 'i': o->file = optarg; break;
+	case 'n': o->copies = number(optarg, 1, 1000); break;
 	case 'g': o->gc = false; break;
 	case 's': o->timeout_s = number(optarg, 1, 86400); break;
 	case 'd': o->idle_s = number(optarg, 1, 86400); break;
@@ -66,7 +68,7 @@ static void options_set(struct options *o, int option)
 static struct options options_read(int argc, char **argv)
 {
 	struct options o = {
-		.port = 6390, .threads = 4, .gc = true, .timeout_s = 10, .idle_s = 300,
+		.port = 6390, .threads = 4, .copies = 1, .gc = true, .timeout_s = 10, .idle_s = 300,
 		.clients_max = 4000,
 	};
 	for (int option; (option = getopt_long(argc, argv, "h", long_options, NULL)) != -1;)

@@ -17,7 +17,7 @@ int server_reload(struct server *server)
 {
 	if (atomic_exchange_explicit(&server->loading, true, memory_order_acquire))
 		return EBUSY;
-	int error = load_graph(server->options.file);
+	int error = load_graph(server->options.file, server->options.copies);
 	atomic_store_explicit(&server->loading, false, memory_order_release);
 	if (!error)
 		counter_add(&server->reloads, 1);
@@ -143,7 +143,7 @@ int server_run(const struct options *options)
 	int status, error = server_watch(&server);
 	if (error)
 		status = server_failed("cannot start", uv_strerror(error));
-	else if ((error = load_graph(options->file)))
+	else if ((error = load_graph(options->file, options->copies)))
 		status = server_failed("no package index", strerror(error));
 	else
 		status = server_serve(&server);

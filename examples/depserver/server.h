@@ -13,6 +13,7 @@ struct options {
 	int port;         /* 0: any free one */
 	unsigned threads; /* 1 to THREADS_MAX */
 	const char *file; /* NULL: apt-cache dumpavail, or the sample */
+	unsigned copies;  /* of each package */
 	bool gc;          /* automatic collection */
 	unsigned timeout_s; /* for a client that stops in the middle of a request or of a reply */
 	unsigned idle_s;    /* for one that asks nothing */

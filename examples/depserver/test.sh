@@ -330,6 +330,24 @@ sleep 0.5
 kill -TERM "$server"
 ended 'SIGTERM under load'
 wait $bench
+
+# ---- copies ----
+packages=$(grep -c '^Package:' "$sample")
+reloads_are() {
+	[ "$(info reloads)" = "$1" ]
+}
+start --timeout 300 --copies 3
+is 'copies' "$((packages * 3)) 3" "$(info packages) $(info copies)"
+is 'edges of the copies' 0 $(($(info edges) % 3))
+is 'a copy by name' "$(cli PKG libc6 | sed -n 's/^Version: //p')" \
+	"$(cli PKG libc6@3 | sed -n 's/^Version: //p')"
+is 'a copy by number' 'Package: libc6@3' \
+	"$(cli PKG "key:$(cli PKG libc6@3 | sed -n 's/^Number: //p')" | head -n 1)"
+is 'a copy depends on its like' "$(cli CLOSURE python3 NAMES | sed '/^$/d; s/$/@2/' | sort)" \
+	"$(cli CLOSURE python3@2 NAMES | sed '/^$/d' | sort)"
+is 'there is no copy 1' "ERR no such package 'libc6@1'" "$(cli PKG libc6@1 | head -n 1)"
+kill -TERM "$server"
+ended 'SIGTERM of copies'
 start
 kill -HUP "$server"
 ended 'SIGHUP'
@@ -369,6 +387,13 @@ is 'bad option' 2 "$status"
 status=0
 "$program" --index /nonexistent >/dev/null 2>&1 || status=$?
 is 'no index' 1 "$status"
+for i in $(seq 60); do
+	sed "s/^Package: .*/&-$i/" "$sample"
+done >"$work/big"
+status=0
+"$program" --index "$work/big" --copies 1000 >"$work/log" 2>&1 || status=$?
+is 'too many copies' 1 "$status"
+ok 'and it says so' grep -q 'Value too large' "$work/log"
 
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

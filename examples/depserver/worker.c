@@ -25,6 +25,7 @@ static void on_connection(uv_stream_t *listener, int status)
 static void on_clock(uv_timer_t *clock)
 {
 	struct worker *w = clock->data;
+	graph_hold(&w->graph); /* an idle worker must not keep an old one */
 	for (struct session *s = w->sessions, *next; s; s = next) {
 		next = s->next;
 		session_check(s);
@@ -124,6 +125,7 @@ static void *worker_main(void *arg)
 	pthread_setname_np(pthread_self(), name);
 	uv_run(&w->loop, UV_RUN_DEFAULT);
 	closure_scratch_free(&w->scratch);
+	ouro_release(w->graph);
 	return NULL;
 }
 

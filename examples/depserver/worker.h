@@ -30,6 +30,7 @@ struct worker {
 	uv_timer_t clock;
 	uv_idle_t turns; /* runs while a session has yielded */
 	struct session *sessions;
+	struct index *graph; /* a reference to the one it serves */
 	struct closure_scratch scratch;
 	struct resp_request request; /* the one being run: one at a time */
 	struct counters counters;
