@@ -47,16 +47,97 @@ static void on_signal(uv_signal_t *handle, int number)
 	uv_stop(handle->loop);
 }
 
+static int server_failed(const char *what, const char *why)
+{
+	fprintf(stderr, "depserver: %s: %s\n", what, why);
+	return 1;
+}
+
+/* ---- SIGHUP ---- */
+
+static void on_hangup_work(uv_work_t *work)
+{
+	struct server *server = work->data;
+	server->hangup.error = server_reload(server);
+}
+
+static void hangup_start(struct server *server);
+
+static void on_hangup_later(uv_timer_t *timer)
+{
+	hangup_start(timer->data);
+}
+
+static void hangup_say(int error)
+{
+	OURO_AUTO struct index *x = graph_current();
+	if (error)
+		server_failed("not reloaded", strerror(error));
+	else if (x)
+		printf("depserver: reloaded, %u packages from %s\n", x->n_packages, x->source);
+	fflush(stdout);
+}
+
+/*
+ * The file may have changed after a reload that is under way has read it: that one does not do, nor
+ * for a signal that comes meanwhile.
+ */
+static void on_hangup_done(uv_work_t *work, int status)
+{
+	struct server *server = work->data;
+	struct hangup *h = &server->hangup;
+	(void)status;
+	h->busy = false;
+	if (server->ending)
+		return;
+	if (h->error == EBUSY) {
+		h->busy = true;
+		uv_timer_start(&h->later, on_hangup_later, 100, 0);
+		return;
+	}
+	hangup_say(h->error);
+	if (h->again)
+		hangup_start(server);
+}
+
+static void hangup_start(struct server *server)
+{
+	struct hangup *h = &server->hangup;
+	h->busy = true;
+	h->again = false;
+	uv_queue_work(&server->loop, &h->work, on_hangup_work, on_hangup_done);
+}
+
+static void on_hangup(uv_signal_t *handle, int number)
+{
+	struct server *server = handle->data;
+	(void)number;
+	if (server->hangup.busy)
+		server->hangup.again = true;
+	else
+		hangup_start(server);
+}
+
+static int hangup_watch(struct server *server)
+{
+	struct hangup *h = &server->hangup;
+	h->work.data = h->later.data = h->signal.data = server;
+	int error = uv_timer_init(&server->loop, &h->later);
+	if (!error)
+		error = uv_signal_init(&server->loop, &h->signal);
+	return error ? error : uv_signal_start(&h->signal, on_hangup, SIGHUP);
+}
+
 static int server_watch(struct server *server)
 {
-	static const int numbers[N_SIGNALS] = { SIGINT, SIGTERM, SIGHUP };
+	static const int numbers[N_SIGNALS] = { SIGINT, SIGTERM };
 	int error = uv_async_init(&server->loop, &server->stop, on_stop_asked);
 	for (int i = 0; i < N_SIGNALS && !error; i++) {
 		error = uv_signal_init(&server->loop, &server->signals[i]);
 		if (!error)
 			error = uv_signal_start(&server->signals[i], on_signal, numbers[i]);
 	}
-	return error;
+	return error ? error : hangup_watch(server);
 }
 
 /*
@@ -102,12 +183,6 @@ static int server_start_workers(struct server *server)
 	return error;
 }
 
-static int server_failed(const char *what, const char *why)
-{
-	fprintf(stderr, "depserver: %s: %s\n", what, why);
-	return 1;
-}
-
 static void server_say(const struct server *server)
 {
 	OURO_AUTO struct index *x = graph_current();
@@ -147,6 +222,7 @@ int server_run(const struct options *options)
 		status = server_failed("no package index", strerror(error));
 	else
 		status = server_serve(&server);
+	server.ending = true;
 	uv_walk(&server.loop, server_close_handle, NULL);
 	uv_run(&server.loop, UV_RUN_DEFAULT);
 	uv_loop_close(&server.loop);

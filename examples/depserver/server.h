@@ -20,7 +20,16 @@ struct options {
 	unsigned clients_max;
 };
 
-#define N_SIGNALS 3 /* each ends the process with a report: a terminal that is closed, too */
+#define N_SIGNALS 2 /* SIGINT and SIGTERM: each ends the process with a report */
+
+/* SIGHUP reloads, on libuv's pool. All of it belongs to the main thread. */
+struct hangup {
+	uv_signal_t signal;
+	uv_work_t work;
+	uv_timer_t later; /* runs while somebody else's reload is under way */
+	int error;        /* of the work; its own until it is done */
+	bool busy, again; /* again: there was another signal meanwhile */
+};
 
 struct server {
 	struct options options;
@@ -30,6 +39,8 @@ struct server {
 	uv_loop_t loop; /* the main thread's */
 	uv_async_t stop;
 	uv_signal_t signals[N_SIGNALS];
+	struct hangup hangup;
+	bool ending; /* the main thread's */
 	_Atomic unsigned clients;
 	_Atomic uint64_t reloads;
 	_Atomic bool loading;

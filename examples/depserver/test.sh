@@ -331,7 +331,7 @@ kill -TERM "$server"
 ended 'SIGTERM under load'
 wait $bench
 
-# ---- copies ----
+# ---- SIGHUP, copies ----
 packages=$(grep -c '^Package:' "$sample")
 reloads_are() {
 	[ "$(info reloads)" = "$1" ]
@@ -346,11 +346,39 @@ is 'a copy by number' 'Package: libc6@3' \
 is 'a copy depends on its like' "$(cli CLOSURE python3 NAMES | sed '/^$/d; s/$/@2/' | sort)" \
 	"$(cli CLOSURE python3@2 NAMES | sed '/^$/d' | sort)"
 is 'there is no copy 1' "ERR no such package 'libc6@1'" "$(cli PKG libc6@1 | head -n 1)"
-kill -TERM "$server"
-ended 'SIGTERM of copies'
-start
 kill -HUP "$server"
-ended 'SIGHUP'
+ok 'SIGHUP reloads' eventually reloads_are 1
+ok 'and says so' grep -q "^depserver: reloaded, $((packages * 3)) packages" "$work/log"
+kill -TERM "$server"
+ended 'SIGTERM after SIGHUP'
+
+# A file that is gone: the old graph stays, and the next signal finds the new file.
+cp "$sample" "$work/moved"
+start --timeout 300 --index "$work/moved"
+rm "$work/moved"
+kill -HUP "$server"
+ok 'SIGHUP without an index' eventually grep -q '^depserver: not reloaded: No such file' "$work/log"
+is 'the old graph stays' "$packages" "$(info packages)"
+sed 's/^Package: libc6$/&-moved/' "$sample" >"$work/moved"
+kill -HUP "$server"
+ok 'SIGHUP with another' eventually reloads_are 1
+is 'what it brought' 'Package: libc6-moved' "$(cli PKG libc6-moved | head -n 1)"
+is 'what it took' "ERR no such package 'libc6'" "$(cli PKG libc6 | head -n 1)"
+# Signals and RELOADs at once: no signal is lost, whichever of the two is first.
+for i in $(seq 20); do
+	kill -HUP "$server"
+	[ $((i % 5)) != 0 ] || cli RELOAD >/dev/null
+done
+sed 's/^Package: libc6$/&-late/' "$sample" >"$work/late"
+mv "$work/late" "$work/moved"
+kill -HUP "$server"
+is_late() {
+	cli PKG libc6-late | grep -qx 'Package: libc6-late'
+}
+ok 'the last SIGHUP is heeded' eventually is_late
+kill -HUP "$server"
+kill -TERM "$server"
+ended 'SIGTERM beside SIGHUP'
 
 # ---- out of memory ----
 # An index of 8000 packages, and the smallest of some limits with which it can be loaded at all.
