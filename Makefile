@@ -459,7 +459,8 @@ dist:
 	lib/package/dist.sh build/ouro-$(VERSION).tar.gz
 	@sha256sum build/ouro-$(VERSION).tar.gz
 
-## deb: Debian packages, source and binary, in build/deb; lintian; tried in a fresh Debian
+## deb: Debian packages in build/deb; lintian; tried in a fresh Debian (TEST=1, MAINTAINER='Name <address>')
+export TEST MAINTAINER
 deb:
 	@tests/deps.sh $(DEPS_DEB)
 	lib/package/deb.sh $(VERSION)

@@ -5,8 +5,10 @@
 # and removed again. Where no root, or no mirror, is to be had that last part is skipped, with a
 # line.
 # TEST=1: the package's build runs the tests, too.
+# MAINTAINER='Name <address>': who answers for the packages; as it is, an address that there is not.
 set -eu
 version=$1
+maintainer=${MAINTAINER:-The ouro maintainers <maintainers@ouro.invalid>}
 here=$(cd "$(dirname "$0")" && pwd)
 work=$PWD/build/deb
 root=$work/root
@@ -23,8 +25,11 @@ source_tree() { # the upstream tar, unpacked, with debian/ in it
 	mv "$work/ouro-$version.tar.gz" "$work/ouro_$version.orig.tar.gz"
 	tar -xzf "$work/ouro_$version.orig.tar.gz" -C "$work"
 	cp -R "$here/debian" "$source/debian"
-	sed -e "s/@VERSION@/$version/" -e "s/@DATE@/$(date -Ru -r "$source/CHANGELOG.md")/" \
-		"$here/debian/changelog.in" >"$source/debian/changelog"
+	for f in control changelog.in; do
+		sed -e "s/@VERSION@/$version/" -e "s|@MAINTAINER@|$maintainer|" \
+			-e "s/@DATE@/$(date -Ru -r "$source/CHANGELOG.md")/" \
+			"$here/debian/$f" >"$source/debian/${f%.in}"
+	done
 	rm "$source/debian/changelog.in"
 }
 
@@ -71,6 +76,15 @@ tried_there() { # installed, used, removed
 		exit 1
 	}
 	multiarch=$(dpkg-architecture -qDEB_HOST_MULTIARCH)
+	# gdb looks for its commands below the library's own place.
+	[ -s "$root/usr/share/gdb/auto-load/usr/lib/$multiarch/libouro.so.$version-gdb.py" ] || {
+		echo 'gdb would not find its commands'
+		exit 1
+	}
+	[ "$(in_root dpkg -s libouro0 | sed -n 's/^Maintainer: //p')" = "$maintainer" ] || {
+		echo "the maintainer is not $maintainer"
+		exit 1
+	}
 	in_root sh /tmp/ouro/installed.sh / "/usr/lib/$multiarch"
 	in_root dpkg --purge libouro-dev libouro0 ouro-doc >"$work/remove.log" 2>&1 || {
 		cat "$work/remove.log"
