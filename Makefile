@@ -1,7 +1,8 @@
 # ouro: `make help` lists the targets. GNU make; one file, no recursion into folders.
 #
-# Variants never share a build directory: release (default), CHECKED=1, TSAN=1, ASAN=1 (with UBSan), each per compiler. The latter two
-# are checked builds, unless CHECKED=0: then they take the paths of the library that is shipped.
+# Variants never share a build directory: release (default), CHECKED=1, TSAN=1, ASAN=1 (with UBSan),
+# each per compiler. The latter two are checked builds, unless CHECKED=0: then they take the paths of
+# the library that is shipped.
 
 CC        ?= gcc
 ifeq ($(origin CC),default)
@@ -62,7 +63,8 @@ OUR_CXXFLAGS := -std=c++17 -pthread $(WARNINGS) $(SANITIZE)
 FAT_LTO      := $(if $(findstring clang,$(CC)),,$(if $(findstring -flto,$(CFLAGS)),-ffat-lto-objects))
 LIB_CFLAGS   := -Ilib $(FAT_LTO) -fPIC -fexceptions -fvisibility=hidden \
 	-ftls-model=initial-exec -DOURO_INTERNAL=1 -D_LGPL_SOURCE
-# The Debian package liburcu-dev; urcu-bp is the flavour that needs no registration by the application's threads.
+# The Debian package liburcu-dev; urcu-bp is the flavour that needs no registration by the
+# application's threads.
 URCU_LIBS    := -lurcu-cds -lurcu-bp -lurcu-common
 
 LIB_SRCS  := $(sort $(wildcard lib/*/*.c))
@@ -80,8 +82,10 @@ DEPSERVER    := $(BUILD)/examples/depserver/depserver
 DEPSERVER_PEER := $(BUILD)/bench/peers/depserver_malloc
 
 .PHONY: soak fuzz fuzz-build deps-fuzz
-.PHONY: all check check-one check-recycling check-arm64 deps-arm64 tsan asan stress bench bench-peers bench-compare bench-pause demo deps deps-build deps-check deps-demo \
-	deps-bench deps-cxx deps-peers deps-pause deps-sanitize deps-models models mutants install uninstall clean help tests-build \
+.PHONY: all check check-one check-recycling check-arm64 deps-arm64 tsan asan stress \
+	bench bench-peers bench-compare bench-pause demo deps deps-build deps-check deps-demo \
+	deps-bench deps-cxx deps-peers deps-pause deps-sanitize deps-models models mutants install \
+	uninstall clean help tests-build \
 	stress-build peers-build examples check-prometheus lint deps-lint bench-shapes bench-aims
 .PHONY: installcheck man dist deb abi-check abi-store
 .DELETE_ON_ERROR:
@@ -108,12 +112,13 @@ $(STATIC): $(LIB_OBJS)
 	$(AR) rcs $@ $^
 
 $(SHARED): $(LIB_OBJS) lib/ouro.map
-	$(CC) -shared -Wl,-soname,libouro.so.$(SOVERSION) -Wl,-z,nodelete -Wl,--version-script,lib/ouro.map $(SANITIZE) $(CFLAGS) $(LDFLAGS) \
-		-o $@ $(LIB_OBJS) $(URCU_LIBS) -pthread
+	$(CC) -shared -Wl,-soname,libouro.so.$(SOVERSION) -Wl,-z,nodelete \
+		-Wl,--version-script,lib/ouro.map $(SANITIZE) $(CFLAGS) $(LDFLAGS) -o $@ $(LIB_OBJS) $(URCU_LIBS) -pthread
 	ln -sf $(@F) $(BUILD)/libouro.so.$(SOVERSION)
 	ln -sf $(@F) $(BUILD)/libouro.so
 
-# Made anew each time: their paths are those of this very call, install with another PREFIX included. For sed & is special.
+# Made anew each time: their paths are those of this very call, install with another PREFIX included.
+# For sed & is special.
 pc_path = $(subst &,\&,$(1))
 $(TELLING:%=$(BUILD)/%): $(BUILD)/%: lib/package/%.in FORCE
 	@mkdir -p $(@D)
@@ -227,7 +232,8 @@ check: deps-check
 check-one: all tests-build examples
 	tests/run.sh $(BUILD) $(TALLY)
 
-# Some programs of a checked build once more, with blocks that are used again at once, as in the shipped library.
+# Some programs of a checked build once more, with blocks that are used again at once, as in the
+# shipped library.
 RECYCLED := backlog cascade count death finalize heap leave memory object slot stale thread type verify watch
 check-recycling: all tests-build
 	OURO_RECYCLE=1 ONLY='$(RECYCLED)' tests/run.sh $(BUILD) $(TALLY)
@@ -348,7 +354,8 @@ bench-aims: deps-bench deps-peers
 
 # ---- Debian packages ----
 DEPS_BUILD    := gcc libc6-dev pkg-config liburcu-dev libcmocka-dev
-DEPS_CHECK    := valgrind libuv1-dev redis-tools python3-prometheus-client gdb systemtap-sdt-dev
+DEPS_CHECK    := valgrind libuv1-dev redis-tools python3-prometheus-client gdb \
+	systemtap-sdt-dev abigail-tools
 DEPS_DEMO     := gcc libc6-dev pkg-config liburcu-dev libuv1-dev redis-tools
 DEPS_CXX      := $(DEPS_BUILD) g++ libbenchmark-dev
 DEPS_BENCH    := $(DEPS_CXX) libgc-dev libmimalloc-dev
@@ -459,8 +466,7 @@ dist:
 	lib/package/dist.sh build/ouro-$(VERSION).tar.gz
 	@sha256sum build/ouro-$(VERSION).tar.gz
 
-## deb: Debian packages in build/deb; lintian; tried in a fresh Debian (TEST=1, MAINTAINER='Name <address>')
-export TEST MAINTAINER
+## deb: Debian packages in build/deb, tried in a fresh Debian; TEST=1, MAINTAINER='Name <mail>'
 deb:
 	@tests/deps.sh $(DEPS_DEB)
 	lib/package/deb.sh $(VERSION)
@@ -469,7 +475,8 @@ deb:
 abi-check: all
 	-@tests/deps.sh $(DEPS_ABI)
 	lib/package/abi.sh $(BUILD)
-# What is to be compared with, where there is no tag of a release.
+# What is to be compared with, where there is no tag of a release: to be done where a change of what
+# was there is meant. What is only added needs nothing.
 abi-store: all
 	lib/package/abi.sh $(BUILD) store
 
