@@ -55,5 +55,6 @@
 #include "ouro/gc.h"
 #include "ouro/stats.h"
 #include "ouro/trace.h"
+#include "ouro/inspect.h"
 
 #endif

@@ -12,7 +12,10 @@
  * An entry that is not in its place any more may be found by who is pinned, until that thread
  * unpins (limbo); it cannot be retained then, which says the same as an empty slot.
  */
+#include "contain/map.h"
+
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/os.h"
@@ -324,6 +327,54 @@ void ouro_map_clear(ouro_map *map)
 		if (e)
 			ouro_release(take_value(map, e));
 	}
+}
+
+/* ---- seen from outside ---- */
+
+/* The books may have a copy of the type. */
+static bool is_entry(uint32_t type)
+{
+	return oi_type_given[type] == &entry_type;
+}
+
+bool oi_map_is_part(uint32_t type)
+{
+	return is_entry(type) || oi_places_are(type) || oi_split_is_table(type);
+}
+
+#define QUOTED (OI_MAP_KEY_NAME - sizeof "[\"\"...]")
+
+/* Returns how many bytes of @out it wrote for the key's bytes, as many as fit. */
+static size_t quote(char *out, const char *bytes, size_t size, bool *cut)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < size; i++) {
+		unsigned char c = (unsigned char)bytes[i];
+		bool plain = c >= ' ' && c < 0x7f && c != '"' && c != '\\';
+		*cut = n + 4 > QUOTED;
+		if (*cut)
+			break;
+		if (plain)
+			out[n++] = (char)c;
+		else
+			n += (size_t)snprintf(out + n, 5, "\\x%02x", c);
+	}
+	return n;
+}
+
+size_t oi_map_key_name(char out[OI_MAP_KEY_NAME], const struct oi_header *h)
+{
+	const struct entry *e = (const struct entry *)(h + 1);
+	bool cut = false;
+	*out = 0;
+	if (!is_entry(oi_load_relaxed(&h->type))) /* elsewhere: however h was got */
+		return 0;
+	if (e->is_number)
+		return (size_t)snprintf(out, OI_MAP_KEY_NAME, "[%llu]",
+					(unsigned long long)e->number);
+	size_t n = (size_t)sprintf(out, "[\"");
+	n += quote(out + n, e->bytes, e->number, &cut);
+	return n + (size_t)sprintf(out + n, cut ? "\"...]" : "\"]");
 }
 
 /* ---- public ---- */

@@ -9,7 +9,7 @@
  */
 #include "contain/places.h"
 
-#include "ouro.h"
+#include "world/object.h"
 
 #define FIRST 16 /* places of the first part */
 #define FIRST_LOG 4
@@ -156,4 +156,9 @@ void **oi_places_put(struct oi_places *p, void *obj, unsigned who, uint64_t used
 		return place;
 	uint64_t i = 0;
 	return put_in_row(p, obj, &i, oi_load_relaxed(&p->n)); /* recheck */
+}
+
+bool oi_places_are(uint32_t type)
+{
+	return oi_type_given[type] == &list_type;
 }

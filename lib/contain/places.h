@@ -21,5 +21,7 @@ bool oi_places_init(struct oi_places *p);
 void **oi_places_put(struct oi_places *p, void *obj, unsigned who, uint64_t used);
 /* Returns place @i, or NULL if nothing was ever put there. */
 void **oi_place(struct oi_places *p, uint64_t i);
+/* Returns true if that is the number of the type of objects that have places. */
+bool oi_places_are(uint32_t type);
 
 #endif

@@ -29,7 +29,7 @@
 #include "contain/split.h"
 
 #include "base/perturb.h"
-#include "ouro.h"
+#include "world/object.h"
 
 #define REMOVED ((uintptr_t)1)
 /* In order: below all bits of a hash. A bucket comes before the entries of the same bits. */
@@ -227,4 +227,9 @@ void oi_split_grow(struct oi_split *s)
 	/* Of two threads at this one puts its table there. */
 	ouro_slot_compare_exchange(&s->table[k], NULL, b);
 	oi_cas(&s->n_buckets, &n, n * 2); /* [J2] */
+}
+
+bool oi_split_is_table(uint32_t type)
+{
+	return oi_type_given[type] == &buckets_type;
 }

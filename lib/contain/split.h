@@ -44,4 +44,7 @@ void oi_split_remove(struct oi_split *s, struct oi_node *node);
 /* Outside pinned regions. Doubles the buckets; without memory they stay as they are. */
 void oi_split_grow(struct oi_split *s);
 
+/* Returns true if that is the number of the type of tables. */
+bool oi_split_is_table(uint32_t type);
+
 #endif

@@ -75,6 +75,26 @@ void oi_edge_visit_all(struct oi_header *h, oi_edge_fn fn, void *arg)
 		oi_call_traverse(t, h, &v);
 }
 
+static void **slot_in(char *base, const ouro_fields *f, uint64_t place)
+{
+	for (uint32_t i = 0; i < f->n; place -= f->field[i++].count)
+		if (place < f->field[i].count)
+			return (void **)(base + f->field[i].offset) + place;
+	return NULL;
+}
+
+void **oi_edge_slot(struct oi_header *h, const ouro_type *t, uint64_t place)
+{
+	uint64_t fixed = slots_in(&t->slots), each = slots_in(&t->item_slots);
+	char *obj = oi_object_of(h);
+	if (place < fixed)
+		return slot_in(obj, &t->slots, place);
+	if ((place & OI_EDGE_TOLD) || !each || (place - fixed) / each >= oi_items(h, t))
+		return NULL;
+	place -= fixed;
+	return slot_in(obj + t->size + place / each * t->item_size, &t->item_slots, place % each);
+}
+
 /* ---- names ---- */
 
 /* Returns the length of the @i-th name, which begins at *names; 0 if there is none. */

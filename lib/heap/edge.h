@@ -24,6 +24,9 @@ void oi_edge_visit_items(struct oi_header *h, const ouro_type *t, size_t from, s
 /* Like oi_visit_all: for each of an object. */
 void oi_edge_visit_all(struct oi_header *h, oi_edge_fn fn, void *arg);
 
+/* Returns the slot of an object at that place; NULL if it has none, or traverse tells of it. */
+void **oi_edge_slot(struct oi_header *h, const ouro_type *t, uint64_t place);
+
 /*
  * Writes the name of a place: "next", "child[3]", "[7]", "[7].key"; "" if it is not known. Returns
  * its length.

@@ -14,55 +14,25 @@
 #include "heap/candidate.h"
 #include "heap/pace.h"
 #include "heap/type.h"
+#include "inspect/held.h"
 #include "world/callback.h"
 #include "world/context.h"
 #include "world/gate.h"
 #include "world/gclock.h"
 
-/*
- * World stopped. Takes a reference, which the caller gives back later, unless the object is dead.
- * Returns false if there is no memory.
- */
-static bool hold_for_visit(struct oi_vector *v, struct oi_header *h)
-{
-	oi_assert_stopped();
-	if (!oi_before_mutation(h))
-		return true; /* dead */
-	if (!oi_vector_push(v, oi_object_of(h)))
-		return false;
-	oi_publish(h);
-	oi_store_relaxed(&h->shared, oi_load_relaxed(&h->shared) + OI_ONE); /* stopped */
-	return true;
-}
-
-struct held {
-	struct oi_vector *v;
-	size_t i; /* the first that is still held */
-};
-
-/*
- * Releases what is still held: something is only if the visitor, or a callback of what died, was
- * left.
- */
-static void let_go_held(struct held *held)
-{
-	for (; held->i < held->v->n; held->i++)
-		oi_death_release_aside(oi_self, oi_header_of(held->v->data[held->i]));
-	oi_vector_free(held->v);
-}
-
 /* Frees the list of held objects, and visits them first if all went well. */
-static ssize_t visit_held(struct oi_vector *v, bool ok, ouro_object_visitor fn, void *arg)
+static ssize_t visit_held(struct oi_held *found, bool ok, ouro_object_visitor fn, void *arg)
 {
-	__attribute__((cleanup(let_go_held))) struct held held = { .v = v };
+	/* something is still held only if the visitor, or a callback of what died, was left */
+	__attribute__((cleanup(oi_held_let_go))) struct oi_held held = *found;
 	ssize_t n = 0;
 	bool go_on = ok;
-	while (held.i < v->n) {
+	while (held.i < held.v.n) {
 		if (go_on) {
-			go_on = oi_callback_visit(oi_self, fn, v->data[held.i], arg);
+			go_on = oi_callback_visit(oi_self, fn, held.v.data[held.i], arg);
 			n++;
 		}
-		ouro_release(v->data[held.i++]);
+		oi_held_release_one(&held);
 	}
 	if (!ok)
 		errno = ENOMEM;
@@ -79,7 +49,7 @@ static ssize_t refuse(bool bad)
 
 ssize_t ouro_gc_objects(int generation, ouro_object_visitor fn, void *arg)
 {
-	struct oi_vector v = { 0 };
+	struct oi_held held = { .i = 0 };
 	struct oi_stop stop;
 	bool ok = true;
 	if (refuse(!fn || generation < -1 || generation > 2))
@@ -90,14 +60,14 @@ ssize_t ouro_gc_objects(int generation, ouro_object_visitor fn, void *arg)
 			struct oi_header *h = oi_block_at(p, i);
 			if (oi_generation_member(h) &&
 			    (generation == -1 || oi_generation_of(h) == generation))
-				ok = hold_for_visit(&v, h);
+				ok = oi_held_add(&held, h, NULL);
 		}
 	oi_world_start(&stop);
-	return visit_held(&v, ok, fn, arg);
+	return visit_held(&held, ok, fn, arg);
 }
 
 struct search {
-	struct oi_vector v;
+	struct oi_held held;
 	void *wanted; /* NULL if every child is */
 	bool found, ok;
 };
@@ -106,7 +76,7 @@ static void take_child(void *child, void *arg)
 {
 	struct search *s = arg;
 	if (oi_generation_member(oi_header_of(child)) && s->ok)
-		s->ok = hold_for_visit(&s->v, oi_header_of(child));
+		s->ok = oi_held_add(&s->held, oi_header_of(child), NULL);
 }
 
 static void look_for(void *child, void *arg)
@@ -125,7 +95,7 @@ ssize_t ouro_gc_referents(void *obj, ouro_object_visitor fn, void *arg)
 	if (oi_is_whole(oi_header_of(obj)))
 		oi_visit_all(oi_header_of(obj), take_child, &s);
 	oi_world_start(&stop);
-	return visit_held(&s.v, s.ok, fn, arg);
+	return visit_held(&s.held, s.ok, fn, arg);
 }
 
 ssize_t ouro_gc_referrers(void *obj, ouro_object_visitor fn, void *arg)
@@ -143,10 +113,10 @@ ssize_t ouro_gc_referrers(void *obj, ouro_object_visitor fn, void *arg)
 			s.found = false;
 			oi_visit_all(h, look_for, &s);
 			if (s.found)
-				s.ok = hold_for_visit(&s.v, h);
+				s.ok = oi_held_add(&s.held, h, NULL);
 		}
 	oi_world_start(&stop);
-	return visit_held(&s.v, s.ok, fn, arg);
+	return visit_held(&s.held, s.ok, fn, arg);
 }
 
 /* ---- freezing ---- */

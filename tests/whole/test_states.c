@@ -263,6 +263,22 @@ static int call_referrers(void)
 	return error;
 }
 
+static bool see_step(const ouro_path_step *step, void *arg)
+{
+	(void)step;
+	++*(int *)arg;
+	return true;
+}
+
+static int call_path(void)
+{
+	struct node *n = make(1);
+	int seen = 0, error = answer(ouro_gc_path(n, see_step, &seen));
+
+	ouro_release(n);
+	return error;
+}
+
 static int call_dump(void)
 {
 	struct node *n = make(1);
@@ -377,6 +393,7 @@ static const struct call {
 	CALL(collect_for, ANY), CALL(queue, ANY),
 	CALL(type_stats, COLLECTS), CALL(type_retire, FLUSHES),
 	CALL(objects, COLLECTS), CALL(referents, COLLECTS),
+	CALL(path, COLLECTS),
 	CALL(referrers, COLLECTS), CALL(dump, COLLECTS), CALL(collect_0, COLLECTS), CALL(collect_1, COLLECTS),
 	CALL(collect_2, COLLECTS), CALL(flush, FLUSHES), CALL(detach, ANY), CALL(new, ANY), CALL(shutdown, ENDS),
 };

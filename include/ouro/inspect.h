@@ -1,0 +1,59 @@
+/* ouro/inspect.h - why an object is alive. */
+#ifndef OURO_INSPECT_H
+#define OURO_INSPECT_H
+
+#include "base.h"
+
+OURO_BEGIN_DECLS
+
+/* An object on a path of holders. Fields may be added at the end: the library alone makes them. */
+typedef struct ouro_path_step {
+	void *obj; /* borrowed for the call: retain it to keep it */
+	/*
+	 * Where in it the next object is: "next", "child[3]", "[7].key", in a map ["a key"] or
+	 * [42]. "", if that has no name, and in the last step.
+	 */
+	const char *slot;
+	size_t references; /* that it has; SIZE_MAX: it is immortal */
+	/*
+	 * How many of them no object holds: the locals of threads, globals, and what the program
+	 * keeps elsewhere. The caller's own is one.
+	 */
+	size_t outside;
+	bool frozen;
+} ouro_path_step;
+
+/* It may do what an ouro_object_visitor may. Return: false: the rest is not wanted. */
+typedef bool (*ouro_path_visitor)(const ouro_path_step *step, void *arg);
+
+/*
+ * ouro_gc_path - why is @obj (borrowed) alive? fn(step, arg) for each object of a shortest path
+ *                that leads to it
+ *
+ * A path begins with an object that is immortal, or has references that no other object holds; each
+ * step refers to the next; the last is @obj. If it is the only one, no object keeps it alive that
+ * would not die without it: its references are the program's, or come from what it refers to. A map
+ * is one step, and the key is the name of its slot.
+ *
+ * The heap is looked at while the program goes on (see below), so what is made, dropped or moved
+ * meanwhile may be counted once too much, or missed: references and outside are exact if the
+ * objects' references do not change. The path is then looked at again, step by step: each step did
+ * refer to the next at a moment shortly before the visitor is called, and is held until it returns.
+ * It is a shortest one of those that were there throughout, and no longer than they are.
+ * What happens if the visitor is left is said at ouro_gc_objects.
+ * Return:  how many steps were visited; -1 with errno EINVAL (a NULL), EDEADLK (when pinned, or in
+ *          an event function between GC_START and GC_STOP), ENOMEM (32 bytes an object and 16 a
+ *          reference are needed, and 16 an object more), EAGAIN (the paths that were found did not
+ *          last until they were looked at again, four times).
+ * Blocks:  for one walk over the heap, in stops of about half of pause_budget_ns, each followed by
+ *          as long a time without; and until what was found has been searched; hence for pinned
+ *          threads; and as long as the visitor takes. A traverse, or an object with more than 16384
+ *          references outside of its items, is looked at in one stop, however long that takes.
+ * Runs:    the visitor; traverse, in the stops; callbacks, if others dropped the last references
+ *          meanwhile.
+ */
+OURO_API ssize_t ouro_gc_path(void *obj, ouro_path_visitor fn, void *arg);
+
+OURO_END_DECLS
+
+#endif
