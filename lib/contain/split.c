@@ -25,6 +25,7 @@
  * ready from the beginning.
  * Between claiming and linking nobody leaves the gate, so the child of a fork finds no bucket
  * claimed by a thread that is gone.
+ * Model: tests/models/split.pml.
  */
 #include "contain/split.h"
 
@@ -159,6 +160,7 @@ static OI_COLD struct oi_node *make_ready(struct oi_split *s, uint64_t i, struct
 	struct oi_node *parent = entrance(s, i & ~high);
 	if (!oi_cas(&bucket->order, &order, reverse(i))) /* [J3] */
 		return parent;
+	oi_point("split: claimed");
 	struct spot at;
 	do
 		at = seek(parent, reverse(i), NULL, NULL);
