@@ -17,6 +17,7 @@
 #include "base/wake.h"
 #include "heap/heap.h"
 #include "heap/region.h"
+#include "heap/unit.h"
 
 #define SLICE_NS 1000000    /* in one tick */
 #define RETRY_NS 1000000000

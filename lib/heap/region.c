@@ -7,7 +7,7 @@
 #include "base/lock.h"
 #include "base/os.h"
 #include "base/runtime.h"
-#include "world/context.h"
+#include "heap/unit.h"
 #include "world/object.h"
 
 #include <string.h>
@@ -29,7 +29,6 @@ uintptr_t oi_address_end = (uintptr_t)1 << OI_ADDRESS_BITS;
 static uint64_t ours[OI_REGIONS_MAX / 64]; /* one bit for each 32 MiB: is it a region of ours? */
 static size_t n_used_pages, n_cached_pages; /* cached: free, but still holding memory */
 static size_t n_staying; /* of these, those that the system does not take back: mlock, a filter */
-static size_t n_full, n_refused, n_huge; /* units with a bit in full, refused, huge */
 static struct {
 	uint64_t until;  /* 0: nothing to trim */
 	/* The fewest pages cached since the window began: so many were not needed. */
@@ -140,31 +139,6 @@ static void commit_pages(struct oi_page *p, size_t n)
 	p->n_pages = (uint32_t)n;
 }
 
-static uint32_t unit_bit(const struct oi_region *r, const void *p)
-{
-	return UINT32_C(1) << (((uintptr_t)p - (uintptr_t)r) / OI_UNIT);
-}
-
-/*
- * Returns true if no page of unit @u is free, and the region's head is not in it: collections write
- * there, also in the child of a fork, which would then have a huge page to itself.
- */
-static bool is_full(const struct oi_region *r, size_t u)
-{
-	return u > 0 && !(uint32_t)(r->free[u / 2] >> (u % 2 * 32));
-}
-
-static void note_full(struct oi_region *r, size_t first, size_t n)
-{
-	for (size_t u = first / OI_UNIT_PAGES; u <= (first + n - 1) / OI_UNIT_PAGES; u++) {
-		uint32_t bit = UINT32_C(1) << u;
-		if (is_full(r, u) && !((r->full | r->refused | r->huge) & bit)) {
-			r->full |= bit;
-			n_full++;
-		}
-	}
-}
-
 static struct oi_page *take_run(struct oi_region *r, size_t first, size_t n)
 {
 	for (size_t i = first; i < first + n; i++)
@@ -172,17 +146,8 @@ static struct oi_page *take_run(struct oi_region *r, size_t first, size_t n)
 	r->n_free -= (uint32_t)n;
 	struct oi_page *p = &r->page[first];
 	commit_pages(p, n);
-	note_full(r, first, n);
+	oi_unit_taken(r, first, n);
 	return p;
-}
-
-static void set_huge(struct oi_region *r, const void *unit, bool huge)
-{
-	uint32_t bit = unit_bit(r, unit);
-	if (!(r->huge & bit) == !huge)
-		return;
-	r->huge ^= bit;
-	oi_store_relaxed(&n_huge, huge ? n_huge + 1 : n_huge - 1); /* count */
 }
 
 /*
@@ -199,7 +164,7 @@ static void purge_page(struct oi_page *p)
 	p->committed = false;
 	n_cached_pages--;
 	oi_os_charge(-(int64_t)OI_PAGE_COST);
-	set_huge(oi_region_of(p), oi_page_start(p), false);
+	oi_unit_purged(oi_page_start(p));
 }
 
 /*
@@ -379,76 +344,6 @@ struct oi_page *oi_huge_alloc(size_t bytes)
 	return p;
 }
 
-bool oi_unit_any(void)
-{
-	oi_assert_locked(OI_LOCK_HEAP);
-	return n_full != 0;
-}
-
-/* Returns the first unit that waits and is still full, and stops the others' waiting. */
-static void *take_unit_of(struct oi_region *r)
-{
-	while (r->full) {
-		size_t u = (size_t)__builtin_ctz(r->full);
-		r->full &= r->full - 1;
-		n_full--;
-		if (is_full(r, u))
-			return (char *)r + u * OI_UNIT;
-	}
-	return NULL;
-}
-
-void *oi_unit_take(void)
-{
-	oi_assert_locked(OI_LOCK_HEAP);
-	void *unit = NULL;
-	for (struct oi_region *r = oi_regions; r && n_full && !unit; r = r->next)
-		unit = take_unit_of(r);
-	if (unit)
-		set_huge(oi_region_of(unit), unit, true);
-	return unit;
-}
-
-void oi_unit_settle(void *unit, bool ok)
-{
-	oi_assert_locked(OI_LOCK_HEAP);
-	struct oi_region *r = oi_region_of(unit);
-	size_t first = oi_page_number(unit);
-	for (size_t i = first; i < first + OI_UNIT_PAGES; i++)
-		if (i >= OI_FIRST_PAGE && !r->page[i].committed)
-			oi_os_purge(oi_page_start(&r->page[i]), OI_PAGE);
-	if (ok)
-		return;
-	set_huge(r, unit, false);
-	r->refused |= unit_bit(r, unit);
-	n_refused++;
-}
-
-void oi_unit_try_again(void)
-{
-	oi_assert_locked(OI_LOCK_HEAP);
-	for (struct oi_region *r = oi_regions; r && n_refused; r = r->next) {
-		n_refused -= (size_t)__builtin_popcount(r->refused);
-		n_full += (size_t)__builtin_popcount(r->refused);
-		r->full |= r->refused;
-		r->refused = 0;
-	}
-}
-
-void oi_unit_forget(void)
-{
-	oi_assert_stopped();
-	for (struct oi_region *r = oi_regions; r; r = r->next)
-		if (r->full | r->refused) /* else nothing is written there */
-			r->full = r->refused = 0;
-	n_full = n_refused = 0;
-}
-
-uint64_t oi_unit_bytes(void)
-{
-	return (uint64_t)oi_load_relaxed(&n_huge) * OI_UNIT; /* count */
-}
-
 void oi_regions_unmap(void)
 {
 	while (oi_regions) {
@@ -466,6 +361,7 @@ void oi_regions_unmap(void)
 		oi_os_unreserve(r, r->bytes);
 	}
 	oi_store_relaxed(&n_used_pages, (size_t)0); /* count */
-	n_cached_pages = n_staying = n_full = n_refused = n_huge = 0;
+	n_cached_pages = n_staying = 0;
+	oi_unit_end();
 	memset(&window, 0, sizeof window);
 }

@@ -21,7 +21,7 @@
 #define OI_BLOCK_MIN 32
 #define OI_BLOCKS (OI_PAGE / OI_BLOCK_MIN) /* per page, at most */
 #define OI_BITMAP (OI_BLOCKS / 64)
-/* What the system can map as one, where its pages are of 4 KiB: huge.h */
+/* What the system can map as one, where its pages are of 4 KiB: unit.h */
 #define OI_UNIT ((size_t)2 << 20)
 #define OI_UNIT_PAGES (OI_UNIT / OI_PAGE)
 
@@ -95,11 +95,7 @@ struct oi_region {
 	struct oi_region *next;
 	size_t bytes;                     /* OI_REGION, or more for one huge object */
 	uint32_t n_free;                  /* pages */
-	/*
-	 * Under the heap lock; one bit for each 2 MiB: to become a huge page, refused by the
-	 * system, and became one.
-	 */
-	uint32_t full, refused, huge;
+	uint32_t full, refused, huge;     /* under the heap lock; a bit for each unit: unit.c */
 	uint64_t free[OI_PAGES / 64];     /* bit set: free */
 	struct oi_page page[OI_PAGES];
 	struct oi_map *map;               /* maps.h */
@@ -237,24 +233,6 @@ bool oi_pages_excess(void);
  * it tried, or 0 if that is all for now.
  */
 size_t oi_pages_trim(void);
-/* Under the heap lock. Returns true if there is a unit for oi_unit_take. */
-bool oi_unit_any(void);
-/*
- * Under the heap lock. Returns the address of a unit of which every page is in use, to be made a
- * huge page; NULL if there is none. oi_unit_settle must follow.
- */
-void *oi_unit_take(void);
-/*
- * Under the heap lock. The system has been asked; @ok: and has done it. What was given back
- * meanwhile is so again.
- */
-void oi_unit_settle(void *unit, bool ok);
-/* Under the heap lock. What was refused is to be tried once more. */
-void oi_unit_try_again(void);
-/* World stopped. Forgets the units that wait. After a fork: parent and child share them. */
-void oi_unit_forget(void);
-/* How many bytes were made huge pages, and were not given back since. At any time, about. */
-uint64_t oi_unit_bytes(void);
 /* At shutdown. */
 void oi_regions_unmap(void);
 

@@ -14,6 +14,7 @@
 #include "heap/pace.h"
 #include "heap/region.h"
 #include "heap/tally.h"
+#include "heap/unit.h"
 #include "inspect/census.h"
 #include "inspect/metrics.h"
 #include "world/gate.h"

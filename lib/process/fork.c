@@ -41,7 +41,7 @@
  *   maps.c        maps                    likewise
  *   generation.c  pages half made old     likewise
  *   thread.h      traversed               NULL: a traverse is inside a gate or a stop
- *   region.c      a unit's bit in huge    stays: at most one is not, which was on its way
+ *   unit.c        a unit's bit in huge    stays: at most one is not, which was on its way
  *                 full, refused           forgotten on both sides: oi_unit_forget
  *   pace.h        full, old_begun         no full collection is under way, or this thread's
  *                 young, a thread's delta added
@@ -97,7 +97,7 @@
 #include "heap/entry.h"
 #include "heap/limbo.h"
 #include "heap/orphan.h"
-#include "heap/region.h"
+#include "heap/unit.h"
 #include "inspect/trace.h"
 #include "process/attach.h"
 #include "process/lifecycle.h"

@@ -17,6 +17,7 @@
 #include "heap/empty.h"
 #include "heap/heap.h"
 #include "heap/region.h"
+#include "heap/unit.h"
 
 enum { BYTES = 1000, IN_A_PAGE = 64, BLOCKS = 6 * (int)OI_UNIT_PAGES * IN_A_PAGE };
 
