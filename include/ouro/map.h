@@ -38,6 +38,70 @@ typedef struct ouro_map ouro_map;
  */
 OURO_API ouro_map *ouro_map_new(void) __attribute__((warn_unused_result));
 
+/* One key and its value. Fields may be added at the end: the library alone makes them. */
+typedef struct ouro_map_item {
+	const void *bytes; /* of the key; NULL: it is a number */
+	size_t size;
+	uint64_t number;
+	void *value; /* borrowed for the call */
+} ouro_map_item;
+
+/*
+ * Maps with limits: caches. They are maps in all else, and cost a little more; what is said of them
+ * elsewhere in this file is of theirs alone.
+ *   max_entries  A put of a new key that makes more evicts an entry before it returns, unless
+ *                others have: at no instant are there more keys than max_entries and one for each
+ *                thread that is in such a put. Which one goes is decided by the CLOCK algorithm
+ *                (Corbato 1968): one that nobody has asked for since the last look; and after some
+ *                dozens that somebody has, the next.
+ *   ttl_ns       Once so much time has gone by since its put (of CLOCK_MONOTONIC), an entry is as
+ *                good as not there, for every call but ouro_map_size and ouro_map_clear. A put
+ *                over a value begins its time anew; in such a map it needs memory, too.
+ * Entries whose time is over are removed by puts that meet them.
+ */
+typedef enum ouro_map_reason {
+	OURO_MAP_FULL = 1,    /* there were more than max_entries */
+	OURO_MAP_EXPIRED = 2, /* its time was over */
+} ouro_map_reason;
+
+/*
+ * It is told of each value that was evicted, once, when it is out of the map: by the thread that
+ * did it, which is in a put, with no lock of the library's held and not pinned. It may call
+ * anything, also on this map; a put of its own may evict, and call it again, inside. What was
+ * removed, replaced or cleared by a call of the program's it is not told of, nor of what goes with
+ * the map. The item and what it points at are valid until it returns.
+ */
+typedef void (*ouro_map_evicted)(const ouro_map_item *item, ouro_map_reason reason, void *arg);
+
+/* Fields may be added at the end (ouro/base.h). All 0: no limits. */
+typedef struct ouro_map_options {
+	size_t max_entries OURO_ZERO_; /* 0: no limit */
+	uint64_t ttl_ns OURO_ZERO_; /* 0: no limit, and no ouro_map_put_for */
+	ouro_map_evicted on_evict OURO_ZERO_; /* may be NULL */
+	void *on_evict_arg OURO_ZERO_;
+} ouro_map_options;
+
+/* As a time to live: none. Of a map: only entries of ouro_map_put_for have one. */
+#define OURO_MAP_FOR_EVER UINT64_MAX
+
+/*
+ * ouro_map_new_with - make an empty map with limits
+ * @options: NULL: as ouro_map_new
+ *
+ * ouro_map_new_sized does the same; @size: sizeof *@options.
+ * Return:  new reference; NULL with errno ENOMEM or EINVAL (a field that this library does not know
+ *          is not 0).
+ * Blocks:  as ouro_new.
+ * Runs:    none.
+ */
+OURO_API ouro_map *ouro_map_new_sized(const ouro_map_options *options, size_t size)
+	__attribute__((warn_unused_result));
+static inline __attribute__((warn_unused_result)) ouro_map *
+ouro_map_new_with(const ouro_map_options *options)
+{
+	return ouro_map_new_sized(options, sizeof(ouro_map_options));
+}
+
 /*
  * ouro_map_get - look a key up
  *
@@ -58,6 +122,17 @@ OURO_API void *ouro_map_get_int(ouro_map *map, uint64_t key) __attribute__((warn
  */
 OURO_API int ouro_map_put(ouro_map *map, const void *key, size_t size, void *value);
 OURO_API int ouro_map_put_int(ouro_map *map, uint64_t key, void *value);
+
+/*
+ * ouro_map_put_for - set a key's value, with a time to live of its own
+ * @value:  borrowed
+ * @ttl_ns: how long it lives from now on; 0: as long as the map's; OURO_MAP_FOR_EVER
+ *
+ * Return:  0; EINVAL, also if the map has no ttl_ns; ENOMEM, and nothing has changed.
+ */
+OURO_API int ouro_map_put_for(ouro_map *map, const void *key, size_t size, void *value,
+			      uint64_t ttl_ns);
+OURO_API int ouro_map_put_for_int(ouro_map *map, uint64_t key, void *value, uint64_t ttl_ns);
 
 /*
  * ouro_map_put_if_absent - set a key's value if the key is not there
@@ -114,14 +189,6 @@ OURO_API size_t ouro_map_size(const ouro_map *map);
  * Runs:    callbacks of the values whose last references go.
  */
 OURO_API void ouro_map_clear(ouro_map *map);
-
-/* One key and its value. Fields may be added at the end: the library alone makes them. */
-typedef struct ouro_map_item {
-	const void *bytes; /* of the key; NULL: it is a number */
-	size_t size;
-	uint64_t number;
-	void *value; /* borrowed for the call */
-} ouro_map_item;
 
 /* It may call anything, also on this map. Return: false ends the walk. */
 typedef bool (*ouro_map_visitor)(const ouro_map_item *item, void *arg);

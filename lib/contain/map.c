@@ -19,27 +19,10 @@
 #include <string.h>
 
 #include "base/os.h"
+#include "base/sized.h"
 #include "base/urcu.h"
-#include "contain/places.h"
-#include "contain/siphash.h"
-#include "contain/split.h"
+#include "contain/evict.h"
 #include "world/gate.h"
-#include "ouro.h"
-
-#define COUNTERS 8
-
-/* A line apart from the next. */
-struct counter {
-	int64_t n;
-	char apart[OI_LINE - sizeof(int64_t)];
-};
-
-struct ouro_map {
-	struct oi_split split;
-	struct oi_places places;
-	struct oi_seed seed;
-	struct counter count[COUNTERS]; /* keys put less keys removed, of some threads each */
-};
 
 static const ouro_type map_type = {
 	.name = "ouro_map",
@@ -47,20 +30,10 @@ static const ouro_type map_type = {
 	.slots = OURO_SLOTS(struct ouro_map, split.table, places.part),
 };
 
-struct entry {
-	struct oi_node node;
-	void *value; /* a slot */
-	void **place;
-	uint64_t number; /* the key; or how many bytes it has */
-	bool is_number;
-	bool linked;
-	char bytes[];
-};
-
 static const ouro_type entry_type = {
 	.name = "ouro_map entry",
-	.size = offsetof(struct entry, bytes),
-	.slots = OURO_SLOTS(struct entry, value),
+	.size = offsetof(struct oi_map_entry, bytes),
+	.slots = OURO_SLOTS(struct oi_map_entry, value),
 	.item_size = 1,
 };
 
@@ -95,7 +68,7 @@ static bool key_of_number(struct key *k, const ouro_map *m, uint64_t number)
 
 static bool same_key(const struct oi_node *node, const void *key)
 {
-	const struct entry *e = caa_container_of(node, struct entry, node);
+	const struct oi_map_entry *e = caa_container_of(node, struct oi_map_entry, node);
 	const struct key *k = key;
 	if (e->number != k->number || e->is_number != !k->bytes)
 		return false;
@@ -111,37 +84,37 @@ static unsigned who(void)
 
 static void count_keys(struct ouro_map *m, int64_t by)
 {
-	oi_add_relaxed(&m->count[who() % COUNTERS].n, by); /* count */
+	oi_add_relaxed(&m->count[who() % OI_MAP_COUNTERS].n, by); /* count */
 }
 
 size_t ouro_map_size(const ouro_map *map)
 {
 	int64_t n = 0;
-	for (unsigned i = 0; map && i < COUNTERS; i++)
+	for (unsigned i = 0; map && i < OI_MAP_COUNTERS; i++)
 		n += oi_load_relaxed(&map->count[i].n); /* count */
 	return n > 0 ? (size_t)n : 0;
 }
 
 /* In a pinned region. Returns the entry, peeked, or NULL. */
-static struct entry *peek_entry(struct ouro_map *m, const struct key *k)
+static struct oi_map_entry *peek_entry(struct ouro_map *m, const struct key *k)
 {
 	struct oi_node *node = oi_split_find(&m->split, k->order, same_key, k);
-	return node ? caa_container_of(node, struct entry, node) : NULL;
+	return node ? caa_container_of(node, struct oi_map_entry, node) : NULL;
 }
 
 /* Returns a new reference to the entry, or NULL. */
-static struct entry *find_entry(struct ouro_map *m, const struct key *k)
+static struct oi_map_entry *find_entry(struct ouro_map *m, const struct key *k)
 {
 	ouro_pin();
-	struct entry *e = ouro_try_retain(peek_entry(m, k));
+	struct oi_map_entry *e = ouro_try_retain(peek_entry(m, k));
 	ouro_unpin();
 	return e;
 }
 
 /* Returns a new reference to an entry that is in a place, or NULL without memory. */
-static struct entry *make_entry(struct ouro_map *m, const struct key *k, void *value)
+static struct oi_map_entry *make_entry(struct ouro_map *m, const struct key *k, void *held)
 {
-	struct entry *e = ouro_new_items(&entry_type, k->bytes ? k->number : 0);
+	struct oi_map_entry *e = ouro_new_items(&entry_type, k->bytes ? k->number : 0);
 	if (!e)
 		return NULL;
 	e->node.order = k->order;
@@ -149,7 +122,7 @@ static struct entry *make_entry(struct ouro_map *m, const struct key *k, void *v
 	e->is_number = !k->bytes;
 	if (k->bytes)
 		memcpy(e->bytes, k->bytes, k->number);
-	ouro_slot_store(&e->value, value);
+	ouro_slot_store(&e->value, held);
 	e->place = oi_places_put(&m->places, e, who(), ouro_map_size(m));
 	if (e->place)
 		return e;
@@ -157,8 +130,7 @@ static struct entry *make_entry(struct ouro_map *m, const struct key *k, void *v
 	return NULL;
 }
 
-/* The entry, borrowed, whose value this thread has taken, leaves the map. */
-static void unlink_entry(struct ouro_map *m, struct entry *e)
+static void unlink_entry(struct ouro_map *m, struct oi_map_entry *e)
 {
 	ouro_pin();
 	oi_split_remove(&m->split, &e->node);
@@ -166,24 +138,21 @@ static void unlink_entry(struct ouro_map *m, struct entry *e)
 	ouro_release(ouro_slot_take(e->place));
 }
 
-/* Takes the value of @e, borrowed, and the entry out of the map; NULL if others have. */
-static void *take_value(struct ouro_map *m, struct entry *e)
+void oi_map_gone(struct ouro_map *m, struct oi_map_entry *e)
 {
-	void *value = ouro_slot_take(&e->value);
-	if (value) {
-		count_keys(m, -1);
-		unlink_entry(m, e);
-	}
-	return value;
+	count_keys(m, -1);
+	oi_evict_unreserve(m);
+	unlink_entry(m, e);
 }
 
 /* Returns true if the entry, borrowed, is in the table now; false if another of its key is. */
-static bool link_entry(struct ouro_map *m, const struct key *k, struct entry *e, bool *crowded)
+static bool link_entry(struct ouro_map *m, const struct key *k, struct oi_map_entry *e,
+		       bool *crowded)
 {
 	for (;;) {
 		ouro_pin();
 		struct oi_node *met = oi_split_insert(&m->split, &e->node, same_key, k, crowded);
-		struct entry *other = met ? caa_container_of(met, struct entry, node) : NULL;
+		struct oi_map_entry *other = met ? caa_container_of(met, struct oi_map_entry, node) : NULL;
 		bool lives = other && oi_load_acquire(&other->value); /* [J1] */
 		if (met && !lives)
 			oi_split_remove(&m->split, met);
@@ -195,36 +164,68 @@ static bool link_entry(struct ouro_map *m, const struct key *k, struct entry *e,
 
 /* ---- putting ---- */
 
-/*
- * Sets the value of @e, borrowed, if it is @expected, or has any if that is NULL. Returns 0; ENOENT
- * if it has another or none.
- */
-static int set_value(struct entry *e, const void *expected, void *value)
+/* What may be done with a key. */
+#define OVER_LIVE 1u /* a value that is there is replaced */
+#define OVER_LATE 2u /* so is one whose time is over */
+#define ADD 4u       /* and it is added if it is not there */
+#define PUT (OVER_LIVE | OVER_LATE | ADD)
+#define PUT_IF_ABSENT (OVER_LATE | ADD)
+#define REPLACE OVER_LIVE
+
+struct change {
+	unsigned how;
+	const void *expected; /* only this value is replaced; NULL: any */
+	void *held;           /* borrowed: what goes into the slot */
+};
+
+/* Returns 0; EEXIST or ENOENT, if it may not be changed because something is there, or is not. */
+static int allowed(const struct ouro_map *m, const struct change *c, void *old, bool late)
+{
+	if (!old || (late && !(c->how & OVER_LATE)))
+		return ENOENT;
+	if (late)
+		return 0;
+	if (!(c->how & OVER_LIVE))
+		return EEXIST;
+	return c->expected && oi_map_value(m, old) != c->expected ? ENOENT : 0;
+}
+
+/* @e: borrowed. Returns 0; EEXIST; ENOENT, also if it has no value any more. */
+static int change_entry(struct ouro_map *m, struct oi_map_entry *e, const struct change *c)
 {
 	for (;;) {
 		void *old OURO_AUTO = ouro_slot_load(&e->value);
-		if (!old || (expected && old != expected))
-			return ENOENT;
-		if (ouro_slot_compare_exchange(&e->value, old, value))
-			return 0;
+		bool late = old && oi_map_late(m, old);
+		int error = allowed(m, c, old, late);
+		if (error)
+			return error;
+		if (!ouro_slot_compare_exchange(&e->value, old, c->held))
+			continue;
+		oi_evict_mark(m, e);
+		if (late)
+			oi_evict_tell(m, e, old, OURO_MAP_EXPIRED);
+		return 0;
 	}
 }
 
-static int replace_value(struct ouro_map *m, const struct key *k, const void *expected, void *value)
+static int change_there(struct ouro_map *m, const struct key *k, const struct change *c)
 {
-	struct entry *e OURO_AUTO = find_entry(m, k);
-	return e ? set_value(e, expected, value) : ENOENT;
+	struct oi_map_entry *e OURO_AUTO = find_entry(m, k);
+	return e ? change_entry(m, e, c) : ENOENT;
 }
 
 /* Returns 0; EEXIST; ENOMEM. */
-static int add_entry(struct ouro_map *m, const struct key *k, void *value)
+static int add_entry(struct ouro_map *m, const struct key *k, void *held)
 {
 	bool crowded;
-	struct entry *e OURO_AUTO = make_entry(m, k, value);
+	struct oi_map_entry *e OURO_AUTO = make_entry(m, k, held);
 	if (!e)
 		return ENOMEM;
 	oi_point("map: made");
+	bool full = oi_evict_reserve(m);
+	oi_point("map: reserved");
 	if (!link_entry(m, k, e, &crowded)) {
+		oi_evict_unreserve(m);
 		ouro_release(ouro_slot_take(e->place));
 		return EEXIST;
 	}
@@ -232,43 +233,86 @@ static int add_entry(struct ouro_map *m, const struct key *k, void *value)
 	oi_store_release(&e->linked, true); /* [J5] */
 	if (crowded && ouro_map_size(m) >= oi_load_relaxed(&m->split.n_buckets)) /* recheck */
 		oi_split_grow(&m->split);
+	if (full)
+		oi_evict_one(m, e);
 	return 0;
 }
 
-static int put_value(struct ouro_map *m, const struct key *k, void *value)
+static int change_held(struct ouro_map *m, const struct key *k, const struct change *c)
 {
 	int error;
 	do {
-		error = replace_value(m, k, NULL, value);
-		if (error == ENOENT)
-			error = add_entry(m, k, value);
+		error = change_there(m, k, c);
+		if (error != ENOENT || !(c->how & ADD))
+			return error;
+		error = add_entry(m, k, c->held);
 	} while (error == EEXIST);
 	return error;
 }
 
-static int put_absent(struct ouro_map *m, const struct key *k, void *value)
+/* c->held is the value here; @ttl_ns: its time, 0 for the map's. */
+static OI_NOINLINE int change_dated(struct ouro_map *m, const struct key *k,
+				    const struct change *c, uint64_t ttl_ns)
 {
-	void *there OURO_AUTO = NULL;
-	struct entry *e OURO_AUTO = find_entry(m, k);
-	there = e ? ouro_slot_load(&e->value) : NULL;
-	return there ? EEXIST : add_entry(m, k, value);
+	uint64_t ns = ttl_ns ? ttl_ns : m->limits.ttl_ns;
+	struct oi_dated *d OURO_AUTO = oi_dated_new(c->held, ns);
+	struct change dated = { .how = c->how, .expected = c->expected, .held = d };
+	return d ? change_held(m, k, &dated) : ENOMEM;
+}
+
+static int change_key(struct ouro_map *m, const struct key *k, const struct change *c)
+{
+	return likely(!(m->kinds & OI_MAP_TIMES)) ? change_held(m, k, c) : change_dated(m, k, c, 0);
 }
 
 /* ---- getting and taking ---- */
 
+static OI_NOINLINE void *get_limited(const struct ouro_map *m, struct oi_map_entry *e)
+{
+	oi_evict_mark(m, e);
+	return m->kinds & OI_MAP_TIMES ? oi_dated_load(&e->value) : ouro_slot_load(&e->value);
+}
+
 static void *get_value(struct ouro_map *m, const struct key *k)
 {
+	void *value = NULL;
 	ouro_pin();
-	struct entry *e = peek_entry(m, k);
-	void *value = e ? ouro_slot_load(&e->value) : NULL;
+	struct oi_map_entry *e = peek_entry(m, k);
+	if (e)
+		value = unlikely(m->kinds) ? get_limited(m, e) : ouro_slot_load(&e->value);
 	ouro_unpin();
 	return value;
 }
 
+/* Takes the value of @e, borrowed, and the entry out of the map; NULL if others have. */
+static void *take_value(struct ouro_map *m, struct oi_map_entry *e)
+{
+	void *held = ouro_slot_take(&e->value);
+	if (held)
+		oi_map_gone(m, e);
+	return held;
+}
+
+/* Of a map whose values have a time. What is over is left to who evicts it. */
+static OI_NOINLINE void *take_dated(struct ouro_map *m, struct oi_map_entry *e)
+{
+	for (;;) {
+		struct oi_dated *d OURO_AUTO = ouro_slot_load(&e->value);
+		if (!d || oi_dated_late(d))
+			return NULL;
+		if (!ouro_slot_compare_exchange(&e->value, d, NULL))
+			continue;
+		oi_map_gone(m, e);
+		return ouro_retain(oi_dated_value(d));
+	}
+}
+
 static void *take_key(struct ouro_map *m, const struct key *k)
 {
-	struct entry *e OURO_AUTO = find_entry(m, k);
-	return e ? take_value(m, e) : NULL;
+	struct oi_map_entry *e OURO_AUTO = find_entry(m, k);
+	if (!e)
+		return NULL;
+	return likely(!(m->kinds & OI_MAP_TIMES)) ? take_value(m, e) : take_dated(m, e);
 }
 
 /* ---- all of them ---- */
@@ -279,7 +323,7 @@ static bool is_node(const struct oi_node *node, const void *key)
 }
 
 /* Returns true if @e, borrowed, has got into the table, even if it is out again. */
-static bool was_linked(struct ouro_map *m, struct entry *e)
+static bool was_linked(struct ouro_map *m, struct oi_map_entry *e)
 {
 	if (likely(oi_load_acquire(&e->linked))) /* [J5] */
 		return true;
@@ -289,23 +333,23 @@ static bool was_linked(struct ouro_map *m, struct entry *e)
 	return linked;
 }
 
-/* Returns a new reference to the entry in place @i, or NULL. */
-static struct entry *entry_at(struct ouro_map *m, uint64_t i)
+struct oi_map_entry *oi_map_entry_at(struct ouro_map *m, uint64_t i)
 {
 	void **place = oi_place(&m->places, i);
-	struct entry *e = place ? ouro_slot_load(place) : NULL;
+	struct oi_map_entry *e = place ? ouro_slot_load(place) : NULL;
 	if (!e || was_linked(m, e))
 		return e;
 	ouro_release(e);
 	return NULL;
 }
 
-static bool show_entry(struct entry *e, ouro_map_visitor fn, void *arg)
+static bool show_entry(struct ouro_map *m, struct oi_map_entry *e, ouro_map_visitor fn, void *arg)
 {
-	void *value OURO_AUTO = ouro_slot_load(&e->value);
-	ouro_map_item item = { .bytes = e->is_number ? NULL : e->bytes, .value = value };
-	*(e->is_number ? &item.number : &item.size) = e->number;
-	return !value || fn(&item, arg);
+	void *held OURO_AUTO = ouro_slot_load(&e->value);
+	if (!held || oi_map_late(m, held))
+		return true;
+	ouro_map_item item = oi_map_item(e, oi_map_value(m, held));
+	return fn(&item, arg);
 }
 
 bool ouro_map_each(ouro_map *map, ouro_map_visitor fn, void *arg)
@@ -313,8 +357,8 @@ bool ouro_map_each(ouro_map *map, ouro_map_visitor fn, void *arg)
 	bool on = true;
 	uint64_t n = map ? oi_load_acquire(&map->places.n) : 0; /* [J2] */
 	for (uint64_t i = 0; on && i < n; i++) {
-		struct entry *e OURO_AUTO = entry_at(map, i);
-		on = !e || show_entry(e, fn, arg);
+		struct oi_map_entry *e OURO_AUTO = oi_map_entry_at(map, i);
+		on = !e || show_entry(map, e, fn, arg);
 	}
 	return on;
 }
@@ -323,7 +367,7 @@ void ouro_map_clear(ouro_map *map)
 {
 	uint64_t n = map ? oi_load_acquire(&map->places.n) : 0; /* [J2] */
 	for (uint64_t i = 0; i < n; i++) {
-		struct entry *e OURO_AUTO = entry_at(map, i);
+		struct oi_map_entry *e OURO_AUTO = oi_map_entry_at(map, i);
 		if (e)
 			ouro_release(take_value(map, e));
 	}
@@ -339,7 +383,8 @@ static bool is_entry(uint32_t type)
 
 bool oi_map_is_part(uint32_t type)
 {
-	return is_entry(type) || oi_places_are(type) || oi_split_is_table(type);
+	return is_entry(type) || oi_places_are(type) || oi_split_is_table(type) ||
+	       oi_dated_is(type);
 }
 
 #define QUOTED (OI_MAP_KEY_NAME - sizeof "[\"\"...]")
@@ -364,7 +409,7 @@ static size_t quote(char *out, const char *bytes, size_t size, bool *cut)
 
 size_t oi_map_key_name(char out[OI_MAP_KEY_NAME], const struct oi_header *h)
 {
-	const struct entry *e = (const struct entry *)(h + 1);
+	const struct oi_map_entry *e = (const struct oi_map_entry *)(h + 1);
 	bool cut = false;
 	*out = 0;
 	if (!is_entry(oi_load_relaxed(&h->type))) /* elsewhere: however h was got */
@@ -379,15 +424,31 @@ size_t oi_map_key_name(char out[OI_MAP_KEY_NAME], const struct oi_header *h)
 
 /* ---- public ---- */
 
-ouro_map *ouro_map_new(void)
+static ouro_map *map_with(const ouro_map_options *o)
 {
 	struct ouro_map *m = ouro_new(&map_type);
-	if (m)
+	if (m) {
 		oi_os_random(&m->seed, sizeof m->seed);
+		oi_evict_init(m, o);
+	}
 	if (m && oi_split_init(&m->split) && oi_places_init(&m->places))
 		return m;
 	ouro_release(m);
 	errno = ENOMEM;
+	return NULL;
+}
+
+ouro_map *ouro_map_new(void)
+{
+	return map_with(&(ouro_map_options){ 0 });
+}
+
+ouro_map *ouro_map_new_sized(const ouro_map_options *options, size_t size)
+{
+	ouro_map_options o = { 0 };
+	if (!options || oi_sized_in(&o, sizeof o, options, size))
+		return map_with(&o);
+	errno = EINVAL;
 	return NULL;
 }
 
@@ -406,25 +467,49 @@ void *ouro_map_get_int(ouro_map *map, uint64_t key)
 int ouro_map_put(ouro_map *map, const void *key, size_t size, void *value)
 {
 	struct key k;
-	return value && key_of_bytes(&k, map, key, size) ? put_value(map, &k, value) : EINVAL;
+	if (!value || !key_of_bytes(&k, map, key, size))
+		return EINVAL;
+	return change_key(map, &k, &(struct change){ .how = PUT, .held = value });
 }
 
 int ouro_map_put_int(ouro_map *map, uint64_t key, void *value)
 {
 	struct key k;
-	return value && key_of_number(&k, map, key) ? put_value(map, &k, value) : EINVAL;
+	if (!value || !key_of_number(&k, map, key))
+		return EINVAL;
+	return change_key(map, &k, &(struct change){ .how = PUT, .held = value });
+}
+
+int ouro_map_put_for(ouro_map *map, const void *key, size_t size, void *value, uint64_t ttl_ns)
+{
+	struct key k;
+	if (!value || !key_of_bytes(&k, map, key, size) || !(map->kinds & OI_MAP_TIMES))
+		return EINVAL;
+	return change_dated(map, &k, &(struct change){ .how = PUT, .held = value }, ttl_ns);
+}
+
+int ouro_map_put_for_int(ouro_map *map, uint64_t key, void *value, uint64_t ttl_ns)
+{
+	struct key k;
+	if (!value || !key_of_number(&k, map, key) || !(map->kinds & OI_MAP_TIMES))
+		return EINVAL;
+	return change_dated(map, &k, &(struct change){ .how = PUT, .held = value }, ttl_ns);
 }
 
 int ouro_map_put_if_absent(ouro_map *map, const void *key, size_t size, void *value)
 {
 	struct key k;
-	return value && key_of_bytes(&k, map, key, size) ? put_absent(map, &k, value) : EINVAL;
+	if (!value || !key_of_bytes(&k, map, key, size))
+		return EINVAL;
+	return change_key(map, &k, &(struct change){ .how = PUT_IF_ABSENT, .held = value });
 }
 
 int ouro_map_put_if_absent_int(ouro_map *map, uint64_t key, void *value)
 {
 	struct key k;
-	return value && key_of_number(&k, map, key) ? put_absent(map, &k, value) : EINVAL;
+	if (!value || !key_of_number(&k, map, key))
+		return EINVAL;
+	return change_key(map, &k, &(struct change){ .how = PUT_IF_ABSENT, .held = value });
 }
 
 int ouro_map_replace(ouro_map *map, const void *key, size_t size, const void *expected,
@@ -433,7 +518,8 @@ int ouro_map_replace(ouro_map *map, const void *key, size_t size, const void *ex
 	struct key k;
 	if (!value || !key_of_bytes(&k, map, key, size))
 		return EINVAL;
-	return replace_value(map, &k, expected, value);
+	return change_key(map, &k,
+			  &(struct change){ .how = REPLACE, .expected = expected, .held = value });
 }
 
 int ouro_map_replace_int(ouro_map *map, uint64_t key, const void *expected, void *value)
@@ -441,7 +527,8 @@ int ouro_map_replace_int(ouro_map *map, uint64_t key, const void *expected, void
 	struct key k;
 	if (!value || !key_of_number(&k, map, key))
 		return EINVAL;
-	return replace_value(map, &k, expected, value);
+	return change_key(map, &k,
+			  &(struct change){ .how = REPLACE, .expected = expected, .held = value });
 }
 
 void *ouro_map_take(ouro_map *map, const void *key, size_t size)

@@ -263,7 +263,8 @@ static void name_step(const struct why *w, size_t i, char out[OI_EDGE_NAME])
 {
 	oi_edge_name(out, oi_picture_type(seen_at(w, i)), edge_at(w, i)->place);
 	for (; i && oi_map_is_part(seen_at(w, i - 1)->type); i--)
-		oi_map_key_name(out, oi_header_of(w->held.v.data[i - 1]));
+		if (oi_map_key_name(out, oi_header_of(w->held.v.data[i - 1])))
+			break;
 }
 
 /* Parts of maps are no steps of their own. */

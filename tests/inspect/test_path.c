@@ -256,6 +256,9 @@ static void path_through_a_map_names_the_key(void **state)
 	assert_int_equal(ouro_map_put_int(m, 4321, late), 0);
 	assert_path(late, "ouro_map+1[4321] 6+1 ");
 	ouro_release(late);
+	ouro_release(m);
+	m = ouro_map_new_with(&(ouro_map_options){ .ttl_ns = OURO_MAP_FOR_EVER });
+	assert_through_key(m, n, "session", "ouro_map+1[\"session\"] 5+1 ");
 	ouro_release(n);
 	ouro_release(m);
 }

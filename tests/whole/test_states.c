@@ -1,7 +1,8 @@
 /*
  * Goal: any call in any state answers as its header says.
- * Method: a table of all calls, and one of states. A state is forced, by a callback or by another thread that is known to be at its
- *   point; all calls are made there, in a child with a time limit. What hangs or crashes is named, and the rest goes on in the next child.
+ * Method: a table of all calls, and one of states. A state is forced, by a callback or by another
+ *   thread that is known to be at its point; all calls are made there, in a child with a time
+ *   limit. What hangs or crashes is named, and the rest goes on in the next child.
  * A failure would mean: a server hangs, or dies, in a call that its header allows.
  */
 #include "fixture.h"
@@ -121,7 +122,8 @@ static int call_new_items(void)
 		.name = "row", .size = 8, .item_size = sizeof(struct node *), .item_slots = OURO_ITEM_REFS,
 	};
 	void *small = ouro_new_items(&row_type, 3), *large = ouro_new_items(&row_type, 500000);
-	bool good = small != NULL && large != NULL && ouro_items(small) == 3 && ouro_items(large) == 500000;
+	bool good = small != NULL && large != NULL && ouro_items(small) == 3 &&
+		    ouro_items(large) == 500000;
 
 	ouro_release(small);
 	ouro_release(large);
@@ -187,7 +189,8 @@ static int call_watch(void)
 {
 	struct node *n = make(1);
 	ouro_watch_id id = 0;
-	bool good = ouro_watch(n, run_watch, NULL, &id) == 0 && id != 0 && ouro_unwatch(id) && !ouro_unwatch(id);
+	bool good = ouro_watch(n, run_watch, NULL, &id) == 0 && id != 0 && ouro_unwatch(id) &&
+		    !ouro_unwatch(id);
 
 	good &= ouro_watch(n, run_watch, NULL, NULL) == 0;
 	ouro_release(n);
@@ -321,7 +324,8 @@ static int call_stats(void)
 	ouro_stats stats;
 	ouro_gc_stats gc[3];
 	FILE *f = fopen("/dev/null", "w");
-	bool good = ouro_stats_write(f, OURO_STATS_JSON) == 0 && ouro_stats_write(NULL, OURO_STATS_TEXT) == EINVAL;
+	bool good = ouro_stats_write(f, OURO_STATS_JSON) == 0 &&
+		    ouro_stats_write(NULL, OURO_STATS_TEXT) == EINVAL;
 
 	fclose(f);
 	ouro_stats_get(&stats);
@@ -376,6 +380,20 @@ static int call_queue(void)
 	return pass(good);
 }
 
+static int call_cache(void)
+{
+	const ouro_map_options o = { .max_entries = 1, .ttl_ns = OURO_MAP_FOR_EVER };
+	ouro_map *m = ouro_map_new_with(&o);
+	struct node *n = make(1);
+	bool good = ouro_map_put_int(m, 1, n) == 0 && ouro_map_put_for_int(m, 2, n, 1) == 0 &&
+		    ouro_map_get_int(m, 2) == NULL && ouro_map_size(m) == 1;
+
+	ouro_map_clear(m);
+	ouro_release(n);
+	ouro_release(m);
+	return pass(good);
+}
+
 static int call_flush(void) { return ouro_flush(); }
 static int call_shutdown(void) { return ouro_shutdown(NULL); }
 
@@ -385,17 +403,22 @@ static const struct call {
 	enum kind kind;
 } calls[] = {
 #define CALL(name, kind) { #name, call_##name, kind }
-	CALL(nothing, ANY), CALL(version, ANY), CALL(init, ANY), CALL(attach, ANY), CALL(pin, ANY), CALL(safepoint, ANY),
-	CALL(set_log, ANY), CALL(new, ANY), CALL(new_items, ANY), CALL(counts, ANY), CALL(immortalize, ANY), CALL(slots, ANY),
-	CALL(weak, ANY), CALL(watch, ANY), CALL(finalizer, ANY), CALL(cycle, ANY), CALL(collect_bad, ANY),
-	CALL(run_finalizers, ANY), CALL(enable, ANY), CALL(threshold, ANY), CALL(freeze, ANY), CALL(events, ANY),
+	CALL(nothing, ANY), CALL(version, ANY), CALL(init, ANY), CALL(attach, ANY), CALL(pin, ANY),
+	CALL(safepoint, ANY),
+	CALL(set_log, ANY), CALL(new, ANY), CALL(new_items, ANY), CALL(counts, ANY),
+	CALL(immortalize, ANY), CALL(slots, ANY),
+	CALL(weak, ANY), CALL(watch, ANY), CALL(finalizer, ANY), CALL(cycle, ANY),
+	CALL(collect_bad, ANY),
+	CALL(run_finalizers, ANY), CALL(enable, ANY), CALL(threshold, ANY), CALL(freeze, ANY),
+	CALL(events, ANY),
 	CALL(debug, ANY), CALL(garbage, ANY), CALL(stats, ANY), CALL(trace, ANY),
-	CALL(collect_for, ANY), CALL(queue, ANY),
+	CALL(collect_for, ANY), CALL(queue, ANY), CALL(cache, ANY),
 	CALL(type_stats, COLLECTS), CALL(type_retire, FLUSHES),
 	CALL(objects, COLLECTS), CALL(referents, COLLECTS),
 	CALL(path, COLLECTS),
-	CALL(referrers, COLLECTS), CALL(dump, COLLECTS), CALL(collect_0, COLLECTS), CALL(collect_1, COLLECTS),
-	CALL(collect_2, COLLECTS), CALL(flush, FLUSHES), CALL(detach, ANY), CALL(new, ANY), CALL(shutdown, ENDS),
+	CALL(referrers, COLLECTS), CALL(dump, COLLECTS), CALL(collect_0, COLLECTS),
+	CALL(collect_1, COLLECTS), CALL(collect_2, COLLECTS), CALL(flush, FLUSHES),
+	CALL(detach, ANY), CALL(new, ANY), CALL(shutdown, ENDS),
 };
 #define N_CALLS (sizeof calls / sizeof *calls)
 
@@ -427,7 +450,8 @@ static void complain(const struct call *c, const char *what, int n)
 	size_t length = strlen(progress->text);
 
 	progress->wrong = true;
-	snprintf(progress->text + length, sizeof(progress->text) - length, "\n  %s: ouro_%s: %s %d", state_now->name, c->name, what, n);
+	snprintf(progress->text + length, sizeof(progress->text) - length, "\n  %s: ouro_%s: %s %d",
+		 state_now->name, c->name, what, n);
 }
 
 static void make_call(size_t i)
