@@ -47,8 +47,7 @@ typedef struct ouro_map_item {
 } ouro_map_item;
 
 /*
- * Maps with limits: caches. They are maps in all else, and cost a little more; what is said of them
- * elsewhere in this file is of theirs alone.
+ * Maps with limits: caches. They are maps in all else, and cost a little more.
  *   max_entries  A put of a new key that makes more evicts an entry before it returns, unless
  *                others have: at no instant are there more keys than max_entries and one for each
  *                thread that is in such a put. Which one goes is decided by the CLOCK algorithm
@@ -57,7 +56,10 @@ typedef struct ouro_map_item {
  *   ttl_ns       Once so much time has gone by since its put (of CLOCK_MONOTONIC), an entry is as
  *                good as not there, for every call but ouro_map_size and ouro_map_clear. A put
  *                over a value begins its time anew; in such a map it needs memory, too.
- * Entries whose time is over are removed by puts that meet them.
+ * Entries whose time is over are removed by puts that meet them, and else by a thread of the
+ * library's, a quarter of the shortest time to live that the map has been given after that at the
+ * latest, or a second; in the child of a fork from the next put on. While it looks it holds the
+ * map, so that the last release of one may be there.
  */
 typedef enum ouro_map_reason {
 	OURO_MAP_FULL = 1,    /* there were more than max_entries */
@@ -66,10 +68,10 @@ typedef enum ouro_map_reason {
 
 /*
  * It is told of each value that was evicted, once, when it is out of the map: by the thread that
- * did it, which is in a put, with no lock of the library's held and not pinned. It may call
- * anything, also on this map; a put of its own may evict, and call it again, inside. What was
- * removed, replaced or cleared by a call of the program's it is not told of, nor of what goes with
- * the map. The item and what it points at are valid until it returns.
+ * did it, which is in a put, or the library's, with no lock of the library's held and outside of
+ * every pause. It may call anything, also on this map; a put of its own may evict, and call it
+ * again, inside. What was removed, replaced or cleared by a call of the program's it is not told
+ * of, nor of what goes with the map. The item and what it points at are valid until it returns.
  */
 typedef void (*ouro_map_evicted)(const ouro_map_item *item, ouro_map_reason reason, void *arg);
 

@@ -22,6 +22,7 @@
 #include "base/sized.h"
 #include "base/urcu.h"
 #include "contain/evict.h"
+#include "contain/expiry.h"
 #include "world/gate.h"
 
 static const ouro_type map_type = {
@@ -257,7 +258,10 @@ static OI_NOINLINE int change_dated(struct ouro_map *m, const struct key *k,
 	uint64_t ns = ttl_ns ? ttl_ns : m->limits.ttl_ns;
 	struct oi_dated *d OURO_AUTO = oi_dated_new(c->held, ns);
 	struct change dated = { .how = c->how, .expected = c->expected, .held = d };
-	return d ? change_held(m, k, &dated) : ENOMEM;
+	int error = d ? change_held(m, k, &dated) : ENOMEM;
+	if (!error)
+		oi_expiry_note(m, ns);
+	return error;
 }
 
 static int change_key(struct ouro_map *m, const struct key *k, const struct change *c)
@@ -431,7 +435,8 @@ static ouro_map *map_with(const ouro_map_options *o)
 		oi_os_random(&m->seed, sizeof m->seed);
 		oi_evict_init(m, o);
 	}
-	if (m && oi_split_init(&m->split) && oi_places_init(&m->places))
+	if (m && oi_split_init(&m->split) && oi_places_init(&m->places) &&
+	    (!(m->kinds & OI_MAP_TIMES) || oi_expiry_add(m)))
 		return m;
 	ouro_release(m);
 	errno = ENOMEM;

@@ -91,6 +91,7 @@
 #include "collect/garbage.h"
 #include "collect/policy.h"
 #include "collect/solo.h"
+#include "contain/expiry.h"
 #include "count/backlog.h"
 #include "count/merge.h"
 #include "count/stray.h"
@@ -200,6 +201,7 @@ static void in_child(void)
 		oi_lock_renew(OI_LOCK_RUNTIME);
 	oi_collect_fork_child();
 	oi_world.n_waiting = 0;
+	oi_expiry_fork_child();
 	oi_servants_fork_child();
 	oi_threads_fork_child(oi_self);
 	oi_policy_fork_child();

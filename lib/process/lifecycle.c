@@ -29,6 +29,7 @@
 #include "collect/flush.h"
 #include "collect/garbage.h"
 #include "collect/policy.h"
+#include "contain/expiry.h"
 #include "count/backlog.h"
 #include "count/count.h"
 #include "count/death.h"
@@ -283,6 +284,7 @@ static void drop_everything(void)
 	oi_garbage_shutdown();
 	oi_weak_shutdown();
 	oi_watch_shutdown();
+	oi_expiry_shutdown();
 	oi_events_shutdown();
 	oi_asked_shutdown();
 	oi_collect_reset_statistics();

@@ -8,8 +8,8 @@
  * functions and traverse, so a finalizer that blocks cannot stop it.
  * Reapers run finalizers and destroys: those of garbage with callbacks that automatic collections
  * found (in thread mode), of dead objects that releases past release_batch handed over or that the
- * tick found, and of strays. They also deliver what others noted for the log. As a rule there is
- * one reaper.
+ * tick found, and of strays. They also deliver what others noted for the log, and evict what is
+ * over in maps (expiry.c). As a rule there is one reaper.
  * Helpers find garbage together with whoever collects (crew.h). Each collection that wants some
  * creates them; they end by themselves, and nobody waits for that but the heap's end.
  *
@@ -65,6 +65,7 @@
 #include "collect/idle.h"
 #include "collect/near.h"
 #include "collect/policy.h"
+#include "contain/expiry.h"
 #include "count/backlog.h"
 #include "count/death.h"
 #include "count/merge.h"
@@ -179,7 +180,8 @@ static bool any_to_reap(void)
 {
 	bool garbage =
 		oi_garbage_any_queued() && oi_runtime.config.finalizers == OURO_FINALIZERS_THREAD;
-	return garbage || oi_stray_any() || oi_backlog_any_handed_over() || oi_log_any();
+	return garbage || oi_stray_any() || oi_backlog_any_handed_over() || oi_log_any() ||
+	       oi_expiry_due();
 }
 
 /*
@@ -258,6 +260,13 @@ static void tick(void)
 		oi_exchange_seq_cst(&oi_wanted.tick, 1u); /* [B1] again */
 }
 
+/* The reapers make the passes: oi_expiry_serve. */
+static void see_to_expiry(void)
+{
+	if (oi_expiry_due())
+		oi_wake_reap();
+}
+
 /*
  * Between two slices of a full collection: the tick, and young collections that are due. After
  * each of these the full one gets as much time as the young one took.
@@ -267,6 +276,7 @@ static void between(void)
 	static uint64_t next_tick, next_young;
 	uint64_t now = oi_now_ns();
 	oi_near_keep_up();
+	see_to_expiry();
 	if (now >= next_tick && oi_load_relaxed(&oi_wanted.tick)) { /* recheck */
 		tick();
 		next_tick = oi_now_ns() + TICK_NS;
@@ -305,7 +315,9 @@ static void collect_due(void)
 /* How long the collector may sleep, unless it is woken. */
 static uint64_t sleep_ns(bool ticking)
 {
-	return ticking ? TICK_NS : oi_idle_wait_ns(oi_alone_may_be() ? OI_ALONE_NS : IDLE_NS);
+	if (ticking)
+		return TICK_NS;
+	return oi_expiry_wait_ns(oi_idle_wait_ns(oi_alone_may_be() ? OI_ALONE_NS : IDLE_NS));
 }
 
 static void stop_reapers(void);
@@ -350,6 +362,7 @@ static void *collector_main(void *arg)
 		oi_asked_serve(between);
 		if (unlikely(oi_idle_due()))
 			oi_collect_idle(between);
+		see_to_expiry();
 		bool ticking = oi_load_relaxed(&oi_wanted.tick); /* recheck */
 		oi_futex_wait(&oi_wanted.collector_word, word, sleep_ns(ticking));
 		if (ticking)
@@ -377,6 +390,7 @@ static bool serve(struct oi_thread *t)
 		oi_store_relaxed(&taken_ns, oi_now_ns()); /* recheck */
 		any |= oi_garbage_serve(t, &budget, OI_STAMP_NEW, w);
 	}
+	any |= oi_expiry_serve();
 	if (oi_stray_any())
 		oi_stray_serve();
 	if (t->queued_merges) {

@@ -7,6 +7,7 @@
  * one that was renewed.
  */
 #include "base/perturb.h"
+#include "base/wake.h"
 #include "contain/evict.h"
 #include "fixture.h"
 
@@ -395,6 +396,261 @@ static void cache_without_memory_is_as_it_was(void **state)
 	ouro_release(m);
 }
 
+/* ---- by itself ---- */
+
+/* The library's threads slept by the real clock. */
+#define GOES(condition) EVENTUALLY((oi_wake_tick(), (condition)))
+
+static pthread_t main_thread;
+
+static void tell_elsewhere(const ouro_map_item *item, ouro_map_reason why, void *arg)
+{
+	if (pthread_equal(pthread_self(), main_thread))
+		atomic_fetch_add(&n_wrong, 1);
+	tell(item, why, arg);
+}
+
+static ouro_map *cache_of(ouro_map_evicted on_evict, uint64_t ttl_ns)
+{
+	ouro_map_options o = { .ttl_ns = ttl_ns, .on_evict = on_evict };
+
+	main_thread = pthread_self();
+	ouro_release(cache_make(0, 0));
+	return ouro_map_new_with(&o);
+}
+
+static void cache_over_goes_by_itself(void **state)
+{
+	enum { MANY = 5000 };
+	ouro_map *m = cache_of(tell_elsewhere, HOUR), *unused = cache_of(tell_elsewhere, HOUR);
+
+	(void)state;
+	for (uint64_t round = 1; round <= 2; round++) {
+		for (uint64_t i = 0; i < MANY; i++)
+			put_new(m, i);
+		time_passes(HOUR - HOUR / 4);
+		put_new(m, MANY);
+		time_passes(HOUR / 2);
+		assert_true(GOES(ouro_map_size(m) == 1));
+		assert_true(GOES(told(OURO_MAP_EXPIRED) == round * (MANY + 1) - 1));
+		assert_true(holds(m, MANY));
+		time_passes(2 * HOUR);
+		assert_true(GOES(told(OURO_MAP_EXPIRED) == round * (MANY + 1)));
+	}
+	assert_int_equal(n_wrong, 0);
+	assert_true(EVENTUALLY(n_destroyed == 2 * (MANY + 1)));
+	ouro_release(m);
+	ouro_release(unused);
+}
+
+/* By the real clock, and nobody wakes anybody. */
+static void cache_of_an_idle_program_is_emptied(void **state)
+{
+	ouro_map *m = cache_of(tell_elsewhere, 1);
+
+	(void)state;
+	put_new(m, 1);
+	assert_true(EVENTUALLY(ouro_map_size(m) == 0));
+	assert_int_equal(n_wrong, 0);
+	ouro_release(m);
+}
+
+static void cache_goes_by_the_shortest_time(void **state)
+{
+	ouro_map *m = cache_of(tell_elsewhere, OURO_MAP_FOR_EVER);
+	struct node *n = make(1);
+
+	(void)state;
+	assert_int_equal(ouro_map_put_int(m, 0, n), 0);
+	assert_int_equal(ouro_map_put_for_int(m, 1, n, 100 * HOUR), 0);
+	assert_int_equal(ouro_map_put_for_int(m, 1, n, HOUR), 0);
+	time_passes(2 * HOUR);
+	assert_true(GOES(ouro_map_size(m) == 1));
+	assert_int_equal(shown(m), 1);
+	ouro_release(n);
+	ouro_release(m);
+}
+
+/* Rows are used again, and there are enough. */
+static void cache_of_each_client_goes_by_itself(void **state)
+{
+	enum { CACHES = 300 };
+	ouro_map *m[CACHES];
+
+	(void)state;
+	for (int i = 0; i < 10 * CACHES; i++) {
+		ouro_map *brief = cache_of(NULL, HOUR);
+
+		put_new(brief, 1);
+		ouro_release(brief);
+	}
+	for (int i = 0; i < CACHES; i++) {
+		m[i] = cache_of(tell_elsewhere, HOUR);
+		put_new(m[i], 1);
+	}
+	time_passes(2 * HOUR);
+	assert_true(GOES(told(OURO_MAP_EXPIRED) == CACHES));
+	for (int i = 0; i < CACHES; i++)
+		ouro_release(m[i]);
+}
+
+static atomic_bool goes_on;
+
+/* Not by the clock, which is ahead at any moment. */
+static void await(const atomic_bool *flag)
+{
+	while (!atomic_load(flag))
+		sleep_ms(1);
+}
+
+static void tell_and_wait(const ouro_map_item *item, ouro_map_reason why, void *arg)
+{
+	tell(item, why, arg);
+	await(&goes_on);
+}
+
+/* A function that waits holds up the cache that it belongs to. */
+static void cache_does_not_wait_for_another(void **state)
+{
+	ouro_map *m = cache_of(tell_and_wait, HOUR), *other = cache_of(NULL, HOUR);
+
+	(void)state;
+	atomic_store(&goes_on, false);
+	put_new(m, 1);
+	put_new(m, 2);
+	put_new(other, 1);
+	time_passes(2 * HOUR);
+	assert_true(GOES(told(OURO_MAP_EXPIRED) == 1));
+	assert_true(GOES(ouro_map_size(other) == 0));
+	for (uint64_t i = 0; i < 3; i++) {
+		put_new(other, i);
+		time_passes(2 * HOUR);
+		assert_true(GOES(ouro_map_size(other) == 0));
+	}
+	assert_int_equal(told(OURO_MAP_EXPIRED), 1);
+	atomic_store(&goes_on, true);
+	assert_true(GOES(told(OURO_MAP_EXPIRED) == 2));
+	ouro_release(m);
+	ouro_release(other);
+}
+
+static void tell_and_exit(const ouro_map_item *item, ouro_map_reason why, void *arg)
+{
+	tell(item, why, arg);
+	pthread_exit(NULL);
+}
+
+/* A function that ends its thread does not end the passes. */
+static void cache_goes_on_when_a_thread_is_ended(void **state)
+{
+	ouro_map *m = cache_of(tell_and_exit, HOUR);
+
+	(void)state;
+	for (uint64_t i = 0; i < 3; i++)
+		put_new(m, i);
+	time_passes(2 * HOUR);
+	assert_true(GOES(told(OURO_MAP_EXPIRED) == 3));
+	assert_true(EVENTUALLY(n_destroyed == 3));
+	ouro_release(m);
+}
+
+static ouro_map *risen;
+
+static void rise(void *obj)
+{
+	struct node *n = obj;
+
+	ouro_slot_store(&risen, n->left);
+}
+
+static const ouro_type rising_type = {
+	.name = "rising", .size = sizeof(struct node),
+	.slots = OURO_SLOTS(struct node, left, right), .finalize = rise,
+};
+
+/* Its weak references expired, that of its row among them. */
+static void cache_brought_back_goes_by_itself(void **state)
+{
+	ouro_map *m = cache_of(tell, HOUR);
+	struct node *n = make_of(&rising_type, 1);
+
+	(void)state;
+	ouro_slot_store(&n->left, m);
+	assert_int_equal(ouro_map_put_for_int(m, 1, n, OURO_MAP_FOR_EVER), 0);
+	ouro_release(n);
+	ouro_release(m);
+	ouro_gc_collect(2);
+	assert_non_null(risen);
+	for (uint64_t i = 2; told(OURO_MAP_EXPIRED) == 0; i++) {
+		put_new(risen, i); /* one of these puts finds that the row is gone */
+		time_passes(2 * HOUR);
+		oi_wake_tick();
+		sleep_ms(1);
+	}
+	ouro_slot_store(&risen, NULL);
+	ouro_gc_collect(2);
+}
+
+static int expire_in_child(void *arg)
+{
+	ouro_map *m = arg;
+
+	put_new(m, 2);
+	time_passes(2 * HOUR);
+	REQUIRE(GOES(ouro_map_size(m) == 0));
+	REQUIRE(told(OURO_MAP_EXPIRED) == 2);
+	return 0;
+}
+
+static void cache_goes_by_itself_in_the_child_of_a_fork(void **state)
+{
+	ouro_map *m = cache_of(tell, HOUR);
+
+	(void)state;
+	put_new(m, 1);
+	child_run(expire_in_child, m);
+	assert_true(holds(m, 1));
+	ouro_release(m);
+}
+
+#if OURO_CHECKED
+static atomic_bool between;
+
+static void stand_still(const char *point)
+{
+	if (strcmp(point, "expiry: next") != 0)
+		return;
+	atomic_store(&between, true);
+	await(&goes_on);
+}
+#endif
+
+/* A shorter time comes just when a reaper has reckoned when to look again. */
+static void cache_shorter_time_is_not_missed(void **state)
+{
+	(void)state;
+#if OURO_CHECKED
+	ouro_map *m = cache_of(tell, 100 * HOUR);
+	struct node *n = make_of(&counted_type, 1);
+
+	atomic_store(&goes_on, false);
+	atomic_store(&between, false);
+	put_new(m, 2);
+	oi_point_hook = stand_still;
+	time_passes(30 * HOUR);
+	assert_true(GOES(atomic_load(&between)));
+	assert_int_equal(ouro_map_put_for_int(m, 1, n, HOUR), 0);
+	oi_point_hook = NULL;
+	atomic_store(&goes_on, true);
+	time_passes(2 * HOUR);
+	assert_true(GOES(told(OURO_MAP_EXPIRED) == 1));
+	ouro_release(n);
+	ouro_release(m);
+#else
+	skip();
+#endif
+}
+
 /* ---- several threads ---- */
 
 struct worker {
@@ -603,6 +859,15 @@ int main(void)
 		HEAP_CASE(cache_in_a_cycle_is_collected),
 		HEAP_CASE(cache_may_be_used_by_what_is_told),
 		BARE_CASE(cache_without_memory_is_as_it_was),
+		HEAP_CASE(cache_over_goes_by_itself),
+		HEAP_CASE(cache_of_an_idle_program_is_emptied),
+		HEAP_CASE(cache_goes_by_the_shortest_time),
+		HEAP_CASE(cache_of_each_client_goes_by_itself),
+		HEAP_CASE(cache_does_not_wait_for_another),
+		HEAP_CASE(cache_goes_on_when_a_thread_is_ended),
+		HEAP_CASE(cache_brought_back_goes_by_itself),
+		HEAP_CASE(cache_goes_by_itself_in_the_child_of_a_fork),
+		HEAP_CASE(cache_shorter_time_is_not_missed),
 		HEAP_CASE(cache_of_many_threads_stays_within_its_bound),
 		HEAP_CASE(cache_with_times_stays_within_its_bound),
 		HEAP_CASE(cache_late_eviction_leaves_the_newer_value),
