@@ -86,7 +86,8 @@ DEPSERVER_PEER := $(BUILD)/bench/peers/depserver_malloc
 	bench bench-peers bench-compare bench-pause demo deps deps-build deps-check deps-demo \
 	deps-bench deps-cxx deps-peers deps-pause deps-sanitize deps-models models mutants install \
 	uninstall clean help tests-build \
-	stress-build peers-build examples check-prometheus lint deps-lint bench-shapes bench-aims
+	stress-build peers-build examples check-prometheus check-browser \
+	lint deps-lint bench-shapes bench-aims
 .PHONY: installcheck man dist deb abi-check abi-store
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -176,7 +177,8 @@ $(BUILD)/bench/peers/cycles_yrc: bench/peers/cycles.nim
 	@mkdir -p $(@D)
 	nim c --mm:yrc -d:release -d:collector=YRC --hints:off --nimcache:$@.cache -o:$@ $<
 peers-build: $(BUILD)/bench/memory
-peers-build: $(if $(shell pkg-config --exists libuv && echo yes),$(DEPSERVER) $(DEPSERVER_PEER))
+peers-build: $(if $(shell pkg-config --exists libuv libmicrohttpd && echo yes), \
+	$(DEPSERVER) $(DEPSERVER_PEER))
 peers-build: $(if $(shell command -v nim),$(BUILD)/bench/peers/cycles_nim)
 peers-build: $(if $(shell bench/peers.sh yrc),$(BUILD)/bench/peers/cycles_yrc)
 
@@ -186,15 +188,24 @@ $(BUILD)/examples/%: examples/%.c $(STATIC)
 
 # The peer is the same server on malloc: it sees the library's headers, and is not linked with it.
 DEPSERVER_PARTS := $(sort $(wildcard examples/depserver/*.c))
-DEPSERVER_CC    = $(CC) $(filter-out -MMD -MP,$(OUR_CPPFLAGS)) $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) $(LDFLAGS)
+DEPSERVER_CC    = $(CC) -I$(dir $(DEPSERVER_PAGE)) $(filter-out -MMD -MP,$(OUR_CPPFLAGS)) \
+	$(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) $(LDFLAGS)
 
-$(DEPSERVER) $(DEPSERVER_PEER): $(DEPSERVER_PARTS) $(wildcard examples/depserver/*.h)
+DEPSERVER_PAGE  := $(BUILD)/examples/depserver/page.h
+DEPSERVER_LIBS  := -luv -lmicrohttpd -lm
+# The page as a string: each of its lines is one.
+$(DEPSERVER_PAGE): examples/depserver/page.html
+	@mkdir -p $(@D)
+	{ echo 'static const char page_text[] ='; sed 's/[\\"]/\\&/g; s/.*/"&\\n"/' $<; echo ';'; } > $@
+
+$(DEPSERVER) $(DEPSERVER_PEER): $(DEPSERVER_PARTS) $(DEPSERVER_PAGE) \
+	$(wildcard examples/depserver/*.h)
 $(DEPSERVER): $(STATIC)
 	@mkdir -p $(@D)
-	$(DEPSERVER_CC) -o $@ $(DEPSERVER_PARTS) $(STATIC) $(URCU_LIBS) -luv -lm
+	$(DEPSERVER_CC) -o $@ $(DEPSERVER_PARTS) $(STATIC) $(URCU_LIBS) $(DEPSERVER_LIBS)
 $(DEPSERVER_PEER): bench/peers/ouro_malloc.c $(wildcard include/*.h include/ouro/*.h) $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(DEPSERVER_CC) -o $@ $(DEPSERVER_PARTS) $< -luv -lm
+	$(DEPSERVER_CC) -o $@ $(DEPSERVER_PARTS) $< $(DEPSERVER_LIBS)
 
 # Without libFuzzer a target replays the files that it is given.
 FUZZ_CC     = $(CC) $(filter-out -MMD -MP,$(OUR_CPPFLAGS)) -Ilib -Iexamples/depserver \
@@ -309,6 +320,12 @@ check-prometheus: deps-build
 	$(MAKE) all
 	sh tests/package/prometheus.sh $(BUILD)
 
+## check-browser: depserver's page in headless Chromium; skipped where there is none
+check-browser: deps-demo
+	-@tests/deps.sh chromium chromium-driver python3
+	$(MAKE) $(DEPSERVER)
+	sh examples/depserver/test_browser.sh $(DEPSERVER) $(PICTURE)
+
 ## lint: what comments, folders and orders promise is so: the rules of tests/lint, and that each finds its planted mistakes
 lint: deps-lint
 	tests/lint/run.sh
@@ -354,12 +371,14 @@ bench-aims: deps-bench deps-peers
 
 # ---- Debian packages ----
 DEPS_BUILD    := gcc libc6-dev pkg-config liburcu-dev libcmocka-dev
-DEPS_CHECK    := valgrind libuv1-dev redis-tools python3-prometheus-client gdb \
-	systemtap-sdt-dev abigail-tools
-DEPS_DEMO     := gcc libc6-dev pkg-config liburcu-dev libuv1-dev redis-tools
+DEPS_CHECK    := valgrind libuv1-dev libmicrohttpd-dev redis-tools python3-prometheus-client \
+	gdb systemtap-sdt-dev abigail-tools
+DEPS_DEMO     := gcc libc6-dev pkg-config liburcu-dev libuv1-dev libmicrohttpd-dev \
+	redis-tools
 DEPS_CXX      := $(DEPS_BUILD) g++ libbenchmark-dev
 DEPS_BENCH    := $(DEPS_CXX) libgc-dev libmimalloc-dev
-DEPS_PEERS    := libgc-dev libmimalloc-dev libjemalloc2 libglib2.0-dev python3 php-cli nim gnuplot-nox libuv1-dev redis-tools
+DEPS_PEERS    := libgc-dev libmimalloc-dev libjemalloc2 libglib2.0-dev python3 php-cli nim \
+	gnuplot-nox libuv1-dev libmicrohttpd-dev redis-tools
 DEPS_PAUSE    := libgc-dev python3 gnuplot-nox
 DEPS_SANITIZE := $(DEPS_BUILD) clang libclang-rt-14-dev
 DEPS_FUZZ     := $(DEPS_SANITIZE) afl++

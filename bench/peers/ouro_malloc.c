@@ -196,6 +196,49 @@ int ouro_shutdown_sized(ouro_report *report, size_t size)
 	return 0;
 }
 
+int ouro_gc_on_event(ouro_gc_listener fn, void *arg)
+{
+	(void)fn;
+	(void)arg;
+	return 0;
+}
+
+int ouro_gc_off_event(ouro_gc_listener fn, void *arg)
+{
+	return ouro_gc_on_event(fn, arg);
+}
+
+int ouro_trace_start(FILE *f)
+{
+	(void)f;
+	return ENOTSUP;
+}
+
+int ouro_trace_stop(void)
+{
+	return ENOENT;
+}
+
+int ouro_trace_write(FILE *f)
+{
+	(void)f;
+	return ENOENT;
+}
+
+int ouro_stats_write(FILE *f, ouro_stats_format format)
+{
+	(void)format;
+	return fputs("# EOF\n", f) < 0 ? EIO : 0;
+}
+
+ssize_t ouro_type_stats_sized(ouro_type_stat *out, size_t n, size_t size)
+{
+	(void)out;
+	(void)n;
+	(void)size;
+	return 0;
+}
+
 void ouro_stats_get_sized(ouro_stats *out, size_t size)
 {
 	memset(out, 0, size);

@@ -38,11 +38,7 @@ static void info_counters(struct buffer *out, struct server *server)
 		{ "closure_misses", offsetof(struct counters, closure_misses) },
 	};
 	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
-		uint64_t sum = 0;
-		for (unsigned w = 0; w < server->options.threads; w++) {
-			const char *counters = (const char *)&server->workers[w].counters;
-			sum += counter_get((const void *)(counters + lines[i].offset));
-		}
+		uint64_t sum = server_sum(server, lines[i].offset);
 		buffer_printf(out, "%s:%llu\r\n", lines[i].name, (ull)sum);
 	}
 	buffer_printf(out, "reloads:%llu\r\n", (ull)counter_get(&server->reloads));
@@ -65,21 +61,29 @@ static void info_graph(struct buffer *out, struct server *server)
 		      x->depends_cycles.count, x->depends_cycles.largest);
 }
 
-/* The lines "VmRSS:  123 kB" and "VmHWM: ..." of /proc/self/status, in bytes. */
-static void info_memory(struct buffer *out, struct server *server)
+/* The lines "VmRSS:  123 kB" and "VmHWM: ..." of /proc/self/status. */
+void info_resident(ull *now, ull *peak)
 {
 	char line[128];
 	ull kb;
 	FILE *status = fopen("/proc/self/status", "re");
-	(void)server;
+	*now = *peak = 0;
 	while (status && fgets(line, sizeof line, status)) {
 		if (sscanf(line, "VmRSS: %llu", &kb) == 1)
-			buffer_printf(out, "used_memory_rss:%llu\r\n", kb * 1024);
+			*now = kb * 1024;
 		if (sscanf(line, "VmHWM: %llu", &kb) == 1)
-			buffer_printf(out, "used_memory_peak_rss:%llu\r\n", kb * 1024);
+			*peak = kb * 1024;
 	}
 	if (status)
 		fclose(status);
+}
+
+static void info_memory(struct buffer *out, struct server *server)
+{
+	ull now, peak;
+	(void)server;
+	info_resident(&now, &peak);
+	buffer_printf(out, "used_memory_rss:%llu\r\nused_memory_peak_rss:%llu\r\n", now, peak);
 }
 
 #define INFO_STAT(name, field) { name, offsetof(ouro_stats, field) }

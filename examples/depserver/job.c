@@ -10,6 +10,7 @@
 #include "worker.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 
 struct job {
@@ -29,6 +30,7 @@ static const ouro_type job_type = {
 static void on_pool(uv_work_t *work)
 {
 	struct job *job = work->data;
+	pthread_setname_np(pthread_self(), "pool");
 	job->result = job->run(job->server);
 }
 

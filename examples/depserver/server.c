@@ -1,12 +1,14 @@
 /* server.c - the process: starts the workers, waits for a signal, stops them */
 #include "server.h"
 #include "graph.h"
+#include "http.h"
 #include "load.h"
 #include "worker.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,10 +20,22 @@ int server_reload(struct server *server)
 	if (atomic_exchange_explicit(&server->loading, true, memory_order_acquire))
 		return EBUSY;
 	int error = load_graph(server->options.file, server->options.copies);
+	/* relaxed: count. */
+	atomic_store_explicit(&server->reload_error, error, memory_order_relaxed);
 	atomic_store_explicit(&server->loading, false, memory_order_release);
 	if (!error)
 		counter_add(&server->reloads, 1);
 	return error;
+}
+
+uint64_t server_sum(const struct server *server, size_t offset)
+{
+	uint64_t sum = 0;
+	for (unsigned w = 0; w < server->options.threads; w++) {
+		const char *counters = (const char *)&server->workers[w].counters;
+		sum += counter_get((const void *)(counters + offset));
+	}
+	return sum;
 }
 
 void server_stop(struct server *server)
@@ -58,6 +72,7 @@ static int server_failed(const char *what, const char *why)
 static void on_hangup_work(uv_work_t *work)
 {
 	struct server *server = work->data;
+	pthread_setname_np(pthread_self(), "pool");
 	server->hangup.error = server_reload(server);
 }
 
@@ -128,10 +143,31 @@ static int hangup_watch(struct server *server)
 	return error ? error : uv_signal_start(&h->signal, on_hangup, SIGHUP);
 }
 
+/* ---- each second ---- */
+
+static void on_second(uv_timer_t *timer);
+
+/* Just behind the next full second of the clock, so that none is left out. */
+static void seconds_start(struct server *server)
+{
+	uint64_t ms = uv_hrtime() / 1000000 % 1000;
+	uv_timer_start(&server->seconds, on_second, 1005 - ms, 0);
+}
+
+static void on_second(uv_timer_t *timer)
+{
+	struct server *server = timer->data;
+	http_second(server->http, uv_hrtime());
+	seconds_start(server);
+}
+
 static int server_watch(struct server *server)
 {
 	static const int numbers[N_SIGNALS] = { SIGINT, SIGTERM };
 	int error = uv_async_init(&server->loop, &server->stop, on_stop_asked);
+	if (!error)
+		error = uv_timer_init(&server->loop, &server->seconds);
+	server->seconds.data = server;
 	for (int i = 0; i < N_SIGNALS && !error; i++) {
 		error = uv_signal_init(&server->loop, &server->signals[i]);
 		if (!error)
@@ -172,6 +208,8 @@ static int server_start_workers(struct server *server)
 	}
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
+	if (!error)
+		error = uv_translate_sys_error(http_open(&server->http, server));
 	while (!error && started < n) {
 		error = uv_translate_sys_error(worker_start(&server->workers[started]));
 		started += !error;
@@ -180,6 +218,8 @@ static int server_start_workers(struct server *server)
 	for (unsigned i = 0; error && i < opened; i++)
 		i < started ? worker_stop(&server->workers[i]) :
 			      worker_abandon(&server->workers[i]);
+	if (error)
+		http_close(server->http);
 	return error;
 }
 
@@ -197,9 +237,11 @@ static int server_serve(struct server *server)
 	if (error)
 		return server_failed("cannot listen", uv_strerror(error));
 	server_say(server);
+	seconds_start(server);
 	uv_run(&server->loop, UV_RUN_DEFAULT);
 	for (unsigned i = 0; i < server->options.threads; i++)
 		worker_stop(&server->workers[i]);
+	http_close(server->http);
 	return 0;
 }
 

@@ -41,9 +41,12 @@ struct server {
 	uv_signal_t signals[N_SIGNALS];
 	struct hangup hangup;
 	bool ending; /* the main thread's */
+	uv_timer_t seconds;
+	struct http *http;
 	_Atomic unsigned clients;
 	_Atomic uint64_t reloads;
 	_Atomic bool loading;
+	_Atomic int reload_error; /* of the last one; 0 */
 };
 
 /*
@@ -60,5 +63,7 @@ void server_stop(struct server *server);
  * way; an errno value.
  */
 int server_reload(struct server *server);
+/* server_sum - of all workers, the counter at @offset in struct counters; any thread */
+uint64_t server_sum(const struct server *server, size_t offset);
 
 #endif

@@ -8,11 +8,14 @@
  */
 #include "session.h"
 #include "commands.h"
+#include "http.h"
 #include "server.h"
 #include "worker.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 enum {
 	IN_MAX = 1024 * 1024,
@@ -179,6 +182,36 @@ static void session_flush(struct session *s)
 		session_take_off(s, n > 0 ? (size_t)n : 0);
 }
 
+/* ---- RESP or HTTP ---- */
+
+/*
+ * Looks at the first bytes of a connection, and leaves them in the socket. As long as they may be
+ * the beginning of a word of HTTP, nothing is read: the next look comes with the worker's clock.
+ */
+static enum http_guess session_guess(struct session *s)
+{
+	char first[HTTP_FIRST_BYTES];
+	uv_os_fd_t fd;
+	if (uv_fileno((uv_handle_t *)&s->tcp, &fd) < 0)
+		return HTTP_NO;
+	ssize_t n = recv(fd, first, sizeof first, MSG_PEEK | MSG_DONTWAIT);
+	return n > 0 ? http_begins(first, (size_t)n) : HTTP_NO;
+}
+
+/* The descriptor is the handle's: a second one of the same socket goes, with all that was sent. */
+static void session_give(struct session *s)
+{
+	uv_os_fd_t fd;
+	if (uv_fileno((uv_handle_t *)&s->tcp, &fd) == 0) {
+		fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		session_close(s);
+		if (fd >= 0)
+			http_take(s->worker->server->http, fd);
+	} else {
+		session_close(s);
+	}
+}
+
 /* ---- reading ---- */
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
@@ -187,16 +220,41 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 	size_t room = IN_MAX - s->in.used;
 	(void)suggested;
 	*buf = uv_buf_init(NULL, 0);
+	if (!s->known) {
+		enum http_guess guess = session_guess(s);
+		s->known = guess == HTTP_NO;
+		s->given = guess == HTTP_YES;
+	}
+	if (!s->known)
+		return;
 	if (room > IN_CHUNK)
 		room = IN_CHUNK;
 	if (buffer_reserve(&s->in, room))
 		*buf = uv_buf_init(s->in.data + s->in.used, (unsigned)room);
 }
 
+/* Nothing more is read before session_check looks again. */
+static void session_doubt(struct session *s)
+{
+	uv_read_stop(session_stream(s));
+	s->reading = false;
+	s->heard_ms = uv_now(&s->worker->loop);
+	if (!s->partial_ms)
+		s->partial_ms = s->heard_ms;
+}
+
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
 	struct session *s = stream->data;
 	(void)buf;
+	if (s->given) {
+		session_give(s);
+		return;
+	}
+	if (!s->known && n == UV_ENOBUFS) {
+		session_doubt(s);
+		return;
+	}
 	if (n == UV_EOF)
 		s->ended = true; /* half closed: what it asked is still answered */
 	else if (n < 0)
@@ -262,10 +320,12 @@ void session_check(struct session *s)
 		drop = now - s->partial_ms > stalled_ms;
 	else
 		drop = now - s->heard_ms > options->idle_s * 1000ull;
-	if (!drop)
-		return;
-	counter_add(&s->worker->counters.dropped, 1);
-	session_close(s);
+	if (drop) {
+		counter_add(&s->worker->counters.dropped, 1);
+		session_close(s);
+	} else if (!s->known) {
+		session_listen(s);
+	}
 }
 
 /* ---- accepting ---- */

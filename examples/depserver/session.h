@@ -34,6 +34,8 @@ struct session {
 	uint64_t written_ms; /* last progress of the flight */
 	size_t unwritten;    /* what was left of it then */
 	bool reading;
+	bool known; /* that it speaks RESP */
+	bool given; /* it speaks HTTP, and its socket goes elsewhere */
 	bool busy;    /* a job of this client runs on another thread: its next requests wait */
 	bool ended;   /* the client will send no more */
 	bool last;    /* closed as soon as all replies are written */
