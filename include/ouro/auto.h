@@ -43,9 +43,11 @@ static inline void ouro_auto_unpin_(const int *pinned)
 
 #else
 
+extern "C++" {
 template <class T> inline void ouro_set(T **variable, typename ouro_same_<T>::type *obj)
 {
 	ouro_auto_set_(variable, obj);
+}
 }
 #define OURO_NEW(t, type) (static_cast<t *>(ouro_new(type)))
 #define OURO_NEW_ITEMS(t, type, n) (static_cast<t *>(ouro_new_items(type, n)))

@@ -83,6 +83,8 @@ OURO_END_DECLS
 
 #else
 
+extern "C++" { /* also where a program has put the include into its extern "C" */
+
 /* The second pointer is not deduced, so that nullptr and derived pointers convert. */
 template <class T> struct ouro_same_ { typedef T type; };
 
@@ -122,6 +124,8 @@ OURO_OWNED inline bool ouro_compare_give(T **slot, const typename ouro_same_<T>:
 template <class T> inline T *ouro_peek(T *const *slot)
 {
 	return static_cast<T *>(ouro_slot_peek(slot));
+}
+
 }
 
 #endif

@@ -79,6 +79,7 @@ typedef const char *ouro_names_ __attribute__((aligned(4)));
  * way, or was compiled against an older header, has none. (named_ is the macros' own.)
  */
 #ifdef __cplusplus
+extern "C++" {
 typedef struct ouro_fields {
 	struct named {
 		ouro_field field[OURO_FIELDS_MAX - 2];
@@ -106,6 +107,7 @@ typedef struct ouro_fields {
 			named_.field[i] = f[i];
 	}
 } ouro_fields;
+}
 #else
 typedef union ouro_fields {
 	struct {

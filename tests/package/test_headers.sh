@@ -1,13 +1,20 @@
 #!/bin/sh
-# Goal: every public header compiles alone, without a warning, as C11 and as C++17, with gcc and with clang.
-# Method: one line that includes it; a C++ program that uses each template; programs that must not compile.
-# A failure would mean: somebody's build breaks on the header, or wrong pointer types go through unseen.
+# Goal: every public header compiles alone, without a warning, as C11, C17, C23, and as C++17,
+# C++20, C++23, with gcc and with clang; those of C also within extern "C".
+# Method: one line that includes it; a C++ program that uses each template; programs that must not
+# compile.
+# A failure would mean: somebody's build breaks on the header, or wrong pointer types go through
+# unseen.
 . tests/common.sh
 
 [ -z "$variant" ] || { echo 'skipped: the headers are those of the release build'; exit 0; }
 
 warnings='-pedantic -Wall -Wextra -Werror -Wconversion -Wsign-conversion -Wshadow -Wundef'
-warnings="$warnings -Wcast-align -Wcast-qual -Wpointer-arith -Wwrite-strings"
+warnings="$warnings -Wcast-align -Wcast-qual -Wpointer-arith -Wwrite-strings -Wredundant-decls"
+warnings="$warnings -Wformat=2 -Wvla -Wdouble-promotion -Wfloat-equal"
+c_warnings='-Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition'
+cxx_warnings='-Wold-style-cast -Wzero-as-null-pointer-constant -Wextra-semi -Wnon-virtual-dtor'
+cxx_warnings="$cxx_warnings -Woverloaded-virtual"
 
 compiles() { # compiles COMPILER STANDARD LANGUAGE FILE
 	$1 -std="$2" -x "$3" $warnings -Iinclude -fsyntax-only "$4" >"$tmp/log" 2>&1
@@ -20,15 +27,13 @@ must_compile() { # must_compile COMPILER STANDARD LANGUAGE FILE WHAT
 }
 
 headers_alone() { # headers_alone COMPILER STANDARD LANGUAGE SUFFIX
-	for h in include/ouro.h include/ouro/*.h; do
+	more=$c_warnings headers='include/ouro.h include/ouro/*.h'
+	[ "$3" = c ] || more=$cxx_warnings headers="$headers include/ouro.hpp include/ouro/*.hpp"
+	for h in $headers; do
 		name=${h#include/}
 		printf '#include <%s>\n' "$name" "$name" >"$tmp/alone.$4"
 		printf 'typedef int not_empty;\n' >>"$tmp/alone.$4"
-		must_compile "$1" "$2" "$3" "$tmp/alone.$4" "$h alone"
-		[ "$3" = c ] || compiles "$1 -Wold-style-cast" "$2" "$3" "$tmp/alone.$4" || {
-			cat "$tmp/log"
-			fail "$h alone with $1 -Wold-style-cast"
-		}
+		must_compile "$1 $more" "$2" "$3" "$tmp/alone.$4" "$h alone"
 	done
 }
 
@@ -115,6 +120,14 @@ int main()
 }
 END
 
+# Many a program puts what it takes for headers of C into an extern "C".
+{
+	printf 'extern "C" {\n'
+	sed -n '/^#include <ouro/p' "$tmp/templates.cc"
+	printf '}\n'
+	sed '/^#include <ouro/d' "$tmp/templates.cc"
+} >"$tmp/within.cc"
+
 must_not_compile() { # must_not_compile COMPILER STATEMENT
 	printf '#include <ouro.h>\nstruct a { struct a *p; }; struct b { int x; };\n' >"$tmp/wrong.c"
 	printf 'void f(struct a *a, struct b *b);\nvoid f(struct a *a, struct b *b)\n' >>"$tmp/wrong.c"
@@ -141,10 +154,9 @@ for c in gcc clang; do
 	have $c || continue
 	for standard in c11 c17 c2x; do
 		must_compile $c $standard c "$tmp/readme.c" "the README's program"
+		must_compile $c $standard c "$tmp/macros.c" 'a program with every macro'
+		headers_alone $c $standard c c
 	done
-	headers_alone $c c11 c c
-	headers_alone $c c17 c c
-	must_compile $c c11 c "$tmp/macros.c" 'a program with every macro'
 	must_not_compile $c 'ouro_store(&a->p, b);'
 	must_not_compile $c 'ouro_give(&a->p, b);'
 	must_not_compile $c 'ouro_exchange(&a->p, b);'
@@ -160,11 +172,13 @@ for c in gcc clang; do
 done
 for c in g++ clang++; do
 	have $c || continue
-	headers_alone $c c++17 c++ cc
-	must_compile $c c++17 c++ "$tmp/templates.cc" 'a program with every template'
 	must_compile $c c++17 c++ "$tmp/readme.cc" "the README's program in C++"
-	for standard in c++20 c++2b; do
+	for standard in c++17 c++20 c++2b; do
 		headers_alone $c $standard c++ cc
+		must_compile $c $standard c++ "$tmp/templates.cc" 'a program with every template'
+		must_compile $c $standard c++ "$tmp/within.cc" 'the same within extern "C"'
+	done
+	for standard in c++20 c++2b; do
 		must_compile $c $standard c++ "$tmp/readme.cc" "the README's program in C++"
 		must_compile $c $standard c++ "$tmp/readme20.cc" "the README's type"
 	done
