@@ -389,8 +389,8 @@ static void grow_older(struct oi_solo_lists *l, struct oi_header *h)
 	if (!(*age0 & bit))
 		return;
 	oi_store_relaxed(age0, *age0 & ~bit); /* owner */
-	if (!l->straight)
-		oi_store_relaxed(age1, *age1 | bit); /* owner */
+	/* the bit may be set, by an object that had the block before */
+	oi_store_relaxed(age1, l->straight ? *age1 & ~bit : *age1 | bit); /* owner */
 	l->older++;
 }
 
@@ -486,23 +486,30 @@ static void note_yield(struct oi_thread *t, size_t n, size_t older)
 	t->solo.every = hardly_any ? t->solo.every * 2 : OI_SOLO_EVERY;
 }
 
-/* Makes what is young in the page older, whatever it is. Returns how many objects that were. */
+/*
+ * Makes what is young in the page older, garbage or not. Returns how many objects that were. Those
+ * that count as nobody's are left as they are: another thread may be about to count their deaths.
+ */
 static size_t age_page(struct oi_thread *t, struct oi_page *p, bool straight)
 {
 	uint64_t *age0 = oi_young_bits(p, 0), *age1 = oi_young_bits(p, 1);
 	size_t n = 0;
 	for (size_t w = 0, end = (p->bump + 63) / 64; w < end; w++) {
 		struct place at = place_of(t, p, w);
-		uint64_t bits = age0[w], there = bits;
+		uint64_t older = 0, left = 0;
 		struct oi_header *h;
-		FOR_EACH(h, &at, bits)
-			if (is_unused(oi_load_relaxed(&h->word))) /* owner, or recheck */
-				there &= ~(UINT64_C(1) << block_in(&at, h) % 64);
-		n += (size_t)__builtin_popcountll(there);
-		if (bits && !straight)
-			oi_store_relaxed(&age1[w], age1[w] | there); /* owner */
-		if (bits)
-			oi_store_relaxed(&age0[w], UINT64_C(0)); /* owner */
+		FOR_EACH(h, &at, age0[w]) {
+			uint64_t word = oi_load_relaxed(&h->word); /* owner, or recheck */
+			uint64_t bit = UINT64_C(1) << block_in(&at, h) % 64;
+			older |= word >> 48 == t->key ? bit : 0;
+			left |= word >> 48 == t->key || is_unused(word) ? 0 : bit;
+		}
+		n += (size_t)__builtin_popcountll(older);
+		/* a bit may be set, by an object that had the block before */
+		if (older) /* owner */
+			oi_store_relaxed(&age1[w], straight ? age1[w] & ~older : age1[w] | older);
+		if (age0[w] != left)
+			oi_store_relaxed(&age0[w], left); /* owner */
 	}
 	return n;
 }

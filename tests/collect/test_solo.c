@@ -12,6 +12,7 @@
 #include "base/perturb.h"
 #include "base/runtime.h"
 #include "collect/generation.h"
+#include "collect/policy.h"
 #include "collect/solo.h"
 #include "collect/verify.h"
 #include "heap/pace.h"
@@ -177,6 +178,52 @@ static void solo_looks_in_vain_are_left_out(void **state)
 	assert_true(objects_live() < N + 6 * 4096);
 	let_others_in();
 	ouro_release(all);
+}
+
+static const ouro_type large_link_type = {
+	.name = "large link", .size = 200, .slots = OURO_SLOTS(struct link, other, more),
+};
+
+/* Makes objects into @all until there are @n, or so many of age 1 that more become old at once. */
+static size_t make_held(const ouro_type *type, void **all, size_t n, bool until_full)
+{
+	size_t made = 0;
+
+	for (; made < n && !(until_full && oi_policy_middle_full()); made++)
+		REQUIRE((all[made] = ouro_new(type)) != NULL);
+	return made;
+}
+
+/*
+ * Some die at age 1, and others, who have their blocks then, become old at once: they are not of
+ * age 1. The verifier counts.
+ */
+static void solo_what_becomes_old_at_once_is_so(void **state)
+{
+	enum { N = 200000 };
+	static void *first[N], *large[N], *second[N];
+
+	(void)state;
+	keep_others_out();
+	size_t n = make_held(&link_type, first, N, true);
+	assert_true(oi_policy_middle_full());
+	for (size_t i = 0; i < n / 2; i++)
+		ouro_release(first[i]);
+	assert_int_equal(ouro_flush(), 0); /* their blocks can be used again */
+	size_t n_large = make_held(&large_link_type, large, N, true);
+	assert_true(oi_policy_middle_full());
+	uint64_t middle = oi_pace_aged(1);
+	size_t n_second = make_held(&link_type, second, n, false);
+	assert_true(oi_pace_aged(1) <= middle);
+	let_others_in();
+	assert_null(oi_verify_heap());
+	for (size_t i = n / 2; i < n; i++)
+		ouro_release(first[i]);
+	for (size_t i = 0; i < n_large; i++)
+		ouro_release(large[i]);
+	for (size_t i = 0; i < n_second; i++)
+		ouro_release(second[i]);
+	assert_true(ouro_gc_collect(1) >= 0);
 }
 
 static const ouro_type items_type = {
@@ -812,6 +859,7 @@ int main(void)
 		SOLO_CASE(solo_pairs_die_without_a_stop),
 		SOLO_CASE(solo_what_is_held_lives),
 		SOLO_CASE(solo_looks_in_vain_are_left_out),
+		SOLO_CASE(solo_what_becomes_old_at_once_is_so),
 		SOLO_CASE(solo_slots_in_items_count),
 		SOLO_CASE(solo_slots_count_wherever_they_are),
 		SOLO_CASE(solo_many_references_are_held),
