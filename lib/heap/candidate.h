@@ -95,8 +95,11 @@ void oi_unflag(struct oi_header *h);
 /* Inside the gate, or in a stop. Returns true if a collection walks the heap. */
 OI_INLINE bool oi_heap_walked(void)
 {
-	/* elsewhere: the handshake after it is set; if it seems set, oi_page_keep looks again */
-	return unlikely(oi_load_relaxed(&oi_candidates.walking));
+	/*
+	 * That it is set, the handshake shows; if it seems set, oi_page_keep looks again. That it
+	 * is cleared, this does, and so that what the walk looked at may be overwritten.
+	 */
+	return unlikely(oi_load_acquire(&oi_candidates.walking)); /* [G7] */
 }
 
 #endif

@@ -130,7 +130,7 @@ void oi_heap_end_walk(struct oi_thread *t)
 {
 	oi_assert_outside(t);
 	bool more = true;
-	oi_store_relaxed(&oi_candidates.walking, 0u); /* recheck: oi_page_keep, under the lock */
+	oi_store_release(&oi_candidates.walking, 0u); /* [G7]; oi_page_keep looks under the lock */
 	while (more) {
 		if (t)
 			oi_gate_enter(t); /* pages do not vanish during a stop */
