@@ -141,7 +141,7 @@ $(BUILD)/tests/test_%: test_%.c $(STATIC)
 		$(ALIASES) \
 		-o $@ $< $(STATIC) $(URCU_LIBS) -lcmocka -lm
 
-$(BUILD)/stress/%: stress/%.c stress/stress.h $(STATIC)
+$(BUILD)/stress/%: stress/%.c $(wildcard stress/*.h) $(STATIC)
 	@mkdir -p $(@D)
 	$(CC) $(OUR_CPPFLAGS) $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(STATIC) $(URCU_LIBS) -lm
 
