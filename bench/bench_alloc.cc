@@ -1,11 +1,11 @@
 /*
  * bench_alloc.cc - making and dropping small objects
  *
- * new_release: one at a time, by one thread and by two; the number in the name is the payload in bytes,
- * to which ours adds a header of 16 and std::make_shared one of 16. cyclic: of a type that the collector
- * has to watch. new_release_batch: 1000 made, then dropped in the same order. new_publish_release: the
- * object was in a slot once, so that its memory waits for a grace period. The cross-thread rows are in
- * bench_handover.cc.
+ * new_release: one at a time, by one thread and by two; the number in the name is the payload in
+ * bytes, to which ours adds a header of 16 and std::make_shared one of 16. cyclic: of a type that
+ * the collector has to watch. new_release_batch: 1000 made, then dropped in the same order.
+ * new_publish_release: the object was in a slot once, so that its memory waits for a grace period.
+ * The cross-thread rows are in bench_handover.cc.
  */
 #include "bench.h"
 #include "peer_boehm.h"

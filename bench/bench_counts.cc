@@ -1,11 +1,11 @@
 /*
  * bench_counts.cc - one retain and one release of an object that stays alive
  *
- * owner: by the thread that made it; "in_turn": of 64 objects one after the other, so that no operation
- * waits for the one before. foreign: by one or two others, of the same object. mixed: by its owner and
- * one other. own: by each thread of an object that it made. Peers: std::shared_ptr copied and destroyed, g_object_ref
- * and unref, a bare atomic add and subtract, and a plain one behind two calls, which is what no
- * thread-safe count can beat.
+ * owner: by the thread that made it; "in_turn": of 64 objects one after the other, so that no
+ * operation waits for the one before. foreign: by one or two others, of the same object. mixed: by
+ * its owner and one other. own: by each thread of an object that it made. Peers: std::shared_ptr
+ * copied and destroyed, g_object_ref and unref, a bare atomic add and subtract, and a plain one
+ * behind two calls, which is what no thread-safe count can beat.
  */
 #include "bench.h"
 #include "maker.h"

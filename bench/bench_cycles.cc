@@ -1,12 +1,12 @@
 /*
- * bench_cycles.cc - cyclic garbage, all in: made, dropped, found, destroyed and its memory reusable,
- * whichever thread does it
+ * bench_cycles.cc - cyclic garbage, all in: made, dropped, found, destroyed and its memory
+ * reusable, whichever thread does it
  *
- * dead_pairs: a million times two nodes that refer to each other are made and dropped; time per pair.
- * With 100 000 live nodes (as pairs) beside them, too. ring: one ring of a million nodes made and
- * dropped; time per node. cut_by_hand: the program cuts each pair before it drops it. No cycle collector
- * but Boehm's can be linked into the same program; "by hand" says what the same work costs one who knows
- * when to free.
+ * dead_pairs: a million times two nodes that refer to each other are made and dropped; time per
+ * pair. With 100 000 live nodes (as pairs) beside them, too. ring: one ring of a million nodes made
+ * and dropped; time per node. cut_by_hand: the program cuts each pair before it drops it. No cycle
+ * collector but Boehm's can be linked into the same program; "by hand" says what the same work
+ * costs one who knows when to free.
  */
 #include "bench.h"
 #include "peer_boehm.h"

@@ -1,10 +1,10 @@
 /*
  * bench_gate.cc - what it costs to enter and leave a pinned region
  *
- * Every operation of the library is one, so this is the floor under all of them. Peers: the read side of
- * liburcu's memb flavour, inlined, which is the same idea (a store, a compiler barrier, membarrier on the
- * other side), and a bare atomic add and subtract, which is what a gate that counts its visitors would
- * cost. The record of why the gate is as it is.
+ * Every operation of the library is one, so this is the floor under all of them. Peers: the read
+ * side of liburcu's memb flavour, inlined, which is the same idea (a store, a compiler barrier,
+ * membarrier on the other side), and a bare atomic add and subtract, which is what a gate that
+ * counts its visitors would cost. The record of why the gate is as it is.
  */
 #include "bench.h"
 #include <atomic>

@@ -1,10 +1,10 @@
 /*
  * bench_handover.cc - objects of 32 bytes made in one thread and dropped in another
  *
- * The benchmark's thread makes, a thread of the row's own drops, a small ring lies between. An iteration
- * is one object; the wall time is what counts, the CPU time is that of both threads. The row "nothing"
- * hands over the same pointer again and again: what the ring costs. With one core free only, all of them
- * measure the scheduler.
+ * The benchmark's thread makes, a thread of the row's own drops, a small ring lies between. An
+ * iteration is one object; the wall time is what counts, the CPU time is that of both threads. The
+ * row "nothing" hands over the same pointer again and again: what the ring costs. With one core
+ * free only, all of them measure the scheduler.
  */
 #include "bench.h"
 #include "handover.h"

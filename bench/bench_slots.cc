@@ -2,8 +2,8 @@
  * bench_slots.cc - the operations on one slot, by one thread and by several at once
  *
  * Peer: the same on one std::shared_ptr through the atomic free functions (C++17 has no
- * std::atomic<shared_ptr>). The objects are made by thread 0; in the rows called foreign by a thread that
- * does nothing else.
+ * std::atomic<shared_ptr>). The objects are made by thread 0; in the rows called foreign by a
+ * thread that does nothing else.
  */
 #include "bench.h"
 #include "maker.h"

@@ -1,13 +1,13 @@
 /*
  * bench_trees.cc - the binary trees program: nodes made, counted and dropped, time per node
  *
- * At depth 16 they are 15.1 million, at depth 20 308 million; DEPTH, several with spaces between, asks for others
- * than 16. With several threads each runs the whole program.
+ * At depth 16 they are 15.1 million, at depth 20 308 million; DEPTH, several with spaces between,
+ * asks for others than 16. With several threads each runs the whole program.
  *
- * "children": a node refers to its two children. "parents": and the children refer strongly to it, so
- * that every tree is one cycle; by hand, where that is only one more word; with std::shared_ptr the
- * parent is a weak_ptr. Everything is reclaimed inside the timed region, by whatever thread: CPU time is
- * that of the process.
+ * "children": a node refers to its two children. "parents": and the children refer strongly to it,
+ * so that every tree is one cycle; by hand, where that is only one more word; with std::shared_ptr
+ * the parent is a weak_ptr. Everything is reclaimed inside the timed region, by whatever thread:
+ * CPU time is that of the process.
  */
 #include "bench.h"
 #include "peer_boehm.h"

@@ -1,11 +1,11 @@
 /*
  * bench_walk.cc - walking a singly linked list: time per node
  *
- * peek: uncounted, in one pinned region; the counter pin_us is how long that region lasts, which a stop
- * asked for meanwhile has to wait. raw: plain reads of the same nodes, so that the memory is the same.
- * load: hand over hand with counted references, as a thread walks that may be stopped anywhere; its peer
- * is std::shared_ptr copied from node to node. Lists of 10 000 nodes fit in the cache, lists of a million
- * do not.
+ * peek: uncounted, in one pinned region; the counter pin_us is how long that region lasts, which a
+ * stop asked for meanwhile has to wait. raw: plain reads of the same nodes, so that the memory is
+ * the same. load: hand over hand with counted references, as a thread walks that may be stopped
+ * anywhere; its peer is std::shared_ptr copied from node to node. Lists of 10 000 nodes fit in the
+ * cache, lists of a million do not.
  */
 #include "bench.h"
 #include <chrono>

@@ -2,7 +2,8 @@
  * bench_weak.cc - weak references: upgrade and release, of a live and of a dead object; making and
  * clearing one
  *
- * owner, foreign: as in bench_counts.cc; all threads upgrade the same cell. Peers: std::weak_ptr::lock, g_weak_ref_get.
+ * owner, foreign: as in bench_counts.cc; all threads upgrade the same cell. Peers:
+ * std::weak_ptr::lock, g_weak_ref_get.
  */
 #include "bench.h"
 #include "maker.h"

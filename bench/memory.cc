@@ -1,9 +1,11 @@
 /*
- * memory.cc - resident memory: on top of the payload of each object, and what of it remains when most objects are gone
+ * memory.cc - resident memory: on top of the payload of each object, and what of it remains when
+ * most objects are gone
  *
- * memory list|NAME [REPETITIONS]. Lines are peers/cycles.py's. A repetition is a process of its own, forked before its
- * heap has begun, so that no heap finds what another left. Tables of references were there, and touched, before;
- * a collector has collected, and nothing is done that a program would not do: no malloc_trim, no waiting.
+ * memory list|NAME [REPETITIONS]. Lines are peers/cycles.py's. A repetition is a process of its
+ * own, forked before its heap has begun, so that no heap finds what another left. Tables of
+ * references were there, and touched, before; a collector has collected, and nothing is done that a
+ * program would not do: no malloc_trim, no waiting.
  *
  * per_object_32: a million objects of 32 bytes; bytes each on top of these. freed_90_percent: of
  * two million objects of 16 to 128 bytes nine tenths die, at random; resident memory as a multiple

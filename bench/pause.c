@@ -1,13 +1,14 @@
 /*
  * pause.c - how long are threads held up? Stops, each thread's worst operation, and memory
  *
- * Threads do the work of pause_load.h on live heaps of three sizes. Every single operation is timed, from one
- * time stamp to the next without a gap; every stop is recorded as the library reports it.
+ * Threads do the work of pause_load.h on live heaps of three sizes. Every single operation is
+ * timed, from one time stamp to the next without a gap; every stop is recorded as the library
+ * reports it.
  *
- * With more threads than processors the scheduler takes a thread off its processor for milliseconds at a
- * time. The line "not preempted" leaves out the operations during which the system counted an involuntary
- * switch of the thread; peers/pause_malloc does the same loop with nothing but malloc and free. The other peers
- * do the same work with their collectors.
+ * With more threads than processors the scheduler takes a thread off its processor for milliseconds
+ * at a time. The line "not preempted" leaves out the operations during which the system counted an
+ * involuntary switch of the thread; peers/pause_malloc does the same loop with nothing but malloc
+ * and free. The other peers do the same work with their collectors.
  */
 #include "pause_run.h"
 #include <ouro.h>

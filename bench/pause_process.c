@@ -1,8 +1,9 @@
 /*
- * pause_process.c - each size runs in a process of its own, so that its peak of resident memory is its own
+ * pause_process.c - each size runs in a process of its own, so that its peak of resident memory is
+ * its own
  *
- * The parent looks at the child's resident memory from outside: in the child it would be one thread more, that the
- * heap stops or does not.
+ * The parent looks at the child's resident memory from outside: in the child it would be one thread
+ * more, that the heap stops or does not.
  */
 #include "pause_run.h"
 #include "resident.h"

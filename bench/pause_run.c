@@ -1,5 +1,6 @@
 /*
- * pause_run.c - threads do the work, every operation is timed; beside them, if asked for, a ring is made and dropped
+ * pause_run.c - threads do the work, every operation is timed; beside them, if asked for, a ring is
+ * made and dropped
  *
  * Gates: tables made, filled, measured from here, over, CPU time read.
  */

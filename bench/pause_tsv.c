@@ -1,5 +1,6 @@
 /*
- * pause_tsv.c - what was measured, for the table and the pictures: one fact a line, fields between tabs
+ * pause_tsv.c - what was measured, for the table and the pictures: one fact a line, fields between
+ * tabs
  *
  *   program live figure KIND n p50 p99 p99.9 max     microseconds; KIND: stops, operation, not preempted
  *   program live bucket KIND us n                    n values, none above us, all above the us of the line before

@@ -1,8 +1,8 @@
 /*
  * oracle_graph.h - the nodes of stress_oracle, and the program's own record of which of them live
  *
- * A node has an id; the record says of each id whether it lives: set when the node is made, cleared by
- * destroy. Nothing here asks the library what it believes.
+ * A node has an id; the record says of each id whether it lives: set when the node is made, cleared
+ * by destroy. Nothing here asks the library what it believes.
  */
 #ifndef OURO_ORACLE_GRAPH_H
 #define OURO_ORACLE_GRAPH_H

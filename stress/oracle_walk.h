@@ -1,10 +1,10 @@
 /*
  * oracle_walk.h - the judgement of stress_oracle: a walk over the quiet graph by plain reads
  *
- * walk_begin, walk_see(each reference the program holds outside the heap), walk_end: follows all references,
- * then checks that the ids reached are exactly those alive, that every count is the number of references
- * seen, and that weak cells lead to reached nodes or nowhere. Reached ids are renumbered from 0, so that a
- * run may go on for ever.
+ * walk_begin, walk_see(each reference the program holds outside the heap), walk_end: follows all
+ * references, then checks that the ids reached are exactly those alive, that every count is the
+ * number of references seen, and that weak cells lead to reached nodes or nowhere. Reached ids are
+ * renumbered from 0, so that a run may go on for ever.
  */
 #ifndef OURO_ORACLE_WALK_H
 #define OURO_ORACLE_WALK_H

@@ -1,9 +1,10 @@
 /*
- * stress.h - what the stress programs share: arguments, random numbers, threads, the deadline, checks, the
- * last shutdown
+ * stress.h - what the stress programs share: arguments, random numbers, threads, the deadline,
+ * checks, the last shutdown
  *
- * A program is  main: stress_begin, ouro_init, stress_run or threads of its own, tidy up, stress_end.
- * Everything random comes from stress.seed, so a seed replays a run as far as the scheduler lets it.
+ * A program is  main: stress_begin, ouro_init, stress_run or threads of its own, tidy up,
+ * stress_end. Everything random comes from stress.seed, so a seed replays a run as far as the
+ * scheduler lets it.
  */
 #ifndef OURO_STRESS_H
 #define OURO_STRESS_H

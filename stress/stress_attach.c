@@ -1,11 +1,13 @@
 /*
  * stress_attach - threads that come and go, a thousand a second
  *
- * Goal: a thread that came and went leaves nothing behind: no memory, no mapping, no record, no page without an owner.
- * Method: starters make short threads, which use the heap and end in different ways; what the process holds
- * after a fifth of the time is compared with what it holds in the end. What has grown is looked at again after
- * further rounds: the caches of the C library and of sanitizers grow now and then, a leak in each.
- * A failure means: a server that starts a thread for each request grows until it is killed.
+ * Goal: a thread that came and went leaves nothing behind: no memory, no mapping, no record, no
+ * page without an owner.
+ * Method: starters make short threads, which use the heap and end in different ways; what the
+ * process holds after a fifth of the time is compared with what it holds in the end. What has grown
+ * is looked at again after further rounds: the caches of the C library and of sanitizers grow now
+ * and then, a leak in each. A failure means: a server that starts a thread for each request grows
+ * until it is killed.
  */
 #include "stress.h"
 

@@ -1,13 +1,13 @@
 /*
- * stress_churn - objects of all sizes, made, linked, handed about and dropped by threads that did not make
- * them
+ * stress_churn - objects of all sizes, made, linked, handed about and dropped by threads that did
+ * not make them
  *
- * Goal: allocation, foreign release, page hand-over and collection of every size class lose, double or
- * overwrite nothing.
- * Method: threads hold references in hands, pass them on through shared slots and through mailboxes of their
- * own, link them (in cycles too) and drop them; every byte of payload follows from the object's address and
- * is verified before a release and in destroy.
- * A failure means: a block handed out twice, written to after it was freed, or never freed.
+ * Goal: allocation, foreign release, page hand-over and collection of every size class lose, double
+ * or overwrite nothing.
+ * Method: threads hold references in hands, pass them on through shared slots and through mailboxes
+ * of their own, link them (in cycles too) and drop them; every byte of payload follows from the
+ * object's address and is verified before a release and in destroy. A failure means: a block handed
+ * out twice, written to after it was freed, or never freed.
  */
 #include "stress.h"
 

@@ -1,11 +1,11 @@
 /*
  * stress_deep - structures of a million objects, dropped by threads with the smallest of stacks
  *
- * Goal: nothing in the library recurses along references; what a release leaves to the background is done by
- * ouro_flush.
- * Method: each thread builds a list, a doubly linked list, a comb, a wide array or a ring, drops it itself or
- * hands it to the next thread, then flushes or collects and finds all of it destroyed.
- * A failure means: a stack overflow (SIGSEGV), or a tail of a structure that was forgotten.
+ * Goal: nothing in the library recurses along references; what a release leaves to the background
+ * is done by ouro_flush.
+ * Method: each thread builds a list, a doubly linked list, a comb, a wide array or a ring, drops it
+ * itself or hands it to the next thread, then flushes or collects and finds all of it destroyed. A
+ * failure means: a stack overflow (SIGSEGV), or a tail of a structure that was forgotten.
  */
 #include "stress.h"
 

@@ -1,12 +1,12 @@
 /*
  * stress_finalize - finalizers that resurrect, publish, allocate, drop, watch and collect
  *
- * Goal: watches, then the finalizer, then destroy, each once; while the finalizers of a dead cycle run, all
- * its members are intact.
- * Method: rings and trees whose members know what they belong to: a finalizer walks its whole ring and checks
- * each member, then does one of many things a finalizer may do. An odd seed runs finalizers manually.
- * A failure means: a member cleared or destroyed too early, a finalizer run twice or never, a resurrected
- * object freed.
+ * Goal: watches, then the finalizer, then destroy, each once; while the finalizers of a dead cycle
+ * run, all its members are intact.
+ * Method: rings and trees whose members know what they belong to: a finalizer walks its whole ring
+ * and checks each member, then does one of many things a finalizer may do. An odd seed runs
+ * finalizers manually. A failure means: a member cleared or destroyed too early, a finalizer run
+ * twice or never, a resurrected object freed.
  */
 #include "stress.h"
 

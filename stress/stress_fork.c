@@ -1,15 +1,16 @@
 /*
- * stress_fork - forks of a multi-threaded process whose other threads are in the middle of everything
+ * stress_fork - forks of a multi-threaded process whose other threads are in the middle of
+ * everything
  *
- * Goal: the child has a working heap: what slots hold is intact, objects are made, die and are collected, the
- * library shuts down and starts again.
- * Method: workers mutate shared slots and collect; the main thread and some workers fork, plainly and while
- * pinned; each child checks itself and its exit status is checked.
- * A failure means: a lock, a stop, a buffer or a background thread of the parent that the child inherited
- * half-way.
+ * Goal: the child has a working heap: what slots hold is intact, objects are made, die and are
+ * collected, the library shuts down and starts again.
+ * Method: workers mutate shared slots and collect; the main thread and some workers fork, plainly
+ * and while pinned; each child checks itself and its exit status is checked. A failure means: a
+ * lock, a stop, a buffer or a background thread of the parent that the child inherited half-way.
  *
- * While anybody forks no thread here calls malloc or starts: the ASan runtimes of gcc 12 and clang 14 take no locks
- * at a fork, so that a child hangs in malloc, or in the start of a thread, if another thread was there.
+ * While anybody forks no thread here calls malloc or starts: the ASan runtimes of gcc 12 and clang
+ * 14 take no locks at a fork, so that a child hangs in malloc, or in the start of a thread, if
+ * another thread was there.
  */
 #include "stress.h"
 

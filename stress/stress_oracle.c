@@ -1,12 +1,14 @@
 /*
- * stress_oracle - what the collector leaves alive against what a walk over the program's own record says
+ * stress_oracle - what the collector leaves alive against what a walk over the program's own record
+ * says
  *
- * Goal: nothing reachable is ever destroyed, nothing unreachable is ever left, every count is exact.
- * Method: rounds. In a round threads mutate a shared random graph by every call there is, while collections
- * run, in half of the rounds full ones without a break. Then all go quiet, keeping or dropping what
- * they hold, asleep or exited; one thread flushes and collects; oracle_walk.h judges.
- * A failure means: the collector or the counts are wrong. The message names the node; the seed replays the
- * operations.
+ * Goal: nothing reachable is ever destroyed, nothing unreachable is ever left, every count is
+ * exact.
+ * Method: rounds. In a round threads mutate a shared random graph by every call there is, while
+ * collections run, in half of the rounds full ones without a break. Then all go quiet, keeping or
+ * dropping what they hold, asleep or exited; one thread flushes and collects; oracle_walk.h judges.
+ * A failure means: the collector or the counts are wrong. The message names the node; the seed
+ * replays the operations.
  */
 #include "oracle_walk.h"
 

@@ -1,11 +1,12 @@
 /*
  * stress_slots - a few slots, hammered by every operation at once
  *
- * Goal: each slot operation is atomic against all the others, in static slots and in slots of shared objects.
- * Method: all threads load, store, give, take, exchange, compare and exchange, peek and try to retain on the
- * same dozen slots. A counted reference must be to an object that is not destroyed; a peeked one to memory
- * that is not reused while the pin lasts.
- * A failure means: a lost or doubled count, or memory recycled under a reader.
+ * Goal: each slot operation is atomic against all the others, in static slots and in slots of
+ * shared objects.
+ * Method: all threads load, store, give, take, exchange, compare and exchange, peek and try to
+ * retain on the same dozen slots. A counted reference must be to an object that is not destroyed; a
+ * peeked one to memory that is not reused while the pin lasts. A failure means: a lost or doubled
+ * count, or memory recycled under a reader.
  */
 #include "stress.h"
 

@@ -3,8 +3,8 @@
  * grow, whatever it makes and drops meanwhile, with however many threads and whatever thresholds.
  * Method: rounds, each a heap of its own, with a shape of garbage, a number of threads and
  * thresholds that the seed draws. What the process holds is looked at all the time; in the end all
- * is settled, and what is reachable then is the measure.
- * A failure means: a server that grows until it is killed, though ouro_gc_collect would free it all.
+ * is settled, and what is reachable then is the measure. A failure means: a server that grows until
+ * it is killed, though ouro_gc_collect would free it all.
  *
  *     stress_steady [threads] [seconds] [seed] [shape] [thresholds]
  *

@@ -1,12 +1,12 @@
 /*
  * stress_threads - attach, detach and exit storms while collections run, and owners that sleep
  *
- * Goal: a thread may come and go in any way at any time; what it leaves behind is neither lost nor freed
- * twice; a thread asleep in read(2) holds nobody's memory hostage.
- * Method: starters make threads that allocate, publish, release what others made, and end in every way there
- * is; sleepers hand out their objects and sleep while others drop the last references.
- * A failure means: an object of a dead or sleeping owner that never dies, a registry that loses a thread, a
- * stop that never comes.
+ * Goal: a thread may come and go in any way at any time; what it leaves behind is neither lost nor
+ * freed twice; a thread asleep in read(2) holds nobody's memory hostage.
+ * Method: starters make threads that allocate, publish, release what others made, and end in every
+ * way there is; sleepers hand out their objects and sleep while others drop the last references. A
+ * failure means: an object of a dead or sleeping owner that never dies, a registry that loses a
+ * thread, a stop that never comes.
  */
 #include "stress.h"
 

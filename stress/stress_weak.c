@@ -1,14 +1,13 @@
 /*
  * stress_weak - weak upgrade against the last release and against the cycle collector
  *
- * Goal: a load gives an intact object or NULL; NULL is for ever; the members of a dead cycle expire at one
- * instant; a watch runs exactly once.
- * Method: "stations" hold weak cells to one object, or to both members of a two-node cycle. Their keeper
- * makes an object, points the cells at it, lets go of it, waits for its watch and begins again with a new
- * incarnation; readers load the cells all the time. Two more families of cells, in objects and on stacks, are
- * stored and loaded by everybody.
- * A failure means: an upgrade won against a death, a cycle died piecemeal, or an entry of the side table was
- * reused early.
+ * Goal: a load gives an intact object or NULL; NULL is for ever; the members of a dead cycle expire
+ * at one instant; a watch runs exactly once.
+ * Method: "stations" hold weak cells to one object, or to both members of a two-node cycle. Their
+ * keeper makes an object, points the cells at it, lets go of it, waits for its watch and begins
+ * again with a new incarnation; readers load the cells all the time. Two more families of cells, in
+ * objects and on stacks, are stored and loaded by everybody. A failure means: an upgrade won
+ * against a death, a cycle died piecemeal, or an entry of the side table was reused early.
  */
 #include "stress.h"
 

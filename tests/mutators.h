@@ -1,8 +1,10 @@
 /*
- * mutators.h - threads that keep changing a shared graph in every way there is, and notice when something alive died
+ * mutators.h - threads that keep changing a shared graph in every way there is, and notice when
+ * something alive died
  *
- * The graph hangs off global slots. Whatever they load must bear its canary, which destroy takes away. They leave
- * cyclic garbage behind all the time: something must collect it meanwhile, or they wait now and then.
+ * The graph hangs off global slots. Whatever they load must bear its canary, which destroy takes
+ * away. They leave cyclic garbage behind all the time: something must collect it meanwhile, or they
+ * wait now and then.
  */
 #ifndef OURO_TESTS_MUTATORS_H
 #define OURO_TESTS_MUTATORS_H

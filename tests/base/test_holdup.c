@@ -1,6 +1,8 @@
 /*
- * Goal: whatever holds a call up for longer than the pause budget is counted under its name, and told to the listeners.
- * Method: a thread is held up for a known time by each cause in turn; what holds it up waits until it is held up.
+ * Goal: whatever holds a call up for longer than the pause budget is counted under its name, and
+ * told to the listeners.
+ * Method: a thread is held up for a known time by each cause in turn; what holds it up waits until
+ * it is held up.
  * A failure would mean: a server whose requests take long, and figures that say everything is fine.
  */
 #include "fixture.h"

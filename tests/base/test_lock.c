@@ -1,9 +1,10 @@
 /*
- * Goal: locks are taken in the order of their ranks, and never where a stop could wait for their holder; what holds where a function
- * runs is asserted, above all where it is the program's.
- * Method: children that break one rule each, in the library's own terms; SIGABRT, with a message that names the locks. And the
- * calls that once broke one.
- * A failure would mean: a deadlock that shows only under load is nobody's business again. Other builds skip what checked ones see.
+ * Goal: locks are taken in the order of their ranks, and never where a stop could wait for their
+ * holder; what holds where a function runs is asserted, above all where it is the program's.
+ * Method: children that break one rule each, in the library's own terms; SIGABRT, with a message
+ * that names the locks. And the calls that once broke one.
+ * A failure would mean: a deadlock that shows only under load is nobody's business again. Other
+ * builds skip what checked ones see.
  */
 #include "fixture.h"
 

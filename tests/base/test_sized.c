@@ -4,7 +4,8 @@
  * Method: the first published layouts are copied here and given to the symbols that programs of
  * then are linked with, with a canary
  *         behind; sizes smaller and larger than the library's are given to the functions that take one.
- * A failure would mean: an update of the shared library corrupts the stack of a program that was not compiled again.
+ * A failure would mean: an update of the shared library corrupts the stack of a program that was
+ * not compiled again.
  */
 #include "fixture.h"
 

@@ -1,7 +1,10 @@
 /*
- * Goal: nothing alive dies of a full collection beside it, and what dies of one dies at one instant.
- * Method: references that move, upgrades of weak ones, deaths by count, all the time, beside collect(2) in a loop.
- * A failure would mean: objects freed under a program's feet, or half-dead structures that it can reach.
+ * Goal: nothing alive dies of a full collection beside it, and what dies of one dies at one
+ * instant.
+ * Method: references that move, upgrades of weak ones, deaths by count, all the time, beside
+ * collect(2) in a loop.
+ * A failure would mean: objects freed under a program's feet, or half-dead structures that it can
+ * reach.
  */
 #define TEST_COUNTS_COLLECTIONS 1
 #include "mutators.h"

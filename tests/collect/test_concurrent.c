@@ -1,6 +1,8 @@
 /*
- * Goal: a full collection stops nobody for long and finds all that was garbage when it was called, beside mutators.
- * Method: garbage of known size and of every shape, made by many threads, while others keep changing a shared graph.
+ * Goal: a full collection stops nobody for long and finds all that was garbage when it was called,
+ * beside mutators.
+ * Method: garbage of known size and of every shape, made by many threads, while others keep
+ * changing a shared graph.
  * A failure would mean: stops that grow with the heap, or memory that leaks under load.
  */
 #define TEST_COUNTS_COLLECTIONS 1

@@ -1,8 +1,10 @@
 /*
- * Goal: ouro_flush and ouro_gc_collect return, and keep their promise, whatever other threads go on doing.
+ * Goal: ouro_flush and ouro_gc_collect return, and keep their promise, whatever other threads go on
+ * doing.
  * Method: threads that drop lists for ever, with and without callbacks, of their own and of each
  * other's objects; callbacks that do not return, or make more of what they are called for.
- * A failure would mean: a server that hangs in a call that was to tidy it up, or one that returns too early.
+ * A failure would mean: a server that hangs in a call that was to tidy it up, or one that returns
+ * too early.
  */
 #define TEST_COUNTS_COLLECTIONS 1
 #include <semaphore.h>

@@ -1,6 +1,8 @@
 /*
- * Goal: the three generations, their counts, thresholds and statistics, and freezing, go as in Python's gc.
- * Method: listings of each generation between collections; garbage until automatic collections happen.
+ * Goal: the three generations, their counts, thresholds and statistics, and freezing, go as in
+ * Python's gc.
+ * Method: listings of each generation between collections; garbage until automatic collections
+ * happen.
  * A failure would mean: collections that never start or always run, or free what old objects hold.
  */
 #define TEST_COUNTS_COLLECTIONS 1

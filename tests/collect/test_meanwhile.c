@@ -1,7 +1,9 @@
 /*
  * Goal: everything else the library offers goes on, and stays right, while a full collection runs.
- * Method: listings, freezing, immortals, frees of all sizes beside collections in a loop, or one held in its middle.
- * A failure would mean: crashes in monitoring code, memory that is never given back, errors that are not told.
+ * Method: listings, freezing, immortals, frees of all sizes beside collections in a loop, or one
+ * held in its middle.
+ * A failure would mean: crashes in monitoring code, memory that is never given back, errors that
+ * are not told.
  */
 #define TEST_COUNTS_COLLECTIONS 1
 #include "mutators.h"

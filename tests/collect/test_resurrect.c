@@ -1,7 +1,8 @@
 /*
  * Goal: a finalizer can bring back any part of garbage that is too much to be looked through in one
  * stop.
- * Method: rings past the size of a stop; a finalizer shows a member to the world, or does not; others use it at once.
+ * Method: rings past the size of a stop; a finalizer shows a member to the world, or does not;
+ * others use it at once.
  * A failure would mean: resurrected objects that are destroyed all the same, or garbage that never
  * is.
  */

@@ -1,7 +1,8 @@
 /*
  * Goal: whatever dies of one another dies, once each, in whatever mixture, however it is sliced.
- * Method: random graphs without cycles, of objects with 0 to 9 slots or with items, with callbacks and without, weakly
- * referenced, referred to several times, made by another thread; small release batches; every death counted.
+ * Method: random graphs without cycles, of objects with 0 to 9 slots or with items, with callbacks
+ * and without, weakly referenced, referred to several times, made by another thread; small release
+ * batches; every death counted.
  * A failure would mean: leaks, double frees, clean-up forgotten for some in a large structure.
  */
 #include "fixture.h"

@@ -1,7 +1,10 @@
 /*
- * Goal: counts are exact from every thread; the last release frees, whatever the object's owner is doing.
- * Method: retain and release by owner and others; the owner runs, sleeps in read(2), computes, is gone.
- * A failure would mean: memory held hostage by a sleeping thread, a leak, or an object that dies too early.
+ * Goal: counts are exact from every thread; the last release frees, whatever the object's owner is
+ * doing.
+ * Method: retain and release by owner and others; the owner runs, sleeps in read(2), computes, is
+ * gone.
+ * A failure would mean: memory held hostage by a sleeping thread, a leak, or an object that dies
+ * too early.
  */
 #include "fixture.h"
 

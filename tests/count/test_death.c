@@ -1,7 +1,9 @@
 /*
- * Goal: a death goes through its steps in order, with a small stack however deep, with a bounded delay.
+ * Goal: a death goes through its steps in order, with a small stack however deep, with a bounded
+ * delay.
  * Method: types that note every step; lists of a million on a 64 KiB stack; small release batches.
- * A failure would mean: crashes on long lists, a caller held up for seconds, clean-up in the wrong order.
+ * A failure would mean: crashes on long lists, a caller held up for seconds, clean-up in the wrong
+ * order.
  */
 #include "fixture.h"
 

@@ -1,6 +1,8 @@
 /*
- * Goal: a finalizer runs at most once, all its object refers to intact, outside every pause and lock.
- * Method: finalizers that walk their cycle, rise again, block on the library; in all places they run at.
+ * Goal: a finalizer runs at most once, all its object refers to intact, outside every pause and
+ * lock.
+ * Method: finalizers that walk their cycle, rise again, block on the library; in all places they
+ * run at.
  * A failure would mean: a finalizer that sees a broken object, runs twice or never, or a deadlock.
  */
 #define TEST_COUNTS_COLLECTIONS 1

@@ -1,5 +1,6 @@
 /*
- * Goal: a thread that leaves merges every object it owns and leaves no memory behind, whatever others do meanwhile.
+ * Goal: a thread that leaves merges every object it owns and leaves no memory behind, whatever
+ * others do meanwhile.
  * Method: threads leave while their objects die under them and others take the pages; in checked
  * builds the thread is held at the points where that hurts, in a heap that uses blocks again at
  * once, as the shipped library does.

@@ -1,7 +1,10 @@
 /*
- * Goal: ouro_new and ouro_new_items give zeroed, aligned memory of every size asked for, or say why not.
- * Method: objects of all size classes, of 1 byte to 100 MB, filled, compared with neighbours, made again.
- * A failure would mean: two objects share memory, or a program reads what another object left behind.
+ * Goal: ouro_new and ouro_new_items give zeroed, aligned memory of every size asked for, or say why
+ * not.
+ * Method: objects of all size classes, of 1 byte to 100 MB, filled, compared with neighbours, made
+ * again.
+ * A failure would mean: two objects share memory, or a program reads what another object left
+ * behind.
  */
 #include "fixture.h"
 

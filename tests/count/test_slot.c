@@ -1,7 +1,10 @@
 /*
- * Goal: each slot operation moves exactly the references it should, for every mix of NULL, same and other.
- * Method: one operation at a time, counts compared after it; then all of them at once from three threads.
- * A failure would mean: leaks or dangling references in every program, as all of them go through slots.
+ * Goal: each slot operation moves exactly the references it should, for every mix of NULL, same and
+ * other.
+ * Method: one operation at a time, counts compared after it; then all of them at once from three
+ * threads.
+ * A failure would mean: leaks or dangling references in every program, as all of them go through
+ * slots.
  */
 #include "fixture.h"
 

@@ -2,7 +2,8 @@
  * Goal: nothing follows a reference that was released, though the slot still shows it.
  * Method: an object is held in the middle of being taken apart, what its slots name dies, and its
  * memory becomes payload of live objects that looks like the header of another one.
- * A failure would mean: the library writes into objects of the program, or reads memory that was given back.
+ * A failure would mean: the library writes into objects of the program, or reads memory that was
+ * given back.
  */
 #include "fixture.h"
 

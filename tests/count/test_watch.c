@@ -1,6 +1,8 @@
 /*
- * Goal: every watch runs exactly once, newest first, before the finalizer, at shutdown at the latest.
- * Method: watches that write to the journal; deaths by count, in a cycle, at shutdown, after rising again.
+ * Goal: every watch runs exactly once, newest first, before the finalizer, at shutdown at the
+ * latest.
+ * Method: watches that write to the journal; deaths by count, in a cycle, at shutdown, after rising
+ * again.
  * A failure would mean: a program's clean-up is skipped, done twice, or done in the wrong order.
  */
 #define TEST_COUNTS_COLLECTIONS 1

@@ -1,7 +1,10 @@
 /*
- * Goal: a weak cell gives a reference while its object lives and NULL for ever after, wherever the cell lies.
- * Method: cells in globals, on stacks and in objects; deaths by count and in cycles; readers beside them.
- * A failure would mean: a dangling pointer from a weak load, half-dead cycles, a side table that grows.
+ * Goal: a weak cell gives a reference while its object lives and NULL for ever after, wherever the
+ * cell lies.
+ * Method: cells in globals, on stacks and in objects; deaths by count and in cycles; readers beside
+ * them.
+ * A failure would mean: a dangling pointer from a weak load, half-dead cycles, a side table that
+ * grows.
  */
 #define TEST_COUNTS_COLLECTIONS 1
 #include "fixture.h"

@@ -1,6 +1,7 @@
 /*
  * Goal: the heap keeps to its limit, gives memory back, and uses what exited threads left behind.
- * Method: fill up to heap_limit with live and dead objects; drop much, look at bytes_reserved; many threads.
+ * Method: fill up to heap_limit with live and dead objects; drop much, look at bytes_reserved; many
+ * threads.
  * A failure would mean: a server that grows for ever, or dies of garbage it could have collected.
  */
 #define TEST_COUNTS_COLLECTIONS 1

@@ -1,7 +1,8 @@
 /*
  * Goal: when any one of the library's own allocations fails, calls answer ENOMEM; nothing is lost.
  * Method: OURO_FAIL_ALLOC=n for n = 1, 2, ... in children, until a scenario ends before its n-th.
- * A failure would mean: a crash or a leak in a program that is short of memory. Needs a checked build.
+ * A failure would mean: a crash or a leak in a program that is short of memory. Needs a checked
+ * build.
  */
 #include "fixture.h"
 

@@ -1,6 +1,8 @@
 /*
- * Goal: garbage cannot outrun the collector, whatever its age, and who is held up for that is counted.
- * Method: threads replace live objects at random as fast as they can; the memory held is looked at all the time.
+ * Goal: garbage cannot outrun the collector, whatever its age, and who is held up for that is
+ * counted.
+ * Method: threads replace live objects at random as fast as they can; the memory held is looked at
+ * all the time.
  * A failure would mean: a server under load that grows until it is killed.
  */
 #include "fixture.h"

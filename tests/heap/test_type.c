@@ -1,7 +1,10 @@
 /*
- * Goal: the type macros say where the fields are, and ouro_new refuses every type that is called bad.
- * Method: compare the macros' tables with offsetof; a table of spoilt types: each gives EINVAL, no object.
- * A failure would mean: the collector follows the wrong words of an object, or a wrong type corrupts memory.
+ * Goal: the type macros say where the fields are, and ouro_new refuses every type that is called
+ * bad.
+ * Method: compare the macros' tables with offsetof; a table of spoilt types: each gives EINVAL, no
+ * object.
+ * A failure would mean: the collector follows the wrong words of an object, or a wrong type
+ * corrupts memory.
  */
 #include "fixture.h"
 

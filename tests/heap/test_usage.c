@@ -3,8 +3,8 @@
  * blocks that wait for a grace period do not hold pages; what one thread has emptied another fills,
  * while a collection walks, too.
  * Method: pages in use are counted, after threads did things in a given order.
- * A failure would mean: a server whose memory is what its threads had at their worst, one after the other, and whose
- * collections are paced by that.
+ * A failure would mean: a server whose memory is what its threads had at their worst, one after the
+ * other, and whose collections are paced by that.
  */
 #define TEST_COUNTS_COLLECTIONS
 #include "fixture.h"

@@ -1,5 +1,6 @@
 /*
- * Goal: a walk over the heap in short stops meets each page that stays just once, whatever comes and goes beside it.
+ * Goal: a walk over the heap in short stops meets each page that stays just once, whatever comes
+ * and goes beside it.
  * Method: objects with a region each, walked page by page, some of them freed and made between.
  * A failure would mean: objects counted twice, or a walk that begins anew for ever.
  */

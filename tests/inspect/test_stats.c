@@ -1,6 +1,8 @@
 /*
- * Goal: the figures are exact when the program is quiet, and the three formats can be read by machines.
- * Method: known numbers of objects, cells, threads, collections; a JSON reader and an OpenMetrics reader.
+ * Goal: the figures are exact when the program is quiet, and the three formats can be read by
+ * machines.
+ * Method: known numbers of objects, cells, threads, collections; a JSON reader and an OpenMetrics
+ * reader.
  * A failure would mean: dashboards that show nothing, or something wrong.
  */
 #include <ctype.h>

@@ -1,5 +1,6 @@
 /*
- * Goal: the library's threads are nobody's heirs, and keep neither signals nor the process from the program.
+ * Goal: the library's threads are nobody's heirs, and keep neither signals nor the process from the
+ * program.
  * Method: start the heap from a thread with habits of its own; look at the threads in /proc; end
  * first threads in children.
  * A failure would mean: a collector bound to one busy processor, a crash handler that is not

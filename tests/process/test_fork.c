@@ -1,6 +1,8 @@
 /*
- * Goal: a forked child has one thread and a heap that works: makes, collects, finalizes, shuts down.
- * Method: fork with other threads asleep, running, pinned, collecting; the child checks and exits with 0.
+ * Goal: a forked child has one thread and a heap that works: makes, collects, finalizes, shuts
+ * down.
+ * Method: fork with other threads asleep, running, pinned, collecting; the child checks and exits
+ * with 0.
  * A failure would mean: servers that fork workers hang or crash in the child.
  */
 #include "fixture.h"

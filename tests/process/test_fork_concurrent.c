@@ -1,7 +1,10 @@
 /*
- * Goal: a fork in the middle of a full collection leaves the child a whole heap, and the parent its collection.
- * Method: many forks at random moments beside collections of large garbage of all kinds; the child verifies its heap.
- * A failure would mean: workers that inherit half a collection: leaks, lost objects, crashes long after the fork.
+ * Goal: a fork in the middle of a full collection leaves the child a whole heap, and the parent its
+ * collection.
+ * Method: many forks at random moments beside collections of large garbage of all kinds; the child
+ * verifies its heap.
+ * A failure would mean: workers that inherit half a collection: leaks, lost objects, crashes long
+ * after the fork.
  */
 #define TEST_COUNTS_COLLECTIONS 1
 #include "mutators.h"

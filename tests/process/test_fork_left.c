@@ -1,7 +1,8 @@
 /*
  * Goal: nothing that a thread had begun when the process forked keeps the child, where that thread
  * is gone, from working.
- * Method: hold a thread at a point (in a listener, a finalizer, a destructor, pthread_create), fork, look in the child.
+ * Method: hold a thread at a point (in a listener, a finalizer, a destructor, pthread_create),
+ * fork, look in the child.
  * A failure would mean: a worker process that never collects again, hangs, or wakes up for nothing
  * for the rest of its life.
  */

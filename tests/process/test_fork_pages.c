@@ -1,7 +1,9 @@
 /*
  * Goal: a child that collects a large live heap goes on sharing its pages with the parent.
- * Method: fork with 1 GiB of live, randomly linked objects; the child collects, and reads its own smaps.
- * A failure would mean: a server whose forked snapshot or worker doubles its memory at its first full collection.
+ * Method: fork with 1 GiB of live, randomly linked objects; the child collects, and reads its own
+ * smaps.
+ * A failure would mean: a server whose forked snapshot or worker doubles its memory at its first
+ * full collection.
  */
 #define TEST_COUNTS_COLLECTIONS 1
 #include "fixture.h"

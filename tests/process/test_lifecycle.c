@@ -1,7 +1,10 @@
 /*
- * Goal: the heap starts by itself, stops completely, says what was left, and starts again, a hundred times.
- * Method: shut down with objects held in every way; count threads and memory of the process over many rounds.
- * A failure would mean: leaks that nobody reports, or a library that can be used only once in a process.
+ * Goal: the heap starts by itself, stops completely, says what was left, and starts again, a
+ * hundred times.
+ * Method: shut down with objects held in every way; count threads and memory of the process over
+ * many rounds.
+ * A failure would mean: leaks that nobody reports, or a library that can be used only once in a
+ * process.
  */
 #include <dirent.h>
 

@@ -1,5 +1,6 @@
 /*
- * Goal: a callback that blocks, or whose coroutine is not resumed, holds up nothing that is not its own.
+ * Goal: a callback that blocks, or whose coroutine is not resumed, holds up nothing that is not its
+ * own.
  * Method: destroys and finalizers wait for the case to let them go, on the library's threads and on
  * the program's; meanwhile others must die, by count, by merging, as garbage, with callbacks and
  * without.

@@ -1,7 +1,8 @@
 /*
  * Goal: a checked build stops a program that misuses references, and says with what, where and how.
  * Method: children that make one mistake each; SIGABRT, with type, address and operation on stderr.
- * A failure would mean: the one tool for finding such mistakes misses them. Other builds skip all of this.
+ * A failure would mean: the one tool for finding such mistakes misses them. Other builds skip all
+ * of this.
  */
 #include "fixture.h"
 

@@ -1,8 +1,10 @@
 /*
  * Goal: whatever call of the system fails, once or for ever, is answered as the headers say;
  * nothing is lost, nothing hangs.
- * Method: oi_fail_arm: the n-th call of a kind fails, or it and all later ones, for n = 1, 2, ... until none is left.
- * A failure would mean: a program that runs short of something crashes, hangs or leaks. Needs a checked build.
+ * Method: oi_fail_arm: the n-th call of a kind fails, or it and all later ones, for n = 1, 2, ...
+ * until none is left.
+ * A failure would mean: a program that runs short of something crashes, hangs or leaks. Needs a
+ * checked build.
  */
 #include "fixture.h"
 

@@ -1,9 +1,11 @@
 /*
- * Goal: a shortage that comes at any moment, and goes or stays, is answered; when it is over nothing has been lost.
+ * Goal: a shortage that comes at any moment, and goes or stays, is answered; when it is over
+ * nothing has been lost.
  * Method: a scenario that calls everything, in a child, with the n-th call of a kind failing, or it
  * and all later ones, for ever larger n until none fails any more. Then the failures end:
  * everything dies, the verifier agrees, the shutdown finds nothing.
- * A failure would mean: out of something for a while, and a crash, a hang or a leak for good. Needs a checked build.
+ * A failure would mean: out of something for a while, and a crash, a hang or a leak for good. Needs
+ * a checked build.
  */
 #include "fixture.h"
 

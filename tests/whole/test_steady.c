@@ -1,6 +1,7 @@
 /*
- * Goal: memory is bounded. What the pacing counts is what there is; each object has its turn; threads that outrun the
- * collector, or the reaper, are held up; nobody is for the sake of what does not come.
+ * Goal: memory is bounded. What the pacing counts is what there is; each object has its turn;
+ * threads that outrun the collector, or the reaper, are held up; nobody is for the sake of what
+ * does not come.
  * Method: programs whose reachable objects stay as many as they are; what is left is counted, not
  * timed. In checked builds each stop compares the counters with the population.
  * A failure would mean: a server that grows until it is killed.

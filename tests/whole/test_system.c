@@ -2,7 +2,8 @@
  * Goal: the library works, and says what it must, where the system refuses what it usually grants.
  * Method: children under mlockall, filters of system calls, limits, control groups; a workload and
  * the verifier in each.
- * A failure would mean: old memory taken for new, a hang, or a stop that stops nobody, on a hardened system.
+ * A failure would mean: old memory taken for new, a hang, or a stop that stops nobody, on a
+ * hardened system.
  */
 #include "fixture.h"
 

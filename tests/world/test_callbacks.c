@@ -1,5 +1,6 @@
 /*
- * Goal: whatever way a thread leaves one of the program's callbacks, nothing is lost and nobody waits for it.
+ * Goal: whatever way a thread leaves one of the program's callbacks, nothing is lost and nobody
+ * waits for it.
  * Method: threads are cancelled, or exit, inside finalizers, clears, destroys and watches of
  * objects that die by count and as garbage, on threads of the program's and of the library's.
  * Afterwards the heap must be flushed and collected as ever.

@@ -1,7 +1,10 @@
 /*
- * Goal: listeners hear every collection and every pause, in order, with fitting figures, until they leave.
- * Method: a listener that records; others that use the library where they may; off while events fly.
- * A failure would mean: monitoring that misses pauses, or a listener that is called after it was removed.
+ * Goal: listeners hear every collection and every pause, in order, with fitting figures, until they
+ * leave.
+ * Method: a listener that records; others that use the library where they may; off while events
+ * fly.
+ * A failure would mean: monitoring that misses pauses, or a listener that is called after it was
+ * removed.
  */
 #define TEST_COUNTS_COLLECTIONS 1
 #include "fixture.h"

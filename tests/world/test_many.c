@@ -1,8 +1,11 @@
 /*
- * Goal: thousands of attached threads that do nothing cost a stop nothing and hold next to no memory; who comes back is seen.
- * Method: idle threads on small stacks, each of which made, published and dropped an object; stops are compared with and without
+ * Goal: thousands of attached threads that do nothing cost a stop nothing and hold next to no
+ * memory; who comes back is seen.
+ * Method: idle threads on small stacks, each of which made, published and dropped an object; stops
+ * are compared with and without
  *         them; threads that were parked come back in the middle of a stop, and into a pinned region.
- * A failure would mean: a server whose pauses grow with its connections, or an object freed under a thread that came back.
+ * A failure would mean: a server whose pauses grow with its connections, or an object freed under a
+ * thread that came back.
  */
 #include "fixture.h"
 #include "base/lock.h"

@@ -1,7 +1,9 @@
 /*
  * Goal: threads come and go in any way at any time, and only a pinned one ever holds up a stop.
- * Method: threads that exit, are cancelled, sleep, compute, pin and nest, while another one collects.
- * A failure would mean: a server that hangs when a thread blocks, or leaks with each thread that ends.
+ * Method: threads that exit, are cancelled, sleep, compute, pin and nest, while another one
+ * collects.
+ * A failure would mean: a server that hangs when a thread blocks, or leaks with each thread that
+ * ends.
  */
 #define TEST_COUNTS_COLLECTIONS 1
 #include "fixture.h"
