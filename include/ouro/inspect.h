@@ -1,4 +1,12 @@
-/* ouro/inspect.h - why an object is alive. */
+/*
+ * ouro/inspect.h - why an object is alive, and the heap in a file for Chrome's DevTools
+ *
+ * Both read the heap while the program goes on, in stops of at most 2048 objects and about half of
+ * pause_budget_ns, each followed by as long a time without: no stop grows with the heap. So what
+ * they see is of many moments. Each object that is there throughout is in it, and each reference
+ * that stays; of what is made, dropped or moved meanwhile there may be something or nothing: an
+ * object that moves from one holder to another may seem to be held by both, or by none.
+ */
 #ifndef OURO_INSPECT_H
 #define OURO_INSPECT_H
 
@@ -35,9 +43,8 @@ typedef bool (*ouro_path_visitor)(const ouro_path_step *step, void *arg);
  * would not die without it: its references are the program's, or come from what it refers to. A map
  * is one step, and the key is the name of its slot.
  *
- * The heap is looked at while the program goes on (see below), so what is made, dropped or moved
- * meanwhile may be counted once too much, or missed: references and outside are exact if the
- * objects' references do not change. The path is then looked at again, step by step: each step did
+ * The heap is looked at while the program goes on (see above): references and outside are exact if
+ * the objects' references do not change meanwhile. The path is then looked at again, step by step: each step did
  * refer to the next at a moment shortly before the visitor is called, and is held until it returns.
  * It is a shortest one of those that were there throughout, and no longer than they are.
  * What happens if the visitor is left is said at ouro_gc_objects.
@@ -45,14 +52,41 @@ typedef bool (*ouro_path_visitor)(const ouro_path_step *step, void *arg);
  *          an event function between GC_START and GC_STOP), ENOMEM (32 bytes an object and 16 a
  *          reference are needed, and 16 an object more), EAGAIN (the paths that were found did not
  *          last until they were looked at again, four times).
- * Blocks:  for one walk over the heap, in stops of about half of pause_budget_ns, each followed by
- *          as long a time without; and until what was found has been searched; hence for pinned
- *          threads; and as long as the visitor takes. A traverse, or an object with more than 16384
- *          references outside of its items, is looked at in one stop, however long that takes.
+ * Blocks:  for one walk over the heap, in short stops, hence for pinned threads; until what was
+ *          found has been searched; and as long as the visitor takes. A traverse, or an object with
+ *          more than 16384 references outside of its items, is looked at in one stop, however long
+ *          that takes.
  * Runs:    the visitor; traverse, in the stops; callbacks, if others dropped the last references
  *          meanwhile.
  */
 OURO_API ssize_t ouro_gc_path(void *obj, ouro_path_visitor fn, void *arg);
+
+/*
+ * ouro_snapshot_write - write the heap to @f in the format of Chrome's DevTools, and flush it
+ *
+ * Called FILE.heapsnapshot, DevTools loads it (Memory, Load profile): retainers, dominators, the
+ * sizes that objects keep alive, and, with a second one, what has come and gone between. Nodes are
+ * objects, of their type's name, with the bytes of their blocks; acyclic ones are "native", parts
+ * of maps "(array)". Edges bear the names of slots, the numbers of items and what traverse tells
+ * of, and a map has its values by their keys: ["a key"], [42]. Below (GC roots) are
+ *   (held by threads and globals)  objects with references that no object has; the edge says how
+ *                                  many
+ *   (immortal)                     those, and
+ *   (dying)                        dead ones that wait for callbacks
+ *   (frozen, held by nothing)      of what nothing above leads to, the frozen
+ *   (held by nothing: ...)         and the rest: garbage not yet collected, mostly
+ *   (memory outside the heap)      the sum of ouro_external_bytes
+ * An object has the same number in all snapshots of a process; another one of its type that is made
+ * at its address later has it, too.
+ * Return:  0; EINVAL (f NULL); EDEADLK (when pinned, or in an event function between GC_START and
+ *          GC_STOP); ENOMEM (it takes about 40 bytes an object, 16 a reference, and 100 an entry
+ *          of a map); EIO (a write failed: part of it is written); EOVERFLOW (more than 128 GiB
+ *          of heap, or 2^30 references, for which the format has no numbers).
+ * Blocks:  for one walk over the heap, in short stops, hence for pinned threads; then for @f, while
+ *          nobody is stopped. Cancellation waits meanwhile.
+ * Runs:    traverse, in the stops.
+ */
+OURO_API int ouro_snapshot_write(FILE *f);
 
 OURO_END_DECLS
 

@@ -32,6 +32,7 @@ static const struct {
 	[OI_LOCK_LIMBO] = { "abandoned limbo", false, true },
 	[OI_LOCK_HEAP] = { "heap", false, true },
 	[OI_LOCK_LOOSE] = { "loose objects", false, true },
+	[OI_LOCK_SNAPSHOT] = { "snapshot", false, true },
 	[OI_LOCK_TRACE] = { "trace", false, true },
 	[OI_LOCK_LOG] = { "log", false, true },
 };

@@ -385,6 +385,11 @@ static bool is_entry(uint32_t type)
 	return oi_type_given[type] == &entry_type;
 }
 
+bool oi_map_is_map(uint32_t type)
+{
+	return oi_type_given[type] == &map_type;
+}
+
 bool oi_map_is_part(uint32_t type)
 {
 	return is_entry(type) || oi_places_are(type) || oi_split_is_table(type) ||

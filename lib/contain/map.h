@@ -9,6 +9,8 @@
  * not know as objects.
  */
 bool oi_map_is_part(uint32_t type);
+/* Returns true if it is the number of maps' own type. */
+bool oi_map_is_map(uint32_t type);
 
 #define OI_MAP_KEY_NAME 80
 /*

@@ -30,7 +30,7 @@ static uint64_t visit_list(char *base, const ouro_fields *f, uint64_t place, oi_
 	return place;
 }
 
-static uint64_t slots_in(const ouro_fields *f)
+uint64_t oi_edge_slots_in(const ouro_fields *f)
 {
 	uint64_t n = 0;
 	for (uint32_t i = 0; i < f->n; i++)
@@ -47,7 +47,7 @@ void oi_edge_visit_items(struct oi_header *h, const ouro_type *t, size_t from, s
 			 oi_edge_fn fn, void *arg)
 {
 	char *items = (char *)oi_object_of(h) + t->size;
-	uint64_t place = slots_in(&t->slots) + from * slots_in(&t->item_slots);
+	uint64_t place = oi_edge_slots_in(&t->slots) + from * oi_edge_slots_in(&t->item_slots);
 	for (size_t i = from; i < to && t->item_slots.n; i++)
 		place = visit_list(items + i * t->item_size, &t->item_slots, place, fn, arg);
 }
@@ -85,7 +85,7 @@ static void **slot_in(char *base, const ouro_fields *f, uint64_t place)
 
 void **oi_edge_slot(struct oi_header *h, const ouro_type *t, uint64_t place)
 {
-	uint64_t fixed = slots_in(&t->slots), each = slots_in(&t->item_slots);
+	uint64_t fixed = oi_edge_slots_in(&t->slots), each = oi_edge_slots_in(&t->item_slots);
 	char *obj = oi_object_of(h);
 	if (place < fixed)
 		return slot_in(obj, &t->slots, place);
@@ -129,7 +129,7 @@ static size_t append_name(char *out, size_t n, const ouro_fields *f, uint64_t pl
 
 size_t oi_edge_name(char out[OI_EDGE_NAME], const ouro_type *t, uint64_t place)
 {
-	uint64_t fixed = slots_in(&t->slots), each = slots_in(&t->item_slots);
+	uint64_t fixed = oi_edge_slots_in(&t->slots), each = oi_edge_slots_in(&t->item_slots);
 	out[0] = 0;
 	if (place & OI_EDGE_TOLD)
 		return 0;

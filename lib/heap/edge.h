@@ -17,6 +17,9 @@ typedef void (*oi_edge_fn)(void *child, uint64_t place, void *arg);
 /* Returns the names that the macros of the header have put into a list of fields, or NULL. */
 const char *oi_edge_names(const ouro_fields *f);
 
+/* Returns how many slots such a list has. */
+uint64_t oi_edge_slots_in(const ouro_fields *f);
+
 /* Calls @fn for each reference in the fixed part; in the items from @from up to, not with, @to. */
 void oi_edge_visit_fixed(struct oi_header *h, const ouro_type *t, oi_edge_fn fn, void *arg);
 void oi_edge_visit_items(struct oi_header *h, const ouro_type *t, size_t from, size_t to,

@@ -1,5 +1,6 @@
 /*
- * Goal: the listings visit exactly the objects they should, and the dump is a graph that Graphviz would read.
+ * Goal: the listings visit exactly the objects they should, and the dump is a graph that Graphviz
+ *       would read.
  * Method: small graphs whose every edge is known; a reader for the dump's lines.
  * A failure would mean: a program that looks for its leaks is shown the wrong objects.
  */

@@ -282,6 +282,15 @@ static int call_path(void)
 	return error;
 }
 
+static int call_snapshot(void)
+{
+	FILE *f = fopen("/dev/null", "w");
+	int error = ouro_snapshot_write(f);
+
+	fclose(f);
+	return error;
+}
+
 static int call_dump(void)
 {
 	struct node *n = make(1);
@@ -419,6 +428,9 @@ static const struct call {
 	CALL(referrers, COLLECTS), CALL(dump, COLLECTS), CALL(collect_0, COLLECTS),
 	CALL(collect_1, COLLECTS), CALL(collect_2, COLLECTS), CALL(flush, FLUSHES),
 	CALL(detach, ANY), CALL(new, ANY), CALL(shutdown, ENDS),
+	CALL(path, COLLECTS), CALL(snapshot, COLLECTS),
+	CALL(referrers, COLLECTS), CALL(dump, COLLECTS), CALL(collect_0, COLLECTS), CALL(collect_1, COLLECTS),
+	CALL(collect_2, COLLECTS), CALL(flush, FLUSHES), CALL(detach, ANY), CALL(new, ANY), CALL(shutdown, ENDS),
 };
 #define N_CALLS (sizeof calls / sizeof *calls)
 
