@@ -208,6 +208,40 @@ typedef bool (*ouro_map_visitor)(const ouro_map_item *item, void *arg);
  */
 OURO_API bool ouro_map_each(ouro_map *map, ouro_map_visitor fn, void *arg);
 
+/*
+ * It makes the value of a key: returns a new reference, which goes into the map, or NULL, with
+ * errno if there is more to say. The item has no value.
+ */
+typedef void *(*ouro_map_factory)(const ouro_map_item *item, void *arg);
+
+/*
+ * ouro_map_get_or_create - look a key up, and make its value if it is not there
+ *
+ * factory(item, arg) runs once, however many threads ask for the key at a time: on one of them,
+ * while the others sleep until it returns. What it returns is what all of them get; NULL, too, with
+ * its errno: whoever asks after that runs the next. If the key is put by another call meanwhile,
+ * that value stays, and all of them get it.
+ * If it is left by an exception, pthread_exit or cancellation, these go on from here, and one of
+ * the others runs its own; likewise if its thread is not in the child of a fork. It may not be left
+ * by longjmp: the program is stopped with a message at the next call that shows it.
+ * It may call anything, also on this map, ouro_map_get_or_create with other keys included; in it
+ * ouro_shutdown answers EDEADLK, and ouro_thread_detach does nothing. If it never returns, those
+ * who ask for its key never do; nobody else notices.
+ * Return:  new reference; NULL with errno EINVAL (a pointer is NULL); ENOMEM, and what the factory
+ *          made is released; EDEADLK if the key is not there and this thread is pinned, or is in
+ *          a factory that this one's would wait for, itself or by way of others, or would have to
+ *          wait in a finalizer, clear, destroy or watch; else what the factory left in errno, or
+ *          ENOENT.
+ * Blocks:  if the key is not there, for as long as the factory takes.
+ * Runs:    the factory, outside every pause and with no lock held; and callbacks of what it made,
+ *          if that is not used.
+ */
+OURO_API void *ouro_map_get_or_create(ouro_map *map, const void *key, size_t size,
+				      ouro_map_factory factory, void *arg)
+	__attribute__((warn_unused_result));
+OURO_API void *ouro_map_get_or_create_int(ouro_map *map, uint64_t key, ouro_map_factory factory,
+					  void *arg) __attribute__((warn_unused_result));
+
 OURO_END_DECLS
 
 #endif

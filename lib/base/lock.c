@@ -23,6 +23,7 @@ static const struct {
 	[OI_LOCK_COLLECT] = { "collection", true, false },
 	[OI_LOCK_REGISTRY] = { "registry", false, false },
 	[OI_LOCK_NAMES] = { "names", false, true },
+	[OI_LOCK_PROMISES] = { "promises", false, true },
 	[OI_LOCK_LISTENERS] = { "listeners", false, true },
 	[OI_LOCK_GARBAGE] = { "garbage", false, true },
 	[OI_LOCK_SAVED] = { "saved garbage", false, true },

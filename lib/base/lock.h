@@ -27,6 +27,7 @@ enum oi_rank {
 	OI_LOCK_COLLECT,    /* what one collection at a time may do; long */
 	OI_LOCK_REGISTRY,   /* the attached threads; held from the request for a stop to its end */
 	OI_LOCK_NAMES,      /* of threads */
+	OI_LOCK_PROMISES,   /* who makes what for a map, and who waits */
 	OI_LOCK_LISTENERS,  /* of events */
 	OI_LOCK_GARBAGE,    /* the queue of what collections found */
 	OI_LOCK_SAVED,      /* what SAVEALL keeps */

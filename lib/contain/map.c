@@ -23,12 +23,13 @@
 #include "base/urcu.h"
 #include "contain/evict.h"
 #include "contain/expiry.h"
+#include "contain/once.h"
 #include "world/gate.h"
 
 static const ouro_type map_type = {
 	.name = "ouro_map",
 	.size = sizeof(struct ouro_map),
-	.slots = OURO_SLOTS(struct ouro_map, split.table, places.part),
+	.slots = OURO_SLOTS(struct ouro_map, split.table, places.part, pending),
 };
 
 static const ouro_type entry_type = {
@@ -563,4 +564,40 @@ bool ouro_map_remove_int(ouro_map *map, uint64_t key)
 {
 	void *value OURO_AUTO = ouro_map_take_int(map, key);
 	return value;
+}
+
+/* ---- making values once ---- */
+
+static void *get_item(void *map, const ouro_map_item *k)
+{
+	return k->bytes ? ouro_map_get(map, k->bytes, k->size) : ouro_map_get_int(map, k->number);
+}
+
+static int add_item(void *map, const ouro_map_item *k, void *value)
+{
+	return k->bytes ? ouro_map_put_if_absent(map, k->bytes, k->size, value) :
+			  ouro_map_put_if_absent_int(map, k->number, value);
+}
+
+static void *get_or_create(ouro_map *map, const ouro_map_item *k, ouro_map_factory factory,
+			   void *arg)
+{
+	struct oi_once how = { get_item, add_item, factory, arg };
+	if (map && factory && k)
+		return oi_once(map, &map->pending, k, &how);
+	errno = EINVAL;
+	return NULL;
+}
+
+void *ouro_map_get_or_create(ouro_map *map, const void *key, size_t size,
+			     ouro_map_factory factory, void *arg)
+{
+	ouro_map_item k = { .bytes = key ? key : "", .size = size };
+	return get_or_create(map, key || !size ? &k : NULL, factory, arg);
+}
+
+void *ouro_map_get_or_create_int(ouro_map *map, uint64_t key, ouro_map_factory factory, void *arg)
+{
+	ouro_map_item k = { .number = key };
+	return get_or_create(map, &k, factory, arg);
 }

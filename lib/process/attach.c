@@ -25,6 +25,7 @@
 #include "base/wake.h"
 #include "collect/flush.h"
 #include "collect/solo.h"
+#include "contain/promise.h"
 #include "count/backlog.h"
 #include "count/loose.h"
 #include "count/merge.h"
@@ -250,6 +251,8 @@ void oi_thread_reattach(struct oi_thread *t)
 
 void oi_thread_detach(struct oi_thread *t)
 {
+	if (unlikely(t->promises != NULL)) /* it ended without unwinding */
+		oi_promises_leave(t);
 	/* elsewhere: no other thread may use the library while the heap ends (ouro_shutdown) */
 	if (!(oi_load_acquire(&t->request) & OI_REQUEST_ATTACH)) {
 		oi_flush_leave(t);

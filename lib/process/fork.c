@@ -60,13 +60,14 @@
  *                 gate, request, dying, serving, in_callback, n_served, leaving, forking
  *                                         stay, nobody asks: the record is off the list, dead, and
  *                                         never used again
+ *                 promises, waits_for   left: oi_promises_leave
  *   garbage.c     spare                   a list that was on its way there is lost memory
  *   stray.c       n_strays                counts flags, which are in the objects
  *                 server                  nobody, unless this thread serves
  *   typebook.c    a number without a type lost: of 65 535
  *   remnant.c     remnants                lock-free: one that was on its way there is lost memory
  *                 in_hand                 put back
- *   garbage, debug, backlog, watch, weak, limbo, heap, log: their locks were taken
+ *   promise, garbage, debug, backlog, watch, weak, limbo, heap, log: their locks were taken
  *   glibc         stdio, malloc, pthread_once  its own fork sees to them
  *   liburcu       stacks                  lock-free
  *
@@ -92,6 +93,7 @@
 #include "collect/policy.h"
 #include "collect/solo.h"
 #include "contain/expiry.h"
+#include "contain/promise.h"
 #include "count/backlog.h"
 #include "count/merge.h"
 #include "count/stray.h"
@@ -167,6 +169,7 @@ static void inherit(void)
 		if (!t->dead || t->inherited)
 			continue;
 		t->inherited = true;
+		oi_promises_leave(t);
 		oi_garbage_inherit(t);
 		oi_backlog_inherit(t);
 		oi_merge_inherit(t);

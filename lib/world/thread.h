@@ -13,6 +13,7 @@ struct oi_header;
 struct oi_garbage;
 struct oi_callback;
 struct oi_watch;
+struct oi_promise;
 
 /* Bits of oi_thread.request: why an operation must take the slow way in. */
 enum {
@@ -94,6 +95,9 @@ struct oi_thread {
 	/* ---- any thread ---- */
 	struct oi_merge_queue merges;
 	struct cds_lfs_node arrival; /* its own push, park.c */
+
+	/* under the lock of promises: what it makes, and what it waits for; promise.c */
+	struct oi_promise *promises, *waits_for;
 
 	uint64_t seen_ns;       /* since when flushes have seen it in the callback of that number */
 	uint32_t seen_callback;

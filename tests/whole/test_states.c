@@ -149,6 +149,25 @@ static int call_immortalize(void)
 	return pass(ouro_refcount(n) == SIZE_MAX);
 }
 
+static void *make_value(const ouro_map_item *item, void *arg)
+{
+	(void)arg;
+	return make((int)item->number);
+}
+
+/* A value is made in all states but in a pinned region. */
+static int call_map_once(void)
+{
+	bool pinned = oi_self != NULL && oi_self->pin_depth > 0;
+	ouro_map *m = ouro_map_new();
+	void *n = ouro_map_get_or_create_int(m, 1, make_value, NULL);
+	bool good = n != NULL ? !pinned : pinned && errno == EDEADLK;
+
+	ouro_release(n);
+	ouro_release(m);
+	return pass(good);
+}
+
 static int call_slots(void)
 {
 	struct node *a = make(1), *b = make(2), *got;
@@ -422,6 +441,7 @@ static const struct call {
 	CALL(events, ANY),
 	CALL(debug, ANY), CALL(garbage, ANY), CALL(stats, ANY), CALL(trace, ANY),
 	CALL(collect_for, ANY), CALL(queue, ANY), CALL(cache, ANY),
+	CALL(collect_for, ANY), CALL(queue, ANY), CALL(map_once, ANY),
 	CALL(type_stats, COLLECTS), CALL(type_retire, FLUSHES),
 	CALL(objects, COLLECTS), CALL(referents, COLLECTS),
 	CALL(path, COLLECTS),
