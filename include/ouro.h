@@ -48,6 +48,7 @@
 #include "ouro/slot.h"
 #include "ouro/weak.h"
 #include "ouro/map.h"
+#include "ouro/weak_map.h"
 #include "ouro/thread.h"
 #include "ouro/auto.h"
 #include "ouro/queue.h"

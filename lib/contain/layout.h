@@ -35,8 +35,8 @@ struct oi_map_limits {
 struct ouro_map {
 	struct oi_split split;
 	struct oi_places places;
-	struct oi_seed seed;
 	ouro_map *pending; /* a slot: what is being made, once.c */
+	struct oi_seed seed;
 	uint32_t kinds; /* of limits; beside the seed, which each operation reads */
 	struct oi_map_limits limits;
 	/* Keys put less keys removed, of some threads each. */

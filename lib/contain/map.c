@@ -23,6 +23,7 @@
 #include "base/urcu.h"
 #include "contain/evict.h"
 #include "contain/expiry.h"
+#include "contain/items.h"
 #include "contain/once.h"
 #include "world/gate.h"
 
@@ -566,17 +567,31 @@ bool ouro_map_remove_int(ouro_map *map, uint64_t key)
 	return value;
 }
 
+/* ---- for other kinds of maps ---- */
+
+bool oi_item_remove_if(ouro_map *map, const ouro_map_item *k, const void *expected)
+{
+	struct key key;
+	if (!(k->bytes ? key_of_bytes(&key, map, k->bytes, k->size) :
+			 key_of_number(&key, map, k->number)))
+		return false;
+	struct oi_map_entry *e OURO_AUTO = find_entry(map, &key);
+	if (!e || !ouro_slot_compare_exchange(&e->value, expected, NULL))
+		return false;
+	oi_map_gone(map, e);
+	return true;
+}
+
 /* ---- making values once ---- */
 
 static void *get_item(void *map, const ouro_map_item *k)
 {
-	return k->bytes ? ouro_map_get(map, k->bytes, k->size) : ouro_map_get_int(map, k->number);
+	return oi_item_get(map, k);
 }
 
 static int add_item(void *map, const ouro_map_item *k, void *value)
 {
-	return k->bytes ? ouro_map_put_if_absent(map, k->bytes, k->size, value) :
-			  ouro_map_put_if_absent_int(map, k->number, value);
+	return oi_item_add(map, k, value);
 }
 
 static void *get_or_create(ouro_map *map, const ouro_map_item *k, ouro_map_factory factory,
@@ -592,12 +607,12 @@ static void *get_or_create(ouro_map *map, const ouro_map_item *k, ouro_map_facto
 void *ouro_map_get_or_create(ouro_map *map, const void *key, size_t size,
 			     ouro_map_factory factory, void *arg)
 {
-	ouro_map_item k = { .bytes = key ? key : "", .size = size };
+	ouro_map_item k = oi_item_of_bytes(key, size);
 	return get_or_create(map, key || !size ? &k : NULL, factory, arg);
 }
 
 void *ouro_map_get_or_create_int(ouro_map *map, uint64_t key, ouro_map_factory factory, void *arg)
 {
-	ouro_map_item k = { .number = key };
+	ouro_map_item k = oi_item_of_number(key);
 	return get_or_create(map, &k, factory, arg);
 }

@@ -14,34 +14,17 @@
 #include <errno.h>
 
 #include "base/perturb.h"
+#include "contain/items.h"
 #include "contain/promise.h"
 #include "world/gate.h"
 
 /* ---- the map of promises ---- */
 
-static struct oi_promise *promise_there(ouro_map *pending, const ouro_map_item *k)
-{
-	return k->bytes ? ouro_map_get(pending, k->bytes, k->size) :
-			  ouro_map_get_int(pending, k->number);
-}
-
 /* Puts @p there, in place of @old, if that is not NULL. Returns 0; EEXIST, ENOENT or ENOMEM. */
 static int offer(ouro_map *pending, const ouro_map_item *k, struct oi_promise *old,
 		 struct oi_promise *p)
 {
-	if (!old)
-		return k->bytes ? ouro_map_put_if_absent(pending, k->bytes, k->size, p) :
-				  ouro_map_put_if_absent_int(pending, k->number, p);
-	return k->bytes ? ouro_map_replace(pending, k->bytes, k->size, old, p) :
-			  ouro_map_replace_int(pending, k->number, old, p);
-}
-
-static void withdraw(ouro_map *pending, const ouro_map_item *k)
-{
-	if (k->bytes)
-		ouro_map_remove(pending, k->bytes, k->size);
-	else
-		ouro_map_remove_int(pending, k->number);
+	return old ? oi_item_replace(pending, k, old, p) : oi_item_add(pending, k, p);
 }
 
 /* Returns a new reference, or NULL without memory. */
@@ -78,7 +61,7 @@ static void end_making(struct making *g)
 		ouro_release(g->value);
 		g->value = NULL;
 	}
-	withdraw(g->pending, g->key);
+	ouro_release(oi_item_take(g->pending, g->key));
 	if (g->over)
 		oi_promise_keep(g->promise, g->value, g->error);
 	else
@@ -130,7 +113,7 @@ static int make_it(struct making *init, void **value)
 /* One try. Returns 0, with *value; AGAIN; or why there is no value. */
 static int ask(struct making *g, void **value)
 {
-	struct oi_promise *there OURO_AUTO = promise_there(g->pending, g->key);
+	struct oi_promise *there OURO_AUTO = oi_item_get(g->pending, g->key);
 	if (there) {
 		int error = oi_promise_wait(oi_current(), there);
 		if (!error) {

@@ -102,4 +102,15 @@ void oi_check_internal(const struct oi_header *h, int64_t references, int64_t in
 			 (long long)references);
 }
 
+void oi_check_type(const void *obj, const ouro_type *type, const char *operation)
+{
+	if (!obj)
+		return;
+	const struct oi_header *h = oi_header_of(obj);
+	oi_check_object(h, operation);
+	if (oi_type_given[h->type] != type)
+		oi_abort("%s: the \"%s\" at %p is no \"%s\"", operation, type_name_of(h), obj,
+			 type->name);
+}
+
 #endif

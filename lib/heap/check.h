@@ -30,7 +30,10 @@ void oi_check_slot_write(const void *slot, const char *operation);
 void oi_check_pinned(const char *operation);
 /* Internal references do not exceed the count, as they would if a traverse reported too much. */
 void oi_check_internal(const struct oi_header *h, int64_t references, int64_t internal);
+/* @obj is NULL, or an object of @type. */
+void oi_check_type(const void *obj, const ouro_type *type, const char *operation);
 #else
+#define oi_check_type(obj, type, operation) ((void)(obj), (void)(type))
 #define oi_check_object(h, operation) ((void)0)
 #define oi_check_live(h, operation) ((void)0)
 #define oi_check_usable(h, operation) ((void)0)

@@ -168,6 +168,21 @@ static int call_map_once(void)
 	return pass(good);
 }
 
+static int call_weak_map(void)
+{
+	ouro_weak_map *m = ouro_weak_map_new();
+	struct node *n = make(1);
+	bool good = ouro_weak_map_put_int(m, 1, n) == 0 && ouro_weak_map_put_if_absent(m, "k", 1, n) == 0;
+	struct node *got = ouro_weak_map_get_int(m, 1);
+
+	good = good && got == n && ouro_weak_map_remove_int(m, 1) && ouro_weak_map_size(m) == 1;
+	ouro_release(got);
+	ouro_release(n);
+	good = good && ouro_weak_map_get(m, "k", 1) == NULL;
+	ouro_release(m);
+	return pass(good);
+}
+
 static int call_slots(void)
 {
 	struct node *a = make(1), *b = make(2), *got;
@@ -441,7 +456,7 @@ static const struct call {
 	CALL(events, ANY),
 	CALL(debug, ANY), CALL(garbage, ANY), CALL(stats, ANY), CALL(trace, ANY),
 	CALL(collect_for, ANY), CALL(queue, ANY), CALL(cache, ANY),
-	CALL(collect_for, ANY), CALL(queue, ANY), CALL(map_once, ANY),
+	CALL(collect_for, ANY), CALL(queue, ANY), CALL(map_once, ANY), CALL(weak_map, ANY),
 	CALL(type_stats, COLLECTS), CALL(type_retire, FLUSHES),
 	CALL(objects, COLLECTS), CALL(referents, COLLECTS),
 	CALL(path, COLLECTS),
