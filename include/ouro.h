@@ -49,6 +49,7 @@
 #include "ouro/weak.h"
 #include "ouro/map.h"
 #include "ouro/weak_map.h"
+#include "ouro/key_map.h"
 #include "ouro/thread.h"
 #include "ouro/auto.h"
 #include "ouro/queue.h"

@@ -141,6 +141,11 @@ enum {
 	 * it. Without the promise, see traverse below.
 	 */
 	OURO_TRAVERSE_CONCURRENT = 1u << 1,
+	/*
+	 * Instances may be keys of an ouro_key_map. The first field of slots is one pointer,
+	 * which is the library's; the program leaves it alone. Not together with OURO_ACYCLIC.
+	 */
+	OURO_KEY = 1u << 2,
 };
 
 typedef struct ouro_type {
@@ -189,7 +194,7 @@ typedef struct ouro_type {
 	 * touch other objects.
 	 */
 	void (*destroy)(void *obj) OURO_ZERO_;
-	/* OURO_ACYCLIC, OURO_TRAVERSE_CONCURRENT */
+	/* OURO_ACYCLIC, OURO_TRAVERSE_CONCURRENT, OURO_KEY */
 	unsigned flags OURO_ZERO_;
 } ouro_type;
 

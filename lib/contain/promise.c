@@ -58,7 +58,7 @@ static void end_promise(struct oi_promise *p, enum oi_promised how)
 	bool ends = p->maker;
 	if (ends) {
 		take_off(p);
-		oi_store_release(&p->state, (uint32_t)how); /* [N1] */
+		oi_store_release(&p->state, (uint32_t)how); /* [O1] */
 	}
 	oi_unlock(OI_LOCK_PROMISES);
 	if (ends)
@@ -84,7 +84,7 @@ void oi_promises_leave(struct oi_thread *t)
 	while (t->promises) {
 		struct oi_promise *p = t->promises;
 		take_off(p);
-		oi_store_release(&p->state, (uint32_t)OI_PROMISE_LEFT); /* [N1] */
+		oi_store_release(&p->state, (uint32_t)OI_PROMISE_LEFT); /* [O1] */
 		oi_futex_wake(&p->state);
 	}
 	oi_unlock(OI_LOCK_PROMISES);
@@ -123,10 +123,10 @@ int oi_promise_wait(struct oi_thread *t, struct oi_promise *p)
 	oi_assert_outside(t);
 	if (go_to_wait(t, p)) {
 		oi_point("promise: waits");
-		while (oi_load_acquire(&p->state) == OI_PROMISE_MADE_NOW) /* [N1] */
+		while (oi_load_acquire(&p->state) == OI_PROMISE_MADE_NOW) /* [O1] */
 			oi_futex_wait(&p->state, OI_PROMISE_MADE_NOW, 0);
 		back_from_wait(t);
 	}
-	uint32_t state = oi_load_acquire(&p->state); /* [N1] */
+	uint32_t state = oi_load_acquire(&p->state); /* [O1] */
 	return state == OI_PROMISE_KEPT ? 0 : state == OI_PROMISE_LEFT ? ECANCELED : EDEADLK;
 }

@@ -27,7 +27,10 @@ int oi_type_check(const ouro_type *type)
 {
 	if (!type || !type->name || !type->size)
 		return EINVAL;
-	if (type->flags & ~(unsigned)(OURO_ACYCLIC | OURO_TRAVERSE_CONCURRENT))
+	if (type->flags & ~(unsigned)(OURO_ACYCLIC | OURO_TRAVERSE_CONCURRENT | OURO_KEY))
+		return EINVAL;
+	if ((type->flags & OURO_KEY) && ((type->flags & OURO_ACYCLIC) || !type->slots.n ||
+					 type->slots.field[0].count != 1))
 		return EINVAL;
 	if (type->traverse && !type->clear)
 		return EINVAL;

@@ -364,8 +364,7 @@ static void *vanish(const ouro_map_item *item, void *arg)
 
 static void *ask_and_vanish(void *arg)
 {
-	void *n OURO_AUTO = ouro_map_get_or_create_int(map, 1, vanish, NULL);
-
+	ouro_release(ouro_map_get_or_create_int(map, 1, vanish, NULL));
 	return arg;
 }
 

@@ -168,6 +168,32 @@ static int call_map_once(void)
 	return pass(good);
 }
 
+struct keyed {
+	void *ouro_values;
+};
+
+static const ouro_type keyed_type = {
+	.name = "keyed", .size = sizeof(struct keyed), .flags = OURO_KEY,
+	.slots = OURO_SLOTS(struct keyed, ouro_values),
+};
+
+static int call_key_map(void)
+{
+	ouro_key_map *m = ouro_key_map_new();
+	struct keyed *k = ouro_new(&keyed_type);
+	struct node *n = make(1);
+	bool good = ouro_key_map_put(m, k, n) == 0 && ouro_key_map_put_if_absent(m, k, n) == EEXIST;
+	struct node *got = ouro_key_map_get(m, k);
+
+	good = good && got == n && ouro_key_map_size(m) == 1 && ouro_key_map_remove(m, k);
+	good = good && ouro_key_map_put(m, k, n) == 0;
+	ouro_release(got);
+	ouro_release(n);
+	ouro_release(k);
+	ouro_release(m);
+	return pass(good);
+}
+
 static int call_weak_map(void)
 {
 	ouro_weak_map *m = ouro_weak_map_new();
@@ -456,7 +482,7 @@ static const struct call {
 	CALL(events, ANY),
 	CALL(debug, ANY), CALL(garbage, ANY), CALL(stats, ANY), CALL(trace, ANY),
 	CALL(collect_for, ANY), CALL(queue, ANY), CALL(cache, ANY),
-	CALL(collect_for, ANY), CALL(queue, ANY), CALL(map_once, ANY), CALL(weak_map, ANY),
+	CALL(collect_for, ANY), CALL(queue, ANY), CALL(map_once, ANY), CALL(weak_map, ANY), CALL(key_map, ANY),
 	CALL(type_stats, COLLECTS), CALL(type_retire, FLUSHES),
 	CALL(objects, COLLECTS), CALL(referents, COLLECTS),
 	CALL(path, COLLECTS),
