@@ -169,8 +169,14 @@ typedef struct ouro_type {
 	/*
 	 * For references that slots cannot say, in addition to them: ouro_visit(v, child) for each
 	 * strong reference the object holds. It runs only while the world is stopped (or, with
-	 * OURO_TRAVERSE_CONCURRENT, at any time). It changes, allocates and locks nothing, and
-	 * calls nothing else of the library. It needs clear. Reporting a reference that is not
+	 * OURO_TRAVERSE_CONCURRENT, at any time). A stop keeps threads out of the library and
+	 * waits for pinned ones; the program's own code goes on beside it. So a thread may just be
+	 * filling in what it has made, which was zeroed, or changing it. Either it does that
+	 * pinned. Or it stores atomically what traverse reads (the number of references after
+	 * them, with release), and traverse loads that likewise (with acquire); then memory that
+	 * traverse may be at goes in clear or destroy alone.
+	 * traverse changes, allocates and locks nothing, and calls nothing else of the library. It
+	 * needs clear. Reporting a reference that is not
 	 * counted breaks memory safety (a checked build aborts on it). It must return: if an
 	 * exception, pthread_exit or cancellation leaves it, or longjmp, or if it calls the
 	 * library, the program is stopped with a message, the latter two at the next call that

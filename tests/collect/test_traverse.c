@@ -10,6 +10,7 @@
 #include "heap/pace.h"
 #include "heap/region.h"
 #include "world/object.h"
+#include "world/world.h"
 
 /* ---- boxes: references that only traverse knows, and a slot ---- */
 
@@ -109,7 +110,8 @@ static void traverse_all_kinds_are_collected_beside_mutators(void **state)
 
 static void traverse_flags_are_checked(void **state)
 {
-	static const ouro_type unknown_type = BOX_TYPE(4), both_type = BOX_TYPE(OURO_TRAVERSE_CONCURRENT | 4);
+	static const ouro_type unknown_type = BOX_TYPE(1u << 30),
+			       both_type = BOX_TYPE(OURO_TRAVERSE_CONCURRENT | 1u << 30);
 	void *obj = ouro_new(&concurrent_type);
 
 	(void)state;
@@ -565,6 +567,121 @@ static void traverse_is_remembered_when_a_stop_ends_early(void **state)
 	ouro_weak_clear(&cell);
 }
 
+/* ---- a stop, and the program's own code ---- */
+
+/* As a program would write it: its words by atomic stores, what they lead to before them. */
+struct array {
+	void **_Atomic at;
+	atomic_size_t n;
+};
+
+static atomic_size_t n_half, n_filled;
+
+static void array_traverse(void *obj, ouro_visitor *v)
+{
+	struct array *a = obj;
+	size_t n = atomic_load_explicit(&a->n, memory_order_acquire);
+	void **at = atomic_load_explicit(&a->at, memory_order_relaxed);
+
+	atomic_fetch_add(at != NULL && n == 0 ? &n_half : &n_filled, at != NULL);
+	for (size_t i = 0; i < n; i++)
+		ouro_visit(v, at[i]);
+}
+
+static void array_clear(void *obj)
+{
+	struct array *a = obj;
+
+	for (size_t i = 0, n = atomic_exchange(&a->n, 0); i < n; i++)
+		ouro_release(a->at[i]);
+}
+
+static void array_destroy(void *obj)
+{
+	free(((struct array *)obj)->at);
+	atomic_fetch_add(&n_destroyed, 1);
+}
+
+static const ouro_type array_type = {
+	.name = "array", .size = sizeof(struct array), .traverse = array_traverse, .clear = array_clear,
+	.destroy = array_destroy,
+};
+
+struct filling {
+	bool pinned;
+	atomic_bool half, go_on;
+};
+
+/* Makes an array that refers to itself, and stands in the middle of filling it in. */
+static void *fill_in(void *arg)
+{
+	struct filling *f = arg;
+	struct array *a = ouro_new(&array_type);
+
+	if (f->pinned)
+		ouro_pin();
+	void **at = calloc(1, sizeof *at);
+	at[0] = ouro_retain(a);
+	atomic_store_explicit(&a->at, at, memory_order_relaxed);
+	atomic_store(&f->half, true);
+	(void)EVENTUALLY(atomic_load(&f->go_on));
+	atomic_store_explicit(&a->n, 1, memory_order_release);
+	if (f->pinned)
+		ouro_unpin();
+	ouro_release(a);
+	return NULL;
+}
+
+static void *collect_young(void *arg)
+{
+	ouro_gc_collect(0);
+	return arg;
+}
+
+static void traverse_in_a_stop_sees_what_is_being_filled_in(void **state)
+{
+	struct filling f = { .pinned = false };
+	pthread_t t = thread_start(fill_in, &f);
+
+	(void)state;
+	counters_clear();
+	n_half = n_filled = 0;
+	assert_true(EVENTUALLY(atomic_load(&f.half)));
+	for (int generation = 0; generation <= 2; generation += 2) {
+		size_t before = n_half;
+
+		assert_int_equal(ouro_gc_collect(generation), 0);
+		assert_true(n_half > before);
+	}
+	assert_int_equal(n_filled, 0);
+	atomic_store(&f.go_on, true);
+	pthread_join(t, NULL);
+	ouro_gc_collect(2);
+	assert_true(n_filled > 0);
+	assert_int_equal(n_destroyed, 1);
+}
+
+static void traverse_in_a_stop_waits_for_who_fills_in_pinned(void **state)
+{
+	struct filling f = { .pinned = true };
+	pthread_t t = thread_start(fill_in, &f), collector;
+
+	(void)state;
+	counters_clear();
+	n_half = n_filled = 0;
+	assert_true(EVENTUALLY(atomic_load(&f.half)));
+	collector = thread_start(collect_young, NULL);
+	assert_true(EVENTUALLY(oi_load_acquire(&oi_world.stopping)));
+	assert_int_equal(n_half, 0);
+	atomic_store(&f.go_on, true);
+	pthread_join(t, NULL);
+	pthread_join(collector, NULL);
+	ouro_gc_collect(2);
+	assert_int_equal(n_half, 0);
+	assert_true(n_filled > 0);
+	assert_int_equal(n_destroyed, 1);
+}
+
 static int narrow_setup(void **state)
 {
 	ouro_config cfg = test_config();
@@ -589,6 +706,8 @@ int main(void)
 		HEAP_CASE(traverse_is_over_before_destroy),
 		HEAP_CASE(traverse_may_report_what_is_gone),
 		HEAP_CASE(traverse_opaque_suspects_are_let_go_in_linear_time),
+		HEAP_CASE(traverse_in_a_stop_sees_what_is_being_filled_in),
+		HEAP_CASE(traverse_in_a_stop_waits_for_who_fills_in_pinned),
 		cmocka_unit_test_setup_teardown(traverse_is_remembered_when_a_stop_ends_early, narrow_setup, heap_teardown),
 	};
 
