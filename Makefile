@@ -428,7 +428,7 @@ deps-lint: deps-build
 
 ## man: the manual pages, made of the headers' comments, in build/<variant>/man
 man: $(BUILD)/man
-$(BUILD)/man: lib/package/man.pl $(wildcard include/ouro.h include/ouro/*.h)
+$(BUILD)/man: $(wildcard lib/package/*.p[lm] include/*.h* include/ouro/*.h*)
 	@rm -rf $@ && mkdir -p $@
 	@if command -v perl >/dev/null; then perl lib/package/man.pl $@ $(VERSION); \
 	else echo 'skipped: manual pages need perl'; fi
@@ -471,7 +471,8 @@ uninstall:
 		$(to_lib)/cmake/ouro/ouro-config.cmake \
 		$(to_lib)/cmake/ouro/ouro-config-version.cmake $(to_share)/ouro.supp \
 		$(to_share)/ouro-gdb.py $(to_gdb)/$(notdir $(SHARED))-gdb.py
-	rm -f $(to_man)/man3/ouro_*.3 $(to_man)/man7/ouro.7 $(to_man)/man7/ouro_*.7
+	rm -f $(to_man)/man3/ouro_*.3 $(to_man)/man3/ouro::*.3
+	rm -f $(to_man)/man7/ouro.7 $(to_man)/man7/ouro_*.7 $(to_man)/man7/OURO_*.7
 	-rmdir $(to_include)/ouro $(to_share) $(to_lib)/cmake/ouro $(to_lib)/cmake 2>/dev/null
 
 ## installcheck: installs into trees of its own; pkg-config, CMake, Meson build programs with it

@@ -45,7 +45,6 @@
 
 namespace ouro {
 
-/* What trace is given. It visits the references in what it is called with, or drops them. */
 class tracer;
 
 namespace detail {
@@ -262,6 +261,7 @@ template <class T> constexpr bool has_refs()
 
 } // namespace detail
 
+/* What trace is given. It visits the references in what it is called with, or drops them. */
 class tracer {
 public:
 	template <class M> void operator()(M &member)

@@ -413,6 +413,7 @@ private:
 	std::size_t n_;
 };
 
+/* The items of an object, as long as that is there; none of an empty reference. */
 template <class T> item_range<detail::item_of<T>> items(const ref<T> &r) noexcept
 {
 	return { r ? detail::first_item<T>(r.get()) : nullptr, ouro_items(r.get()) };

@@ -125,6 +125,7 @@ private:
 	T *p_ = nullptr;
 };
 
+/* Exchanges two references; nothing is counted. */
 template <class T> void swap(ref<T> &a, ref<T> &b) noexcept { a.swap(b); }
 
 /* ref<T>::adopt, ref<T>::share, without the type's name. */

@@ -1,14 +1,17 @@
 # man.pl DIRECTORY VERSION - writes manual pages made of the public headers' comments: one in
 # section 3 for each comment above functions, the other functions of that comment leading to it; one
 # in section 7 for each header, with what it says at its beginning and the types it declares; and
-# ouro(7).
+# ouro(7). Cxx.pm does the same for ouro.hpp.
 #
 # So the headers stay the only place where anything is said. What a comment looks like is in ouro.h;
 # tests/lint/docs.pl and tests/package/test_man.sh see that none is missing. The date of a page is
 # that of its header, or SOURCE_DATE_EPOCH.
 use strict;
 use warnings;
-use POSIX 'strftime';
+use File::Basename 'dirname';
+use lib dirname(__FILE__);
+use Cxx;
+use Page;
 
 my ($to, $version) = @ARGV;
 die "usage: man.pl DIRECTORY VERSION\n" unless defined $version;
@@ -21,76 +24,6 @@ my %title = (
 # How a comment above a macro begins.
 my $named = qr/[\s*]+(?:ouro|OURO)_\w+(?:\(|;| - )/;
 my %of_header;
-
-sub text {
-	my ($file) = @_;
-	open my $in, '<', $file or die "$file: $!\n";
-	local $/;
-	return scalar <$in>;
-}
-
-sub write_page { # write_page NAME, SECTION, TEXT
-	my ($name, $section, $text) = @_;
-	my $folder = "$to/man$section";
-	mkdir $folder;
-	open my $out, '>', "$folder/$name.$section" or die "$folder/$name.$section: $!\n";
-	print $out $text;
-	close $out or die "$name: $!\n";
-}
-
-sub leads_to { # leads_to PAGE, NAME
-	my ($page, $name) = @_;
-	symlink $page, "$to/man3/$name.3" or die "$name.3: $!\n";
-}
-
-sub roff { # roff TEXT - nothing in it is taken for a request, or an escape
-	my ($text) = @_;
-	$text =~ s/\\/\\e/g;
-	$text =~ s/-/\\-/g;
-	$text =~ s/^(['.])/\\&$1/gm;
-	return $text;
-}
-
-sub header_of { # header_of NAME, SECTION, HEADER
-	my ($name, $section, $header) = @_;
-	my $time = $ENV{SOURCE_DATE_EPOCH} // (stat $header)[9];
-	my $date = strftime('%Y-%m-%d', gmtime $time);
-	return qq{.TH $name $section $date "ouro $version" "ouro"\n};
-}
-
-sub bare { # bare COMMENT - its lines, without what makes it a comment
-	my ($comment) = @_;
-	$comment =~ s{\A/\*+[ \t]*\n?|\s*\*/\z}{}g;
-	$comment =~ s/^[ \t]*\*[ ]?//gm;
-	return split /\n/, $comment;
-}
-
-sub verbatim { # verbatim LINES
-	return (".RS 4\n.nf\n", (map { (length $_ ? roff($_) : '') . "\n" } @_), ".fi\n.RE\n");
-}
-
-# running LINES - paragraphs; what is indented stays as it is written.
-sub running {
-	my @lines = @_;
-	my ($out, @kept) = ('');
-	my $flush = sub {
-		pop @kept while @kept && $kept[-1] eq '';
-		$out .= join('', verbatim(@kept)) . ".PP\n" if @kept;
-		@kept = ();
-	};
-	for (@lines) {
-		if (/^\s+\S/ || (@kept && $_ eq '')) {
-			push @kept, $_;
-			next;
-		}
-		$flush->();
-		my $begun = $out eq '' || $out =~ /\.PP\n\z/;
-		$out .= $_ ne '' ? roff($_) . "\n" : $begun ? '' : ".PP\n";
-	}
-	$flush->();
-	$out =~ s/\.PP\n\z//;
-	return $out;
-}
 
 sub more { # more LINES - takes those off that are indented, as they go on with what came before
 	my ($lines) = @_;
@@ -181,11 +114,7 @@ sub macro_page {
 	$page .= join(".PP\n", '', @$said) . sections_of($section) . ".SH SEE ALSO\n.BR ouro (7)\n";
 	write_page($all[0], 3, $page);
 	leads_to("$all[0].3", $_) for @all[1 .. $#all];
-}
-
-sub listed { # listed SECTION, PAGES
-	my ($section, @pages) = @_;
-	return join '', map { ".TP\n.BR $_->[0] ($section)\n" . roff($_->[1]) . "\n" } @pages;
+	push @{$of_header{$header}}, [$all[0], $first =~ s{^\S+ - }{}r =~ s/\.\z//r];
 }
 
 # header_page HEADER - what it says at its beginning, its types, and its functions.
@@ -220,11 +149,11 @@ sub overview { # overview PAGES OF HEADERS
 	$page .= ".SH SYNOPSIS\n.nf\n.B #include <ouro.h>\n.PP\n";
 	$page .= "cc program.c \$(pkg\\-config \\-\\-cflags \\-\\-libs ouro)\n.fi\n";
 	$page .= ".SH DESCRIPTION\n" . running(@lines) . ".SH PAGES\n";
-	$page .= listed(7, @_);
+	$page .= listed(7, @_) . ".SH C++\n" . listed(7, Cxx::pages());
 	write_page('ouro', 7, $page . ".SH SEE ALSO\n.BR pkg\\-config (1)\n");
 }
 
-mkdir $to;
+begin($to, $version);
 my @headers;
 for my $header (sort glob 'include/ouro/*.h') {
 	my $text = text($header);

@@ -1,7 +1,10 @@
 /*
- * Goal: types with a traverse of their own take part in full collections, with the concurrent promise and without.
- * Method: cycles of all kinds of objects beside mutators; a traverse that waits while others act; uncounted moves.
- * A failure would mean: leaks, crashes or long stops for programs that wrap containers the library does not know.
+ * Goal: types with a traverse of their own take part in full collections, with the concurrent
+ * promise and without.
+ * Method: cycles of all kinds of objects beside mutators; a traverse that waits while others act;
+ * uncounted moves; objects that are being filled in.
+ * A failure would mean: leaks, crashes or long stops for programs that wrap containers the library
+ * does not know.
  */
 #define TEST_COUNTS_COLLECTIONS 1
 #include "mutators.h"
@@ -603,8 +606,8 @@ static void array_destroy(void *obj)
 }
 
 static const ouro_type array_type = {
-	.name = "array", .size = sizeof(struct array), .traverse = array_traverse, .clear = array_clear,
-	.destroy = array_destroy,
+	.name = "array", .size = sizeof(struct array),
+	.traverse = array_traverse, .clear = array_clear, .destroy = array_destroy,
 };
 
 struct filling {

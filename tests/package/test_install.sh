@@ -17,7 +17,8 @@ installed() { # installed ROOT: all that must be there
 		lib/pkgconfig/ouro-static.pc lib/cmake/ouro/ouro-config.cmake \
 		lib/cmake/ouro/ouro-config-version.cmake \
 		share/ouro/ouro-gdb.py share/ouro/ouro.supp \
-		share/man/man3/ouro_new.3 share/man/man3/ouro_store.3 share/man/man7/ouro.7; do
+		share/man/man3/ouro_new.3 share/man/man3/ouro_store.3 share/man/man7/ouro.7 \
+		share/man/man3/ouro::slot.3 share/man/man7/OURO_TYPE.7; do
 		[ -s "$1/$f" ] || fail "no $f in $1"
 	done
 	for h in include/ouro.hpp include/ouro/*.h include/ouro/*.hpp; do
