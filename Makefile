@@ -372,7 +372,7 @@ bench-aims: deps-bench deps-peers
 # ---- Debian packages ----
 DEPS_BUILD    := gcc libc6-dev pkg-config liburcu-dev libcmocka-dev
 DEPS_CHECK    := valgrind libuv1-dev libmicrohttpd-dev redis-tools python3-prometheus-client \
-	gdb systemtap-sdt-dev abigail-tools
+	gdb systemtap-sdt-dev abigail-tools google-perftools
 DEPS_DEMO     := gcc libc6-dev pkg-config liburcu-dev libuv1-dev libmicrohttpd-dev \
 	redis-tools
 DEPS_CXX      := $(DEPS_BUILD) g++ libbenchmark-dev

@@ -56,6 +56,7 @@
 #include "ouro/holdup.h"
 #include "ouro/gc.h"
 #include "ouro/stats.h"
+#include "ouro/sites.h"
 #include "ouro/trace.h"
 #include "ouro/inspect.h"
 

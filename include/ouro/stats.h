@@ -51,6 +51,11 @@ typedef struct ouro_stats {
 	uint64_t bytes_huge;
 	/* What objects own outside of the heap, as far as the program says: ouro_external_bytes. */
 	uint64_t external_bytes;
+	/*
+	 * Live objects of which it is known where they were made (ouro/sites.h); objects that were
+	 * sampled, and that there was no room to note.
+	 */
+	uint64_t samples, samples_dropped;
 } ouro_stats;
 
 /*

@@ -72,11 +72,17 @@ typedef struct ouro_config {
 	 * [OURO_HUGE_PAGES=0 or 1]
 	 */
 	bool huge_pages;
+	/*
+	 * At most 2^40. Allocation sites are sampled, once for so many bytes on average: what is
+	 * alive by call stack (ouro/sites.h). 0: not at all; 524288 is what tcmalloc and Go take.
+	 * [OURO_SAMPLE_BYTES, with an optional K, M or G]
+	 */
+	size_t sample_bytes;
 } ouro_config;
 
 #define OURO_CONFIG_DEFAULT \
 	{ { -1, 10, 10 }, true, OURO_FINALIZERS_THREAD, 10000, 0, 500000, 10000000, 0, \
-	  true }
+	  true, 0 }
 
 typedef struct ouro_report {
 	size_t objects, bytes; /* bytes include headers */

@@ -8,6 +8,8 @@
 
 #include "base/log.h"
 
+#define SAMPLE_MOST ((size_t)1 << 40)
+
 /*
  * Returns the variable whose field is out of range, or NULL. The mode of finalizers is not looked
  * at: its variable cannot set one that does not exist.
@@ -20,7 +22,9 @@ static const char *out_of_range(const ouro_config *c)
 		return "OURO_RELEASE_BATCH";
 	if (c->pause_budget_ns < 10000)
 		return "OURO_PAUSE_BUDGET_NS";
-	return c->gc_threads > 8 ? "OURO_GC_THREADS" : NULL;
+	if (c->gc_threads > 8)
+		return "OURO_GC_THREADS";
+	return c->sample_bytes > SAMPLE_MOST ? "OURO_SAMPLE_BYTES" : NULL;
 }
 
 int oi_config_check(const ouro_config *c)
@@ -86,8 +90,8 @@ int oi_config_from_environment(ouro_config *c)
 		bad = "OURO_FINALIZERS";
 	static const char *const names[] = { "OURO_RELEASE_BATCH", "OURO_HEAP_LIMIT",
 					     "OURO_PAUSE_BUDGET_NS", "OURO_PIN_WARN_NS",
-					     "OURO_GC_THREADS" };
-	for (int i = 0; i < 5; i++) {
+					     "OURO_GC_THREADS", "OURO_SAMPLE_BYTES" };
+	for (int i = 0; i < 6; i++) {
 		if (!(s = getenv(names[i])))
 			continue;
 		if (!parse_number(s, &n))
@@ -100,8 +104,10 @@ int oi_config_from_environment(ouro_config *c)
 			c->pause_budget_ns = n;
 		else if (i == 3)
 			c->pin_warn_ns = n;
-		else
+		else if (i == 4)
 			c->gc_threads = n;
+		else
+			c->sample_bytes = n;
 	}
 	if (bad)
 		oi_log("environment: %s=%s is not understood", bad, getenv(bad));

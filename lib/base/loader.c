@@ -20,7 +20,9 @@
 
 #include <dlfcn.h>
 #include <elf.h>
+#include <errno.h>
 #include <link.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/lock.h"
@@ -66,6 +68,7 @@ struct search {
 	size_t n;         /* shared objects before the one that holds the address */
 	const char *name; /* its name; "": the program; NULL: there is none */
 	unsigned long long n_gone;
+	uintptr_t base;
 };
 
 static int look_at_loaded(struct dl_phdr_info *o, size_t size, void *arg)
@@ -73,6 +76,7 @@ static int look_at_loaded(struct dl_phdr_info *o, size_t size, void *arg)
 	struct search *s = arg;
 	(void)size;
 	s->n_gone = o->dlpi_subs;
+	s->base = o->dlpi_addr;
 	if (lies_in(o, s->address))
 		s->name = s->n ? o->dlpi_name : "";
 	else
@@ -93,6 +97,16 @@ static int count_objects(struct dl_phdr_info *o, size_t size, void *arg)
 	(void)size;
 	++*(size_t *)arg;
 	return 0;
+}
+
+int oi_loader_place(const void *address, char *out, size_t bytes)
+{
+	struct search s = search_loaded(address);
+	const char *name = s.name && *s.name ? strrchr(s.name, '/') : NULL;
+	name = name ? name + 1 : s.name && *s.name ? s.name : program_invocation_short_name;
+	if (!s.name)
+		return snprintf(out, bytes, "%p", address);
+	return snprintf(out, bytes, "%s+%#zx", name, (size_t)(s.address - s.base));
 }
 
 bool oi_loader_keeps(const void *address)

@@ -15,6 +15,12 @@
 bool oi_loader_keeps(const void *address);
 
 /*
+ * Writes which file the code there comes from, and where in it, as addr2line takes that:
+ * "libx.so.1+0x2f0". Returns what snprintf does. Outside the gate, likewise.
+ */
+int oi_loader_place(const void *address, char *out, size_t bytes);
+
+/*
  * Other copies of the library see from now on that this one runs; that it runs no more. Under the
  * runtime lock.
  */

@@ -34,6 +34,7 @@ static const struct {
 	[OI_LOCK_HEAP] = { "heap", false, true },
 	[OI_LOCK_LOOSE] = { "loose objects", false, true },
 	[OI_LOCK_SNAPSHOT] = { "snapshot", false, true },
+	[OI_LOCK_SITES] = { "sites", false, true },
 	[OI_LOCK_TRACE] = { "trace", false, true },
 	[OI_LOCK_LOG] = { "log", false, true },
 };

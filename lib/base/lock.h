@@ -38,6 +38,7 @@ enum oi_rank {
 	OI_LOCK_HEAP,       /* pages */
 	OI_LOCK_LOOSE,      /* what lost a reference from a slot */
 	OI_LOCK_SNAPSHOT,   /* the numbers of regions in snapshots */
+	OI_LOCK_SITES,      /* where sampled objects were made */
 	OI_LOCK_TRACE,      /* whether there is a trace, and where it goes */
 	OI_LOCK_LOG,        /* the log function, and what waits for it */
 	OI_LOCKS

@@ -24,6 +24,7 @@
 #include "count/delay.h"
 #include "count/stray.h"
 #include "count/ticket.h"
+#include "count/sample.h"
 #include "count/watch.h"
 #include "count/weak.h"
 #include "heap/limbo.h"
@@ -79,6 +80,8 @@ void oi_death_destroy(struct oi_thread *t, struct oi_header *h, struct oi_watch 
 	if (type->weaks.n || type->item_weaks.n)
 		oi_clear_weaks(h, type);
 	oi_death_expire(t, h, watches);
+	if (due && unlikely(oi_described(h)->sampled))
+		oi_sample_died(h);
 	*note = called;
 	if (due && type->destroy)
 		oi_call(t, type->destroy, h);

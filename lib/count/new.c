@@ -15,6 +15,7 @@
 #include "base/runtime.h"
 #include "count/death.h"
 #include "count/delay.h"
+#include "count/sample.h"
 #include "heap/heap.h"
 #include "heap/pace.h"
 #include "heap/type.h"
@@ -38,6 +39,7 @@ struct order {
 	const struct oi_type *d;
 	size_t n_items, bytes;
 	unsigned bin;
+	uint32_t number; /* of its type, or of the twin, if it is sampled */
 };
 
 /* The header; its word comes last: until then a collector that walks the page sees a free block. */
@@ -63,7 +65,7 @@ static struct oi_header *try_new(struct oi_thread *t, const struct order *o)
 		return NULL;
 	if (o->d->type->item_size)
 		write_items(h, oi_page_of(h)->block_size, o->n_items);
-	write_header(t, h, (uint32_t)(o->d - oi_types), o->bin == OI_BIN_LARGE);
+	write_header(t, h, o->number, o->bin == OI_BIN_LARGE);
 	oi_tally_add(&t->allocated, oi_page_of(h));
 	return h;
 }
@@ -156,18 +158,46 @@ static void pace(struct oi_thread *t, const struct order *o)
 		oi_delay_allocated(t, pages);
 }
 
+/*
+ * Counts the object that is ordered, if this heap samples. Returns true if it is to be noted once
+ * it is made.
+ */
+static bool choose(struct oi_thread *t, struct order *o, struct oi_sample *s)
+{
+	bool large = o->bin == OI_BIN_LARGE;
+	size_t bytes = large ? (o->bytes + 15) & ~(size_t)15 : oi_class_bytes(o->bin % OI_CLASSES);
+	uint32_t twin;
+	if (likely(!oi_sampling()) || likely(!oi_sample_choose(t, s, bytes, large)) ||
+	    !(twin = oi_type_twin(o->number)))
+		return false;
+	o->number = twin;
+	return true;
+}
+
 /* Inside the gate, which it leaves. Returns NULL if it cannot; errno says why. */
 static OI_NOINLINE void *make(struct oi_thread *t, const ouro_type *type, size_t n_items)
 {
 	struct order o = { .d = oi_type_find(t, type), .n_items = n_items };
 	struct oi_header *h = NULL;
+	struct oi_sample sample = { .from = __builtin_return_address(0) };
+	bool sampled = false;
+	if (oi_sampling()) {
+		if (!t->sample.due)
+			oi_sample_visit(t);
+		t->sample.due = false;
+	}
 	/* If the thread is pinned, what is in limbo waits for this very thread. */
 	if (unlikely(t->limbo.n_sealed >= OI_LIMBO_MUCH) && !t->pin_depth)
 		oi_limbo_catch_up(t);
 	if (unlikely(t->deaths.waiting) && !t->dying)
 		oi_death_catch_up(t, OI_BLOCKS);
-	if (o.d && measure(&o) && !(h = try_new(t, &o)))
-		h = new_after_collection(t, &o);
+	if (o.d && measure(&o)) {
+		o.number = (uint32_t)(o.d - oi_types);
+		sampled = choose(t, &o, &sample);
+		h = try_new(t, &o);
+		if (!h)
+			h = new_after_collection(t, &o);
+	}
 	if (h) {
 		/* elsewhere: set before a callback of the shutdown runs */
 		if (unlikely(oi_load_relaxed(&oi_runtime.shutting_down)) && type->finalize)
@@ -175,6 +205,8 @@ static OI_NOINLINE void *make(struct oi_thread *t, const ouro_type *type, size_t
 		pace(t, &o);
 	}
 	oi_gate_leave(t);
+	if (unlikely(sampled) && h)
+		oi_sample_note(&sample, h);
 	return h ? oi_object_of(h) : NULL;
 }
 
@@ -215,16 +247,6 @@ OI_INLINE void *made(struct oi_thread *t, const struct oi_type_cache *c, struct 
 	return oi_object_of(h);
 }
 
-/* For a type that the thread does not know by its address alone: new to it, or one of a plugin. */
-static OI_NOINLINE void *make_other(struct oi_thread *t, const struct oi_type_cache *c,
-				    const ouro_type *type)
-{
-	struct oi_page *p = t->heap.bin[c->bin].current;
-	if (!oi_type_is_unloadable(c, type) || !p || !p->free || (size_t)c->bytes - 1 >= QUICK_MAX)
-		return make(t, type, 0);
-	return made(t, c, oi_block_take(p, c->bytes, c->tracked), c->bin);
-}
-
 static OI_NOINLINE void *make_larger(struct oi_thread *t, const struct oi_type_cache *c,
 				     struct oi_page *p)
 {
@@ -232,6 +254,51 @@ static OI_NOINLINE void *make_larger(struct oi_thread *t, const struct oi_type_c
 		return make(t, c->type, 0);
 	struct oi_header *h = oi_block_take(p, c->bytes, c->tracked);
 	return made(t, c, h, c->bin);
+}
+
+/* Inside the gate, which it leaves: the next object is sampled. */
+static OI_NOINLINE void *make_sampled(struct oi_thread *t, const ouro_type *type, size_t n)
+{
+	t->sample.due = true;
+	return make(t, type, n);
+}
+
+static OI_NOINLINE void *make_counted_larger(struct oi_thread *t, const struct oi_type_cache *c,
+					     const ouro_type *type, struct oi_page *p)
+{
+	if (unlikely(!c->bytes)) /* not of one size */
+		return make(t, type, 0);
+	if (unlikely(!oi_sample_passes(t, p->block_size)))
+		return make_sampled(t, type, 0);
+	return make_larger(t, c, p);
+}
+
+/* For one of a plugin, or that is new to the thread. */
+static OI_NOINLINE void *make_unknown(struct oi_thread *t, const struct oi_type_cache *c,
+				      const ouro_type *type)
+{
+	struct oi_page *p = t->heap.bin[c->bin].current;
+	if (!oi_type_is_unloadable(c, type) || !p || !p->free || (size_t)c->bytes - 1 >= QUICK_MAX)
+		return make(t, type, 0);
+	if (oi_sampling() && !oi_sample_passes(t, p->block_size))
+		return make_sampled(t, type, 0);
+	return made(t, c, oi_block_take(p, c->bytes, c->tracked), c->bin);
+}
+
+/* For a type that the cache has, though not at its address, or has not. */
+static OI_NOINLINE void *make_other(struct oi_thread *t, const struct oi_type_cache *c,
+				    const ouro_type *type, struct oi_page *p)
+{
+	size_t bytes = c->bytes;
+	if (unlikely(!oi_type_is_counted(c, type)))
+		return make_unknown(t, c, type);
+	if (unlikely(!p) || unlikely(!p->free))
+		return make(t, type, 0);
+	if (bytes - 1 >= QUICK_MAX)
+		return make_counted_larger(t, c, type, p);
+	if (unlikely(!oi_sample_passes_small(t, p->block_size)))
+		return make_sampled(t, type, 0);
+	return made(t, c, oi_block_take(p, bytes, c->tracked), c->bin);
 }
 
 void *ouro_new(const ouro_type *type)
@@ -243,7 +310,7 @@ void *ouro_new(const ouro_type *type)
 	struct oi_page *p = t->heap.bin[c->bin].current;
 	size_t bytes = c->bytes;
 	if (unlikely(c->type != type))
-		return make_other(t, c, type);
+		return make_other(t, c, type, p);
 	if (unlikely(!p) || unlikely(!p->free))
 		return make(t, type, 0);
 	if (bytes - 1 >= QUICK_MAX)
@@ -251,15 +318,15 @@ void *ouro_new(const ouro_type *type)
 	return made(t, c, oi_block_take(p, bytes, c->tracked), c->bin);
 }
 
-/* The quick way is for objects that are zeroed without a call. */
-void *ouro_new_items(const ouro_type *type, size_t n)
+/*
+ * The cache has the type; @counted: the heap samples. The quick way is for objects that are zeroed
+ * without a call.
+ */
+OI_INLINE void *make_items(struct oi_thread *t, const struct oi_type_cache *c,
+			   const ouro_type *type, size_t n, bool counted)
 {
-	struct oi_thread *t = oi_mine;
-	if (unlikely(!oi_gate_try_enter(t)))
-		return make_slow(type, n);
-	const struct oi_type_cache *c = oi_type_cached(t, type);
-	if (unlikely(c->type != type) || unlikely(!c->number) || !type->item_size ||
-	    n > QUICK_MAX || type->item_size > QUICK_MAX)
+	if (unlikely(!c->number) || !type->item_size || n > QUICK_MAX ||
+	    type->item_size > QUICK_MAX)
 		return make(t, type, n);
 	size_t fixed = oi_types[c->number].bytes, bytes = fixed + n * type->item_size;
 	if (unlikely(!fixed) || bytes > OI_SMALL_MAX) /* !fixed: the fixed part alone is large */
@@ -268,7 +335,28 @@ void *ouro_new_items(const ouro_type *type, size_t n)
 	struct oi_page *p = t->heap.bin[bin].current;
 	if (unlikely(!p) || unlikely(!p->free))
 		return make(t, type, n);
+	if (counted && unlikely(!oi_sample_passes_small(t, p->block_size)))
+		return make_sampled(t, type, n);
 	struct oi_header *h = oi_block_take(p, bytes, c->tracked);
 	write_items(h, oi_small_block(bytes), n);
 	return made(t, c, h, bin);
+}
+
+static OI_NOINLINE void *make_other_items(struct oi_thread *t, const struct oi_type_cache *c,
+					  const ouro_type *type, size_t n)
+{
+	if (!oi_type_is_counted(c, type))
+		return make(t, type, n);
+	return make_items(t, c, type, n, true);
+}
+
+void *ouro_new_items(const ouro_type *type, size_t n)
+{
+	struct oi_thread *t = oi_mine;
+	if (unlikely(!oi_gate_try_enter(t)))
+		return make_slow(type, n);
+	const struct oi_type_cache *c = oi_type_cached(t, type);
+	if (unlikely(c->type != type))
+		return make_other_items(t, c, type, n);
+	return make_items(t, c, type, n, false);
 }

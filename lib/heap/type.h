@@ -2,6 +2,7 @@
 #ifndef OI_TYPE_H
 #define OI_TYPE_H
 
+#include "base/runtime.h"
 #include "world/object.h"
 #include "world/thread.h"
 
@@ -34,6 +35,49 @@ OI_INLINE const ouro_type *oi_type_marked(const ouro_type *type)
 	return (const ouro_type *)((uintptr_t)type | 1);
 }
 
+/*
+ * Returns what the cache holds for other types whose objects are to be counted, while the heap
+ * samples: an address that is no type's, too.
+ */
+OI_INLINE const ouro_type *oi_type_counted(const ouro_type *type)
+{
+	return (const ouro_type *)((uintptr_t)type | 2);
+}
+
+/* Returns that of the other kind; of a type that may go away, or of none, the same. */
+OI_INLINE const ouro_type *oi_type_toggled(const ouro_type *cached)
+{
+	return cached && !((uintptr_t)cached & 1) ? (const ouro_type *)((uintptr_t)cached ^ 2) :
+						    cached;
+}
+
+/*
+ * Returns true if the thread counts objects of that type, whose blocks have so many bytes, or with
+ * 0 differ: small ones now and then (sample.c).
+ */
+#define OI_TYPE_COUNTED_FROM 1024
+OI_INLINE bool oi_type_counts(const struct oi_thread *t, size_t bytes)
+{
+	return oi_runtime.config.sample_bytes &&
+	       (bytes > OI_TYPE_COUNTED_FROM || t->sample.counts_small);
+}
+
+OI_INLINE bool oi_type_is_counted(const struct oi_type_cache *c, const ouro_type *type)
+{
+	return type && c->type == oi_type_counted(type);
+}
+
+/*
+ * Returns the number that objects of that type have which are sampled: that of its twin, which is
+ * made when it is first asked for; 0 if there are no more numbers.
+ */
+uint32_t oi_type_twin(uint32_t number);
+/* Returns the number of the type that objects of that number are of. */
+OI_INLINE uint32_t oi_type_number(uint32_t number)
+{
+	return oi_types[number].sampled ? oi_types[number].next : number;
+}
+
 /* Outside the gate, not pinned. Returns true if objects of the type are left; walks the heap. */
 bool oi_type_has_instances(const ouro_type *type);
 
@@ -51,7 +95,8 @@ OI_INLINE const struct oi_type *oi_type_find(struct oi_thread *t, const ouro_typ
 {
 	const struct oi_type_cache *c = oi_type_cached(t, type);
 	uint32_t number = c->number;
-	if (unlikely(c->type != type || !number) && !oi_type_is_unloadable(c, type))
+	if (unlikely(c->type != type || !number) && !oi_type_is_counted(c, type) &&
+	    !oi_type_is_unloadable(c, type))
 		number = oi_type_learn(t, type);
 	return likely(number) ? &oi_types[number] : NULL;
 }

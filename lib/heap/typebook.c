@@ -208,6 +208,19 @@ static uint32_t find(uint32_t i, const ouro_type *type)
 	return i;
 }
 
+/* Returns a number that nobody has; 0 if there are no more. */
+static uint32_t take_number(void)
+{
+	/* recheck: first, so that the count does not pass its range */
+	if (oi_load_relaxed(&n_types) >= OI_TYPES_MAX)
+		return 0;
+	uint32_t number = oi_add_relaxed(&n_types, 1u); /* count */
+	if (number < OI_TYPES_MAX)
+		return number;
+	oi_store_relaxed(&n_types, (uint32_t)OI_TYPES_MAX); /* count: no more are given */
+	return 0;
+}
+
 /*
  * Two threads that come with a new type at the same time give it two numbers, which is harmless; so
  * there is no lock to be taken at a fork.
@@ -218,14 +231,9 @@ static uint32_t number_new(const ouro_type *type, uint32_t first)
 	if (oi_load_relaxed(&n_types) >= OI_TYPES_MAX)
 		return 0;
 	struct oi_type d = describe(type);
-	/* count */
-	uint32_t number = (d.type = copy(type)) ? oi_add_relaxed(&n_types, 1u) : OI_TYPES_MAX;
-	if (number >= OI_TYPES_MAX) {
-		if (d.type)
-			/* count: no more are given */
-			oi_store_relaxed(&n_types, (uint32_t)OI_TYPES_MAX);
+	uint32_t number = (d.type = copy(type)) ? take_number() : 0;
+	if (!number)
 		return 0;
-	}
 	/* [T2], also what follows; whoever has an object of the type: by [A1] or [S1] */
 	oi_types[number] = d;
 	oi_type_given[number] = type;
@@ -236,10 +244,32 @@ static uint32_t number_new(const ouro_type *type, uint32_t first)
 	return number;
 }
 
+/* ---- twins, of which sampled objects are: sample.h ---- */
+
+static uint32_t twins[OI_TYPES_MAX]; /* by the number of the type; 0: none */
+
+/*
+ * A twin says the same of its objects, but that they are sampled, and that something is to be seen
+ * to when they die. No chain leads to it.
+ */
+uint32_t oi_type_twin(uint32_t number)
+{
+	uint32_t twin = oi_load_acquire(&twins[number]), other = 0; /* [T2] */
+	if (twin || !(twin = take_number()))
+		return twin;
+	oi_types[twin] = oi_types[number];
+	oi_types[twin].next = number;
+	oi_types[twin].sampled = true;
+	oi_types[twin].silent = oi_types[twin].simple = false;
+	oi_type_given[twin] = oi_type_given[number];
+	/* [T2] release: the description before its number */
+	return oi_cas(&twins[number], &other, twin) ? twin : other;
+}
+
 /* ---- one that was there before ---- */
 
 struct left {
-	uint32_t number;
+	uint32_t number, twin;
 	size_t n;
 };
 
@@ -249,7 +279,8 @@ static bool count_left(void *arg, struct oi_page *p)
 	for (uint32_t i = 0; i < p->bump; i++) {
 		const struct oi_header *h = oi_block_at(p, i);
 		uint16_t own = oi_load_relaxed(&h->own); /* stopped */
-		left->n += own != OI_OWN_FREE && own != OI_OWN_GONE && h->type == left->number;
+		left->n += own != OI_OWN_FREE && own != OI_OWN_GONE &&
+			   (h->type == left->number || h->type == left->twin);
 	}
 	return true;
 }
@@ -260,7 +291,9 @@ static bool count_left(void *arg, struct oi_page *p)
  */
 static size_t n_left(uint32_t number)
 {
-	struct left left = { .number = number };
+	/* [T2]: an object of a twin's that is made meanwhile is one that may be missed anyway */
+	uint32_t twin = oi_load_acquire(&twins[number]);
+	struct left left = { .number = number, .twin = twin ? twin : number };
 	struct oi_walk walk = { .region = NULL };
 	while (!oi_walk_in_stop(&walk, oi_runtime.config.pause_budget_ns / 2, count_left, &left))
 		continue;
@@ -330,10 +363,12 @@ uint32_t oi_type_learn(struct oi_thread *t, const ouro_type *type)
 	if (!number)
 		return 0;
 	const struct oi_type *d = &oi_types[number];
+	uint16_t bytes = d->bin == OI_BIN_LARGE || type->item_size ? 0 : (uint16_t)d->bytes;
+	const ouro_type *known = oi_type_counts(t, bytes) ? oi_type_counted(type) : type;
 	*oi_type_cached(t, type) = (struct oi_type_cache){
-		d->stays ? type : oi_type_marked(type),
+		d->stays ? known : oi_type_marked(type),
 		number,
-		d->bin == OI_BIN_LARGE || type->item_size ? 0 : (uint16_t)d->bytes,
+		bytes,
 		d->bin,
 		d->tracked,
 	};

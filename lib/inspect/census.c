@@ -14,6 +14,7 @@
 #include "base/runtime.h"
 #include "base/sized.h"
 #include "heap/heap.h"
+#include "heap/type.h"
 #include "heap/walk.h"
 #include "world/gate.h"
 #include "world/gclock.h"
@@ -40,6 +41,19 @@ static bool census_page(void *arg, struct oi_page *p)
 		c->bytes += p->block_size;
 	}
 	return true;
+}
+
+/* What is sampled is of the same type as what is not. */
+static void join_twins(struct count *counts)
+{
+	for (uint32_t i = 0; i < OI_TYPES_MAX; i++) {
+		uint32_t number = counts[i].objects ? oi_type_number(i) : i;
+		if (number == i)
+			continue;
+		counts[number].objects += counts[i].objects;
+		counts[number].bytes += counts[i].bytes;
+		counts[i] = (struct count){ 0 };
+	}
 }
 
 static void walk(struct count *counts)
@@ -83,6 +97,7 @@ ssize_t ouro_type_stats_sized(ouro_type_stat *out, size_t n, size_t size)
 	if (!counts)
 		return -1;
 	walk(counts);
+	join_twins(counts);
 	for (size_t i = 0; i < OI_TYPES_MAX; i++)
 		if (counts[i].objects && found++ < n)
 			put_row((char *)out + (found - 1) * size, size, i, &counts[i]);

@@ -57,6 +57,8 @@ static const struct family plain[] = {
 	COUNTER(searched, "Objects looked at in these searches"),
 	COUNTER(search_found, "Objects that these searches took for garbage"),
 	GAUGE(bytes_huge, "Bytes of the heap that are mapped by huge pages"),
+	GAUGE(samples, "Live objects of which it is known where they were made"),
+	COUNTER(samples_dropped, "Objects sampled that there was no room to note"),
 	GAUGE(external_bytes, "Bytes that objects own outside of the heap, as the program says"),
 };
 

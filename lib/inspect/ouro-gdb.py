@@ -96,6 +96,8 @@ class Type:
         self.known = int(described["type"]) != 0
         self.name, self.slots, self.item_slots, self.item_size = "?", [], [], 0
         self.size, self.traverse, self.tracked = 0, 0, bool(described["tracked"])
+        # A sampled object is of the twin of its type.
+        self.number = int(described["next"]) if described["sampled"] else number
         if self.known:
             self.describe(described["type"].dereference())
 
@@ -557,7 +559,7 @@ class OuroHeap(gdb.Command):
         heap = Heap()
         by_type = {}
         for o in heap.objects():
-            row = by_type.setdefault(o.number, [0, 0, 0])
+            row = by_type.setdefault(heap.type(o.number).number, [0, 0, 0])
             row[0] += 1
             row[1] += o.page.block_size
             row[2] += bool(o.shared & DEAD)

@@ -13,7 +13,9 @@
 #include "collect/trial.h"
 #include "count/count.h"
 #include "count/merge.h"
+#include "count/sample.h"
 #include "heap/type.h"
+#include "inspect/sites.h"
 #include "world/deliver.h"
 #include "world/gclock.h"
 #include "world/world.h"
@@ -68,10 +70,13 @@ static void count_object(const struct oi_header *h, ouro_report *out, struct tal
 	size_t bytes = oi_page_of(h)->block_size;
 	out->objects++;
 	out->bytes += bytes;
+	if (oi_described(h)->sampled)
+		oi_sample_held(h);
 	if (!table)
 		return;
-	table[h->type].objects++;
-	table[h->type].bytes += bytes;
+	uint32_t number = oi_type_number(h->type);
+	table[number].objects++;
+	table[number].bytes += bytes;
 }
 
 void oi_report_held(ouro_report *out)
@@ -93,8 +98,11 @@ void oi_report_held(ouro_report *out)
 	oi_trial_end(&tr);
 	oi_trial_free(&tr);
 	oi_collect_unlock();
+	/* No lock is held from here on, as the log function is the program's. */
+	if (table)
+		say_by_type(table);
+	oi_sites_say_held();
 	if (!table)
 		return;
-	say_by_type(table); /* no lock is held, as the log function is the program's */
 	oi_os_unmap_list(table, OI_TYPES_MAX * sizeof *table);
 }

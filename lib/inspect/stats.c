@@ -10,6 +10,7 @@
 #include "base/sized.h"
 #include "collect/collect.h"
 #include "collect/near.h"
+#include "count/sample.h"
 #include "count/weak.h"
 #include "heap/pace.h"
 #include "heap/region.h"
@@ -46,6 +47,9 @@ static void fill(ouro_stats *out)
 	out->search_found = near.found;
 	out->bytes_huge = oi_unit_bytes();
 	out->external_bytes = oi_pace_external();
+	struct oi_sample_counts samples = oi_sample_counts();
+	out->samples = samples.live;
+	out->samples_dropped = samples.dropped;
 	const struct oi_histogram *h = &oi_world.pauses;
 	out->pauses = oi_load_relaxed(&h->n); /* count */
 	out->pause_sum_ns = oi_load_relaxed(&h->sum); /* count */
@@ -104,6 +108,8 @@ static const struct row {
 	ROW(search_found),
 	ROW(bytes_huge),
 	ROW(external_bytes),
+	ROW(samples),
+	ROW(samples_dropped),
 };
 #define N_ROWS (sizeof rows / sizeof *rows)
 

@@ -29,6 +29,7 @@
 #include "count/backlog.h"
 #include "count/loose.h"
 #include "count/merge.h"
+#include "count/sample.h"
 #include "heap/entry.h"
 #include "heap/heap.h"
 #include "heap/limbo.h"
@@ -70,6 +71,7 @@ static void reset(struct oi_thread *t)
 	oi_store_relaxed(&t->waiting, false); /* stopped */
 	t->late = exiting;
 	memset(t->types, 0, sizeof t->types);
+	oi_sample_join(t);
 	oi_merge_open(t);
 	/* elsewhere: the lock, under which oi_threads_divert finds it otherwise */
 	bool slow = !oi_world.membarrier || oi_load_relaxed(&oi_runtime.shutting_down);

@@ -36,6 +36,7 @@
 #include "count/delay.h"
 #include "count/merge.h"
 #include "count/new.h"
+#include "count/sample.h"
 #include "count/ticket.h"
 #include "count/watch.h"
 #include "count/weak.h"
@@ -285,6 +286,7 @@ static void drop_everything(void)
 	oi_weak_shutdown();
 	oi_watch_shutdown();
 	oi_expiry_shutdown();
+	oi_sample_shutdown();
 	oi_events_shutdown();
 	oi_asked_shutdown();
 	oi_collect_reset_statistics();

@@ -64,6 +64,7 @@ struct oi_type {
 	bool silent : 1;  /* no callbacks, no weak cells: nothing to call or to empty at a death */
 	bool simple : 1;  /* nor slots in items: dies without leaving the gate */
 	bool flat : 1;    /* all its references are in the slots of the fixed part */
+	bool sampled : 1; /* a twin, of the type whose number is next: oi_type_twin */
 	bool stays : 1;   /* the program's own lies where nothing is unloaded */
 	uint8_t n_slots; /* of the fixed part; OI_SLOTS_MANY: look at the type */
 	uint16_t slot[6]; /* their offsets, in words */

@@ -56,6 +56,16 @@ struct oi_tally {
 	uint64_t large_bytes;
 };
 
+/* Which of the objects it makes is sampled next: sample.c. */
+struct oi_sampling {
+	int64_t left;       /* bytes until then */
+	int64_t left_small; /* likewise, of small objects while they are counted */
+	uint64_t seed;
+	uint32_t visits;    /* of ouro_new to its slow way, which begin and end stretches */
+	bool counts_small;  /* in this stretch */
+	bool due;           /* it comes the slow way because the next one is sampled */
+};
+
 /* Where this thread last found a type's number: typebook.c. */
 struct oi_type_cache {
 	const struct ouro_type *type; /* NULL if this place is unused */

@@ -90,6 +90,7 @@ struct oi_thread {
 	uint32_t weak_cache[32];
 	uint32_t n_weak_cache;
 	struct oi_type_cache types[OI_TYPE_CACHE];
+	struct oi_sampling sample;
 	void *loose[OI_LOOSE]; /* loose.h */
 
 	/* ---- any thread ---- */

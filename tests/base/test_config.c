@@ -436,6 +436,26 @@ static void config_variable_huge_pages(void **state)
 	assert_variable_refused("OURO_HUGE_PAGES", bad, sizeof(bad) / sizeof(bad[0]));
 }
 
+static int look_sampling(const char *value)
+{
+	FILE *f = tmpfile();
+
+	REQUIRE(f && ouro_init(NULL) == 0);
+	REQUIRE(ouro_sites_write(f) == (strcmp(value, "0") ? 0 : ENODATA));
+	return ouro_shutdown(NULL);
+}
+
+static void config_variable_sample_bytes(void **state)
+{
+	static const char *const bad[] = { "-1", "often", "2000G", "" };
+
+	(void)state;
+	assert_variable("OURO_SAMPLE_BYTES", "0", look_sampling);
+	assert_variable("OURO_SAMPLE_BYTES", "1", look_sampling);
+	assert_variable("OURO_SAMPLE_BYTES", "512K", look_sampling);
+	assert_variable_refused("OURO_SAMPLE_BYTES", bad, sizeof(bad) / sizeof(bad[0]));
+}
+
 static void config_variable_threads(void **state)
 {
 	static const char *const bad[] = { "-1", "many", "9", "" };
@@ -528,6 +548,7 @@ int main(void)
 		BARE_CASE(config_variable_pin_warning),
 		BARE_CASE(config_variable_threads),
 		BARE_CASE(config_variable_huge_pages),
+		BARE_CASE(config_variable_sample_bytes),
 		BARE_CASE(config_bad_variable_is_named),
 		BARE_CASE(config_struct_ignores_variables),
 		BARE_CASE(config_bad_variable_at_a_lazy_start),
