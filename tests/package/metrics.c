@@ -14,6 +14,11 @@ static const ouro_type node_type = {
 	.slots = OURO_SLOTS(struct node, next),
 };
 
+/* A label's value has backslashes before these. */
+static const ouro_type hostile_type = {
+	.name = "a \"quoted\" \\ name\nof two lines", .size = 40, .flags = OURO_ACYCLIC,
+};
+
 static void make_ring(void)
 {
 	struct node *a = ouro_new(&node_type), *b = ouro_new(&node_type);
@@ -40,8 +45,13 @@ int main(int argc, char **argv)
 			return 1;
 	}
 	struct node *kept = ouro_new(&node_type);
+	void *odd[] = { ouro_new(&hostile_type), ouro_new(&hostile_type) };
+	if (ouro_type_stats(NULL, 0) != 2)
+		return 1;
 	int failed = write_stats(argv[1], OURO_STATS_OPENMETRICS) ||
 		     write_stats(argv[2], OURO_STATS_JSON);
+	ouro_release(odd[0]);
+	ouro_release(odd[1]);
 	ouro_release(kept);
 	return failed || ouro_shutdown(NULL);
 }

@@ -39,7 +39,11 @@ for cause, n in stats["holdups"].items():
     histogram("holdup", n, stats["holdup_sum_ns"][cause], cause=cause)
     same("holdup_max_ns", stats["holdup_max_ns"][cause], "ouro_holdup_max_seconds", cause=cause)
 same("pause_max_ns", stats["pause_max_ns"], "ouro_pause_max_seconds")
-assert stats["objects_live"] == 1 and stats["pauses"] >= 30 and sum(stats["collections"]) == 30
+assert stats["objects_live"] == 3 and stats["pauses"] >= 30 and sum(stats["collections"]) == 30
+for kind, field in (("type_objects", "objects"), ("type_bytes", "bytes")):
+    got = {s.labels["type"]: s.value for s in families["ouro_" + kind].samples}
+    assert got == {t["name"]: t[field] for t in stats["types"]}, (kind, got, stats["types"])
+assert {t["name"]: t["objects"] for t in stats["types"]}['a "quoted" \\ name\nof two lines'] == 2
 pauses = families["ouro_pause_seconds"]
 assert pauses.type == "histogram" and pauses.unit == "seconds"
 for f in families.values():
