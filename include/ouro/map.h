@@ -50,7 +50,8 @@ typedef struct ouro_map_item {
  * Maps with limits: caches. They are maps in all else, and cost a little more.
  *   max_entries  A put of a new key that makes more evicts an entry before it returns, unless
  *                others have: at no instant are there more keys than max_entries and one for each
- *                thread that is in such a put. Which one goes is decided by the CLOCK algorithm
+ *                thread that is in such a put. (In the child of a fork there is room for fewer by as
+ *                many as were in one.) Which one goes is decided by the CLOCK algorithm
  *                (Corbato 1968): one that nobody has asked for since the last look; and after some
  *                dozens that somebody has, the next.
  *   ttl_ns       Once so much time has gone by since its put (of CLOCK_MONOTONIC), an entry is as

@@ -16,16 +16,26 @@
 enum { SOME = 64, THREADS = 4 };
 #define HOUR UINT64_C(3600000000000)
 
-/* ---- a clock that goes ahead when a case says so: the library's own calls come here, too ---- */
+/*
+ * ---- a clock that goes ahead when a case says so: the library's own calls come here, too ----
+ *
+ * At first that of the threads here alone, so that nothing goes by itself, then that of all: for
+ * none does it ever go back.
+ */
 
 static atomic_ullong ahead_ns;
+static _Thread_local bool ahead_here;
+static atomic_bool ahead_everywhere;
 
 int clock_gettime(clockid_t id, struct timespec *t)
 {
 	long error = syscall(SYS_clock_gettime, id, t);
 
 	if (error == 0 && id == CLOCK_MONOTONIC) {
-		uint64_t ns = (uint64_t)t->tv_nsec + atomic_load(&ahead_ns);
+		uint64_t ns = (uint64_t)t->tv_nsec;
+
+		if (ahead_here || atomic_load(&ahead_everywhere))
+			ns += atomic_load(&ahead_ns);
 
 		t->tv_sec += (time_t)(ns / 1000000000u);
 		t->tv_nsec = (long)(ns % 1000000000u);
@@ -415,6 +425,7 @@ static ouro_map *cache_of(ouro_map_evicted on_evict, uint64_t ttl_ns)
 	ouro_map_options o = { .ttl_ns = ttl_ns, .on_evict = on_evict };
 
 	main_thread = pthread_self();
+	atomic_store(&ahead_everywhere, true);
 	ouro_release(cache_make(0, 0));
 	return ouro_map_new_with(&o);
 }
@@ -669,6 +680,7 @@ static void *use_cache(void *arg)
 {
 	struct worker *w = arg;
 
+	ahead_here = true;
 	for (int i = 0; i < LOAD(40000); i++) {
 		uint64_t r = (uint64_t)rand_r(&w->seed), key = r % (8 * SOME);
 
@@ -859,6 +871,13 @@ int main(void)
 		HEAP_CASE(cache_in_a_cycle_is_collected),
 		HEAP_CASE(cache_may_be_used_by_what_is_told),
 		BARE_CASE(cache_without_memory_is_as_it_was),
+		HEAP_CASE(cache_of_many_threads_stays_within_its_bound),
+		HEAP_CASE(cache_with_times_stays_within_its_bound),
+		HEAP_CASE(cache_late_eviction_leaves_the_newer_value),
+		HEAP_CASE(cache_reader_sees_the_old_value_or_the_new),
+		HEAP_CASE(cache_evicts_the_newest_if_there_is_no_other),
+		HEAP_CASE(cache_counts_no_entry_that_was_not_linked),
+		/* from here on the library's threads are ahead, too */
 		HEAP_CASE(cache_over_goes_by_itself),
 		HEAP_CASE(cache_of_an_idle_program_is_emptied),
 		HEAP_CASE(cache_goes_by_the_shortest_time),
@@ -868,13 +887,8 @@ int main(void)
 		HEAP_CASE(cache_brought_back_goes_by_itself),
 		HEAP_CASE(cache_goes_by_itself_in_the_child_of_a_fork),
 		HEAP_CASE(cache_shorter_time_is_not_missed),
-		HEAP_CASE(cache_of_many_threads_stays_within_its_bound),
-		HEAP_CASE(cache_with_times_stays_within_its_bound),
-		HEAP_CASE(cache_late_eviction_leaves_the_newer_value),
-		HEAP_CASE(cache_reader_sees_the_old_value_or_the_new),
-		HEAP_CASE(cache_evicts_the_newest_if_there_is_no_other),
-		HEAP_CASE(cache_counts_no_entry_that_was_not_linked),
 	};
 
+	ahead_here = true;
 	return cmocka_run_group_tests_name("cache", tests, NULL, NULL);
 }
