@@ -22,7 +22,7 @@ done
 
 built "$cc -std=c11" examples/cache/cache.c ''
 shows "$tmp/program" <<'OUT'
-1000 sessions expired, 0 were wrong, 0 objects left
+1001 sessions went, 0 were wrong, 0 objects left
 OUT
 
 if have "$cxx"; then
