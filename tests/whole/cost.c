@@ -264,8 +264,50 @@ static void die_in_cycles(void)
 	COST_OF_EACH("a node of a dead ring of 1000", 1000, drop_ring(); ouro_gc_collect(0));
 }
 
-int main(void)
+/* ---- maps, all that a call does inside ---- */
+
+enum { KEYS = 1000 };
+
+static void get_keys(ouro_map *m, uint64_t from)
 {
+	for (uint64_t i = 0; i < KEYS; i++)
+		ouro_release(ouro_map_get_int(m, from + i));
+}
+
+static void put_keys(ouro_map *m, uint64_t from, struct node *n)
+{
+	for (uint64_t i = 0; i < KEYS; i++)
+		if (ouro_map_put_int(m, from + i, n) != 0)
+			abort();
+}
+
+static void put_and_take_keys(ouro_map *m, uint64_t from, struct node *n)
+{
+	for (uint64_t i = 0; i < KEYS; i++) {
+		if (ouro_map_put_int(m, from + i, n) != 0)
+			abort();
+		ouro_release(ouro_map_take_int(m, from + i));
+	}
+}
+
+static void use_maps(struct node *own)
+{
+	ouro_map *m = made(ouro_map_new()), *cache;
+	cache = made(ouro_map_new_with(&(ouro_map_options){ .max_entries = KEYS }));
+	put_keys(m, 0, own);
+	put_keys(cache, 0, own);
+	COST_OF_EACH("a get of a key in a map", 1000, get_keys(m, 0));
+	COST_OF_EACH("a get of a key not in a map", 1000, get_keys(m, KEYS));
+	COST_OF_EACH("a put over a value of a map", 1000, put_keys(m, 0, own));
+	COST_OF_EACH("a put and a take of a new key of a map", 1000, put_and_take_keys(m, KEYS, own));
+	COST_OF_EACH("a get of a key in a map with max_entries", 1000, get_keys(cache, 0));
+	ouro_release(cache);
+	ouro_release(m);
+}
+
+int main(int argc, char **argv)
+{
+	(void)argv;
 	if (syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0)
 		return NO_FAST_PATH; /* every entry goes the slow way: lib/world/gate.h */
 	ouro_config config = OURO_CONFIG_DEFAULT;
@@ -273,6 +315,10 @@ int main(void)
 	if (ouro_init(&config) != 0)
 		return 1;
 	struct node *own = made(ouro_new(&node_type));
+	if (argc > 1) { /* for another set of functions: see test_cost.sh */
+		use_maps(own);
+		return 0;
+	}
 	pthread_t thread = begin_others();
 	count(own);
 	make_and_kill();
