@@ -1,7 +1,10 @@
 #!/bin/sh
-# Goal: each operation costs what the table in lib/README.md says: instructions, branches, atomics, lines of cache.
-# Method: cost.c under callgrind, which counts; the table is read out of the document, so that neither drifts.
-# A failure would mean: a fast path has become longer (or shorter, and the table does not say so), or fell off its path.
+# Goal: each operation costs what the table in lib/README.md says: instructions, branches, atomics,
+# lines of cache.
+# Method: cost.c under callgrind, which counts; the table is read out of the document, so that
+# neither drifts.
+# A failure would mean: a fast path has become longer (or shorter, and the table does not say so), or
+# fell off its path.
 . tests/common.sh
 
 skip() { # skip REASON...
@@ -20,7 +23,8 @@ valgrind -q --tool=none true >/dev/null 2>&1 || skip 'valgrind does not run here
 $cc -std=c11 -O2 -Wall -Wextra -Werror -Wno-unused-result -D_GNU_SOURCE \
 	-Iinclude -Wl,--strip-debug -o "$tmp/cost" tests/whole/cost.c \
 	"$build/libouro.a" $private
-# By name: with a pattern, the .cold half of a function would end the counting that its other half began.
+# By name: with a pattern, the .cold half of a function would end the counting that its other half
+# began.
 functions=$(nm -g --defined-only "$build/libouro.a" 2>/dev/null |
 	awk '$2 == "T" && $3 ~ /^ouro_/ { print "--toggle-collect=" $3 }')
 
@@ -119,7 +123,8 @@ compare() {
 		}' "$tmp/written" "$tmp/measured" >"$tmp/errors"
 }
 
-# The library's own threads may ask something of an operation just when it is measured: one of several tries is without that.
+# The library's own threads may ask something of an operation just when it is measured: one of
+# several tries is without that.
 for _ in 1 2 3 4 5; do
 	measure
 	compare
