@@ -279,7 +279,7 @@ static OI_NOINLINE void *get_limited(const struct ouro_map *m, struct oi_map_ent
 	return m->kinds & OI_MAP_TIMES ? oi_dated_load(&e->value) : ouro_slot_load(&e->value);
 }
 
-static void *get_value(struct ouro_map *m, const struct key *k)
+OI_INLINE void *get_value(struct ouro_map *m, const struct key *k)
 {
 	void *value = NULL;
 	ouro_pin();
