@@ -225,6 +225,22 @@ int ouro_trace_write(FILE *f)
 	return ENOENT;
 }
 
+ssize_t ouro_gc_path(void *obj, ouro_path_visitor fn, void *arg)
+{
+	(void)obj;
+	(void)fn;
+	(void)arg;
+	errno = ENOTSUP;
+	return -1;
+}
+
+/* Only of what is visited, and nothing is. */
+const ouro_type *ouro_typeof(const void *obj)
+{
+	(void)obj;
+	return NULL;
+}
+
 int ouro_stats_write(FILE *f, ouro_stats_format format)
 {
 	(void)format;

@@ -5,6 +5,7 @@
 #include "job.h"
 #include "server.h"
 #include "session.h"
+#include "why.h"
 #include "worker.h"
 
 #include <errno.h>
@@ -177,21 +178,34 @@ static void run_info(struct call *c)
 	buffer_free(&text);
 }
 
-static struct job_result job_reload(struct server *server)
+static struct job_result job_reload(struct server *server, const char *key, size_t len)
 {
+	(void)key;
+	(void)len;
 	return (struct job_result){ .error = server_reload(server) };
 }
 
-static struct job_result job_gc(struct server *server)
+static struct job_result job_gc(struct server *server, const char *key, size_t len)
 {
 	(void)server;
+	(void)key;
+	(void)len;
 	ssize_t n = ouro_gc_collect(2);
 	return (struct job_result){ .error = n < 0 ? errno : 0, .has_count = true, .count = n };
 }
 
-static void run_job(struct call *c, struct job_result (*run)(struct server *server))
+static struct job_result job_why(struct server *server, const char *key, size_t len)
 {
-	if (!c->request || job_start(c->request, run))
+	struct job_result result = { .error = 0 };
+	(void)server;
+	result.error = why_write(&result.lines, key, len, &result.n_lines);
+	return result;
+}
+
+static void run_job(struct call *c, job_run run)
+{
+	const struct resp_arg *about = c->argc > 1 ? &c->argv[1] : NULL;
+	if (!c->request || job_start(c->request, run, about))
 		reply_oom(c->out);
 }
 
@@ -203,6 +217,22 @@ static void run_reload(struct call *c)
 static void run_gc(struct call *c)
 {
 	run_job(c, job_gc);
+}
+
+static bool call_has_package(struct call *c)
+{
+	OURO_AUTO struct package *p = call_package(c);
+	return p;
+}
+
+/*
+ * A name that is none is answered here: the walk over the heap is for those that are. What was
+ * found is let go before the job begins, which would see it as one of the references.
+ */
+static void run_why(struct call *c)
+{
+	if (call_has_package(c))
+		run_job(c, job_why);
 }
 
 /* redis-benchmark asks for two settings before it starts: whatever is asked is there, and empty. */
@@ -246,6 +276,7 @@ static const struct command commands[] = {
 	{ "INFO", 1, 2, run_info },
 	{ "RELOAD", 1, 1, run_reload },
 	{ "GC", 1, 1, run_gc },
+	{ "WHY", 2, 2, run_why },
 	{ "CONFIG", 2, RESP_ARGS_MAX, run_config },
 	{ "COMMAND", 1, RESP_ARGS_MAX, run_command },
 	{ "QUIT", 1, 1, run_quit },

@@ -13,6 +13,7 @@
 #include "exchange.h"
 #include "page.h"
 #include "server.h"
+#include "why.h"
 #include "worker.h"
 
 #include <errno.h>
@@ -186,15 +187,28 @@ static int reload_in_turn(struct server *server)
 	return error;
 }
 
+static void work_reload(struct exchange *e)
+{
+	e->error = reload_in_turn(e->desk->server);
+	buffer_printf(&e->text, "OK\n");
+}
+
+static void work_file(struct exchange *e)
+{
+	e->fd = write_file(e->write);
+	e->error = e->fd < 0 ? errno : 0;
+}
+
+static void work_why(struct exchange *e)
+{
+	size_t lines;
+	e->error = why_write(&e->text, e->key, strlen(e->key), &lines);
+}
+
 static void errand_run(struct errand *errand)
 {
 	struct exchange *e = (struct exchange *)errand;
-	if (!e->write) {
-		e->error = reload_in_turn(e->desk->server);
-		return;
-	}
-	e->fd = write_file(e->write);
-	e->error = e->fd < 0 ? errno : 0;
+	e->work(e);
 }
 
 static void errand_done(struct errand *errand)
@@ -211,7 +225,7 @@ static enum MHD_Result begin(struct exchange *e)
 	MHD_suspend_connection(e->connection);
 	if (errands_add(&e->desk->errands, &e->errand))
 		return MHD_YES;
-	e->error = EAGAIN;
+	e->refused = true;
 	MHD_resume_connection(e->connection);
 	return MHD_YES;
 }
@@ -235,13 +249,17 @@ static enum MHD_Result answer_file(struct exchange *e)
 
 static enum MHD_Result errand_answer(struct exchange *e)
 {
-	if (e->error == EAGAIN)
+	struct buffer text = e->text;
+	if (e->refused)
 		return answer_text(e, MHD_HTTP_SERVICE_UNAVAILABLE, "too much is asked for\n");
-	if (e->error == ENOENT && !e->write)
+	if (e->error == ENOENT && e->work == work_reload)
 		return answer_failed(e, e->error);
 	if (e->error)
 		return answer_error(e, e->error);
-	return e->write ? answer_file(e) : answer_text(e, MHD_HTTP_OK, "OK\n");
+	if (e->fd >= 0)
+		return answer_file(e);
+	e->text = (struct buffer){ 0 };
+	return answer_buffer(e, TEXT, &text);
 }
 
 static enum MHD_Result begin_file(struct exchange *e, int (*write)(FILE *f), const char *type,
@@ -251,6 +269,7 @@ static enum MHD_Result begin_file(struct exchange *e, int (*write)(FILE *f), con
 	if (atomic_load_explicit(&e->desk->files, memory_order_relaxed) >= FILES_MAX)
 		return answer_text(e, MHD_HTTP_SERVICE_UNAVAILABLE, "others are downloading\n");
 	e->has_file = true;
+	e->work = work_file;
 	atomic_fetch_add_explicit(&e->desk->files, 1, memory_order_relaxed);
 	e->write = write;
 	e->type = type;
@@ -268,6 +287,20 @@ static enum MHD_Result post_reload(struct exchange *e)
 {
 	if (!MHD_lookup_connection_value(e->connection, MHD_HEADER_KIND, "X-Depserver"))
 		return answer_text(e, MHD_HTTP_FORBIDDEN, "this needs the header X-Depserver\n");
+	e->work = work_reload;
+	return begin(e);
+}
+
+static enum MHD_Result get_why(struct exchange *e)
+{
+	const char *name =
+		MHD_lookup_connection_value(e->connection, MHD_GET_ARGUMENT_KIND, "name");
+	if (!name)
+		return answer_text(e, MHD_HTTP_BAD_REQUEST, "of what? ?name=\n");
+	e->key = strdup(name);
+	if (!e->key)
+		return answer_error(e, ENOMEM);
+	e->work = work_why;
 	return begin(e);
 }
 
@@ -281,6 +314,7 @@ static const struct route {
 	{ "/", false, get_page },           { "/healthz", false, get_health },
 	{ "/live.json", false, get_live },  { "/metrics", false, get_metrics },
 	{ "/trace", false, get_trace },     { "/reload", true, post_reload },
+	{ "/why", false, get_why },
 };
 
 static const struct route *route_find(const char *path)
@@ -349,6 +383,8 @@ void exchange_end(struct exchange *e)
 {
 	if (e->fd >= 0)
 		close(e->fd);
+	buffer_free(&e->text);
+	free(e->key);
 	if (e->has_file)
 		atomic_fetch_sub_explicit(&e->desk->files, 1, memory_order_relaxed);
 	free(e);

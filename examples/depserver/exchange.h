@@ -29,11 +29,15 @@ struct exchange {
 	struct desk *desk;
 	struct MHD_Connection *connection;
 	/* Of an errand: */
-	int (*write)(FILE *f);  /* what it writes; NULL: it reloads */
+	void (*work)(struct exchange *e); /* what is done, on the thread of errands */
+	int (*write)(FILE *f);            /* what it writes, of work_file */
 	const char *type, *name; /* content type, name for the browser to keep the file under */
+	char *key;               /* what is asked for: a copy */
 	bool has_file;           /* it counts among the files */
-	bool started;
-	int error, fd;           /* what came of it: 0 or an errno value; a file, or -1 */
+	bool started, refused;
+	/* What came of it: 0 or an errno value; a file, or -1; a text. */
+	int error, fd;
+	struct buffer text;
 };
 
 /*

@@ -218,3 +218,8 @@ struct package *graph_find(struct index *x, const char *key, size_t len)
 		return ouro_load(&x->package[number]);
 	return ouro_map_get(x->by_name, key, len);
 }
+
+const struct package *graph_package(const void *obj)
+{
+	return ouro_typeof(obj) == &package_type ? obj : NULL;
+}

@@ -93,5 +93,7 @@ struct index *graph_hold(struct index **held);
  * Return:  new reference; NULL: none.
  */
 struct package *graph_find(struct index *x, const char *key, size_t len);
+/* graph_package - @obj, if it is a package; else NULL */
+const struct package *graph_package(const void *obj);
 
 #endif

@@ -11,27 +11,41 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <string.h>
 
 struct job {
 	struct request *request;
 	struct server *server;
-	struct job_result (*run)(struct server *server);
+	job_run run;
 	struct job_result result;
 	uv_work_t work;
+	size_t len;
+	char key[]; /* what it is about */
 };
 
 static const ouro_type job_type = {
 	.name = "job",
-	.size = sizeof(struct job),
+	.size = offsetof(struct job, key),
 	.slots = OURO_SLOTS(struct job, request),
+	.item_size = 1,
 };
 
 static void on_pool(uv_work_t *work)
 {
 	struct job *job = work->data;
 	pthread_setname_np(pthread_self(), "pool");
-	job->result = job->run(job->server);
+	job->result = job->run(job->server, job->key, job->len);
+}
+
+static void reply_lines(struct buffer *out, const struct job_result *result)
+{
+	const char *line = result->lines.data, *end = line + result->lines.used;
+	resp_array(out, result->n_lines);
+	for (const char *newline; line < end; line = newline + 1) {
+		newline = memchr(line, '\n', (size_t)(end - line));
+		resp_bulk(out, line, (size_t)(newline - line));
+	}
 }
 
 static void job_reply(struct buffer *out, const struct job_result *result)
@@ -44,6 +58,8 @@ static void job_reply(struct buffer *out, const struct job_result *result)
 		resp_error(out, "ERR %s", strerror(result->error));
 	else if (result->has_count)
 		resp_integer(out, result->count);
+	else if (result->n_lines)
+		reply_lines(out, result);
 	else
 		resp_status(out, "OK");
 }
@@ -57,17 +73,22 @@ static void on_job_done(uv_work_t *work, int status)
 		job->result.error = ECANCELED;
 	command_done(s->worker, r->command, r->began_ns, job->result.error != 0);
 	s->busy = false;
-	if (s->closing)
-		return;
-	job_reply(&s->out, &job->result);
-	session_advance(s);
+	if (!s->closing) {
+		job_reply(&s->out, &job->result);
+		session_advance(s);
+	}
+	buffer_free(&job->result.lines);
 }
 
-int job_start(struct request *r, struct job_result (*run)(struct server *server))
+int job_start(struct request *r, job_run run, const struct resp_arg *about)
 {
-	struct job *job = ouro_new(&job_type);
+	struct job *job = ouro_new_items(&job_type, about ? about->len : 0);
 	if (!job)
 		return ENOMEM;
+	if (about) {
+		job->len = about->len;
+		memcpy(job->key, about->data, about->len);
+	}
 	OURO_AUTO struct session *s = ouro_load(&r->session);
 	job->server = s->worker->server;
 	job->run = run;

@@ -36,12 +36,17 @@ static void json_string(struct buffer *out, const char *text)
 	buffer_append(out, "\"", 1);
 }
 
+static const char *json_bool(bool b)
+{
+	return b ? "true" : "false";
+}
+
 static void live_server(struct buffer *out, struct server *server)
 {
 	buffer_printf(out, "\"version\":");
 	json_string(out, ouro_version());
 	buffer_printf(out, ",\"pid\":%d,\"port\":%d,\"threads\":%u,\"gc\":%s,", (int)getpid(),
-		      server->port, server->options.threads, ouro_gc_is_enabled() ? "true" : "false");
+		      server->port, server->options.threads, json_bool(ouro_gc_is_enabled()));
 	/* relaxed: count. */
 	buffer_printf(out, "\"uptime_s\":%llu,\"clients\":%u,",
 		      (ull)((uv_hrtime() - server->began_ns) / 1000000000u),
@@ -52,10 +57,10 @@ static void live_server(struct buffer *out, struct server *server)
 		      SUM(server, closure_misses));
 	/* relaxed: count. */
 	int error = atomic_load_explicit(&server->reload_error, memory_order_relaxed);
+	bool loading = atomic_load_explicit(&server->loading, memory_order_relaxed);
 	char message[128];
 	buffer_printf(out, "\"reloads\":%llu,\"loading\":%s,\"reload_error\":",
-		      (ull)counter_get(&server->reloads),
-		      atomic_load_explicit(&server->loading, memory_order_relaxed) ? "true" : "false");
+		      (ull)counter_get(&server->reloads), json_bool(loading));
 	json_string(out, error ? strerror_r(error, message, sizeof message) : "");
 }
 
@@ -246,7 +251,8 @@ static void metrics_latency(struct buffer *out, struct server *server)
 	struct latency_sum sum;
 	buffer_printf(out, "# TYPE depserver_command_seconds summary\n"
 		      "# UNIT depserver_command_seconds seconds\n"
-		      "# HELP depserver_command_seconds Time from the parsed request to its reply.\n");
+		      "# HELP depserver_command_seconds "
+		      "Time from the parsed request to its reply.\n");
 	for (unsigned i = 0; command_name(i); i++) {
 		latency_of(&sum, server, i);
 		for (unsigned q = 0; sum.n && q < sizeof quantiles / sizeof *quantiles; q++)

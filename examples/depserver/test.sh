@@ -82,6 +82,13 @@ consistent() {
 	done
 }
 ok 'deps, rdeps and closures agree' consistent
+cli WHY libc6 >"$work/why"
+is 'why: the index has it' 1 \
+	"$(sed -n '1s/^index \..* -> .*threads and globals: [1-9].*/1/p' "$work/why")"
+is 'why: the last is what was asked for' 'package libc6' \
+	"$(sed '/^$/d' "$work/why" | tail -n 1 | cut -d ' ' -f 1,2)"
+is 'why: and no thread has it' 1 "$(grep -c '^package libc6 (.*globals: 0)' "$work/why")"
+is 'why: of whom' "ERR no such package 'nosuch'" "$(cli WHY nosuch | head -n 1)"
 
 # ---- bad requests ----
 is 'unknown command' "ERR unknown command 'NOSUCH'" "$(cli NOSUCH | head -n 1)"

@@ -1,7 +1,7 @@
 #!/bin/sh
-# test_http.sh PROGRAM - what depserver answers by HTTP, and that whatever its clients do there, those
-# of RESP are answered. Needs redis-tools and perl-base; python3 reads the answers more closely. The
-# last line is "N passed, N failed".
+# test_http.sh PROGRAM - what depserver answers by HTTP, and that whatever its clients do there,
+# those of RESP are answered. Needs redis-tools and perl-base; python3 reads the answers more
+# closely. The last line is "N passed, N failed".
 set -u
 LC_ALL=C
 export LC_ALL
@@ -57,15 +57,20 @@ answer=$(ask HEAD /healthz)
 is 'HEAD' '200 ' "$(status_of "$answer") $(body "$answer" | grep -v '^closed$')"
 page=$(ask GET /)
 is 'the page' 200 "$(status_of "$page")"
-nonce=$(printf '%s\n' "$page" | sed -n "s/^Content-Security-Policy: .*script-src 'nonce-\([0-9a-f]*\)'.*/\1/p")
+nonce_of() { # nonce_of ANSWER
+	printf '%s\n' "$1" |
+		sed -n "s/^Content-Security-Policy: .*script-src 'nonce-\([0-9a-f]*\)'.*/\1/p"
+}
+nonce=$(nonce_of "$page")
 is 'its script may run' 1 "$(printf '%s\n' "$page" | grep -c "^<script nonce=\"$nonce\">")"
-ok 'the number is drawn' [ "$nonce" != "$(ask GET / | sed -n "s/.*script-src 'nonce-\([0-9a-f]*\)'.*/\1/p")" ]
+ok 'the number is drawn' [ "$nonce" != "$(nonce_of "$(ask GET /)")" ]
 is 'it needs nothing from elsewhere' 0 "$(body "$page" | grep -c '\(src\|href\)="[a-z]*://')"
-ok 'it makes no HTML of data' sh -c '! grep -E "innerHTML|outerHTML|insertAdjacent|document.write" "$1"' \
-	sh "$here/page.html"
+is 'it makes no HTML of data' 0 \
+	"$(grep -cE 'innerHTML|outerHTML|insertAdjacent|document.write' "$here/page.html")"
 ask GET /metrics >"$work/answer"
 ok 'metrics say what they are' \
-	grep -qi '^Content-Type: application/openmetrics-text; version=1.0.0; charset=utf-8' "$work/answer"
+	grep -qi '^Content-Type: application/openmetrics-text; version=1.0.0; charset=utf-8' \
+	"$work/answer"
 sed '1,/^$/d; /^closed$/d' "$work/answer" >"$work/metrics"
 for python in python3 /usr/bin/python3 ''; do
 	$python -c 'import prometheus_client' 2>/dev/null && break
@@ -137,11 +142,13 @@ assert json.load(open(sys.argv[1]))["graph"]["source"] == "a\"b<\\\x01?"' "$work
 # ---- the trace, RELOAD ----
 cli GC >/dev/null
 ask GET /trace >"$work/answer"
-ok 'the trace is to be kept' grep -qi '^Content-Disposition: attachment; filename="depserver-trace.json"' "$work/answer"
+ok 'the trace is to be kept' \
+	grep -qi '^Content-Disposition: attachment; filename="depserver-trace.json"' "$work/answer"
 sed '1,/^$/d; s/closed$//' "$work/answer" >"$work/trace"
 with_python 'the trace has a full collection' python3 -c '
 import json, sys
-assert any(e["name"] == "collection of generation 2" for e in json.load(open(sys.argv[1]))["traceEvents"])
+events = json.load(open(sys.argv[1]))["traceEvents"]
+assert any(e["name"] == "collection of generation 2" for e in events)
 ' "$work/trace"
 reloads=$(info reloads)
 answers 200 POST /reload 'X-Depserver: 1'
@@ -164,6 +171,15 @@ with_python 'and the page shows it' grep -q '"reload_error":"No such file' "$wor
 mv "$work/away" "$odd"
 answers 200 POST /reload 'X-Depserver: 1'
 
+# ---- WHY ----
+ask GET '/why?name=libc6' >"$work/answer"
+is 'why' 'index package' "$(sed '1,/^$/d; s/closed$//' "$work/answer" | cut -d ' ' -f 1 | xargs)"
+ask GET '/why?name=libstdc%2B%2B6' >"$work/answer"
+ok 'why, of an odd name' grep -qF 'package libstdc++6' "$work/answer"
+answers 404 GET '/why?name=nosuch'
+answers 404 GET '/why?name='
+answers 400 GET /why
+
 # ---- requests that are refused ----
 answers 404 GET /nosuch
 answers 404 GET /../etc/passwd
@@ -172,12 +188,13 @@ answers 405 DELETE /live.json
 answers 405 OPTIONS /reload
 answers 413 POST /reload 'X-Depserver: 1' 'Content-Length: 5'
 answers 413 POST /reload 'X-Depserver: 1' 'Transfer-Encoding: chunked'
-is 'another host' 403 "$(status_of "$(printf 'GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n' | raw 300)")"
-is 'a host that begins alike' 403 \
-	"$(status_of "$(printf 'GET / HTTP/1.1\r\nHost: localhost.evil.example\r\n\r\n' | raw 300)")"
-is 'HTTP/1.0 needs no host' 200 "$(status_of "$(printf 'GET /healthz HTTP/1.0\r\n\r\n' | raw 300)")"
-is 'a header that is no header' 400 \
-	"$(status_of "$(printf 'GET / HTTP/1.1\r\nHost: localhost\r\n bad\r\nx\r\n\r\n' | raw 300)")"
+sends() { # sends STATUS NAME BYTES
+	is "$2" "$1" "$(status_of "$(printf "$3" | raw 300)")"
+}
+sends 403 'another host' 'GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n'
+sends 403 'a host that begins alike' 'GET / HTTP/1.1\r\nHost: localhost.evil.example\r\n\r\n'
+sends 200 'HTTP/1.0 needs no host' 'GET /healthz HTTP/1.0\r\n\r\n'
+sends 400 'a header that is no header' 'GET / HTTP/1.1\r\nHost: localhost\r\n bad\r\nx\r\n\r\n'
 long=$(head -c 40000 /dev/zero | tr '\0' x)
 case $(status_of "$(ask GET / "X-Long: $long")") in
 4??) ok 'a header of 40 000 bytes' true ;;
@@ -224,7 +241,8 @@ crowd() { # crowd N SECONDS BYTES
 		$bytes =~ s/\\n/\n/g;
 		my @all;
 		for (1 .. $n) {
-			my $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => $port) or next;
+			my $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => $port)
+				or next;
 			$s->blocking(0);
 			syswrite $s, $bytes;
 			push @all, $s;

@@ -1,6 +1,6 @@
-# testing.sh - what the tests do alike, who source it: servers that are started and have to end well,
-# clients, and the counting of what passed. Needs redis-tools and perl-base. $program, $sample, $work
-# and common.sh are theirs.
+# testing.sh - what the tests do alike, who source it: servers that are started and have to end
+# well, clients, and the counting of what passed. Needs redis-tools and perl-base. $program, $sample,
+# $work and common.sh are theirs.
 # shellcheck shell=sh
 
 cleanup() {
@@ -96,8 +96,8 @@ raw() {
 		print "open\n";' "$port" "$@"
 }
 
-# eventually COMMAND... - it succeeds in one of many tries: a server that hangs up on slow clients does so on this script's
-# own, where other programs have the processors
+# eventually COMMAND... - it succeeds in one of many tries: a server that hangs up on slow clients
+# does so on this script's own, where other programs have the processors
 eventually() {
 	tries=300
 	until "$@"; do
