@@ -52,7 +52,7 @@ rate() {
 	awk '/throughput summary:/ { print $3 }' "$work/bench"
 }
 
-measure() { # measure KIND PIPELINE: adds a line KIND PIPELINE RATE P50 P99 P99.9
+measure() { # measure KIND PIPELINE: adds a line KIND PIPELINE RATE P50 P99 P99.9 MAX
 	port=$(cat "$work/$1.port")
 	start_reloads "$port"
 	load "$port" "$2" 5000
@@ -64,11 +64,12 @@ measure() { # measure KIND PIPELINE: adds a line KIND PIPELINE RATE P50 P99 P99.
 		/^Cumulative distribution/ { cumulative = 1 }
 		/%.*<=/ && !cumulative && p999 == "" && $1 + 0 >= 99.9 { p999 = $3 }
 		/throughput summary:/ { rate = $3 }
-		take { p50 = $3; p99 = $5; take = 0 }
+		take { p50 = $3; p99 = $5; max = $6; take = 0 }
 		/avg +min +p50/ { take = 1 }
 		END {
-			if (rate == "" || p999 == "" || p99 == "") exit 1
-			printf "%s %s %.0f %s %s %s\n", kind, pipeline, rate, p50, p99, p999
+			if (rate == "" || p999 == "" || max == "") exit 1
+			printf "%s %s %.0f %s %s %s %s\n", kind, pipeline, rate, p50, p99,
+				p999, max
 		}' "$work/bench" >>"$work/figures" ||
 		fail 'cannot read what redis-benchmark printed'
 }
@@ -101,6 +102,7 @@ printf 'medians, least and greatest; rounds in turn: %d\n' "$rounds"
 printf '  %-24s %10s %19s %10s %19s %7s\n' '' ouro '' malloc '(reclaims nothing)' ratio
 for pipeline in 1 16; do
 	row "pipeline $pipeline: p99.9, ms" $pipeline 6
+	row "  longest, ms" $pipeline 7
 	row "  p99, ms" $pipeline 5
 	row "  p50, ms" $pipeline 4
 	row "  requests/s" $pipeline 3
