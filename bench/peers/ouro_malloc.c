@@ -225,6 +225,12 @@ int ouro_trace_write(FILE *f)
 	return ENOENT;
 }
 
+int ouro_snapshot_write(FILE *f)
+{
+	(void)f;
+	return ENOENT;
+}
+
 ssize_t ouro_gc_path(void *obj, ouro_path_visitor fn, void *arg)
 {
 	(void)obj;

@@ -79,6 +79,11 @@ def look():
     eventually("reloads are counted", reloads, lambda v: v != before)
     click("#why button")
     eventually("WHY is answered", text % "because", lambda v: "package libc6" in v and "index" in v)
+    size = call("POST", f"{session}/execute/async", {"args": [], "script":
+        "const done = arguments[0]; fetch(document.getElementById('snapshot').href)"
+        ".then(r => r.json()).then(s => done(s.snapshot.node_count), e => done(String(e)))"})
+    if not isinstance(size, int) or size < 400:
+        findings.append(f"the snapshot: {size!r}")
     click("#retrace")
     # What the policy forbids is an error in the browser's log; so is a script that threw.
     for entry in call("POST", f"{session}/se/log", {"type": "browser"}):

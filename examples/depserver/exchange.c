@@ -282,6 +282,11 @@ static enum MHD_Result get_trace(struct exchange *e)
 	return begin_file(e, ouro_trace_write, "application/json", "depserver-trace.json");
 }
 
+static enum MHD_Result get_snapshot(struct exchange *e)
+{
+	return begin_file(e, ouro_snapshot_write, "application/json", "depserver.heapsnapshot");
+}
+
 /* A page of another site cannot send a header of this name without asking first. */
 static enum MHD_Result post_reload(struct exchange *e)
 {
@@ -314,7 +319,7 @@ static const struct route {
 	{ "/", false, get_page },           { "/healthz", false, get_health },
 	{ "/live.json", false, get_live },  { "/metrics", false, get_metrics },
 	{ "/trace", false, get_trace },     { "/reload", true, post_reload },
-	{ "/why", false, get_why },
+	{ "/why", false, get_why },         { "/snapshot", false, get_snapshot },
 };
 
 static const struct route *route_find(const char *path)

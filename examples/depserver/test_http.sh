@@ -180,6 +180,26 @@ answers 404 GET '/why?name=nosuch'
 answers 404 GET '/why?name='
 answers 400 GET /why
 
+# ---- a snapshot ----
+# Of one graph, as soon as those that were replaced are gone.
+has_packages() {
+	cli GC >/dev/null
+	ask GET /snapshot >"$work/answer"
+	sed '1,/^$/d; s/closed$//' "$work/answer" >"$work/snapshot"
+	python3 -c '
+import json, sys
+d = json.load(open(sys.argv[1]))
+width = len(d["snapshot"]["meta"]["node_fields"])
+name = d["snapshot"]["meta"]["node_fields"].index("name")
+names = [d["strings"][i] for i in d["nodes"][name::width]]
+sys.exit(names.count("package") != int(sys.argv[2]))' "$work/snapshot" "$packages"
+}
+packages=$(info packages)
+ask GET /snapshot >"$work/answer"
+with_python 'in a snapshot are the packages' eventually has_packages
+ok 'a snapshot is to be kept' \
+	grep -qi '^Content-Disposition: attachment; filename="depserver.heapsnapshot"' "$work/answer"
+
 # ---- requests that are refused ----
 answers 404 GET /nosuch
 answers 404 GET /../etc/passwd
@@ -229,6 +249,28 @@ is 'HTTP in pieces' 200 "$(status_of "$(slowly G E 'T ' '/hea' 'lthz HTTP/1.0\r\
 is 'RESP that begins alike, in pieces' "-ERR unknown command 'GETTING'" "$(slowly G E T 'TING\r\n')"
 cli SHUTDOWN >/dev/null 2>&1
 ended 'shutdown after requests'
+
+# ---- clients that do not read ----
+# Answers so large that no socket takes them: two keep the two files that there are, and no more.
+unread() {
+	exec perl -MIO::Socket::INET -e '
+		my $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => $ARGV[0]) or die;
+		syswrite $s, "GET /snapshot HTTP/1.1\r\nHost: localhost\r\n\r\n";
+		sleep 600;' "$port"
+}
+snapshot_is() { # snapshot_is STATUS
+	[ "$(status_of "$(ask HEAD /snapshot)")" = "$1" ]
+}
+start --timeout 300 --copies 100
+unread & first=$!
+unread & second=$!
+ok 'two downloads that are not read' eventually snapshot_is 503
+ok 'others are answered' [ "$(status_of "$(ask GET /healthz)") $(cli PING)" = '200 PONG' ]
+kill $first $second
+wait $first $second 2>/dev/null
+ok 'and when they are gone, so are downloads' eventually snapshot_is 200
+cli SHUTDOWN >/dev/null 2>&1
+ended 'shutdown after downloads'
 
 # ---- hostile clients ----
 # N connections, each of which sends the bytes, and then one more each second, for so many seconds.
