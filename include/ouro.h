@@ -50,6 +50,8 @@
 #include "ouro/map.h"
 #include "ouro/weak_map.h"
 #include "ouro/key_map.h"
+#include "ouro/vec.h"
+#include "ouro/bytes.h"
 #include "ouro/thread.h"
 #include "ouro/auto.h"
 #include "ouro/queue.h"

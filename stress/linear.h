@@ -22,8 +22,10 @@ enum linear_kind {
 	LINEAR_SET,     /* put @value, whatever was there */
 	LINEAR_ADD,     /* put @value, as nothing was there */
 	LINEAR_THERE,   /* found that something was there */
+	LINEAR_CHANGE,  /* put @value in the place of something */
 	LINEAR_REPLACE, /* put @value in the place of @seen */
 	LINEAR_OTHER,   /* found that it was not @seen, or that nothing was there */
+	LINEAR_ANOTHER, /* found that something else than @seen was there */
 	LINEAR_TAKE,    /* emptied it, and got @seen, which is not 0 */
 	LINEAR_REMOVE,  /* emptied it of something */
 	LINEAR_CLEAR,   /* emptied it at one instant, and perhaps at more */
@@ -59,7 +61,9 @@ static inline bool linear_step(const struct linear_op *op, uint64_t *word)
 	case LINEAR_SET: *word = op->value; return true;
 	case LINEAR_ADD: *word = op->value; return !was;
 	case LINEAR_THERE: return was;
+	case LINEAR_CHANGE: *word = op->value; return was;
 	case LINEAR_REPLACE: *word = op->value; return was && was == op->seen;
+	case LINEAR_ANOTHER: return was && was != op->seen;
 	case LINEAR_OTHER: return !was || was != op->seen;
 	case LINEAR_TAKE: *word = 0; return was && was == op->seen;
 	case LINEAR_REMOVE: *word = 0; return was;
@@ -70,7 +74,8 @@ static inline bool linear_step(const struct linear_op *op, uint64_t *word)
 
 static inline bool linear_only_looks(const struct linear_op *op)
 {
-	return op->kind == LINEAR_GET || op->kind == LINEAR_THERE || op->kind == LINEAR_OTHER;
+	return op->kind == LINEAR_GET || op->kind == LINEAR_THERE || op->kind == LINEAR_OTHER ||
+	       op->kind == LINEAR_ANOTHER;
 }
 
 /* One way it may have been: the word now, and which of those under way have had their instant. */

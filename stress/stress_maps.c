@@ -11,7 +11,7 @@
  * A failure means: a value was seen after its end or lost, two took one, a walk left out what was
  * there, a count went wrong; or, at the end, a map or a value was not freed.
  */
-#include "linear.h"
+#include "history.h"
 
 enum { HOT_MAX = 24, KEPT = 4, OWN_MAX = 4000 };
 
@@ -28,12 +28,6 @@ static const ouro_type thing_type = {
 	.destroy = canary_only,
 };
 
-/* What a thread has noted in this round. */
-struct log {
-	struct linear_op *op;
-	size_t n, room;
-};
-
 /* What the seed decides, and what changes from round to round in the hands of one thread. */
 static struct {
 	unsigned hot, steps, own, clear_one_in, each_one_in;
@@ -46,7 +40,6 @@ static struct {
 } run;
 
 static pthread_barrier_t barrier;
-static struct tally judged, given_up;
 
 /* ---- keys ---- */
 
@@ -169,15 +162,7 @@ static uint64_t number_of(const struct thing *t)
 
 static struct linear_op *note(struct hands *h, unsigned k, enum linear_kind kind)
 {
-	struct log *log = h->log;
-
-	if (log->n == log->room) {
-		log->room = log->room ? 2 * log->room : 1024;
-		log->op = realloc(log->op, log->room * sizeof(*log->op));
-		CHECK(log->op);
-	}
-	log->op[log->n] = (struct linear_op){ .word = k, .kind = kind };
-	return &log->op[log->n++];
+	return log_add(h->log, (struct linear_op){ .word = k, .kind = kind });
 }
 
 /* ---- operations on a key that all threads use ---- */
@@ -393,43 +378,17 @@ static void work(struct hands *h)
 	}
 }
 
-static void __attribute__((noreturn))
-tell_wrong(unsigned k, const struct linear_op *wrong, const struct linear_op *op, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (op[i].ended + 60 > wrong->began && op[i].began < wrong->ended + 60)
-			fprintf(stderr, "%c [%llu, %llu] kind %u seen %llx value %llx\n",
-				&op[i] == wrong ? '>' : ' ', (unsigned long long)op[i].began,
-				(unsigned long long)op[i].ended, op[i].kind,
-				(unsigned long long)op[i].seen,
-				(unsigned long long)op[i].value);
-	stress_fail(__FILE__, __LINE__, "linearizable", " key %u: no order explains these", k);
-}
-
 /* Judges key @k, and notes what is there now. Nobody changes the map meanwhile. */
 static void judge(struct linear *l, unsigned k)
 {
-	struct log mine = { 0 };
-	struct hands h = { .log = &mine, .map = run.map };
-	struct thing *t;
-	const struct linear_op *wrong;
+	struct linear_op now = { .word = k, .kind = LINEAR_GET, .began = linear_tick() };
+	struct thing *t = get(run.map, k);
 
-	for (unsigned i = 0; i < stress.threads; i++)
-		for (size_t n = 0; n < run.log[i].n; n++)
-			if (run.log[i].op[n].word == k)
-				*note(&h, k, LINEAR_GET) = run.log[i].op[n];
-	struct linear_op *last = note(&h, k, LINEAR_GET);
-	last->began = linear_tick();
-	t = get(run.map, k);
-	last->ended = linear_tick();
-	last->seen = number_of(t);
+	now.ended = linear_tick();
+	now.seen = number_of(t);
 	drop(t);
-	enum linear_answer answer = linear_check(l, run.state[k], mine.op, mine.n, &wrong);
-	if (answer == LINEAR_NO)
-		tell_wrong(k, wrong, mine.op, mine.n);
-	tally_add(answer == LINEAR_YES ? &judged : &given_up, mine.n);
-	run.state[k] = last->seen;
-	free(mine.op);
+	log_judge(l, run.log, stress.threads, k, run.state[k], now);
+	run.state[k] = now.seen;
 }
 
 struct sum {
@@ -533,10 +492,9 @@ int main(int argc, char **argv)
 	ouro_give(&run.map, NULL);
 	pthread_barrier_destroy(&barrier);
 	free(run.log);
-	/* Of the ways it may have been there can be too many to follow, but not often. */
-	CHECK(tally_sum(&judged) / 20 >= tally_sum(&given_up));
+	log_check_judged();
 	return stress_end(0, "%.2f M operations, %.2f M judged, %llu not, %llu rounds, %u keys",
-			  (double)ops / 1e6, (double)tally_sum(&judged) / 1e6,
-			  (unsigned long long)tally_sum(&given_up),
+			  (double)ops / 1e6, (double)tally_sum(&log_judged) / 1e6,
+			  (unsigned long long)tally_sum(&log_given_up),
 			  (unsigned long long)run.rounds, run.hot);
 }

@@ -1,5 +1,5 @@
 /*
- * places.c - a map's own references to its entries, in slots that the collector sees
+ * places.c - a container's own references to what is in it, in slots that the collector sees
  *
  * A place is empty if its slot is NULL, and a compare-and-swap takes it; there is no list of empty
  * ones. They are looked for in a row from a hint, of which there is one for a few threads, then
@@ -11,7 +11,7 @@
 
 #include "world/object.h"
 
-#define FIRST 16 /* places of the first part */
+#define FIRST OI_PLACES_TOGETHER /* places of the first part */
 #define FIRST_LOG 4
 #define SEGMENT_LOG 10 /* up to here a part is one segment, from here on it lists segments */
 #define ROW 16         /* places that are looked at in a row */
@@ -23,7 +23,7 @@ struct list {
 };
 
 static const ouro_type list_type = {
-	.name = "ouro_map places",
+	.name = "ouro places",
 	.size = offsetof(struct list, item),
 	.item_size = sizeof(void *),
 	.item_slots = OURO_ITEM_REFS,
@@ -125,6 +125,19 @@ static bool grow_places(struct oi_places *p)
 	if (oi_cas(&p->n, &n, n * 2)) /* [J2] */
 		move_hints(p, n, n);
 	return true;
+}
+
+void **oi_place_there(struct oi_places *p, uint64_t i)
+{
+	return i < oi_load_acquire(&p->n) ? oi_place(p, i) : NULL; /* [J2] */
+}
+
+void **oi_place_make(struct oi_places *p, uint64_t i)
+{
+	while (i >= oi_load_acquire(&p->n)) /* [J2] */
+		if (!grow_places(p))
+			return NULL;
+	return place_made(p, i);
 }
 
 static uint64_t scatter(uint64_t x)

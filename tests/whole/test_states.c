@@ -130,6 +130,43 @@ static int call_new_items(void)
 	return pass(good);
 }
 
+static int call_vec(void)
+{
+	ouro_vec *v = ouro_vec_new(10);
+	struct node *n = make(1);
+	size_t i = 1;
+	int error = ouro_vec_push(v, n, NULL);
+
+	if (error == 0)
+		error = ouro_vec_push(v, n, &i);
+	if (error == 0)
+		error = ouro_vec_set(v, 0, n);
+	if (error == 0)
+		error = ouro_vec_compare_set(v, i, n, n);
+	struct node *got = ouro_vec_get(v, 1), *popped = ouro_vec_pop(v);
+	bool good = got == n && popped == n && ouro_vec_size(v) == 1 &&
+		    ouro_vec_reserve(v, 100) == 0;
+
+	ouro_vec_clear(v);
+	ouro_release(got);
+	ouro_release(popped);
+	ouro_release(n);
+	ouro_release(v);
+	return error ? error : pass(good);
+}
+
+static int call_bytes(void)
+{
+	ouro_bytes *a = ouro_bytes_new("abc", 3), *b = ouro_bytes_new("abc", 3);
+	bool good = a != NULL && b != NULL && ouro_bytes_hash(a) == ouro_bytes_hash(b) &&
+		    ouro_bytes_equal(a, b) && ouro_bytes_size(a) == 3 &&
+		    strcmp(ouro_bytes_data(b), "abc") == 0;
+
+	ouro_release(a);
+	ouro_release(b);
+	return pass(good);
+}
+
 static int call_counts(void)
 {
 	struct node *n = make(1);
@@ -473,7 +510,7 @@ static const struct call {
 } calls[] = {
 #define CALL(name, kind) { #name, call_##name, kind }
 	CALL(nothing, ANY), CALL(version, ANY), CALL(init, ANY), CALL(attach, ANY), CALL(pin, ANY),
-	CALL(safepoint, ANY),
+	CALL(safepoint, ANY), CALL(vec, ANY), CALL(bytes, ANY),
 	CALL(set_log, ANY), CALL(new, ANY), CALL(new_items, ANY), CALL(counts, ANY),
 	CALL(immortalize, ANY), CALL(slots, ANY),
 	CALL(weak, ANY), CALL(watch, ANY), CALL(finalizer, ANY), CALL(cycle, ANY),
