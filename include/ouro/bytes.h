@@ -37,7 +37,7 @@ OURO_API ouro_bytes *ouro_bytes_new(const void *data, size_t size)
  * Return:  where they are, for as long as the reference, or the pinned region, lasts; NULL for NULL.
  * Blocks:  no.
  */
-OURO_API const void *ouro_bytes_data(const ouro_bytes *b);
+OURO_API const void *ouro_bytes_data(const ouro_bytes *b) OURO_NOTHROW;
 
 /*
  * ouro_bytes_size - how many bytes there are
@@ -45,7 +45,7 @@ OURO_API const void *ouro_bytes_data(const ouro_bytes *b);
  * Return:  the number; 0 for NULL.
  * Blocks:  no.
  */
-OURO_API size_t ouro_bytes_size(const ouro_bytes *b);
+OURO_API size_t ouro_bytes_size(const ouro_bytes *b) OURO_NOTHROW;
 
 /*
  * ouro_bytes_hash - a hash of the bytes
@@ -55,7 +55,7 @@ OURO_API size_t ouro_bytes_size(const ouro_bytes *b);
  *          children; never 0, but for NULL.
  * Blocks:  no.
  */
-OURO_API uint64_t ouro_bytes_hash(const ouro_bytes *b);
+OURO_API uint64_t ouro_bytes_hash(const ouro_bytes *b) OURO_NOTHROW;
 
 /*
  * ouro_bytes_equal - do both hold the same bytes?
@@ -64,7 +64,7 @@ OURO_API uint64_t ouro_bytes_hash(const ouro_bytes *b);
  * Return:  true if so; NULL equals NULL alone.
  * Blocks:  no.
  */
-OURO_API bool ouro_bytes_equal(const ouro_bytes *a, const ouro_bytes *b);
+OURO_API bool ouro_bytes_equal(const ouro_bytes *a, const ouro_bytes *b) OURO_NOTHROW;
 
 OURO_END_DECLS
 

@@ -164,21 +164,46 @@ template <class M> constexpr bool hides_slots()
 
 /* ---- the fields of a class ---- */
 
+/* The names of fields, one after the other, as in a list of type.h. */
+struct names {
+	char text[768] = {};
+	std::size_t n = 0;
+	bool fits = true;
+
+	constexpr void add(char c)
+	{
+		if (n + 1 < sizeof text)
+			text[n++] = c;
+		else
+			fits = false;
+	}
+	constexpr void add(const char *s)
+	{
+		for (; *s; s++)
+			add(*s);
+	}
+};
+
 struct layout {
 	ouro_fields slots, weaks;
+	names slot_names, weak_names, path; /* path: of the members around what is added */
+	bool named = false;                 /* each member is a field of its own, with its name */
 	std::size_t end = 0;
 	bool in_order = true, complete = true, fits = true;
 };
+
+/* The most fields that have names: type.h. */
+inline constexpr std::uint32_t named_max = OURO_FIELDS_MAX - 2;
 
 constexpr std::size_t round_up(std::size_t n, std::size_t unit)
 {
 	return (n + unit - 1) / unit * unit;
 }
 
-/* Adjacent ones are one field. */
-constexpr bool add_words(ouro_fields &f, std::size_t offset, std::size_t n)
+/* Adjacent ones are one field, but where they have names. */
+constexpr bool add_words(ouro_fields &f, bool named, std::size_t offset, std::size_t n)
 {
-	ouro_field *last = f.n ? &f.field[f.n - 1] : nullptr;
+	ouro_field *last = f.n && !named ? &f.field[f.n - 1] : nullptr;
 	if (last && last->offset + last->count * sizeof(void *) == offset) {
 		last->count += static_cast<std::uint32_t>(n);
 		return true;
@@ -198,18 +223,44 @@ constexpr bool has_gap(std::size_t end, std::size_t next, std::size_t align)
 
 template <class T> constexpr void lay_out(layout &l, std::size_t at);
 
-template <class M> constexpr void add_member(layout &l, std::size_t offset)
+constexpr void add_name(const layout &l, names &to, const char *name)
+{
+	if (!l.named)
+		return;
+	if (to.n)
+		to.add(',');
+	to.add(l.path.text);
+	to.add(name);
+}
+
+/* Adds the members of @n described ones that are a member called @name. */
+template <class E>
+constexpr void add_inner(layout &l, const char *name, std::size_t offset, std::size_t n)
+{
+	names around = l.path;
+	if (l.named) {
+		l.path.add(name);
+		l.path.add('.');
+		l.fits = l.fits && l.path.fits;
+	}
+	for (std::size_t i = 0; i < n; i++)
+		lay_out<E>(l, offset + i * sizeof(E));
+	l.path = around;
+}
+
+template <class M> constexpr void add_member(layout &l, const char *name, std::size_t offset)
 {
 	using E = typename element<M>::type;
 	constexpr std::size_t n = element<M>::n;
-	if constexpr (is_slot<E>::value)
-		l.fits = l.fits && add_words(l.slots, offset, n);
-	else if constexpr (is_weak<E>::value)
-		l.fits = l.fits && add_words(l.weaks, offset, n);
-	else if constexpr (is_described<E>)
-		for (std::size_t i = 0; i < n; i++)
-			lay_out<E>(l, offset + i * sizeof(E));
-	else
+	if constexpr (is_slot<E>::value) {
+		l.fits = l.fits && add_words(l.slots, l.named, offset, n);
+		add_name(l, l.slot_names, name);
+	} else if constexpr (is_weak<E>::value) {
+		l.fits = l.fits && add_words(l.weaks, l.named, offset, n);
+		add_name(l, l.weak_names, name);
+	} else if constexpr (is_described<E>) {
+		add_inner<E>(l, name, offset, n);
+	} else
 		static_assert(!hides_slots<E>(),
 			      "a slot where the collector cannot find it: use ouro::ref there");
 }
@@ -218,7 +269,7 @@ template <class M> constexpr void next_member(layout &l, field<M> f, std::size_t
 {
 	l.in_order = l.in_order && at + f.offset >= l.end;
 	l.complete = l.complete && !has_gap(l.end, at + f.offset, alignof(M));
-	add_member<M>(l, at + f.offset);
+	add_member<M>(l, f.name, at + f.offset);
 	l.end = at + f.offset + sizeof(M);
 }
 
@@ -235,11 +286,50 @@ template <class T> constexpr void lay_out(layout &l, std::size_t at)
 		l.end = at + sizeof(T);
 }
 
-template <class T> constexpr layout layout_of()
+template <class T> constexpr layout layout_of(bool named)
 {
 	layout l;
+	l.named = named;
 	lay_out<T>(l, 0);
+	l.fits = l.fits && (!named || (l.slots.n <= named_max && l.weaks.n <= named_max &&
+				       l.slot_names.fits && l.weak_names.fits));
 	return l;
+}
+
+/* Where there is room for names, each slot has its own. */
+template <class T> inline constexpr layout layout_with_names = layout_of<T>(true);
+template <class T> inline constexpr layout layout_without = layout_of<T>(false);
+template <class T> inline constexpr const layout &best_layout =
+	layout_with_names<T>.fits ? layout_with_names<T> : layout_without<T>;
+
+/* What a type points at lies here, and is no longer than it is. */
+template <class T, names layout::*which> struct kept_names {
+	static constexpr std::size_t n = (best_layout<T>.*which).n;
+	struct text_type {
+		char text[n + 1];
+	};
+	static constexpr text_type copy()
+	{
+		text_type to = {};
+		for (std::size_t i = 0; i < n; i++)
+			to.text[i] = (best_layout<T>.*which).text[i];
+		return to;
+	}
+	static constexpr text_type kept = copy();
+};
+
+template <class T, ouro_fields layout::*list, names layout::*which>
+constexpr ouro_fields fields_of()
+{
+	constexpr const layout &l = best_layout<T>;
+	if constexpr (l.named && (l.*list).n != 0) {
+		ouro_field f[named_max] = {};
+		for (std::uint32_t i = 0; i < (l.*list).n; i++)
+			f[i] = (l.*list).field[i];
+		return ouro_fields(kept_names<T, which>::kept.text, (l.*list).n, f);
+	} else {
+		return l.*list;
+	}
 }
 
 template <class T> constexpr bool has_refs()

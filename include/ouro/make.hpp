@@ -228,7 +228,7 @@ template <class T> constexpr void describe_items(ouro_type &t)
 	static_assert(!holds_refs<item>() && (!is_described<item> || !holds_refs<item>()),
 		      "an item has slots, not refs");
 	layout l;
-	add_member<item>(l, 0);
+	add_member<item>(l, "", 0);
 	t.item_size = sizeof(item);
 	t.item_slots = l.slots;
 	t.item_weaks = l.weaks;
@@ -236,7 +236,7 @@ template <class T> constexpr void describe_items(ouro_type &t)
 
 template <class T> constexpr ouro_type describe()
 {
-	constexpr layout l = layout_of<T>();
+	constexpr const layout &l = best_layout<T>;
 	static_assert(l.in_order, "OURO_TYPE lists the members in the order of their declaration");
 	static_assert(l.complete, "OURO_TYPE lists all members, and one is missing");
 	static_assert(l.fits, "a type has at most 16 fields of slots; declare slots side by side");
@@ -244,8 +244,8 @@ template <class T> constexpr ouro_type describe()
 	ouro_type t;
 	t.name = access::name<T>();
 	t.size = fixed_size<T>();
-	t.slots = l.slots;
-	t.weaks = l.weaks;
+	t.slots = fields_of<T, &layout::slots, &layout::slot_names>();
+	t.weaks = fields_of<T, &layout::weaks, &layout::weak_names>();
 	t.flags = access::flags<T>(nullptr);
 	if constexpr (!std::is_void_v<item_of<T>>)
 		describe_items<T>(t);

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <map>
 #include <new>
 #include <optional>
@@ -456,6 +457,143 @@ static void c_objects_are_shared()
 	CHECK(ouro_gc_collect(2) == 1);
 }
 
+struct session {
+	ouro::slot<ouro::map<session>> in;
+	ouro::slot<ouro::vec<session>> row;
+	int id;
+
+	explicit session(int i) : id(i) {}
+	~session() { n_destroyed++; }
+	OURO_TYPE(session, in, row, id)
+};
+
+template <class F> static bool throws_bad_value(F f)
+{
+	try {
+		f();
+	} catch (const std::invalid_argument &) {
+		return true;
+	}
+	return false;
+}
+
+static void maps_have_types()
+{
+	n_destroyed = 0;
+	ref<ouro::map<session>> m = ouro::map<session>::make();
+	ref<session> a = make<session>(1), b = make<session>(2), none;
+	m->put(7, a);
+	m->put("seven", b);
+	CHECK(m->get(7) == a && m->get("seven") == b && !m->get(8) && !m->get("7") && !m->get(0));
+	CHECK(!m->put_if_absent(7, b) && m->put_if_absent(0, b) && m->size() == 3);
+	CHECK(!m->replace(8, a) && m->replace("seven", a) && m->get("seven") == a);
+	CHECK(!m->replace(7, b, a) && m->replace(7, a, b) && !m->replace(7, none, a));
+	CHECK(m->get(7) == b && ouro_refcount(a.get()) == 2);
+	CHECK(throws_bad_value([&] { m->put(7, none); }));
+	CHECK(throws_bad_value([&] { m->put_if_absent("x", none); }));
+	CHECK(m->take(0) == b && !m->take(0) && m->remove("seven") && !m->remove("seven"));
+	int met = 0;
+	CHECK(m->each([&](ouro::map_key key, session &s) {
+		met++;
+		return key.is_number() && key.number() == 7 && s.id == 2;
+	}));
+	CHECK(met == 1);
+	m->put("bytes\0", a);
+	CHECK(!m->each([&](ouro::map_key key, session &) {
+		return key.is_number() || key.bytes() != "bytes";
+	}));
+	int refs = static_cast<int>(ouro_refcount(a.get()) + ouro_refcount(b.get()));
+	try {
+		m->each([](ouro::map_key, session &) -> bool { throw 5; });
+		CHECK(false);
+	} catch (int thrown) {
+		CHECK(thrown == 5);
+	}
+	CHECK(static_cast<int>(ouro_refcount(a.get()) + ouro_refcount(b.get())) == refs);
+	m->clear();
+	CHECK(m->size() == 0 && n_destroyed == 0);
+	a->in = m;
+	m->put(1, a);
+	m.reset();
+	a.reset();
+	b.reset();
+	CHECK(n_destroyed == 1 && ouro_gc_collect(2) >= 2 && n_destroyed == 2);
+}
+
+static void vectors_have_types()
+{
+	n_destroyed = 0;
+	ref<ouro::vec<session>> v = ouro::vec<session>::make(10);
+	ref<session> a = make<session>(1), b = make<session>(2), none;
+	CHECK(v->push(a) == 0 && v->push(b) == 1 && v->size() == 2);
+	CHECK(v->get(0) == a && (*v)[1] == b && !v->get(2));
+	CHECK(v->set(0, b) && !v->set(2, b) && v->get(0) == b);
+	CHECK(!v->compare_set(0, a, a) && v->compare_set(0, b, a) && !v->compare_set(5, a, a));
+	CHECK(!v->compare_set(0, none, b));
+	CHECK(throws_bad_value([&] { v->push(none); }));
+	CHECK(throws_bad_value([&] { v->set(0, none); }));
+	std::size_t sum = 0;
+	CHECK(v->each([&](std::size_t i, session &s) {
+		sum += i * 10 + static_cast<std::size_t>(s.id);
+		return true;
+	}));
+	CHECK(sum == 1 + 12);
+	CHECK(v->pop() == b && v->pop() == a && !v->pop());
+	v->reserve(1000);
+	v->push(b);
+	v->clear();
+	a->row = v;
+	v->push(a);
+	v.reset();
+	a.reset();
+	b.reset();
+	CHECK(n_destroyed == 1 && ouro_gc_collect(2) >= 2 && n_destroyed == 2);
+}
+
+static void bytes_are_looked_up()
+{
+	ref<ouro::bytes> a = ouro::bytes::make("some bytes"), b = ouro::bytes::make("some bytes");
+	ref<ouro::bytes> c = ouro::bytes::make({});
+	CHECK(a != b && *a == *b && *a != *c && a->view() == "some bytes" && a->data()[10] == 0);
+	CHECK(c->size() == 0 && a->hash() == b->hash());
+	std::unordered_set<ref<ouro::bytes>, ouro::bytes_hash, ouro::bytes_equal> set;
+	CHECK(set.insert(a).second && !set.insert(b).second && set.insert(c).second);
+	CHECK(set.count(b) == 1 && set.size() == 2);
+}
+
+struct inner {
+	ouro::slot<node> left, right;
+	OURO_TYPE(inner, left, right)
+};
+
+struct outer {
+	ouro::slot<node> first;
+	inner middle;
+	ouro::slot<node> last[2];
+	OURO_TYPE(outer, first, middle, last)
+};
+
+static void fields_have_names()
+{
+	ref<outer> o = make<outer>();
+	ref<node> n = make<node>("n");
+	o->first = n;
+	o->middle.right = n;
+	o->last[1] = n;
+	char *text = nullptr;
+	std::size_t size;
+	std::FILE *f = open_memstream(&text, &size);
+	CHECK(f && ouro_dump_dot(f, o.get(), 10) == 0);
+	std::fclose(f);
+	for (const char *name : { "\"first\"", "\"middle.right\"", "\"last[1]\"" })
+		if (!std::strstr(text, name)) {
+			std::fputs(text, stderr);
+			CHECK(!name);
+		}
+	CHECK(!std::strstr(text, "left"));
+	std::free(text);
+}
+
 static void out_of_memory_is_thrown()
 {
 	CHECK(ouro_shutdown(nullptr) == 0);
@@ -510,6 +648,10 @@ int main()
 	constructors_throw_in_callbacks();
 	finalizers_wait_in_a_queue();
 	c_objects_are_shared();
+	maps_have_types();
+	vectors_have_types();
+	bytes_are_looked_up();
+	fields_have_names();
 	out_of_memory_is_thrown();
 	threads_share();
 	ouro_report report;

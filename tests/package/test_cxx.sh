@@ -119,6 +119,15 @@ void move_c(c_node **to, c_node **from) { c_node *p = *from; *from = nullptr; *t
 void move_cxx(ref *to, ref *from) { new (to) ref(std::move(*from)); }
 void drop_c(c_node **p, long *n) noexcept { if (*p) ouro_release(*p); ++*n; }
 void drop_cxx(ref *p, long *n) { p->~ref(); ++*n; }
+void get_c(c_node **to, ouro_map *const *m)
+{
+	*to = static_cast<c_node *>(ouro_map_get_int(*m, 7));
+}
+void get_cxx(ref *to, const ouro::ref<ouro::map<node>> *m) { new (to) ref((*m)->get(7)); }
+void at_c(c_node **to, ouro_vec *const *v) { *to = static_cast<c_node *>(ouro_vec_get(*v, 7)); }
+void at_cxx(ref *to, const ouro::ref<ouro::vec<node>> *v) { new (to) ref((**v)[7]); }
+void hash_c(uint64_t *to, ouro_bytes *const *b) { *to = ouro_bytes_hash(*b); }
+void hash_cxx(uint64_t *to, const ouro::ref<ouro::bytes> *b) { *to = (*b)->hash(); }
 }
 END
 instructions() { # instructions FUNCTION: in $tmp/cost.s, the padding behind it left out
@@ -130,7 +139,7 @@ for c in g++ clang++; do
 	have $c || continue
 	$c -std=c++17 -O2 -Iinclude -c -o "$tmp/cost.o" "$tmp/cost.cc" || fail "$c: cost.cc"
 	objdump -d --no-show-raw-insn "$tmp/cost.o" >"$tmp/cost.s"
-	for name in copy load store give move drop; do
+	for name in copy load store give move drop get at hash; do
 		in_c=$(instructions ${name}_c) in_cxx=$(instructions ${name}_cxx)
 		[ "$in_c" -gt 0 ] && [ "$in_cxx" -gt 0 ] || fail "$name: no instructions found"
 		[ -z "${VERBOSE:-}" ] || echo "$c $name: $in_cxx instructions, in C style $in_c"

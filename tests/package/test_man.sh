@@ -91,7 +91,7 @@ says man3/ouro::make.3 'template <class T, class... A> [[nodiscard]] ref<T> make
 says man3/ouro::tracer.3 'operator()(M &member);'
 says man3/ouro::items.3 'item_range<item_of<T>> items(T *obj) noexcept;'
 says man7/ouro_describe_hpp.7 'OURO_TYPE_OF'
-! grep -qE 'p_|detail::|__atomic|private:' "$tmp/man/man3"/ouro::*.3 ||
+! grep -qE '\<p_|detail::|__atomic|private:' "$tmp/man/man3"/ouro::*.3 ||
 	fail 'a page of C++ shows its inside'
 
 if have groff; then
