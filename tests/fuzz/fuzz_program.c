@@ -8,15 +8,13 @@
  */
 #include <string.h>
 
+#include "containers.h"
 #include "crew.h"
 #include "fuzz.h"
+#include "program.h"
 #include "thing.h"
 
 #define NONE MODEL_NONE
-
-struct step {
-	uint8_t what, who, a, b;
-};
 
 /* A place and the real one behind it. */
 struct target {
@@ -65,6 +63,17 @@ static void keep(int t, int h, struct thing *x)
 	model_lock();
 	keep_locked(t, h, x);
 	model_unlock();
+}
+
+struct thing *program_held(int t, uint8_t operand)
+{
+	return real[t][handle_of(operand)];
+}
+
+void program_keep(int t, uint8_t operand, struct thing *x)
+{
+	drop(t, handle_of(operand));
+	keep(t, handle_of(operand), x);
 }
 
 /* Under the lock. Returns a new object's number, not alive yet; NONE: there are enough. */
@@ -511,12 +520,22 @@ static void (*const steps[])(int t, const struct step *s) = {
 	step_collect, step_flush, step_freeze, step_finalizers, step_list, step_settings,
 	step_leave, step_immortalize, step_bury, step_ring, step_ring,
 };
-enum { STEPS = sizeof steps / sizeof *steps, SEND = STEPS, STALL, SETTLE, WHATS };
+/* These came later: what the corpus says of the others stays as it is. */
+static void (*const more_steps[])(int t, const struct step *s) = { CONTAINER_STEPS };
+enum {
+	STEPS = sizeof steps / sizeof *steps,
+	SEND = STEPS,
+	STALL,
+	SETTLE,
+	MORE,
+	WHATS = MORE + sizeof more_steps / sizeof *more_steps
+};
 
 static void run_step(int thread, const void *arg)
 {
 	const struct step *s = arg;
-	steps[s->what % WHATS](thread, s);
+	int what = s->what % WHATS;
+	(what < MORE ? steps[what] : more_steps[what - MORE])(thread, s);
 }
 
 /* ---- all at rest ---- */
@@ -576,6 +595,7 @@ static void settle(void)
 	model_lock();
 	size_t n = check_objects();
 	model_unlock();
+	n += containers_check();
 	ouro_stats_get(&st);
 	if (st.objects_live != n)
 		model_broken("%zu objects live, and %zu should", (size_t)st.objects_live, n);
@@ -622,6 +642,8 @@ static void start(uint8_t config)
 		model_broken("ouro_init");
 	model_reset();
 	memset(watch_id, 0, sizeof watch_id);
+	if (config & 16)
+		containers_begin();
 	crew_begin(MODEL_THREADS);
 }
 
@@ -665,6 +687,7 @@ static void end_program(void)
 	for (int t = 0; t < MODEL_THREADS; t++)
 		crew_step(t, let_go, NULL, false);
 	empty_roots();
+	containers_end();
 	settle();
 	while (bury(0))
 		settle();

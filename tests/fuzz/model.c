@@ -42,6 +42,9 @@ void model_reset(void)
 	memset(&model, 0, sizeof model);
 	empty_places(model.root, MODEL_ROOTS);
 	empty_places(model.cell, MODEL_CELLS);
+	empty_places(model.key, MODEL_KEYS);
+	empty_places(model.element, MODEL_KEYS);
+	empty_places(&model.end, 1);
 	for (int i = 0; i < MODEL_OBJECTS; i++)
 		empty_places(model.object[i].slot, MODEL_SLOTS);
 	for (int t = 0; t < MODEL_THREADS; t++)
@@ -83,6 +86,10 @@ int model_reach(void)
 	forget_marks();
 	for (int i = 0; i < MODEL_ROOTS; i++)
 		mark(model.root[i].value);
+	for (int i = 0; i < MODEL_KEYS; i++) {
+		mark(model.key[i].value);
+		mark(model.element[i].value);
+	}
 	for (int t = 0; t < MODEL_THREADS; t++)
 		for (int h = 0; h < MODEL_HANDLES; h++)
 			mark(model.handle[t][h]);

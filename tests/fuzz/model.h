@@ -21,6 +21,7 @@ enum {
 	MODEL_ROOTS = 4,
 	MODEL_CELLS = 4,
 	MODEL_WATCHES = 32,
+	MODEL_KEYS = 8, /* of the map; and as many indices of the vector */
 	MODEL_NONE = -1
 };
 
@@ -61,6 +62,7 @@ struct model {
 	uint64_t version; /* counts all changes */
 	struct model_object object[MODEL_OBJECTS];
 	struct model_place root[MODEL_ROOTS], cell[MODEL_CELLS];
+	struct model_place key[MODEL_KEYS], element[MODEL_KEYS], end; /* of containers */
 	int handle[MODEL_THREADS][MODEL_HANDLES];
 	struct model_watch watch[MODEL_WATCHES];
 };
