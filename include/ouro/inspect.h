@@ -6,6 +6,16 @@
  * they see is of many moments. Each object that is there throughout is in it, and each reference
  * that stays; of what is made, dropped or moved meanwhile there may be something or nothing: an
  * object that moves from one holder to another may seem to be held by both, or by none.
+ *
+ * With OURO_SNAPSHOT_SIGNAL=SIGUSR2 in the environment (any signal: a name, RTMIN+n, a number) that
+ * has a snapshot written to OURO_SNAPSHOT_DIR, or the directory that the program was started in:
+ * ouro.PID.N.heapsnapshot, with the first N that is free, which its owner alone may read, as the
+ * keys of maps are in it. It has that name when it is whole; what became of it is logged. The
+ * handler, which is there from the start of the heap on and stays, does no more than wake a thread
+ * of the library's; a system call that the signal interrupts goes on as with SA_RESTART. A signal
+ * that the program handles or ignores is left to it. Signals that come before a snapshot has begun
+ * are one request. ouro_shutdown waits for one that is being written. In the child of a fork the
+ * library has its threads again when there is something to do for them: until then, a signal waits.
  */
 #ifndef OURO_INSPECT_H
 #define OURO_INSPECT_H
@@ -44,9 +54,10 @@ typedef bool (*ouro_path_visitor)(const ouro_path_step *step, void *arg);
  * is one step, and the key is the name of its slot.
  *
  * The heap is looked at while the program goes on (see above): references and outside are exact if
- * the objects' references do not change meanwhile. The path is then looked at again, step by step: each step did
- * refer to the next at a moment shortly before the visitor is called, and is held until it returns.
- * It is a shortest one of those that were there throughout, and no longer than they are.
+ * the objects' references do not change meanwhile. The path is then looked at again, step by step:
+ * each step did refer to the next at a moment shortly before the visitor is called, and is held
+ * until it returns. It is a shortest one of those that were there throughout, and no longer than
+ * they are.
  * What happens if the visitor is left is said at ouro_gc_objects.
  * Return:  how many steps were visited; -1 with errno EINVAL (a NULL), EDEADLK (when pinned, or in
  *          an event function between GC_START and GC_STOP), ENOMEM (32 bytes an object and 16 a

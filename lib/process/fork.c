@@ -28,6 +28,7 @@
  *   collect.c     trial                   used in stops only
  *   events.c      n_calls                 this thread's alone, if it forks inside a listener
  *   flight.c      events                  the parent's; slots that were busy are free
+ *   demand.c      wanted                  forgotten
  *   trace.c       trace                   goes on into a file of the child's, or ends
  *   deliver.c     calling                 likewise, if it forks inside the log function
  *   flush.c       leader, since           nobody flushes, unless this thread does

@@ -46,6 +46,7 @@
 #include "heap/usage.h"
 #include "inspect/census.h"
 #include "inspect/report.h"
+#include "inspect/demand.h"
 #include "inspect/trace.h"
 #include "process/attach.h"
 #include "process/fork.h"
@@ -95,6 +96,7 @@ static int start(const ouro_config *cfg, enum manner manner)
 	oi_delay_reset();
 	oi_debug_start();
 	oi_trace_begin();
+	oi_demand_begin();
 	if (!oi_fork_install())
 		return ENOMEM;
 	int error = start_threads(manner);

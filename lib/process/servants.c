@@ -10,6 +10,8 @@
  * found (in thread mode), of dead objects that releases past release_batch handed over or that the
  * tick found, and of strays. They also deliver what others noted for the log, and evict what is
  * over in maps (expiry.c). As a rule there is one reaper.
+ * A writer writes the snapshots that a signal asks for, as a file takes as long as its disk likes.
+ * The collector starts it, and it ends with them. The end of the heap waits for it.
  * Helpers find garbage together with whoever collects (crew.h). Each collection that wants some
  * creates them; they end by themselves, and nobody waits for that but the heap's end.
  *
@@ -76,6 +78,7 @@
 #include "heap/heap.h"
 #include "heap/huge.h"
 #include "heap/limbo.h"
+#include "inspect/demand.h"
 #include "process/alone.h"
 #include "process/attach.h"
 #include "process/spawn.h"
@@ -142,7 +145,8 @@ static bool any_wanted(void)
 	/* A thread that sets one looks at missing afterwards. */
 	return oi_load_relaxed(&oi_wanted.collect) || /* recheck */
 	       oi_load_relaxed(&oi_wanted.tick) ||    /* recheck */
-	       oi_load_relaxed(&oi_wanted.reap);      /* recheck */
+	       oi_load_relaxed(&oi_wanted.reap) ||    /* recheck */
+	       oi_demand_any();
 }
 
 void oi_servants_need(void)
@@ -312,6 +316,36 @@ static void collect_due(void)
 	}
 }
 
+static void *writer_main(void *arg);
+static struct worker writer = { .main = writer_main, .stack = COLLECTOR_STACK };
+
+/* What is asked for after its last look, it leaves to the next one. */
+static void *writer_main(void *arg)
+{
+	(void)arg;
+	oi_store_release(&writer.running, true); /* [B5] */
+	if (attach_servant("ouro-snapshot")) {
+		oi_demand_serve();
+		oi_thread_detach(oi_self);
+	}
+	oi_store_release(&writer.ended, true); /* [B5] */
+	if (!oi_load_acquire(&quit)) /* recheck: a tick too many does no harm */
+		oi_wake_tick();
+	return NULL;
+}
+
+/* If the system refuses it, or another thread has the turn, it is tried again after a tick. */
+static void start_writer(void)
+{
+	if (!oi_demand_any() || !join_if_ended(&writer))
+		return;
+	bool turn = !oi_exchange_seq_cst(&starting, 1u); /* [B4] */
+	if (!turn || start_one(&writer, &writer))
+		oi_exchange_seq_cst(&oi_wanted.tick, 1u); /* [B1] */
+	if (turn)
+		oi_exchange_seq_cst(&starting, 0u); /* [B4] */
+}
+
 /* How long the collector may sleep, unless it is woken. */
 static uint64_t sleep_ns(bool ticking)
 {
@@ -360,6 +394,7 @@ static void *collector_main(void *arg)
 	while (go_on(&oi_wanted.collector_word, &word)) {
 		collect_due();
 		oi_asked_serve(between);
+		start_writer();
 		if (unlikely(oi_idle_due()))
 			oi_collect_idle(between);
 		see_to_expiry();
@@ -570,7 +605,9 @@ void oi_servants_stop(void)
 	oi_store_release(&quit, 1u); /* [B1] */
 	stop_one(&collector, &oi_wanted.collector_word);
 	stop_reapers();
+	stop_one(&writer, NULL);
 	stop_helpers();
+	oi_demand_forget();
 	oi_wanted.collect = oi_wanted.tick = oi_wanted.reap = 0;
 	not_before = 0;
 }
@@ -579,7 +616,8 @@ void oi_servants_fork_child(void)
 {
 	/* Even if another thread was ending the heap, which the child undoes. */
 	oi_wanted.missing = oi_runtime.running;
-	collector.started = false;
+	collector.started = writer.started = false;
+	oi_demand_forget(); /* it was sent to the parent */
 	for (size_t i = 0; i < REAPERS; i++)
 		reaper[i].started = false;
 	for (size_t i = 0; i < HELPERS; i++)

@@ -193,7 +193,8 @@ static void mixed_clear(void *obj)
 
 static const ouro_type mixed_type = {
 	.name = "mixed", .size = offsetof(struct mixed, items),
-	.slots = OURO_SLOTS(struct mixed, slot, array, leaf), .weaks = OURO_WEAKS(struct mixed, weak),
+	.slots = OURO_SLOTS(struct mixed, slot, array, leaf),
+	.weaks = OURO_WEAKS(struct mixed, weak),
 	.item_size = sizeof(struct node *), .item_slots = OURO_ITEM_REFS,
 	.traverse = mixed_traverse, .clear = mixed_clear,
 };
@@ -351,7 +352,8 @@ static bool look(void *obj, void *arg)
 {
 	struct node *partner = ouro_load(&((struct node *)obj)->right);
 
-	*(int *)arg += ouro_typeof(obj) != &node_type || (partner && ouro_typeof(partner) != &node_type);
+	*(int *)arg += ouro_typeof(obj) != &node_type ||
+		       (partner && ouro_typeof(partner) != &node_type);
 	ouro_release(partner);
 	return true;
 }
