@@ -164,7 +164,7 @@ $(BUILD)/bench/peers/pause_%: bench/peers/pause_%.c
 	$(PAUSE_CC) $(shell bench/peers.sh cflags) -o $@ $< $(PAUSE_PARTS) $(shell bench/peers.sh libs)
 
 # What the collector spends on shapes and on a program that only reads.
-SHAPE_BINS := $(BUILD)/bench/shapes $(BUILD)/bench/read
+SHAPE_BINS := $(BUILD)/bench/shapes $(BUILD)/bench/read $(BUILD)/bench/snapshot
 $(SHAPE_BINS): $(BUILD)/bench/%: bench/%.c $(wildcard bench/*.h) $(STATIC)
 	@mkdir -p $(@D)
 	$(PAUSE_CC) -o $@ $< $(STATIC) $(URCU_LIBS)
@@ -362,6 +362,7 @@ bench-shapes: deps-build
 	$(MAKE) $(SHAPE_BINS)
 	+MAKE='$(MAKE)' CC='$(CC)' URCU_LIBS='$(URCU_LIBS)' bench/shapes.sh $(BUILD)/bench $(BASE)
 	$(if $(SHAPES),,$(BUILD)/bench/read)
+	$(if $(SHAPES),,$(BUILD)/bench/snapshot)
 
 ## bench-aims: what is to be reached, beside every peer, in one table: 12 minutes; QUICK=1: 2; RUNS
 AIMS_BINS = $(patsubst %,$(BUILD)/bench/%,pause read peers/pause_boehm peers/pause_malloc \

@@ -28,7 +28,7 @@ shows() { # shows TEXT...: the command before printed each
 
 # ---- programs that need only the library; how much they do in a moment is no matter ----
 
-quiet_make all "$bench/pause" "$bench/shapes" "$bench/read" \
+quiet_make all "$bench/pause" "$bench/shapes" "$bench/read" "$bench/snapshot" \
 	"$bench/peers/pause_boehm" "$bench/peers/pause_malloc" "$bench/peers/pause_beat"
 
 pause() { # pause NAME COMMAND...: with a line of each kind in $tmp/tsv
@@ -56,6 +56,8 @@ shows ouro malloc beat
 
 run env LIVE=12000 SECONDS=0.1 "$bench/read"
 shows 'loads and releases' 'collections begun'
+run env LIVE=12000 THREADS=1 "$bench/snapshot"
+shows 'snapshot      12000 objects' 'stops' 'until all stood' 'path '
 run "$bench/shapes" list
 cp "$tmp/out" "$tmp/shapes"
 : >"$tmp/lines"

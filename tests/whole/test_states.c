@@ -522,7 +522,6 @@ static const struct call {
 	CALL(collect_for, ANY), CALL(queue, ANY), CALL(map_once, ANY), CALL(weak_map, ANY), CALL(key_map, ANY),
 	CALL(type_stats, COLLECTS), CALL(type_retire, FLUSHES),
 	CALL(objects, COLLECTS), CALL(referents, COLLECTS),
-	CALL(path, COLLECTS),
 	CALL(referrers, COLLECTS), CALL(dump, COLLECTS), CALL(collect_0, COLLECTS),
 	CALL(collect_1, COLLECTS), CALL(collect_2, COLLECTS), CALL(flush, FLUSHES),
 	CALL(detach, ANY), CALL(new, ANY), CALL(shutdown, ENDS),
