@@ -86,7 +86,7 @@ DEPSERVER_PEER := $(BUILD)/bench/peers/depserver_malloc
 	bench bench-peers bench-compare bench-pause demo deps deps-build deps-check deps-demo \
 	deps-bench deps-cxx deps-peers deps-pause deps-sanitize deps-models models mutants install \
 	uninstall clean help tests-build \
-	stress-build peers-build examples check-prometheus check-browser \
+	stress-build peers-build examples check-prometheus check-viewers check-browser \
 	lint deps-lint bench-shapes bench-aims
 .PHONY: installcheck man dist deb abi-check abi-store
 .DELETE_ON_ERROR:
@@ -326,6 +326,11 @@ check-browser: deps-demo
 	-@tests/deps.sh chromium chromium-driver python3
 	$(MAKE) $(DEPSERVER)
 	sh examples/depserver/test_browser.sh $(DEPSERVER) $(PICTURE)
+
+## check-viewers: memlab and the DevTools of Chromium read snapshots; skipped where these are not
+check-viewers: deps-build
+	$(MAKE) all
+	sh tests/package/viewers.sh $(BUILD)
 
 ## lint: what comments, folders and orders promise is so: the rules of tests/lint, and that each finds its planted mistakes
 lint: deps-lint

@@ -1,0 +1,211 @@
+// devtools.js FIRST SECOND THIRD - the DevTools of the Chromium that is installed read snapshots of
+// leaky.c: its own frontend's code, as it serves it, in a page of it. Classes, what came between
+// two snapshots, and retainers must be what leaky.c has made.
+'use strict';
+const {spawn} = require('child_process');
+const fs = require('fs');
+const os = require('os');
+const path = require('path');
+
+const browsers = ['chromium', 'chromium-browser', 'google-chrome'];
+
+function expect(what, is, wanted) {
+	if (is !== wanted)
+		throw new Error(`${what}: ${is}, not ${wanted}`);
+}
+
+// ---- a browser, spoken to through a pipe ----
+
+class Browser {
+	constructor(command) {
+		this.profile = fs.mkdtempSync(path.join(os.tmpdir(), 'devtools-'));
+		this.process = spawn(command, [
+			'--headless=new', '--no-sandbox', '--disable-gpu', '--no-first-run',
+			'--remote-debugging-pipe', '--remote-debugging-port=0',
+			`--user-data-dir=${this.profile}`, 'about:blank',
+		], {stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'], detached: true});
+		this.waiting = new Map();
+		this.calls = 0;
+		this.rest = '';
+		this.process.stdio[4].setEncoding('utf8').on('data', data => this.read(data));
+	}
+
+	read(data) {
+		const messages = (this.rest + data).split('\0');
+		this.rest = messages.pop();
+		for (const message of messages.map(text => JSON.parse(text))) {
+			const call = this.waiting.get(message.id);
+			this.waiting.delete(message.id);
+			if (call && message.error)
+				call.reject(new Error(message.error.message));
+			else if (call)
+				call.resolve(message.result);
+		}
+	}
+
+	call(method, params = {}, sessionId = undefined) {
+		const id = ++this.calls;
+		this.process.stdio[3].write(JSON.stringify({id, method, params, sessionId}) + '\0');
+		return new Promise((resolve, reject) => this.waiting.set(id, {resolve, reject}));
+	}
+
+	async port() {
+		const file = path.join(this.profile, 'DevToolsActivePort');
+		for (let i = 0; i < 300; i++) {
+			if (fs.existsSync(file) && fs.readFileSync(file, 'utf8').includes('\n'))
+				return fs.readFileSync(file, 'utf8').split('\n')[0];
+			await new Promise(resolve => setTimeout(resolve, 100));
+		}
+		throw new Error('the browser does not come up');
+	}
+
+	async open(url) {
+		const {targetId} = await this.call('Target.createTarget', {url});
+		const {sessionId} = await this.call('Target.attachToTarget', {targetId, flatten: true});
+		const there = `document.readyState === 'complete' && location.href !== 'about:blank'`;
+		while (!await this.evaluate(sessionId, there))
+			await new Promise(resolve => setTimeout(resolve, 100));
+		return sessionId;
+	}
+
+	async evaluate(session, expression) {
+		const {result, exceptionDetails} = await this.call('Runtime.evaluate',
+			{expression, awaitPromise: true, returnByValue: true}, session);
+		if (exceptionDetails)
+			throw new Error(exceptionDetails.exception.description);
+		return result.value;
+	}
+
+	close() {
+		try {
+			process.kill(-this.process.pid, 'SIGKILL');
+		} catch {
+			// it has ended
+		}
+		fs.rmSync(this.profile, {recursive: true, force: true, maxRetries: 10});
+	}
+}
+
+// ---- in the page: DevTools' worker for snapshots, and its messages ----
+
+const inPage = `
+globalThis.DevTools = class {
+	static async start() {
+		const it = new this();
+		it.worker = new Worker('/devtools/entrypoints/heap_snapshot_worker/' +
+			'heap_snapshot_worker-entrypoint.js', {type: 'module'});
+		it.waiting = new Map();
+		it.n = 1;
+		await new Promise((resolve, reject) => {
+			it.worker.onerror = reject;
+			it.worker.onmessage = event => {
+				if (event.data === 'workerReady')
+					resolve();
+			};
+		});
+		it.worker.onmessage = ({data}) => {
+			const call = it.waiting.get(data.callId);
+			if (!call)
+				return;
+			if (data.error)
+				call.reject(new Error(data.error + data.errorCallStack));
+			else
+				call.resolve(data.result);
+		};
+		return it;
+	}
+	post(message, ports = []) {
+		const callId = this.n++;
+		this.worker.postMessage({callId, ...message}, ports);
+		return new Promise((resolve, reject) => this.waiting.set(callId, {resolve, reject}));
+	}
+	method(objectId, methodName, ...methodArguments) {
+		return this.post({disposition: 'method', objectId, methodName, methodArguments});
+	}
+	async factory(objectId, methodName, methodArguments, ports) {
+		const newObjectId = String(this.n++);
+		await this.post({disposition: 'factory', objectId, methodName, methodArguments,
+			newObjectId}, ports);
+		return newObjectId;
+	}
+	async load(text) {
+		const loader = String(this.n++), second = await DevTools.start();
+		await this.post({disposition: 'createLoader', objectId: loader});
+		for (let i = 0; i < text.length; i += 100000)
+			await this.method(loader, 'write', text.slice(i, i + 100000));
+		await this.method(loader, 'close');
+		const {port1, port2} = new MessageChannel();
+		second.post({disposition: 'setupForSecondaryInit', objectId: '1'}, [port2]);
+		return this.factory(loader, 'buildSnapshot', [], [port1]);
+	}
+	// The first objects of a class.
+	async some(snapshot, key) {
+		const list = await this.factory(snapshot, 'createNodesProviderForClass', [key, {}]);
+		await this.method(list, 'sortAndRewind', {fieldName1: 'id', ascending1: true,
+			fieldName2: 'selfSize', ascending2: true});
+		return (await this.method(list, 'serializeItemsRange', 0, 5)).items;
+	}
+	async retainers(snapshot, index) {
+		const list = await this.factory(snapshot, 'createRetainingEdgesProvider', [index]);
+		return (await this.method(list, 'serializeItemsRange', 0, 50)).items;
+	}
+};
+globalThis.look = async function(texts) {
+	const devtools = await DevTools.start();
+	const [first, second] = [await devtools.load(texts[0]), await devtools.load(texts[1])];
+	const classes = await devtools.method(second, 'aggregatesWithFilter', {});
+	const before = await devtools.method(first, 'aggregatesForDiff', '[]');
+	const diff = await devtools.method(second, 'calculateSnapshotDiff', 'first', before);
+	const key = name => Object.keys(classes).find(k => classes[k].name === name);
+	const [document] = await devtools.some(second, key('document'));
+	const retainers = await devtools.retainers(second, document.nodeIndex);
+	return {
+		classes: Object.fromEntries(Object.values(classes).map(c => [c.name, c])),
+		diff: Object.fromEntries(Object.values(diff).map(d => [d.name, d])),
+		retainers: retainers.map(edge => [edge.name, edge.node.name]),
+		document,
+	};
+};
+`;
+
+function check({classes, diff, retainers, document}) {
+	expect('sessions', classes.session.count, 1000);
+	expect('their bytes', classes.session.self, 128000);
+	expect('what the first keeps', classes.session.maxRet, 128000);
+	expect('documents', classes.document.count, 1000);
+	expect('new sessions', diff.session.addedCount, 1000);
+	expect('lost ones', diff.session.removedCount, 0);
+	expect('a distance', document.distance > 0 && document.distance < 10, true);
+	expect('retainers', retainers.some(([name, by]) =>
+		/^\["document \\x22\d+\\x22"\]$/.test(name) && by === 'ouro_map'), true);
+}
+
+async function main() {
+	const command = browsers.find(name => (process.env.PATH || '').split(':')
+		.some(folder => fs.existsSync(path.join(folder, name))));
+	if (!command) {
+		console.log('skipped: DevTools, without chromium');
+		return;
+	}
+	const browser = new Browser(command);
+	try {
+		const page = `http://127.0.0.1:${await browser.port()}/devtools/`;
+		const session = await browser.open(page + 'entrypoints/heap_snapshot_worker/' +
+			'heap_snapshot_worker-entrypoint.js');
+		await browser.evaluate(session, inPage);
+		const texts = process.argv.slice(2, 5).map(file => fs.readFileSync(file, 'utf8'));
+		check(await browser.evaluate(session, `look(${JSON.stringify(texts)})`));
+		console.log('DevTools: ok');
+	} finally {
+		browser.close();
+	}
+}
+
+const limit = setTimeout(() => {
+	console.error('DevTools: no answer for five minutes');
+	process.exit(1);
+}, 300000);
+main().then(() => clearTimeout(limit), error => {
+	console.error(error);
+	process.exit(1);
+});
