@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/perturb.h"
 #include "contain/items.h"
 #include "contain/once.h"
 #include "heap/check.h"
@@ -76,6 +77,7 @@ static void remove_dead(void *arg)
 	if (!boxes)
 		return;
 	ouro_map_item k = key_of_box(b);
+	oi_point("weak map: dead");
 	oi_item_remove_if(boxes, &k, b);
 }
 

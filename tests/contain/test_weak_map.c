@@ -334,20 +334,22 @@ static ouro_weak_map *stage;
 static struct node *newer;
 static _Thread_local bool acts;
 
-/* The old value is dead, and its watch is about to run: another is put under its key. */
+static const char *at_point;
+
+/* The old value is dead, and its watch is about to run, or to remove: another is put. */
 static void put_before_the_watch(const char *point)
 {
-	if (!acts || strcmp(point, "callback") != 0)
+	if (!acts || strcmp(point, at_point) != 0)
 		return;
 	acts = false;
 	newer = put_node(stage, 1);
 }
 #endif
 
-static void weak_map_late_death_leaves_the_newer_value(void **state)
-{
-	(void)state;
 #if OURO_CHECKED
+static void die_late(const char *point)
+{
+	at_point = point;
 	stage = weak_map_make();
 	struct node *n = put_node(stage, 1);
 
@@ -362,6 +364,15 @@ static void weak_map_late_death_leaves_the_newer_value(void **state)
 	assert_int_equal(weak_id(stage, 1), -1);
 	ouro_release(stage);
 	stage = NULL;
+}
+#endif
+
+static void weak_map_late_death_leaves_the_newer_value(void **state)
+{
+	(void)state;
+#if OURO_CHECKED
+	die_late("callback");
+	die_late("weak map: dead");
 #else
 	skip();
 #endif
