@@ -274,7 +274,7 @@ static void end_claim(struct claim *c)
 static void serve_claimed(struct row *r)
 {
 	/* owner */
-	__attribute__((cleanup(end_claim))) struct claim c = { r, oi_load_relaxed(&r->version) };
+	__attribute__((unused, cleanup(end_claim))) struct claim c = { r, oi_load_relaxed(&r->version) };
 	struct ouro_map *m OURO_AUTO = ouro_weak_load(&r->map);
 	if (!m)
 		free_row(r);
