@@ -124,6 +124,7 @@ static bool is_late_at(struct ouro_map *m, uint64_t i)
 	struct oi_map_entry *e = place ? ouro_slot_peek(place) : NULL;
 	void *held = e ? ouro_slot_peek(&e->value) : NULL;
 	bool late = held && oi_map_late(m, held);
+	oi_point("map: looks");
 	ouro_unpin();
 	return late;
 }

@@ -171,6 +171,12 @@ void oi_thread_unlink(struct oi_thread *t)
 		oi_add_relaxed(&n_attached, (size_t)-1); /* count */
 }
 
+/* A reaper that looks through a map is pinned for moments, and not by the program. */
+static bool is_at_work(const struct oi_thread *t)
+{
+	return t->internal && !oi_load_acquire(&t->in_callback); /* count */
+}
+
 bool oi_threads_pinned(void)
 {
 	bool pinned = false;
@@ -178,7 +184,7 @@ bool oi_threads_pinned(void)
 	oi_registry_lock();
 	oi_for_each_thread(t)
 		/* recheck: a hint; a pin that begins now is a misuse */
-		if (t != oi_self && oi_load_relaxed(&t->pin_depth))
+		if (t != oi_self && oi_load_relaxed(&t->pin_depth) && !is_at_work(t))
 			pinned = true;
 	oi_registry_unlock();
 	return pinned;

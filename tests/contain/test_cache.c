@@ -626,10 +626,11 @@ static void cache_goes_by_itself_in_the_child_of_a_fork(void **state)
 
 #if OURO_CHECKED
 static atomic_bool between;
+static const char *stands_at;
 
 static void stand_still(const char *point)
 {
-	if (strcmp(point, "expiry: next") != 0)
+	if (strcmp(point, stands_at) != 0 || pthread_equal(pthread_self(), main_thread))
 		return;
 	atomic_store(&between, true);
 	await(&goes_on);
@@ -647,6 +648,7 @@ static void cache_shorter_time_is_not_missed(void **state)
 	atomic_store(&goes_on, false);
 	atomic_store(&between, false);
 	put_new(m, 2);
+	stands_at = "expiry: next";
 	oi_point_hook = stand_still;
 	time_passes(30 * HOUR);
 	assert_true(GOES(atomic_load(&between)));
@@ -657,6 +659,41 @@ static void cache_shorter_time_is_not_missed(void **state)
 	assert_true(GOES(told(OURO_MAP_EXPIRED) == 1));
 	ouro_release(n);
 	ouro_release(m);
+#else
+	skip();
+#endif
+}
+
+#if OURO_CHECKED
+static void *let_go_soon(void *arg)
+{
+	sleep_ms(50); /* by then the shutdown has asked */
+	atomic_store(&goes_on, true);
+	return arg;
+}
+#endif
+
+/* A reaper that looks is pinned, but not by the program. */
+static void cache_looked_at_does_not_refuse_a_shutdown(void **state)
+{
+	(void)state;
+#if OURO_CHECKED
+	ouro_map *m = cache_of(NULL, HOUR);
+	ouro_report report;
+
+	atomic_store(&goes_on, false);
+	atomic_store(&between, false);
+	put_new(m, 1);
+	stands_at = "map: looks";
+	oi_point_hook = stand_still;
+	time_passes(HOUR / 2);
+	assert_true(GOES(atomic_load(&between)));
+	ouro_release(m);
+	pthread_t t = thread_start(let_go_soon, NULL);
+	assert_int_equal(ouro_shutdown(&report), 0);
+	assert_int_equal(report.objects, 0);
+	oi_point_hook = NULL;
+	pthread_join(t, NULL);
 #else
 	skip();
 #endif
@@ -887,6 +924,7 @@ int main(void)
 		HEAP_CASE(cache_brought_back_goes_by_itself),
 		HEAP_CASE(cache_goes_by_itself_in_the_child_of_a_fork),
 		HEAP_CASE(cache_shorter_time_is_not_missed),
+		HEAP_CASE(cache_looked_at_does_not_refuse_a_shutdown),
 	};
 
 	ahead_here = true;
