@@ -69,7 +69,7 @@ void oi_json_string(struct oi_json *j, const char *s)
 		else if (*s == '"' || *s == '\\')
 			put_bytes(j, text, (size_t)sprintf(text, "\\%c", *s));
 		else if ((unsigned char)*s < ' ' || *s == 0x7f)
-			put_bytes(j, text, (size_t)sprintf(text, "\\u%04x", (unsigned)*s));
+			put_bytes(j, text, (size_t)sprintf(text, "\\u%04x", (unsigned char)*s));
 		else
 			put_bytes(j, s, n);
 		s += n ? n : 1;
