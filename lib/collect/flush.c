@@ -66,7 +66,8 @@ static bool waits_only;          /* the leader has found nothing to do for a whi
 struct flush {
 	struct oi_thread *t;
 	bool patient;   /* waits for ever for callbacks */
-	uint64_t limit; /* of oi_ticket.n_objects; 0: not known yet */
+	uint64_t next_look; /* at the limit, when oi_ticket.n_objects is past this */
+	uint64_t limit;     /* of objects freed since the heap began; 0: not known yet */
 	uint64_t idle_since;
 };
 
@@ -130,20 +131,24 @@ static bool is_over(const struct flush *f)
 }
 
 /*
- * Returns true at the limit, which there is only from so many objects on: to look through the
- * counters of 10 000 threads takes 40 ms.
+ * Returns true at the limit, which there is only from so much work on, and which is looked at once
+ * in so much: to look through the counters of 10 000 threads takes 40 ms. Work alone does not tell:
+ * an object with many items is more than one of it. What was alive when the limit was set can be
+ * freed once; all beyond that has been made since.
  */
 static bool is_too_much(struct flush *f)
 {
 	uint64_t n = oi_load_relaxed(&oi_ticket.n_objects); /* count */
 	struct oi_totals all;
-	if (likely(n <= LIMIT_FLOOR))
+	if (likely(n <= f->next_look))
 		return false;
-	if (!f->limit) {
-		oi_tally_totals(&all);
-		f->limit = 3 * LIMIT_FLOOR + 2 * (all.n_allocated - all.n_freed);
-	}
-	return n > f->limit;
+	oi_tally_totals(&all);
+	if (!f->limit)
+		f->limit = all.n_freed + 3 * LIMIT_FLOOR + 2 * (all.n_allocated - all.n_freed);
+	if (all.n_freed > f->limit)
+		return true;
+	f->next_look = n + LIMIT_FLOOR;
+	return false;
 }
 
 /* Works for one round. Returns false if there was nothing to do here. */
@@ -220,7 +225,7 @@ static void end_flush(struct oi_thread *t)
 
 static void lead(struct oi_thread *t, bool patient)
 {
-	struct flush f = { .t = t, .patient = patient };
+	struct flush f = { .t = t, .patient = patient, .next_look = LIMIT_FLOOR };
 	begin_flush();
 	oi_stray_serve();
 	work_until_over(&f);

@@ -11,6 +11,8 @@
 
 #include "fixture.h"
 
+#include "count/ticket.h"
+
 enum { BUSY_MAX = 16, CALLS = 5, CALLS_MAX = 100 };
 
 /* Longer than it takes to make one: so most threads are at a death at any time. */
@@ -433,6 +435,31 @@ static void flush_has_an_end_though_finalizers_make_more(void **state)
 	assert_int_equal(objects_live(), 0);
 }
 
+/* As an object with many items: it is one, and more work than one. */
+static void be_much_work(void *obj)
+{
+	(void)obj;
+	__atomic_fetch_add(&oi_ticket.n_objects, 1000, __ATOMIC_RELAXED);
+}
+
+static const ouro_type laborious_type = {
+	.name = "laborious", .size = sizeof(struct node),
+	.slots = OURO_SLOTS(struct node, left, right), .finalize = be_much_work,
+};
+
+/* The limit for callbacks that make more is one of objects, not of work. */
+static void flush_does_not_give_up_because_of_much_work(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		ouro_release(make_list(&laborious_type, LOAD(50000)));
+		assert_int_equal(ouro_flush(), 0); /* the reaper may have done it before */
+		assert_int_equal(objects_live(), 0);
+	}
+	assert_int_equal(ouro_flush(), 0);
+	assert_int_equal(book_count(&log_book, "gives up"), 0);
+}
+
 static int give_up_teardown(void **state)
 {
 	atomic_store(&busy.stop, true);
@@ -456,6 +483,7 @@ int main(void)
 		BUSY_CASE(flush_collect_waits_for_sets_in_other_hands),
 		BUSY_CASE(flush_waits_for_a_finalizer_a_collection_does_not),
 		BUSY_CASE(flush_has_an_end_though_finalizers_make_more),
+		BUSY_CASE(flush_does_not_give_up_because_of_much_work),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
