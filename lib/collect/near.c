@@ -516,8 +516,11 @@ static void search_again(struct oi_pass *p, size_t i)
 	struct oi_place at;
 	if (was_touched(obj))
 		return; /* it is among the fresh ones */
-	if (held && (!is_object(oi_object_of(held), &at) ||
-		     oi_references(held) == (intptr_t)again.data[i + 2]))
+	if (held && !is_object(oi_object_of(held), &at))
+		return;
+	/* If it is gone, nothing is read of its block, which may be another's, or nobody's. */
+	if (held && oi_pass_look(held, OI_FLAG_GARBAGE) &&
+	    oi_references(held) == (intptr_t)again.data[i + 2])
 		return;
 	search_from(p, obj, false);
 }
