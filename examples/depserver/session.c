@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 enum {
 	IN_MAX = 1024 * 1024,
@@ -199,22 +198,13 @@ static enum http_guess session_guess(struct session *s)
 	return n > 0 ? http_begins(first, (size_t)n) : HTTP_NO;
 }
 
-/*
- * A second descriptor of a handle's socket, or -1. It is made once more in its own place, as
- * ThreadSanitizer sees neither fcntl make one nor libuv close one, and takes it for an older one of
- * that number else.
- */
+/* A second descriptor of a handle's socket, or -1. */
 static int session_dup(struct session *s)
 {
 	uv_os_fd_t fd;
 	if (uv_fileno((uv_handle_t *)&s->tcp, &fd) < 0)
 		return -1;
-	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	if (copy >= 0 && dup3(fd, copy, O_CLOEXEC) < 0) {
-		close(copy);
-		return -1;
-	}
-	return copy;
+	return fcntl(fd, F_DUPFD_CLOEXEC, 0);
 }
 
 /* The descriptor is the handle's: a second one of the same socket goes, with all that was sent. */
