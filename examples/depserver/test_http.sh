@@ -251,10 +251,13 @@ cli SHUTDOWN >/dev/null 2>&1
 ended 'shutdown after requests'
 
 # ---- clients that do not read ----
-# Answers so large that no socket takes them: two keep the two files that there are, and no more.
+# Answers so large that no socket takes them, as these take little: two keep the two files that
+# there are, and no more.
 unread() {
-	exec perl -MIO::Socket::INET -e '
-		my $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => $ARGV[0]) or die;
+	exec perl -MSocket -e '
+		socket my $s, PF_INET, SOCK_STREAM, 0 or die;
+		setsockopt $s, SOL_SOCKET, SO_RCVBUF, pack("l", 4096) or die;
+		connect $s, pack_sockaddr_in($ARGV[0], inet_aton("127.0.0.1")) or die;
 		syswrite $s, "GET /snapshot HTTP/1.1\r\nHost: localhost\r\n\r\n";
 		sleep 600;' "$port"
 }
