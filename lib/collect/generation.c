@@ -11,13 +11,6 @@
 #include "world/context.h"
 #include "world/thread.h"
 
-/* Returns true if the block is neither free, nor gone and waiting for a grace period. */
-OI_INLINE bool is_used(const struct oi_header *h)
-{
-	uint16_t own = oi_load_relaxed(&h->own); /* stopped */
-	return own != OI_OWN_FREE && own != OI_OWN_GONE;
-}
-
 OI_INLINE bool is_member(const struct oi_header *h)
 {
 	/* stopped */
@@ -54,7 +47,7 @@ void oi_generation_make_old(struct oi_header *h)
  */
 static OI_COLD void leave_out(const struct oi_header *h, uint64_t (*young)[OI_BITMAP], size_t i)
 {
-	if (is_used(h))
+	if (oi_is_used(h))
 		oi_pace_grown(oi_generation_age_at(young, i), 1);
 	oi_generation_make_old_at(young, i);
 }
@@ -329,7 +322,7 @@ static void count_ages_of(const struct oi_page *p, size_t w, uint64_t bits, uint
 {
 	for (; bits; bits &= bits - 1) {
 		size_t bit = (size_t)__builtin_ctzll(bits);
-		if (is_used(oi_block_at(p, w * 64 + bit)))
+		if (oi_is_used(oi_block_at(p, w * 64 + bit)))
 			n[age0 >> bit & 1 ? 0 : 1]++;
 	}
 }

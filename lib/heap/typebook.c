@@ -278,9 +278,7 @@ static bool count_left(void *arg, struct oi_page *p)
 	struct left *left = arg;
 	for (uint32_t i = 0; i < p->bump; i++) {
 		const struct oi_header *h = oi_block_at(p, i);
-		uint16_t own = oi_load_relaxed(&h->own); /* stopped */
-		left->n += own != OI_OWN_FREE && own != OI_OWN_GONE &&
-			   (h->type == left->number || h->type == left->twin);
+		left->n += oi_is_used(h) && (h->type == left->number || h->type == left->twin);
 	}
 	return true;
 }

@@ -33,8 +33,7 @@ static bool census_page(void *arg, struct oi_page *p)
 	struct count *counts = arg;
 	for (uint32_t i = 0; i < p->bump; i++) {
 		const struct oi_header *h = oi_block_at(p, i);
-		uint16_t own = oi_load_relaxed(&h->own); /* stopped */
-		if (own == OI_OWN_FREE || own == OI_OWN_GONE)
+		if (!oi_is_used(h))
 			continue;
 		struct count *c = &counts[oi_load_relaxed(&h->type)]; /* stopped */
 		c->objects++;

@@ -51,12 +51,6 @@ static void keep_edge(void *child, uint64_t place, void *arg)
 	l->n_edges++;
 }
 
-static bool is_there(const struct oi_header *h)
-{
-	uint16_t own = oi_owner_of(h);
-	return own != OI_OWN_FREE && own != OI_OWN_GONE;
-}
-
 static unsigned flags_of(const struct oi_header *h)
 {
 	uint8_t flags = oi_flags(h);
@@ -168,7 +162,7 @@ static bool look_at_rest(struct look *l, struct oi_header *h)
 	const struct oi_seen *s = oi_picture_seen(l->p, l->p->n - 1);
 	size_t item = 0;
 	if (s->header == (uintptr_t)h && s->type == oi_load_relaxed(&h->type) && /* stopped */
-	    is_there(h) && oi_is_whole(h))
+	    oi_is_used(h) && oi_is_whole(h))
 		item = look_at_items(l, h, oi_type_of(h), l->item);
 	if (l->n_edges > l->capacity) {
 		l->needed = l->n_edges;
@@ -201,7 +195,7 @@ static bool look_at_page(void *arg, struct oi_page *page)
 		if (l->at != (uintptr_t)h)
 			l->item = 0;
 		l->at = (uintptr_t)h;
-		if (l->item ? !look_at_rest(l, h) : is_there(h) && !look_at_object(l, page, h))
+		if (l->item ? !look_at_rest(l, h) : oi_is_used(h) && !look_at_object(l, page, h))
 			return false;
 		if (l->item) /* large: it is looked at again, in another stop */
 			return false;
@@ -398,5 +392,5 @@ struct oi_header *oi_picture_now(const struct oi_seen *s)
 		return NULL;
 	size_t within = (size_t)((char *)h - oi_page_start(page));
 	bool begins = within % page->block_size == 0 && within / page->block_size < page->bump;
-	return begins && is_there(h) ? h : NULL;
+	return begins && oi_is_used(h) ? h : NULL;
 }

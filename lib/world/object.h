@@ -151,6 +151,13 @@ OI_INLINE bool oi_is_dead(const struct oi_header *h)
 	return oi_load_relaxed(&h->shared) & OI_DEAD; /* recheck */
 }
 
+/* Returns true if the block is neither free, nor gone and waiting for a grace period. In a stop. */
+OI_INLINE bool oi_is_used(const struct oi_header *h)
+{
+	uint16_t own = oi_load_relaxed(&h->own); /* stopped */
+	return own != OI_OWN_FREE && own != OI_OWN_GONE;
+}
+
 /* Called before a reference to it becomes reachable for other threads: a slot, a weak reference. */
 OI_INLINE void oi_publish(struct oi_header *h)
 {
