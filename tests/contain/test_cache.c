@@ -9,7 +9,7 @@
 #include "base/perturb.h"
 #include "base/wake.h"
 #include "contain/evict.h"
-#include "fixture.h"
+#include "maps.h"
 
 #include <sys/syscall.h>
 
@@ -74,14 +74,6 @@ static ouro_map *cache_make(size_t max, uint64_t ttl_ns)
 	atomic_store(&n_wrong, 0);
 	counters_clear();
 	return m;
-}
-
-static void put_new(ouro_map *m, uint64_t key)
-{
-	struct node *n OURO_AUTO = make_of(&counted_type, (int)key);
-
-	if (ouro_map_put_int(m, key, n) != 0)
-		abort();
 }
 
 static bool holds(ouro_map *m, uint64_t key)
@@ -564,20 +556,6 @@ static void cache_goes_on_when_a_thread_is_ended(void **state)
 	assert_true(EVENTUALLY(n_destroyed == 3));
 	ouro_release(m);
 }
-
-static ouro_map *risen;
-
-static void rise(void *obj)
-{
-	struct node *n = obj;
-
-	ouro_slot_store(&risen, n->left);
-}
-
-static const ouro_type rising_type = {
-	.name = "rising", .size = sizeof(struct node),
-	.slots = OURO_SLOTS(struct node, left, right), .finalize = rise,
-};
 
 /* Its weak references expired, that of its row among them. */
 static void cache_brought_back_goes_by_itself(void **state)

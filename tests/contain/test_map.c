@@ -7,7 +7,7 @@
  */
 #include "base/perturb.h"
 #include "contain/siphash.h"
-#include "fixture.h"
+#include "maps.h"
 
 #define KEYS ((uint64_t)LOAD(20000))
 
@@ -18,14 +18,6 @@ static ouro_map *map_make(void)
 	if (m == NULL)
 		abort();
 	return m;
-}
-
-static void put_new(ouro_map *m, uint64_t key)
-{
-	struct node *n OURO_AUTO = make_of(&counted_type, (int)key);
-
-	if (ouro_map_put_int(m, key, n) != 0)
-		abort();
 }
 
 static int id_of(ouro_map *m, uint64_t key)
@@ -332,20 +324,6 @@ static void map_held_from_outside_keeps_its_cycle(void **state)
 	ouro_gc_collect(2);
 	assert_int_equal(n_destroyed, 1);
 }
-
-static ouro_map *risen;
-
-static void rise(void *obj)
-{
-	struct node *n = obj;
-
-	ouro_slot_store(&risen, n->left);
-}
-
-static const ouro_type rising_type = {
-	.name = "rising", .size = sizeof(struct node),
-	.slots = OURO_SLOTS(struct node, left, right), .finalize = rise,
-};
 
 static void map_brought_back_is_whole(void **state)
 {
