@@ -83,7 +83,7 @@ enum { TSAN_BUILD = 1 };
 enum { TSAN_BUILD = 0 };
 #endif
 
-#if defined(OURO_CHECKED)
+#if defined(OURO_CHECKED) && OURO_CHECKED /* lib/ makes it 0 where it is not set */
 enum { CHECKED_BUILD = 1 };
 #else
 enum { CHECKED_BUILD = 0 };
@@ -757,6 +757,16 @@ static inline void child_run(int (*fn)(void *), void *arg)
 
 	if (status != 0)
 		fail_msg("child: status 0x%x: %s", (unsigned)status, text);
+}
+
+/* The child must abort, and say @message before. */
+static inline void child_aborts(int (*fn)(void *), void *arg, const char *message)
+{
+	char text[8192];
+	int status = child_status(fn, arg, text, sizeof(text));
+
+	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT || strstr(text, message) == NULL)
+		fail_msg("'%s': status 0x%x: %s", message, (unsigned)status, text);
 }
 
 #endif
