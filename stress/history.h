@@ -1,8 +1,43 @@
-/* history.h - what threads note of their operations, and the judgement on one word (linear.h). */
+/*
+ * history.h - what threads put and take, what they note of their operations, and the judgement on
+ * one word (linear.h)
+ */
 #ifndef STRESS_HISTORY_H
 #define STRESS_HISTORY_H
 
 #include "linear.h"
+
+struct thing {
+	struct canary canary;
+	uint64_t number; /* never the same twice */
+	uint32_t i;      /* stress_vec: where it was put, if it was */
+	void *in;        /* what it was meant for, now and then */
+};
+
+static const ouro_type thing_type = {
+	.name = "thing",
+	.size = sizeof(struct thing),
+	.slots = OURO_SLOTS(struct thing, in),
+	.destroy = canary_only,
+};
+
+static inline struct thing *thing_new(struct worker *w, void *in)
+{
+	static _Thread_local uint64_t made;
+	struct thing *t = make(&thing_type, 0);
+
+	t->number = ((uint64_t)(w->index + 1) << 40) + ++made;
+	if (rng_one_in(&w->rng, 4))
+		ouro_store(&t->in, in);
+	return t;
+}
+
+static inline uint64_t number_of(const struct thing *t)
+{
+	if (t)
+		canary_alive(&t->canary);
+	return t ? t->number : 0;
+}
 
 struct log {
 	struct linear_op *op;

@@ -15,19 +15,6 @@
 
 enum { HOT_MAX = 24, KEPT = 4, OWN_MAX = 4000 };
 
-struct thing {
-	struct canary canary;
-	uint64_t number; /* never the same twice */
-	ouro_map *in;    /* a map it is, or was, in */
-};
-
-static const ouro_type thing_type = {
-	.name = "thing",
-	.size = sizeof(struct thing),
-	.slots = OURO_SLOTS(struct thing, in),
-	.destroy = canary_only,
-};
-
 /* What the seed decides, and what changes from round to round in the hands of one thread. */
 static struct {
 	unsigned hot, steps, own, clear_one_in, each_one_in;
@@ -119,18 +106,7 @@ struct hands {
 	ouro_map *map;
 	struct thing *kept[KEPT]; /* values it got or made: it may put or expect them again */
 	uint64_t own_from, own_to; /* of its own keys these are there, unless somebody cleared */
-	uint64_t made;
 };
-
-static struct thing *thing_new(struct hands *h)
-{
-	struct thing *t = make(&thing_type, 0);
-
-	t->number = ((uint64_t)(h->w->index + 1) << 40) + ++h->made;
-	if (rng_one_in(h->r, 4))
-		ouro_store(&t->in, h->map);
-	return t;
-}
 
 /* Keeps @t, a new reference, in the place of another. */
 static void keep(struct hands *h, struct thing *t)
@@ -148,16 +124,9 @@ static struct thing *some_value(struct hands *h)
 
 	if (!*place || !rng_one_in(h->r, 4)) {
 		drop(*place);
-		*place = thing_new(h);
+		*place = thing_new(h->w, h->map);
 	}
 	return *place;
-}
-
-static uint64_t number_of(const struct thing *t)
-{
-	if (t)
-		canary_alive(&t->canary);
-	return t ? t->number : 0;
 }
 
 static struct linear_op *note(struct hands *h, unsigned k, enum linear_kind kind)
@@ -312,7 +281,7 @@ static uint64_t own_key(const struct hands *h, uint64_t i)
 static void put_own(struct hands *h)
 {
 	for (unsigned n = rng_below(h->r, 200); n && h->own_to - h->own_from < run.own; n--) {
-		struct thing *t = thing_new(h);
+		struct thing *t = thing_new(h->w, h->map);
 
 		CHECK(ouro_map_put_if_absent_int(h->map, own_key(h, h->own_to), t) == 0);
 		t->number = h->own_to++;

@@ -15,20 +15,6 @@
 
 enum { WORDS = 48 }; /* indices that are judged; what is pushed beyond is popped again */
 
-struct thing {
-	struct canary canary;
-	uint64_t number; /* never the same twice */
-	uint32_t i;      /* where it was put, if it was */
-	ouro_vec *in;    /* a vector it was meant for */
-};
-
-static const ouro_type thing_type = {
-	.name = "thing",
-	.size = sizeof(struct thing),
-	.slots = OURO_SLOTS(struct thing, in),
-	.destroy = canary_only,
-};
-
 /* A pop whose index is not known yet: its value is held until the round is over. */
 struct popped {
 	size_t op; /* which of the log: after it comes the look behind */
@@ -42,7 +28,6 @@ struct hands {
 	ouro_vec *vec;
 	struct popped *popped;
 	size_t n_popped, room;
-	uint64_t made;
 };
 
 /* What the seed decides, and what changes from round to round in the hands of one thread. */
@@ -56,23 +41,6 @@ static struct {
 } run;
 
 static pthread_barrier_t barrier;
-
-static struct thing *thing_new(struct hands *h)
-{
-	struct thing *t = make(&thing_type, 0);
-
-	t->number = ((uint64_t)(h->w->index + 1) << 40) + ++h->made;
-	if (rng_one_in(h->r, 4))
-		ouro_store(&t->in, h->vec);
-	return t;
-}
-
-static uint64_t number_of(const struct thing *t)
-{
-	if (t)
-		canary_alive(&t->canary);
-	return t ? t->number : 0;
-}
 
 /* ---- operations ---- */
 
@@ -89,7 +57,7 @@ static void do_get(struct hands *h, uint32_t i)
 
 static void do_set(struct hands *h, uint32_t i)
 {
-	struct thing *t = thing_new(h);
+	struct thing *t = thing_new(h->w, h->vec);
 	struct linear_op op = { .word = i, .kind = LINEAR_CHANGE, .value = t->number };
 
 	t->i = i;
@@ -105,7 +73,7 @@ static void do_set(struct hands *h, uint32_t i)
 
 static void do_compare_set(struct hands *h, uint32_t i)
 {
-	struct thing *expected = ouro_vec_get(h->vec, i), *t = thing_new(h);
+	struct thing *expected = ouro_vec_get(h->vec, i), *t = thing_new(h->w, h->vec);
 	struct linear_op op = { .word = i, .kind = LINEAR_REPLACE, .value = t->number };
 
 	t->i = i;
@@ -128,7 +96,7 @@ static void do_compare_set(struct hands *h, uint32_t i)
 /* Where it went was empty; and what is before it was there. */
 static void do_push(struct hands *h)
 {
-	struct thing *t = thing_new(h);
+	struct thing *t = thing_new(h->w, h->vec);
 	struct linear_op op = { .kind = LINEAR_ADD, .value = t->number, .began = linear_tick() };
 	size_t i;
 	int error = ouro_vec_push(h->vec, t, &i);
