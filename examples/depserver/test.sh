@@ -2,16 +2,8 @@
 # test.sh PROGRAM - depserver's behaviour, good requests and bad ones, on the sample index.
 # Needs redis-tools and perl-base. The last line is "N passed, N failed".
 set -u
-LC_ALL=C
-export LC_ALL
 program=${1:?usage: test.sh PROGRAM}
 here=$(dirname "$0")
-sample=$here/sample-packages
-work=$(mktemp -d)
-server=
-passed=0
-failed=0
-. "$here/common.sh"
 . "$here/testing.sh"
 
 # refuses NAME BYTES - as printf writes them - is answered with a protocol error and hung up on

@@ -3,18 +3,10 @@
 # picture of it if a file is named. Needs chromium, chromium-driver, python3 and redis-tools;
 # skipped without. PICTURE_SECONDS (0) of load come first.
 set -u
-LC_ALL=C
-export LC_ALL
 program=${1:?usage: test_browser.sh PROGRAM [PICTURE]}
 here=$(dirname "$0")
-sample=$here/sample-packages
-work=$(mktemp -d)
-picture=${2:-$work/picture.png}
-server=
-passed=0
-failed=0
-. "$here/common.sh"
 . "$here/testing.sh"
+picture=${2:-$work/picture.png}
 
 for needed in chromium chromedriver python3 redis-benchmark; do
 	command -v $needed >/dev/null || {

@@ -3,16 +3,8 @@
 # those of RESP are answered. Needs redis-tools and perl-base; python3 reads the answers more
 # closely. The last line is "N passed, N failed".
 set -u
-LC_ALL=C
-export LC_ALL
 program=${1:?usage: test_http.sh PROGRAM}
 here=$(dirname "$0")
-sample=$here/sample-packages
-work=$(mktemp -d)
-server=
-passed=0
-failed=0
-. "$here/common.sh"
 . "$here/testing.sh"
 
 # ask METHOD PATH [HEADER...] - the whole answer, and "closed" behind it

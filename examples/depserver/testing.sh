@@ -1,7 +1,15 @@
 # testing.sh - what the tests do alike, who source it: servers that are started and have to end
-# well, clients, and the counting of what passed. Needs redis-tools and perl-base. $program, $sample,
-# $work and common.sh are theirs.
+# well, clients, and the counting of what passed. Needs redis-tools and perl-base. $program and
+# $here are theirs.
 # shellcheck shell=sh
+LC_ALL=C
+export LC_ALL
+sample=$here/sample-packages
+work=$(mktemp -d)
+server=
+passed=0
+failed=0
+. "$here/common.sh"
 
 # libuv closes descriptors by a bare system call, which ThreadSanitizer does not see: it would take
 # what libmicrohttpd does with a new one of that number for a race with the old one. So what these
