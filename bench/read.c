@@ -13,28 +13,11 @@
  *   LIVE     objects (1e7, or what half of the available memory has room for)
  *   THREADS  (4)   SECONDS  (60)
  */
+#include "pairs.h"
 #include "resident.h"
 #include "shapes.h"
 
 enum { OBJECT_BYTES = 100 };
-
-struct pair {
-	struct pair *other, *link;
-	uint64_t value[2];
-};
-struct table {
-	uint64_t n;
-	struct pair *at[];
-};
-static const ouro_type pair_type = {
-	.name = "pair", .size = sizeof(struct pair), .slots = OURO_SLOTS(struct pair, other, link),
-};
-static const ouro_type table_type = {
-	.name = "table", .size = offsetof(struct table, at),
-	.item_size = sizeof(struct pair *), .item_slots = OURO_ITEM_REFS,
-};
-
-static struct table *table;
 
 static size_t room_for(void)
 {

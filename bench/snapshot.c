@@ -16,25 +16,8 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#include <ouro.h>
+#include "pairs.h"
 
-struct pair {
-	struct pair *other, *link;
-	uint64_t value[2];
-};
-struct table {
-	uint64_t n;
-	struct pair *at[];
-};
-static const ouro_type pair_type = {
-	.name = "pair", .size = sizeof(struct pair), .slots = OURO_SLOTS(struct pair, other, link),
-};
-static const ouro_type table_type = {
-	.name = "table", .size = offsetof(struct table, at),
-	.item_size = sizeof(struct pair *), .item_slots = OURO_ITEM_REFS,
-};
-
-static struct table *table;
 static atomic_bool over;
 
 static size_t number(const char *name, size_t otherwise)
