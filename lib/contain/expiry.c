@@ -44,7 +44,8 @@ enum { FREE, IDLE, BUSY };
 struct row {
 	ouro_weak map;
 	uint64_t next_ns;
-	uint64_t at; /* the place that the pass goes on from */
+	uint64_t at;       /* the place that the pass goes on from */
+	uint64_t began_ns; /* when it was at the first one */
 	uint32_t version;
 	uint32_t state;
 };
@@ -237,6 +238,8 @@ void oi_expiry_note(struct ouro_map *m, uint64_t ns)
 /* Goes on with the pass. Returns true if it is over. */
 static bool go_through(struct row *r, struct ouro_map *m)
 {
+	if (!r->at)
+		r->began_ns = oi_now_ns();
 	uint64_t n = oi_load_acquire(&m->places.n); /* [J2] */
 	uint64_t end = r->at + SLICE < n ? r->at + SLICE : n;
 	for (; r->at < end; r->at++)
@@ -247,12 +250,17 @@ static bool go_through(struct row *r, struct ouro_map *m)
 	return true;
 }
 
+/*
+ * Counted from when this pass began: what had time left when it came by, and has none since, waits
+ * no longer for it than the share, however long the program's code took.
+ */
 static void set_next(struct row *r, const struct ouro_map *m)
 {
-	uint64_t now = oi_now_ns(), next = pass_after(now, oi_load_relaxed(&m->limits.least_ns)); /* recheck */
+	uint64_t began = r->began_ns;
+	uint64_t next = pass_after(began, oi_load_relaxed(&m->limits.least_ns)); /* recheck */
 	oi_point("expiry: next");
 	oi_exchange(&r->next_ns, next); /* [N2] */
-	lower(&r->next_ns, pass_after(now, oi_load_acquire(&m->limits.least_ns))); /* [N2] */
+	lower(&r->next_ns, pass_after(began, oi_load_acquire(&m->limits.least_ns))); /* [N2] */
 }
 
 struct claim {

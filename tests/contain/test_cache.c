@@ -512,6 +512,29 @@ static void tell_and_wait(const ouro_map_item *item, ouro_map_reason why, void *
 	await(&goes_on);
 }
 
+/* What the pass has been at has no time left when it ends, and it is the next one's at once. */
+static void cache_slow_pass_is_followed_by_another(void **state)
+{
+	enum { MANY = 10 };
+	ouro_map *m = cache_of(tell_and_wait, HOUR);
+
+	(void)state;
+	atomic_store(&goes_on, false);
+	for (uint64_t i = 0; i < MANY; i++) {
+		struct node *n OURO_AUTO = make_of(&counted_type, (int)i);
+
+		assert_int_equal(ouro_map_put_for_int(m, i, n, 4 * HOUR), 0);
+	}
+	put_new(m, MANY);
+	time_passes(2 * HOUR);
+	assert_true(GOES(told(OURO_MAP_EXPIRED) == 1));
+	time_passes(10 * HOUR);
+	atomic_store(&goes_on, true);
+	assert_true(GOES(told(OURO_MAP_EXPIRED) == MANY + 1));
+	assert_int_equal(n_wrong, 0);
+	ouro_release(m);
+}
+
 /* A function that waits holds up the cache that it belongs to. */
 static void cache_does_not_wait_for_another(void **state)
 {
@@ -897,6 +920,7 @@ int main(void)
 		HEAP_CASE(cache_of_an_idle_program_is_emptied),
 		HEAP_CASE(cache_goes_by_the_shortest_time),
 		HEAP_CASE(cache_of_each_client_goes_by_itself),
+		HEAP_CASE(cache_slow_pass_is_followed_by_another),
 		HEAP_CASE(cache_does_not_wait_for_another),
 		HEAP_CASE(cache_goes_on_when_a_thread_is_ended),
 		HEAP_CASE(cache_brought_back_goes_by_itself),
