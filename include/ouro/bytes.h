@@ -6,7 +6,8 @@
  * once. Hashes are keyed with a number that is drawn for each process (SipHash-1-3), so that who
  * chooses the bytes cannot make them collide; they mean nothing in another process.
  *
- * @b is borrowed everywhere, a counted reference or peeked, and may be NULL where that is said.
+ * @b is borrowed everywhere, a counted reference or peeked, and may be NULL where that is said. In
+ * a checked build a call stops the program if it is something else.
  */
 #ifndef OURO_BYTES_H
 #define OURO_BYTES_H

@@ -14,7 +14,8 @@
  * key of bytes.
  *
  * @map is borrowed everywhere, a counted reference; @key is only read. The functions for numbers
- * end in _int, and do the same.
+ * end in _int, and do the same. In a checked build a call stops the program if @map is something
+ * else.
  * Blocks:  as any call; those that put also as ouro_new, and for as long as memory of the size of
  *          the map's table takes to be allocated.
  * Runs:    where nothing is said, callbacks of the value that was there before, if its last

@@ -15,7 +15,7 @@
  * for the vector; it goes back when the vector ends.
  *
  * @vec is borrowed everywhere, a counted reference; for NULL the answers are those for an empty
- * vector, or EINVAL.
+ * vector, or EINVAL. In a checked build a call stops the program if it is something else.
  * Blocks:  as any call; those that push also as ouro_new.
  * Runs:    where nothing is said, callbacks of the element that was there before, if its last
  *          reference goes.

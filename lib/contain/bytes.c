@@ -9,6 +9,7 @@
 
 #include "base/os.h"
 #include "contain/siphash.h"
+#include "heap/check.h"
 #include "ouro.h"
 
 struct ouro_bytes {
@@ -23,6 +24,8 @@ static const ouro_type bytes_type = {
 	.item_size = 1,
 	.flags = OURO_ACYCLIC,
 };
+
+#define CHECK(b) oi_check_type(b, &bytes_type, __func__)
 
 /* Each half is drawn once, by whoever is the first; until then it is 0. */
 static struct oi_seed seed;
@@ -58,16 +61,19 @@ ouro_bytes *ouro_bytes_new(const void *data, size_t size)
 
 const void *ouro_bytes_data(const ouro_bytes *b)
 {
+	CHECK(b);
 	return b ? b->data : NULL;
 }
 
 size_t ouro_bytes_size(const ouro_bytes *b)
 {
+	CHECK(b);
 	return b ? b->size : 0;
 }
 
 uint64_t ouro_bytes_hash(const ouro_bytes *b)
 {
+	CHECK(b);
 	if (!b)
 		return 0;
 	uint64_t hash = oi_load_relaxed(&b->hash); /* recheck: by computing it */
@@ -82,6 +88,8 @@ uint64_t ouro_bytes_hash(const ouro_bytes *b)
 
 bool ouro_bytes_equal(const ouro_bytes *a, const ouro_bytes *b)
 {
+	CHECK(a);
+	CHECK(b);
 	if (a == b || !a || !b)
 		return a == b;
 	uint64_t hash_a = oi_load_relaxed(&a->hash), hash_b = oi_load_relaxed(&b->hash); /* recheck */

@@ -25,6 +25,7 @@
 #include "contain/expiry.h"
 #include "contain/items.h"
 #include "contain/once.h"
+#include "heap/check.h"
 #include "world/gate.h"
 
 static const ouro_type map_type = {
@@ -39,6 +40,8 @@ static const ouro_type entry_type = {
 	.slots = OURO_SLOTS(struct oi_map_entry, value),
 	.item_size = 1,
 };
+
+#define CHECK(m) oi_check_type(m, &map_type, __func__)
 
 /* A key that is asked for. */
 struct key {
@@ -92,6 +95,7 @@ static void count_keys(struct ouro_map *m, int64_t by)
 
 size_t ouro_map_size(const ouro_map *map)
 {
+	CHECK(map);
 	int64_t n = 0;
 	for (unsigned i = 0; map && i < OI_MAP_COUNTERS; i++)
 		n += oi_load_relaxed(&map->count[i].n); /* count */
@@ -360,6 +364,7 @@ static bool show_entry(struct ouro_map *m, struct oi_map_entry *e, ouro_map_visi
 
 bool ouro_map_each(ouro_map *map, ouro_map_visitor fn, void *arg)
 {
+	CHECK(map);
 	bool on = true;
 	uint64_t n = map ? oi_load_acquire(&map->places.n) : 0; /* [J2] */
 	for (uint64_t i = 0; on && i < n; i++) {
@@ -371,6 +376,7 @@ bool ouro_map_each(ouro_map *map, ouro_map_visitor fn, void *arg)
 
 void ouro_map_clear(ouro_map *map)
 {
+	CHECK(map);
 	uint64_t n = map ? oi_load_acquire(&map->places.n) : 0; /* [J2] */
 	for (uint64_t i = 0; i < n; i++) {
 		struct oi_map_entry *e OURO_AUTO = oi_map_entry_at(map, i);
@@ -467,18 +473,21 @@ ouro_map *ouro_map_new_sized(const ouro_map_options *options, size_t size)
 void *ouro_map_get(ouro_map *map, const void *key, size_t size)
 {
 	struct key k;
+	CHECK(map);
 	return key_of_bytes(&k, map, key, size) ? get_value(map, &k) : NULL;
 }
 
 void *ouro_map_get_int(ouro_map *map, uint64_t key)
 {
 	struct key k;
+	CHECK(map);
 	return key_of_number(&k, map, key) ? get_value(map, &k) : NULL;
 }
 
 int ouro_map_put(ouro_map *map, const void *key, size_t size, void *value)
 {
 	struct key k;
+	CHECK(map);
 	if (!value || !key_of_bytes(&k, map, key, size))
 		return EINVAL;
 	return change_key(map, &k, &(struct change){ .how = PUT, .held = value });
@@ -487,6 +496,7 @@ int ouro_map_put(ouro_map *map, const void *key, size_t size, void *value)
 int ouro_map_put_int(ouro_map *map, uint64_t key, void *value)
 {
 	struct key k;
+	CHECK(map);
 	if (!value || !key_of_number(&k, map, key))
 		return EINVAL;
 	return change_key(map, &k, &(struct change){ .how = PUT, .held = value });
@@ -495,6 +505,7 @@ int ouro_map_put_int(ouro_map *map, uint64_t key, void *value)
 int ouro_map_put_for(ouro_map *map, const void *key, size_t size, void *value, uint64_t ttl_ns)
 {
 	struct key k;
+	CHECK(map);
 	if (!value || !key_of_bytes(&k, map, key, size) || !(map->kinds & OI_MAP_TIMES))
 		return EINVAL;
 	return change_dated(map, &k, &(struct change){ .how = PUT, .held = value }, ttl_ns);
@@ -503,6 +514,7 @@ int ouro_map_put_for(ouro_map *map, const void *key, size_t size, void *value, u
 int ouro_map_put_for_int(ouro_map *map, uint64_t key, void *value, uint64_t ttl_ns)
 {
 	struct key k;
+	CHECK(map);
 	if (!value || !key_of_number(&k, map, key) || !(map->kinds & OI_MAP_TIMES))
 		return EINVAL;
 	return change_dated(map, &k, &(struct change){ .how = PUT, .held = value }, ttl_ns);
@@ -511,6 +523,7 @@ int ouro_map_put_for_int(ouro_map *map, uint64_t key, void *value, uint64_t ttl_
 int ouro_map_put_if_absent(ouro_map *map, const void *key, size_t size, void *value)
 {
 	struct key k;
+	CHECK(map);
 	if (!value || !key_of_bytes(&k, map, key, size))
 		return EINVAL;
 	return change_key(map, &k, &(struct change){ .how = PUT_IF_ABSENT, .held = value });
@@ -519,6 +532,7 @@ int ouro_map_put_if_absent(ouro_map *map, const void *key, size_t size, void *va
 int ouro_map_put_if_absent_int(ouro_map *map, uint64_t key, void *value)
 {
 	struct key k;
+	CHECK(map);
 	if (!value || !key_of_number(&k, map, key))
 		return EINVAL;
 	return change_key(map, &k, &(struct change){ .how = PUT_IF_ABSENT, .held = value });
@@ -528,6 +542,7 @@ int ouro_map_replace(ouro_map *map, const void *key, size_t size, const void *ex
 		     void *value)
 {
 	struct key k;
+	CHECK(map);
 	if (!value || !key_of_bytes(&k, map, key, size))
 		return EINVAL;
 	return change_key(map, &k,
@@ -537,6 +552,7 @@ int ouro_map_replace(ouro_map *map, const void *key, size_t size, const void *ex
 int ouro_map_replace_int(ouro_map *map, uint64_t key, const void *expected, void *value)
 {
 	struct key k;
+	CHECK(map);
 	if (!value || !key_of_number(&k, map, key))
 		return EINVAL;
 	return change_key(map, &k,
@@ -546,23 +562,27 @@ int ouro_map_replace_int(ouro_map *map, uint64_t key, const void *expected, void
 void *ouro_map_take(ouro_map *map, const void *key, size_t size)
 {
 	struct key k;
+	CHECK(map);
 	return key_of_bytes(&k, map, key, size) ? take_key(map, &k) : NULL;
 }
 
 void *ouro_map_take_int(ouro_map *map, uint64_t key)
 {
 	struct key k;
+	CHECK(map);
 	return key_of_number(&k, map, key) ? take_key(map, &k) : NULL;
 }
 
 bool ouro_map_remove(ouro_map *map, const void *key, size_t size)
 {
+	CHECK(map);
 	void *value OURO_AUTO = ouro_map_take(map, key, size);
 	return value;
 }
 
 bool ouro_map_remove_int(ouro_map *map, uint64_t key)
 {
+	CHECK(map);
 	void *value OURO_AUTO = ouro_map_take_int(map, key);
 	return value;
 }
@@ -608,11 +628,13 @@ void *ouro_map_get_or_create(ouro_map *map, const void *key, size_t size,
 			     ouro_map_factory factory, void *arg)
 {
 	ouro_map_item k = oi_item_of_bytes(key, size);
+	CHECK(map);
 	return get_or_create(map, key || !size ? &k : NULL, factory, arg);
 }
 
 void *ouro_map_get_or_create_int(ouro_map *map, uint64_t key, ouro_map_factory factory, void *arg)
 {
 	ouro_map_item k = oi_item_of_number(key);
+	CHECK(map);
 	return get_or_create(map, &k, factory, arg);
 }

@@ -17,6 +17,7 @@
 
 #include "contain/places.h"
 #include "base/perturb.h"
+#include "heap/check.h"
 #include "ouro.h"
 
 struct ouro_vec {
@@ -30,6 +31,8 @@ static const ouro_type vec_type = {
 	.size = sizeof(struct ouro_vec),
 	.slots = OURO_SLOTS(struct ouro_vec, places.part),
 };
+
+#define CHECK(v) oi_check_type(v, &vec_type, __func__)
 
 /* Returns the slot of @i, or NULL if there never was one. */
 static void **slot_at(ouro_vec *vec, size_t i)
@@ -91,11 +94,13 @@ static bool try_pop(ouro_vec *vec, void **value)
 
 size_t ouro_vec_size(const ouro_vec *vec)
 {
+	CHECK(vec);
 	return vec ? oi_load_acquire(&vec->n) : 0; /* [J6] */
 }
 
 int ouro_vec_reserve(ouro_vec *vec, size_t n)
 {
+	CHECK(vec);
 	if (!vec)
 		return EINVAL;
 	for (uint64_t i = 0; i < n; i += OI_PLACES_TOGETHER)
@@ -116,12 +121,14 @@ ouro_vec *ouro_vec_new(size_t capacity)
 
 void *ouro_vec_get(ouro_vec *vec, size_t i)
 {
+	CHECK(vec);
 	void **slot = slot_at(vec, i);
 	return slot ? ouro_slot_load(slot) : NULL;
 }
 
 int ouro_vec_set(ouro_vec *vec, size_t i, void *value)
 {
+	CHECK(vec);
 	if (!vec || !value)
 		return EINVAL;
 	void **slot = slot_at(vec, i);
@@ -136,6 +143,7 @@ int ouro_vec_set(ouro_vec *vec, size_t i, void *value)
 
 int ouro_vec_compare_set(ouro_vec *vec, size_t i, const void *expected, void *value)
 {
+	CHECK(vec);
 	if (!vec || !expected || !value)
 		return EINVAL;
 	void **slot = slot_at(vec, i);
@@ -150,6 +158,7 @@ int ouro_vec_compare_set(ouro_vec *vec, size_t i, const void *expected, void *va
 
 int ouro_vec_push(ouro_vec *vec, void *value, size_t *i)
 {
+	CHECK(vec);
 	if (!vec || !value)
 		return EINVAL;
 	for (;;) {
@@ -171,6 +180,7 @@ int ouro_vec_push(ouro_vec *vec, void *value, size_t *i)
 void *ouro_vec_pop(ouro_vec *vec)
 {
 	void *value = NULL;
+	CHECK(vec);
 	while (vec && !try_pop(vec, &value))
 		sched_yield();
 	return value;
@@ -178,6 +188,7 @@ void *ouro_vec_pop(ouro_vec *vec)
 
 void ouro_vec_clear(ouro_vec *vec)
 {
+	CHECK(vec);
 	for (size_t n = ouro_vec_size(vec); n; n--) {
 		void *value OURO_AUTO = ouro_vec_pop(vec);
 		if (!value)
@@ -187,6 +198,7 @@ void ouro_vec_clear(ouro_vec *vec)
 
 bool ouro_vec_each(ouro_vec *vec, ouro_vec_visitor fn, void *arg)
 {
+	CHECK(vec);
 	for (size_t i = 0;; i++) {
 		void *value OURO_AUTO = ouro_vec_get(vec, i);
 		if (!value)

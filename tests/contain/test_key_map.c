@@ -490,20 +490,6 @@ static void key_map_goes_on_in_the_child_of_a_fork(void **state)
 	ouro_release(m);
 }
 
-static int ask_the_wrong_kind(void *arg)
-{
-	(void)arg;
-	return ouro_key_map_get((ouro_key_map *)(void *)make(1), key_make(1)) != NULL;
-}
-
-static void key_map_of_the_wrong_kind_is_named(void **state)
-{
-	(void)state;
-	if (!CHECKED_BUILD)
-		skip();
-	child_aborts(ask_the_wrong_kind, NULL, "ouro_key_map_get: the \"node\" at 0x");
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -519,7 +505,6 @@ int main(void)
 		HEAP_CASE(key_map_steps_that_cross_lose_nothing),
 		BARE_CASE(key_map_without_memory_is_as_it_was),
 		HEAP_CASE(key_map_goes_on_in_the_child_of_a_fork),
-		HEAP_CASE(key_map_of_the_wrong_kind_is_named),
 	};
 
 	return cmocka_run_group_tests_name("key_map", tests, NULL, NULL);

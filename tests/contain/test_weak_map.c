@@ -483,21 +483,6 @@ static void weak_map_goes_on_in_the_child_of_a_fork(void **state)
 	ouro_release(m);
 }
 
-static int ask_the_wrong_kind(void *arg)
-{
-	(void)arg;
-	ouro_weak_map_put_int((ouro_weak_map *)(void *)ouro_map_new(), 1, make(1));
-	return 0;
-}
-
-static void weak_map_of_the_wrong_kind_is_named(void **state)
-{
-	(void)state;
-	if (!CHECKED_BUILD)
-		skip();
-	child_aborts(ask_the_wrong_kind, NULL, "ouro_weak_map_put_int: the \"ouro_map\" at 0x");
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -516,7 +501,6 @@ int main(void)
 		BARE_CASE(weak_map_without_memory_is_as_it_was),
 		BARE_CASE(weak_map_refused_memory_changes_nothing),
 		HEAP_CASE(weak_map_goes_on_in_the_child_of_a_fork),
-		HEAP_CASE(weak_map_of_the_wrong_kind_is_named),
 	};
 
 	return cmocka_run_group_tests_name("weak_map", tests, NULL, NULL);
