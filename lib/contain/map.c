@@ -431,6 +431,8 @@ size_t oi_map_key_name(char out[OI_MAP_KEY_NAME], const struct oi_header *h)
 	*out = 0;
 	if (!is_entry(oi_load_relaxed(&h->type))) /* elsewhere: however h was got */
 		return 0;
+	if (!oi_load_acquire(&e->linked)) /* [J5] a stop may come while it is being filled */
+		return 0;
 	if (e->is_number)
 		return (size_t)snprintf(out, OI_MAP_KEY_NAME, "[%llu]",
 					(unsigned long long)e->number);

@@ -15,7 +15,7 @@ bool oi_map_is_map(uint32_t type);
 #define OI_MAP_KEY_NAME 80
 /*
  * Writes what an entry's key is called: [7], ["name"]; bytes that are not printable as \x00, a long
- * key cut. Returns its length; 0, and "", if @h is not an entry. What it reads never changes.
+ * key cut. Returns its length; 0, and "", if @h is not an entry, or its key is not there yet.
  */
 size_t oi_map_key_name(char out[OI_MAP_KEY_NAME], const struct oi_header *h);
 
