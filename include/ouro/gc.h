@@ -248,6 +248,11 @@ typedef struct ouro_gc_event {
 	uint64_t stop_ns, waited_ns;
 	pid_t waited_tid;
 	char waited_name[16];
+	/*
+	 * PAUSE_STOP: for how long, after all threads stood, the thread that had stopped them did
+	 * not run: it had no processor, or slept in a system call. Of what is left it worked.
+	 */
+	uint64_t off_ns;
 } ouro_gc_event;
 
 typedef void (*ouro_gc_listener)(const ouro_gc_event *event, void *arg);
@@ -302,11 +307,13 @@ enum {
  * each collection, in one piece:
  *   gc 7 @12.345s gen 2: 34.567 ms; stops 3, 0.123 ms, longest 0.067 ms, waited 0.045 ms for
  *   "worker-2"; examined 104857, unreachable 4096; objects 123456, 7.500 MB of 12.000 MB;
- *   threads 8
+ *   threads 8; off 0.012 ms
  * That is: its number, the time since the heap's start, the generation, and how long it took; the
  * stops that it made, of all of them and of the longest, and the longest wait for one thread ("",
  * if for none); what it looked at and found; the objects alive, those it found included, their
- * bytes, and the bytes held from the system; the threads attached. All fractions have three digits.
+ * bytes, and the bytes held from the system; the threads attached; the longest time that the
+ * collecting thread, in one of the stops, all threads standing, did not run: it had no processor.
+ * All fractions have three digits.
  * More may be added at the end. What threads collect by themselves, and searches, are not in it.
  * Return:  ouro_gc_get_debug: the flags.
  * Blocks:  no.

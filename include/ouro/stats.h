@@ -56,6 +56,12 @@ typedef struct ouro_stats {
 	 * sampled, and that there was no room to note.
 	 */
 	uint64_t samples, samples_dropped;
+	/*
+	 * Of the pauses: for how long the thread that had stopped the others did not run while they
+	 * stood, without a processor or asleep in a system call; altogether, and in one pause at
+	 * most. What is longer than pause_budget_ns for this reason no budget helps against.
+	 */
+	uint64_t pause_off_sum_ns, pause_off_max_ns;
 } ouro_stats;
 
 /*

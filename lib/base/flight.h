@@ -17,7 +17,8 @@ enum oi_flight_kind {
 	OI_FLIGHT_SOLO,       /* what threads have collected by themselves; n, m likewise */
 	OI_FLIGHT_SEARCH,     /* n: looked at, m: unreachable */
 	OI_FLIGHT_PHASE,      /* of a collection; detail: oi_flight_phase */
-	OI_FLIGHT_STOP,       /* from asking on; detail: ouro_stop; n: ns until it was had */
+	/* from asking on; detail: ouro_stop; n: ns until it was had; m: ns off, then */
+	OI_FLIGHT_STOP,
 	OI_FLIGHT_ASK,        /* of it, until it was had; n: ns for the thread named, m: its tid */
 	OI_FLIGHT_HOLDUP,     /* detail: ouro_holdup; of any length */
 	OI_FLIGHT_HANDED,     /* n: dead objects that a thread has left to the reaper */

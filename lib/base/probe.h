@@ -17,6 +17,7 @@
 #include <sys/sdt.h>
 #define OI_PROBE1(name, a) DTRACE_PROBE1(ouro, name, a)
 #define OI_PROBE2(name, a, b) DTRACE_PROBE2(ouro, name, a, b)
+#define OI_PROBE3(name, a, b, c) DTRACE_PROBE3(ouro, name, a, b, c)
 #define OI_PROBE4(name, a, b, c, d) DTRACE_PROBE4(ouro, name, a, b, c, d)
 #endif
 #endif
@@ -24,6 +25,7 @@
 #ifndef OI_PROBE1
 #define OI_PROBE1(name, a) ((void)(a))
 #define OI_PROBE2(name, a, b) ((void)(a), (void)(b))
+#define OI_PROBE3(name, a, b, c) ((void)(a), (void)(b), (void)(c))
 #define OI_PROBE4(name, a, b, c, d) ((void)(a), (void)(b), (void)(c), (void)(d))
 #endif
 

@@ -38,9 +38,10 @@ void oi_gctrace_line(const struct oi_garbage *g,
 	uint64_t n = oi_add_relaxed(&n_lines, UINT64_C(1)) + 1; /* count */
 	say("gc %llu @" POINT "s gen %d: " POINT " ms; stops %u, " POINT " ms, longest " POINT
 	    " ms, waited " POINT " ms for \"%s\"; examined %zu, unreachable %zu; objects %llu, "
-	    POINT " MB of " POINT " MB; threads %zu",
+	    POINT " MB of " POINT " MB; threads %zu; off " POINT " ms",
 	    (unsigned long long)n, S(oi_now_ns() - began_ns), g->generation, MS(g->found_ns),
 	    s->n, MS(s->ns), MS(s->max_ns), MS(s->waited_ns), s->waited_name, g->n_examined,
 	    g->objects.n, (unsigned long long)(t.n_allocated - t.n_freed),
-	    MB(t.bytes_allocated - t.bytes_freed), MB(oi_os_reserved()), oi_threads_count());
+	    MB(t.bytes_allocated - t.bytes_freed), MB(oi_os_reserved()), oi_threads_count(),
+	    MS(s->off_ns));
 }

@@ -58,6 +58,8 @@ static void fill(ouro_stats *out)
 	out->pause_p99_ns = oi_histogram_quantile(h, 0.99);
 	out->pause_p999_ns = oi_histogram_quantile(h, 0.999);
 	out->stop_max_ns = oi_load_relaxed(&oi_world.stop_max_ns); /* count */
+	out->pause_off_sum_ns = oi_load_relaxed(&oi_world.off_sum_ns); /* count */
+	out->pause_off_max_ns = oi_load_relaxed(&oi_world.off_max_ns); /* count */
 }
 
 void ouro_stats_get_sized(ouro_stats *out, size_t size)
@@ -110,6 +112,8 @@ static const struct row {
 	ROW(external_bytes),
 	ROW(samples),
 	ROW(samples_dropped),
+	ROW(pause_off_sum_ns),
+	ROW(pause_off_max_ns),
 };
 #define N_ROWS (sizeof rows / sizeof *rows)
 

@@ -97,6 +97,7 @@ static void write_stop(FILE *f, const struct oi_flight_event *e)
 	write_name(f, "stop", "stop: ", stops[e->detail]);
 	fprintf(f, ", \"args\": {\"cause\": \"%s\"", stops[e->detail]);
 	write_us(f, "asking_us", e->n);
+	write_us(f, "off_us", e->m);
 	fputc('}', f);
 }
 

@@ -108,7 +108,8 @@ void oi_event_pause(ouro_gc_phase phase, int generation, const struct oi_stop *s
 	ouro_gc_event e = { .phase = phase, .generation = generation, .duration_ns = ns,
 			    .at_ns = stop->asked_ns, .stop = stop->cause,
 			    .stop_ns = stop->stopped_ns - stop->asked_ns,
-			    .waited_ns = stop->waited_ns, .waited_tid = stop->waited_tid };
+			    .waited_ns = stop->waited_ns, .waited_tid = stop->waited_tid,
+			    .off_ns = phase == OURO_PAUSE_STOP ? stop->off_ns : 0 };
 	if (!oi_events_any())
 		return;
 	memcpy(e.waited_name, stop->waited_name, sizeof e.waited_name);

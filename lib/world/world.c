@@ -52,7 +52,7 @@ void oi_world_init(void)
 	oi_world.membarrier = oi_membarrier_register();
 	oi_world.pauses = (struct oi_histogram){ 0 };
 	oi_buckets_reset(&oi_world.times);
-	oi_world.stop_max_ns = 0;
+	oi_world.stop_max_ns = oi_world.off_sum_ns = oi_world.off_max_ns = 0;
 }
 
 void oi_gate_fence(void)
@@ -294,6 +294,7 @@ static void stop_world(struct oi_stop *stop, bool fork)
 		/* count */
 		oi_store_relaxed(&oi_world.stop_max_ns, stop->stopped_ns - stop->asked_ns);
 	name_waited(stop);
+	stop->had_cpu_ns = oi_cpu_ns();
 	OI_PROBE4(stop__had, stop->cause, stop->stopped_ns - stop->asked_ns, stop->waited_tid,
 		  stop->waited_ns);
 }
@@ -304,7 +305,7 @@ static OI_COLD void note_stop(const struct oi_stop *stop, uint64_t ns)
 	uint64_t asking = stop->stopped_ns - stop->asked_ns;
 	struct oi_flight_event e = { .began_ns = stop->asked_ns, .ns = ns,
 				     .kind = OI_FLIGHT_STOP, .detail = (uint8_t)stop->cause,
-				     .n = asking };
+				     .n = asking, .m = stop->off_ns };
 	oi_flight_note(&e);
 	e.ns = asking;
 	e.kind = OI_FLIGHT_ASK;
@@ -319,6 +320,7 @@ void oi_stops_add(struct oi_stops *s, const struct oi_stop *stop, uint64_t ns)
 	s->n++;
 	s->ns += ns;
 	s->max_ns = ns > s->max_ns ? ns : s->max_ns;
+	s->off_ns = stop->off_ns > s->off_ns ? stop->off_ns : s->off_ns;
 	if (stop->waited_ns <= s->waited_ns)
 		return;
 	s->waited_ns = stop->waited_ns;
@@ -330,6 +332,7 @@ void oi_world_stop(struct oi_stop *stop, ouro_stop cause)
 	oi_assert_unpinned(oi_self);
 	stop->cause = cause;
 	stop->nested = oi_lock_forking;
+	stop->off_ns = 0;
 	if (unlikely(stop->nested)) {
 		oi_registry_lock();
 		stop->fork = true;
@@ -345,8 +348,22 @@ void oi_world_stop(struct oi_stop *stop, ouro_stop cause)
 void oi_world_stop_to_fork(struct oi_stop *stop)
 {
 	stop->nested = false;
+	stop->off_ns = 0;
 	stop->cause = OURO_STOP_FORK;
 	stop_world(stop, true);
+}
+
+/*
+ * A stop during which its thread has no processor is as long for everybody as one in which it
+ * works, and only this tells the two apart. The clocks may be refused, then and now.
+ */
+static void note_off(struct oi_stop *stop, uint64_t now)
+{
+	uint64_t cpu = oi_cpu_ns(), ran = cpu - stop->had_cpu_ns, had = now - stop->stopped_ns;
+	stop->off_ns = cpu >= stop->had_cpu_ns && had > ran ? had - ran : 0;
+	oi_own_add(&oi_world.off_sum_ns, stop->off_ns);
+	if (stop->off_ns > oi_world.off_max_ns)
+		oi_store_relaxed(&oi_world.off_max_ns, stop->off_ns); /* count */
 }
 
 uint64_t oi_world_start(struct oi_stop *stop)
@@ -364,12 +381,13 @@ uint64_t oi_world_start(struct oi_stop *stop)
 	oi_own_add(&oi_world.n_stops, 1); /* before [G2], which shows it */
 	oi_world.stopped = false;
 	let_go(!stop->fork);
-	uint64_t ns = oi_now_ns() - stop->asked_ns;
+	uint64_t now = oi_now_ns(), ns = now - stop->asked_ns;
+	note_off(stop, now);
 	oi_histogram_add(&oi_world.pauses, ns);
 	oi_buckets_add(&oi_world.times, ns);
 	oi_registry_unlock();
 	wake_waiters(); /* after all that: a thread that wakes up may take this very core */
-	OI_PROBE2(stop__end, stop->cause, ns);
+	OI_PROBE3(stop__end, stop->cause, ns, stop->off_ns);
 	if (oi_flight())
 		note_stop(stop, ns);
 	return ns;

@@ -24,6 +24,7 @@ struct oi_world {
 	struct oi_histogram pauses;
 	struct oi_buckets times; /* of the same */
 	uint64_t stop_max_ns;
+	uint64_t off_sum_ns, off_max_ns; /* oi_stop.off_ns of them */
 	/* For a debugger, under the registry lock: the newest stop's, and its last look at a gate. */
 	uint64_t asked_ns, looked_ns;
 	ouro_stop asked_for;
@@ -45,14 +46,19 @@ struct oi_stop {
 	struct oi_thread *waited_for;
 	pid_t waited_tid;
 	char waited_name[16];
+	/*
+	 * Since it was had, of the thread that has it: its CPU time then; from oi_world_start on,
+	 * for how long it did not run: without a processor, or asleep in a system call.
+	 */
+	uint64_t had_cpu_ns, off_ns;
 	bool fork;
 	bool nested; /* within the stop of this thread's own fork */
 };
 
-/* Several stops: how many, how long, and for whom they waited longest. */
+/* Several stops: how many, how long, for whom they waited longest, the longest off_ns. */
 struct oi_stops {
 	unsigned n;
-	uint64_t ns, max_ns, waited_ns;
+	uint64_t ns, max_ns, waited_ns, off_ns;
 	char waited_name[16];
 };
 /* @ns: what oi_world_start has returned. */

@@ -235,6 +235,111 @@ static void trace_and_event_name_the_thread_that_was_waited_for(void **state)
 	free(all.span);
 }
 
+/* ---- work and no work ---- */
+
+#define IN_STOP_NS UINT64_C(20000000)
+
+static void (*in_stop)(void);
+
+static void spend_asleep(void)
+{
+	sleep_ms(IN_STOP_NS / 1000000);
+}
+
+static uint64_t cpu_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static void spend_at_work(void)
+{
+	for (uint64_t until = cpu_ns() + IN_STOP_NS; cpu_ns() < until;)
+		;
+}
+
+static void slow_traverse(void *obj, ouro_visitor *v)
+{
+	(void)obj;
+	(void)v;
+	in_stop();
+}
+
+static void nothing_to_clear(void *obj)
+{
+	(void)obj;
+}
+
+static const ouro_type slow_type = {
+	.name = "slow", .size = 8, .traverse = slow_traverse, .clear = nothing_to_clear,
+};
+
+/* Returns what is told of a young collection whose stop lasts for as long as fn. */
+static ouro_gc_event young_stop_with(void (*fn)(void), struct spans *all)
+{
+	ouro_gc_event e = { .generation = -1 };
+	struct text t;
+
+	in_stop = fn;
+	void *slow = ouro_new(&slow_type);
+	assert_non_null(slow);
+	text_open(&t);
+	assert_int_equal(ouro_gc_on_event(hear_pause, &e), 0);
+	assert_int_equal(ouro_trace_start(t.f), 0);
+	assert_int_equal(ouro_gc_collect(0), 0);
+	assert_int_equal(ouro_gc_off_event(hear_pause, &e), 0);
+	assert_int_equal(ouro_trace_stop(), 0);
+	*all = text_read(&t);
+	assert_int_equal(e.stop, OURO_STOP_YOUNG);
+	ouro_release(slow);
+	return e;
+}
+
+static uint64_t off_ns_in(const struct spans *all)
+{
+	for (const struct span *s = all->span; s < all->span + all->n; s++)
+		if (strcmp(s->name, "stop: young collection") == 0)
+			return ns_after(s->args, "\"off_us\": ");
+	fail_msg("no stop in the trace");
+	return 0;
+}
+
+/* As the last thing in a line of the log, in milliseconds. */
+static uint64_t off_ns_logged(void)
+{
+	const char *off = strstr(log_book.text, "; off ");
+	unsigned long ms;
+	unsigned us;
+
+	assert_non_null(off);
+	assert_int_equal(sscanf(off, "; off %lu.%3u ms", &ms, &us), 2);
+	return ms * 1000000 + us * 1000;
+}
+
+/* A sleep stands for a processor that another program has. */
+static void trace_tells_a_stop_without_a_processor_from_one_with_work(void **state)
+{
+	struct spans all;
+
+	(void)state;
+	ouro_gc_set_debug(OURO_DEBUG_GCTRACE);
+	ouro_gc_event asleep = young_stop_with(spend_asleep, &all);
+	ouro_gc_set_debug(0);
+	assert_true(asleep.off_ns >= IN_STOP_NS && asleep.off_ns <= asleep.duration_ns);
+	assert_int_equal(off_ns_in(&all), asleep.off_ns);
+	assert_int_equal(off_ns_logged() / 1000, asleep.off_ns / 1000);
+	free(all.span);
+	ouro_stats s = stats();
+	assert_true(s.pause_off_max_ns >= asleep.off_ns && s.pause_off_sum_ns <= s.pause_sum_ns);
+	assert_true(s.pause_off_sum_ns >= s.pause_off_max_ns);
+	ouro_gc_event at_work = young_stop_with(spend_at_work, &all);
+	assert_true(at_work.duration_ns - at_work.off_ns >= IN_STOP_NS);
+	assert_int_equal(off_ns_in(&all), at_work.off_ns);
+	free(all.span);
+}
+
 /* ---- the ring ---- */
 
 static void note_pair(uint64_t i)
@@ -426,6 +531,7 @@ int main(void)
 		HEAP_CASE(trace_answers_as_the_header_says),
 		HEAP_CASE(trace_says_what_the_statistics_say),
 		BARE_CASE(trace_and_event_name_the_thread_that_was_waited_for),
+		HEAP_CASE(trace_tells_a_stop_without_a_processor_from_one_with_work),
 		HEAP_CASE(trace_that_overflows_has_the_last_events),
 		HEAP_CASE(trace_is_whole_beside_threads_that_note),
 		HEAP_CASE(trace_has_no_events_from_before),

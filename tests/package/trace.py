@@ -30,4 +30,4 @@ for e in spans:
     ends.append(end)
 stops = [e for e in spans if e["name"].startswith("stop: ")]
 assert stops and len(stops) == names["wait for threads"]
-assert all(e["args"]["asking_us"] <= e["dur"] for e in stops)
+assert all(e["args"]["asking_us"] + e["args"]["off_us"] <= e["dur"] + 0.002 for e in stops)
