@@ -29,7 +29,8 @@ typedef struct ouro_path_step {
 	void *obj; /* borrowed for the call: retain it to keep it */
 	/*
 	 * Where in it the next object is: "next", "child[3]", "[7].key", in a map ["a key"] or
-	 * [42]. "", if that has no name, and in the last step.
+	 * [42], in a vector [3]; in an object that is a key, "values[0]", as its slot is called.
+	 * "", if that has no name, and in the last step.
 	 */
 	const char *slot;
 	size_t references; /* that it has; SIZE_MAX: it is immortal */
@@ -51,7 +52,7 @@ typedef bool (*ouro_path_visitor)(const ouro_path_step *step, void *arg);
  * A path begins with an object that is immortal, or has references that no other object holds; each
  * step refers to the next; the last is @obj. If it is the only one, no object keeps it alive that
  * would not die without it: its references are the program's, or come from what it refers to. A map
- * is one step, and the key is the name of its slot.
+ * is one step, and the key is the name of its slot; of a vector it is the index.
  *
  * The heap is looked at while the program goes on (see above): references and outside are exact if
  * the objects' references do not change meanwhile. The path is then looked at again, step by step:
@@ -78,8 +79,10 @@ OURO_API ssize_t ouro_gc_path(void *obj, ouro_path_visitor fn, void *arg);
  * Called FILE.heapsnapshot, DevTools loads it (Memory, Load profile): retainers, dominators, the
  * sizes that objects keep alive, and, with a second one, what has come and gone between. Nodes are
  * objects, of their type's name, with the bytes of their blocks; acyclic ones are "native", parts
- * of maps "(array)". Edges bear the names of slots, the numbers of items and what traverse tells
- * of, and a map has its values by their keys: ["a key"], [42]. Below (GC roots) are
+ * of containers "(array)". Edges bear the names of slots, the numbers of items and what traverse
+ * tells of; a map has its values by their keys, ["a key"], [42], a vector its elements by their
+ * numbers, an object that is a key what goes with it as "values[0]". An ouro_weak_map holds no
+ * value: below its keys are parts of it. Below (GC roots) are
  *   (held by threads and globals)  objects with references that no object has; the edge says how
  *                                  many
  *   (immortal)                     those, and

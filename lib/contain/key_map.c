@@ -22,6 +22,7 @@
 #include <errno.h>
 
 #include "base/perturb.h"
+#include "contain/parts.h"
 #include "heap/check.h"
 #include "world/object.h"
 #include "ouro.h"
@@ -333,4 +334,22 @@ ouro_key_map *ouro_key_map_new(void)
 	ouro_release(m);
 	errno = ENOMEM;
 	return NULL;
+}
+
+/* ---- seen from outside ---- */
+
+bool oi_key_map_is(uint32_t type)
+{
+	return oi_type_given[type] == &key_map_type;
+}
+
+bool oi_key_map_is_list(uint32_t type)
+{
+	return oi_type_given[type] == &holders_type;
+}
+
+bool oi_key_map_is_part(uint32_t type)
+{
+	return oi_key_map_is_list(type) || oi_type_given[type] == &holder_type ||
+	       oi_type_given[type] == &holder_box_type;
 }

@@ -388,7 +388,7 @@ void ouro_map_clear(ouro_map *map)
 /* ---- seen from outside ---- */
 
 /* The books may have a copy of the type. */
-static bool is_entry(uint32_t type)
+bool oi_map_is_entry(uint32_t type)
 {
 	return oi_type_given[type] == &entry_type;
 }
@@ -396,12 +396,6 @@ static bool is_entry(uint32_t type)
 bool oi_map_is_map(uint32_t type)
 {
 	return oi_type_given[type] == &map_type;
-}
-
-bool oi_map_is_part(uint32_t type)
-{
-	return is_entry(type) || oi_places_are(type) || oi_split_is_table(type) ||
-	       oi_dated_is(type);
 }
 
 #define QUOTED (OI_MAP_KEY_NAME - sizeof "[\"\"...]")
@@ -429,7 +423,7 @@ size_t oi_map_key_name(char out[OI_MAP_KEY_NAME], const struct oi_header *h)
 	const struct oi_map_entry *e = (const struct oi_map_entry *)(h + 1);
 	bool cut = false;
 	*out = 0;
-	if (!is_entry(oi_load_relaxed(&h->type))) /* elsewhere: however h was got */
+	if (!oi_map_is_entry(oi_load_relaxed(&h->type))) /* elsewhere: however h was got */
 		return 0;
 	if (!oi_load_acquire(&e->linked)) /* [J5] a stop may come while it is being filled */
 		return 0;

@@ -4,13 +4,9 @@
 
 #include "world/object.h"
 
-/*
- * Returns true if objects of the type with that number are parts of a map, which the program does
- * not know as objects.
- */
-bool oi_map_is_part(uint32_t type);
-/* Returns true if it is the number of maps' own type. */
+/* Each returns true if that is the number of the type of maps, or of their entries. */
 bool oi_map_is_map(uint32_t type);
+bool oi_map_is_entry(uint32_t type);
 
 #define OI_MAP_KEY_NAME 80
 /*

@@ -13,7 +13,8 @@
 
 #define FIRST OI_PLACES_TOGETHER /* places of the first part */
 #define FIRST_LOG 4
-#define SEGMENT_LOG 10 /* up to here a part is one segment, from here on it lists segments */
+/* Up to here a part is one segment, from here on it lists segments. */
+#define SEGMENT_LOG OI_PLACES_SEGMENT_LOG
 #define ROW 16         /* places that are looked at in a row */
 #define THROWS 8       /* rows that are looked at here and there */
 
@@ -174,4 +175,14 @@ void **oi_places_put(struct oi_places *p, void *obj, unsigned who, uint64_t used
 bool oi_places_are(uint32_t type)
 {
 	return oi_type_given[type] == &list_type;
+}
+
+uint64_t oi_places_first(uint64_t part)
+{
+	return part ? (uint64_t)FIRST << (part - 1) : 0;
+}
+
+bool oi_places_segmented(uint64_t part)
+{
+	return part + FIRST_LOG - 1 > SEGMENT_LOG;
 }

@@ -28,5 +28,13 @@ void **oi_place_there(struct oi_places *p, uint64_t i);
 void **oi_place_make(struct oi_places *p, uint64_t i);
 /* Returns true if that is the number of the type of objects that have places. */
 bool oi_places_are(uint32_t type);
+/*
+ * For a look at the heap: of the part in that slot the first place, and whether it lists segments,
+ * each with OI_PLACES_SEGMENT places, or has its places itself.
+ */
+#define OI_PLACES_SEGMENT_LOG 10
+#define OI_PLACES_SEGMENT (UINT64_C(1) << OI_PLACES_SEGMENT_LOG)
+uint64_t oi_places_first(uint64_t part);
+bool oi_places_segmented(uint64_t part);
 
 #endif

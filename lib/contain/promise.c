@@ -19,7 +19,9 @@
 #include "base/lock.h"
 #include "base/os.h"
 #include "base/perturb.h"
+#include "contain/parts.h"
 #include "world/context.h"
+#include "world/object.h"
 #include "world/thread.h"
 #include "ouro.h"
 
@@ -129,4 +131,9 @@ int oi_promise_wait(struct oi_thread *t, struct oi_promise *p)
 	}
 	uint32_t state = oi_load_acquire(&p->state); /* [O1] */
 	return state == OI_PROMISE_KEPT ? 0 : state == OI_PROMISE_LEFT ? ECANCELED : EDEADLK;
+}
+
+bool oi_promise_is(uint32_t type)
+{
+	return oi_type_given[type] == &promise_type;
 }

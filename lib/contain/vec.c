@@ -15,8 +15,9 @@
 #include <errno.h>
 #include <sched.h>
 
-#include "contain/places.h"
 #include "base/perturb.h"
+#include "contain/parts.h"
+#include "contain/places.h"
 #include "heap/check.h"
 #include "ouro.h"
 
@@ -206,4 +207,9 @@ bool ouro_vec_each(ouro_vec *vec, ouro_vec_visitor fn, void *arg)
 		if (!fn(i, value, arg))
 			return false;
 	}
+}
+
+bool oi_vec_is(uint32_t type)
+{
+	return oi_type_given[type] == &vec_type;
 }

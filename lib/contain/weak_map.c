@@ -21,6 +21,7 @@
 #include "base/perturb.h"
 #include "contain/items.h"
 #include "contain/once.h"
+#include "contain/parts.h"
 #include "heap/check.h"
 
 struct ouro_weak_map {
@@ -287,4 +288,16 @@ bool ouro_weak_map_remove_int(ouro_weak_map *map, uint64_t key)
 	ouro_map_item k = oi_item_of_number(key);
 	CHECK(map);
 	return map && weak_remove(map, &k);
+}
+
+/* ---- seen from outside ---- */
+
+bool oi_weak_map_is(uint32_t type)
+{
+	return oi_type_given[type] == &weak_map_type;
+}
+
+bool oi_weak_map_is_part(uint32_t type)
+{
+	return oi_type_given[type] == &box_type;
 }

@@ -8,10 +8,14 @@
  * picture has no more, or too many were cut, the next one is taken.
  */
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "base/os.h"
 #include "base/perturb.h"
 #include "contain/map.h"
+#include "contain/parts.h"
+#include "contain/places.h"
 #include "heap/edge.h"
 #include "heap/type.h"
 #include "inspect/held.h"
@@ -41,7 +45,7 @@ struct why {
 
 static bool is_root(const struct oi_seen *s)
 {
-	return !(s->flags & OI_SEEN_DYING) && !oi_map_is_part(s->type) &&
+	return !(s->flags & (OI_SEEN_DYING | OI_SEEN_PART)) &&
 	       ((s->flags & OI_SEEN_IMMORTAL) || oi_picture_outside(s));
 }
 
@@ -258,19 +262,46 @@ static bool show_step(void *step, void *arg)
 	return s->fn(step, s->arg);
 }
 
-/* Writes the name of the place where step @i, or its map, has what comes next. */
-static void name_step(const struct why *w, size_t i, char out[OI_EDGE_NAME])
+static bool is_part_at(const struct why *w, size_t i)
 {
-	oi_edge_name(out, oi_picture_type(seen_at(w, i)), edge_at(w, i)->place);
-	for (; i && oi_map_is_part(seen_at(w, i - 1)->type); i--)
-		if (oi_map_key_name(out, oi_header_of(w->held.v.data[i - 1])))
-			break;
+	return seen_at(w, i)->flags & OI_SEEN_PART;
 }
 
-/* Parts of maps are no steps of their own. */
+/* Step @i is a vector, the next one or two, downwards, are its places. */
+static void name_element(const struct why *w, size_t i, char out[OI_EDGE_NAME])
+{
+	uint64_t part = edge_at(w, i)->place, index = oi_places_first(part);
+	if (oi_places_segmented(part))
+		index += edge_at(w, --i)->place * OI_PLACES_SEGMENT;
+	index += edge_at(w, i - 1)->place;
+	snprintf(out, OI_EDGE_NAME, "[%llu]", (unsigned long long)index);
+}
+
+/* Step @i is a key map's list in a slot of the key's, whose name is in @out. */
+static void name_item(const struct why *w, size_t i, char out[OI_EDGE_NAME])
+{
+	size_t n = strlen(out);
+	snprintf(out + n, OI_EDGE_NAME - n, "[%llu]", (unsigned long long)edge_at(w, i)->place);
+}
+
+/* Writes the name of the place where step @i, or what is inside it, has what comes next. */
+static void name_step(const struct why *w, size_t i, char out[OI_EDGE_NAME])
+{
+	char key[OI_MAP_KEY_NAME];
+	oi_edge_name(out, oi_picture_type(seen_at(w, i)), edge_at(w, i)->place);
+	if (oi_container_of(seen_at(w, i)->type) == OI_IS_VEC && i && is_part_at(w, i - 1))
+		name_element(w, i, out);
+	else if (i && oi_key_map_is_list(seen_at(w, i - 1)->type))
+		name_item(w, i - 1, out);
+	for (; i && is_part_at(w, i - 1); i--)
+		if (oi_map_key_name(key, oi_header_of(w->held.v.data[i - 1])))
+			memcpy(out, key, sizeof key);
+}
+
+/* What containers are made of is no step of its own. */
 static bool is_shown(const struct why *w, size_t i)
 {
-	return i == w->steps.n / 2 - 1 || !oi_map_is_part(seen_at(w, i)->type);
+	return i == w->steps.n / 2 - 1 || !is_part_at(w, i);
 }
 
 static bool show_object(const struct oi_seen *s, struct show *show, void *obj, const char *slot)

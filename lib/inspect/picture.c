@@ -13,6 +13,7 @@
 #include "base/perturb.h"
 #include "base/runtime.h"
 #include "contain/map.h"
+#include "contain/parts.h"
 #include "count/count.h"
 #include "heap/candidate.h"
 #include "heap/edge.h"
@@ -54,9 +55,11 @@ static void keep_edge(void *child, uint64_t place, void *arg)
 static unsigned flags_of(const struct oi_header *h)
 {
 	uint8_t flags = oi_flags(h);
+	bool part = oi_is_part(oi_load_relaxed(&h->type)); /* stopped */
 	bool dying = oi_is_dead(h) || (flags & OI_FLAG_GARBAGE) || oi_is_committed(h);
 	return (flags & OI_FLAG_IMMORTAL ? OI_SEEN_IMMORTAL : 0u) |
-	       (flags & OI_FLAG_FROZEN ? OI_SEEN_FROZEN : 0u) | (dying ? OI_SEEN_DYING : 0u);
+	       (flags & OI_FLAG_FROZEN ? OI_SEEN_FROZEN : 0u) | (dying ? OI_SEEN_DYING : 0u) |
+	       (part ? OI_SEEN_PART : 0u);
 }
 
 static uint32_t references_of(const struct oi_header *h)
@@ -348,11 +351,14 @@ static void resolve(struct oi_picture *p)
 {
 	for (uint64_t i = 0; i < p->n; i++) {
 		const struct oi_seen *s = oi_picture_seen(p, i);
+		unsigned flags = oi_container_of(s->type) != OI_NO_CONTAINER ? OI_SEEN_PART : 0;
 		for (uint64_t k = s->edge; k < s->edge + s->n_edges; k++) {
 			struct oi_seen_edge *e = oi_picture_edge(p, k);
 			e->to = oi_picture_find(p, (void *)e->to);
-			if (e->to != OI_NOBODY)
-				oi_picture_seen(p, e->to)->held++;
+			if (e->to == OI_NOBODY)
+				continue;
+			oi_picture_seen(p, e->to)->held++;
+			oi_picture_seen(p, e->to)->flags |= flags;
 		}
 	}
 }

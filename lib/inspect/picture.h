@@ -18,6 +18,7 @@ enum {
 	OI_SEEN_DYING = 4, /* dead, and not yet gone */
 	OI_SEEN_NAMED = 8, /* an entry of a map: behind its edges is what its key is called */
 	OI_SEEN_REACHED = 16, /* for who works on the picture */
+	OI_SEEN_PART = 32, /* of a container: the program does not know it as an object */
 };
 
 /* An object, as it was when it was looked at. They are in the order of their addresses. */

@@ -19,7 +19,9 @@
 #include "base/lock.h"
 #include "base/os.h"
 #include "base/perturb.h"
-#include "contain/map.h"
+#include "contain/dated.h"
+#include "contain/parts.h"
+#include "contain/places.h"
 #include "heap/edge.h"
 #include "heap/pace.h"
 #include "heap/region.h"
@@ -173,43 +175,110 @@ static void give_edge(struct snapshot *s, const struct oi_seen *from, const stru
 }
 
 /*
- * An entry's value, by its key. It is the map's own slot in the picture; the places that lead there
- * are edges of their own.
+ * What is in a container are edges of its own, by their keys or indices, as the program sees it.
+ * Its parts, and the slots that lead to what is in them, are nodes and edges beside that.
  */
-static void give_value(struct snapshot *s, const struct oi_seen *entry)
+
+/* Returns what the @k-th of all edges leads to, or NULL. */
+static const struct oi_seen *target(const struct snapshot *s, uint64_t k)
+{
+	uint64_t to = oi_picture_edge(&s->p, k)->to;
+	return to == OI_NOBODY ? NULL : oi_picture_seen(&s->p, to);
+}
+
+/* An edge to what @part refers to, which is one object, or nothing. */
+static void give_inner(struct snapshot *s, const struct oi_seen *part, const char *text)
 {
 	struct edge edge = { .type = EDGE_PROPERTY, .made_up = true };
-	for (uint64_t k = entry->edge; k < entry->edge + entry->n_edges; k++) {
-		const struct oi_seen_edge *e = oi_picture_edge(&s->p, k);
-		edge.to = to_node(e->to);
-		if (e->to != OI_NOBODY)
-			s->edge(s, &edge, oi_picture_key(&s->p, entry));
+	for (uint64_t k = part->edge; k < part->edge + part->n_edges; k++) {
+		const struct oi_seen *to = target(s, k);
+		edge.to = to_node(oi_picture_edge(&s->p, k)->to);
+		if (to && oi_dated_is(to->type))
+			give_inner(s, to, text);
+		else if (to)
+			s->edge(s, &edge, text);
 	}
 }
 
-/* Lists of places are at most @depth deep. */
+/* Of a map. Lists of places are at most @depth deep. */
 static void give_values(struct snapshot *s, const struct oi_seen *part, unsigned depth)
 {
 	if (part->flags & OI_SEEN_NAMED) {
-		give_value(s, part);
+		give_inner(s, part, oi_picture_key(&s->p, part));
 		return;
 	}
-	for (uint64_t k = part->edge; depth && k < part->edge + part->n_edges; k++) {
-		uint64_t to = oi_picture_edge(&s->p, k)->to;
-		if (to != OI_NOBODY && oi_map_is_part(oi_picture_seen(&s->p, to)->type))
-			give_values(s, oi_picture_seen(&s->p, to), depth - 1);
+	for (uint64_t k = part->edge; depth && k < part->edge + part->n_edges; k++)
+		if (target(s, k) && oi_is_part(target(s, k)->type))
+			give_values(s, target(s, k), depth - 1);
+}
+
+/* Of a vector: @first is the index of the first thing that @list refers to. */
+static void give_elements(struct snapshot *s, const struct oi_seen *list, uint64_t first,
+			  bool segmented)
+{
+	struct edge edge = { .type = EDGE_ELEMENT };
+	for (uint64_t k = list->edge; k < list->edge + list->n_edges; k++) {
+		uint64_t place = oi_picture_edge(&s->p, k)->place;
+		if (!target(s, k))
+			continue;
+		if (segmented) {
+			give_elements(s, target(s, k), first + place * OI_PLACES_SEGMENT, false);
+			continue;
+		}
+		edge.number = first + place;
+		edge.to = to_node(oi_picture_edge(&s->p, k)->to);
+		s->edge(s, &edge, "");
+	}
+}
+
+static void give_vector(struct snapshot *s, const struct oi_seen *vec)
+{
+	for (uint64_t k = vec->edge; k < vec->edge + vec->n_edges; k++) {
+		uint64_t part = oi_picture_edge(&s->p, k)->place;
+		if (target(s, k))
+			give_elements(s, target(s, k), oi_places_first(part),
+				      oi_places_segmented(part));
+	}
+}
+
+/* What goes with a key: its slot leads to the list, that to what refers to the values. */
+static void give_items(struct snapshot *s, const struct oi_seen *key, uint64_t place,
+		       const struct oi_seen *list)
+{
+	char text[OI_EDGE_NAME];
+	for (uint64_t k = list->edge; k < list->edge + list->n_edges; k++) {
+		size_t n = oi_edge_name(text, oi_picture_type(key), place);
+		snprintf(text + n, sizeof text - n, "[%llu]",
+			 (unsigned long long)oi_picture_edge(&s->p, k)->place);
+		if (target(s, k))
+			give_inner(s, target(s, k), text);
 	}
 }
 
 #define MAP_DEPTH 4
+
+static void give_contents(struct snapshot *s, const struct oi_seen *from)
+{
+	enum oi_container what = oi_container_of(from->type);
+	if (what == OI_IS_VEC)
+		give_vector(s, from);
+	else if (what == OI_IS_MAP)
+		give_values(s, from, MAP_DEPTH);
+	for (uint64_t k = from->edge; k < from->edge + from->n_edges; k++) {
+		const struct oi_seen *to = target(s, k);
+		if (to && oi_key_map_is_list(to->type))
+			give_items(s, from, oi_picture_edge(&s->p, k)->place, to);
+		else if (to && what == OI_IS_WEAK_MAP)
+			give_values(s, to, MAP_DEPTH);
+	}
+}
 
 static void give_edges(struct snapshot *s, const struct oi_seen *from)
 {
 	for (uint64_t k = from->edge; k < from->edge + from->n_edges; k++)
 		if (oi_picture_edge(&s->p, k)->to != OI_NOBODY)
 			give_edge(s, from, oi_picture_edge(&s->p, k));
-	if (oi_map_is_map(from->type))
-		give_values(s, from, MAP_DEPTH);
+	give_contents(s, from);
 }
 
 /* ---- edges of roots ---- */
@@ -381,7 +450,7 @@ static void write_nodes(struct snapshot *s)
 	for (uint64_t i = 0; i < s->p.n; i++) {
 		const struct oi_seen *seen = oi_picture_seen(&s->p, i);
 		bool tracked = oi_type_tracked(oi_picture_type(seen));
-		unsigned type = oi_map_is_part(seen->type) ? TYPE_ARRAY :
+		unsigned type = seen->flags & OI_SEEN_PART ? TYPE_ARRAY :
 				tracked                    ? TYPE_OBJECT : TYPE_NATIVE;
 		write_node(s, to_node(i), (uint64_t[4]){ type, s->kinds[seen->type].string,
 			   number_of(&last, seen), (uint64_t)seen->units * 16 });

@@ -37,8 +37,25 @@ static const ouro_type line_type = {
 	.name = "line \"\xff\xc3\xa9\n\"", .size = sizeof(struct line), .flags = OURO_ACYCLIC,
 };
 
+/* A note goes with a reader. */
+struct reader {
+	void *values; /* the library's */
+	int id;
+};
+
+static const ouro_type reader_type = {
+	.name = "reader", .size = sizeof(struct reader), .flags = OURO_KEY,
+	.slots = OURO_SLOTS(struct reader, values),
+};
+
+static const ouro_type note_type = { .name = "note", .size = 16, .flags = OURO_ACYCLIC };
+
 struct server {
-	ouro_map *documents;
+	ouro_map *documents, *cached;
+	ouro_vec *all;
+	ouro_weak_map *known;
+	ouro_key_map *notes;
+	struct reader *reader;
 	struct session *forgotten;
 	struct {
 		struct document *now;
@@ -47,7 +64,8 @@ struct server {
 
 static const ouro_type server_type = {
 	.name = "server", .size = sizeof(struct server),
-	.slots = OURO_SLOTS(struct server, documents, forgotten, shown.now),
+	.slots = OURO_SLOTS(struct server, documents, cached, all, known, notes, reader, forgotten,
+			    shown.now),
 };
 
 struct pair {
@@ -84,8 +102,13 @@ static void request(int i)
 	char name[40];
 	int n = snprintf(name, sizeof name, "document \"%d\"", i);
 
-	if (ouro_map_put(server->documents, name, (size_t)n, d))
+	if (ouro_map_put(server->documents, name, (size_t)n, d) ||
+	    ouro_map_put(server->cached, name, (size_t)n, d) ||
+	    ouro_weak_map_put_int(server->known, (uint64_t)i, d))
 		abort();
+	for (int k = 0; k < 3; k++) /* so many that the places of the vector are in segments */
+		if (ouro_vec_push(server->all, d, NULL))
+			abort();
 	ouro_store(&server->shown.now, d);
 	ouro_store(&table->pair[i % 5000].value, d);
 	ouro_release(d);
@@ -101,6 +124,23 @@ static void write_to(const char *path)
 		abort();
 }
 
+static void make_server(void)
+{
+	void *note = ouro_new(&note_type);
+
+	server = ouro_new(&server_type);
+	ouro_give(&server->documents, ouro_map_new());
+	ouro_give(&server->cached, ouro_map_new_with(&(ouro_map_options){
+		.ttl_ns = OURO_MAP_FOR_EVER }));
+	ouro_give(&server->all, ouro_vec_new(0));
+	ouro_give(&server->known, ouro_weak_map_new());
+	ouro_give(&server->notes, ouro_key_map_new());
+	ouro_give(&server->reader, (struct reader *)ouro_new(&reader_type));
+	if (ouro_key_map_put(server->notes, server->reader, note))
+		abort();
+	ouro_release(note);
+}
+
 int main(int argc, char **argv)
 {
 	ouro_config cfg = OURO_CONFIG_DEFAULT;
@@ -110,9 +150,8 @@ int main(int argc, char **argv)
 	cfg.enabled = false; /* what is dropped is there until it is collected here */
 	if (ouro_init(&cfg))
 		return 1;
-	server = ouro_new(&server_type);
+	make_server();
 	table = ouro_new_items(&table_type, 5000);
-	ouro_give(&server->documents, ouro_map_new());
 	ouro_immortalize(table);
 	ouro_external_bytes(NULL, 5000000000);
 	write_to(argv[1]);
@@ -120,6 +159,8 @@ int main(int argc, char **argv)
 		request(i);
 	write_to(argv[2]);
 	ouro_map_clear(server->documents);
+	ouro_map_clear(server->cached);
+	ouro_vec_clear(server->all);
 	ouro_store(&server->shown.now, NULL);
 	for (int i = 0; i < 1000; i++)
 		ouro_store(&table->pair[i].value, NULL);

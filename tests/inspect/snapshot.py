@@ -130,6 +130,22 @@ assert len(second.edges[table]) == 1000
 keys = {name for _, name, _ in second.edges[second.follow(server, "documents")]}
 assert {f'["document \\x22{i}\\x22"]' for i in range(1000)} <= keys
 
+
+# what is in other containers, and that what they are made of is no object of the program's
+assert second.follow(server, "cached", '["document \\x227\\x22"]') == seventh
+vector = second.follow(server, "all")
+elements = {index: to for kind, index, to in second.edges[vector] if kind == "element"}
+assert sorted(elements) == list(range(3000)) and len(set(elements.values())) == 1000
+assert [elements[i] for i in (20, 21, 22, 23, 24)].count(seventh) == 3
+last = second.follow(server, "documents", '["document \\x22999\\x22"]')
+assert [elements[i] for i in (2996, 2997, 2998, 2999)].count(last) == 3
+known = {name for _, name, _ in second.edges[second.follow(server, "known")]}
+assert {f"[{i}]" for i in range(1000)} <= known
+assert second.nodes[second.follow(server, "reader", "values[0]")].name == "note"
+ours = collections.Counter(n.name for n in second.nodes
+                           if n.type == "object" and n.name.startswith("ouro_"))
+assert ours == {"ouro_map": 2, "ouro_vec": 1, "ouro_weak_map": 1, "ouro_key_map": 1}
+
 # roots; what the root leads to that is not synthetic would be a window for DevTools
 assert [second.nodes[to].type for _, _, to in second.edges[0]] == ["synthetic"]
 assert second.below("(held by threads and globals)") == {server: "1 reference"}

@@ -226,6 +226,91 @@ static void path_follows_traverse(void **state)
 	ouro_release(t);
 }
 
+struct keyed {
+	void *values;
+	struct node *link;
+};
+
+static const ouro_type keyed_type = {
+	.name = "keyed", .size = sizeof(struct keyed), .flags = OURO_KEY,
+	.slots = OURO_SLOTS(struct keyed, values, link),
+};
+
+/* A vector is one step, the index the name of the slot, however its elements are kept. */
+static void path_through_a_vector_names_the_index(void **state)
+{
+	static const size_t near_edges[] = { 0, 15, 16, 17, 31, 1023, 1024, 2047, 2048, 3071, 3072,
+					     4095, 4096, 4999 };
+	ouro_vec *v = ouro_vec_new(0);
+	struct node *filler = make(1);
+	char expected[60];
+
+	(void)state;
+	for (int i = 0; i < 5000; i++)
+		assert_int_equal(ouro_vec_push(v, filler, NULL), 0);
+	for (size_t i = 0; i < sizeof(near_edges) / sizeof(near_edges[0]); i++) {
+		struct node *n = make(5);
+
+		assert_int_equal(ouro_vec_set(v, near_edges[i], n), 0);
+		snprintf(expected, sizeof(expected), "ouro_vec+1[%zu] 5+1 ", near_edges[i]);
+		assert_path(n, expected);
+		ouro_release(n);
+	}
+	ouro_release(v);
+	ouro_release(filler);
+}
+
+/* What leads to a value is its key, not the map; nor what the map is made of. */
+static void path_through_a_key_names_its_slot(void **state)
+{
+	ouro_key_map *one = ouro_key_map_new(), *two = ouro_key_map_new();
+	struct keyed *k = ouro_new(&keyed_type);
+	struct node *a = make(1), *b = make(2);
+
+	(void)state;
+	assert_int_equal(ouro_key_map_put(one, k, a), 0);
+	assert_path(a, "keyed+1.values[0] 1+1 ");
+	assert_int_equal(ouro_key_map_put(two, k, b), 0);
+	assert_path(b, "keyed+1.values[1] 2+1 ");
+	ouro_release(k);
+	ouro_release(a);
+	ouro_release(b);
+	ouro_release(one);
+	ouro_release(two);
+}
+
+/* Returns how many objects of the type there are that are no parts of others. */
+static int n_whole(const char *type)
+{
+	struct oi_picture p = { .n = 0 };
+	int n = 0;
+
+	assert_true(oi_picture_take(&p, false));
+	for (uint64_t i = 0; i < p.n; i++) {
+		const struct oi_seen *s = oi_picture_seen(&p, i);
+
+		n += !(s->flags & OI_SEEN_PART) && strcmp(oi_picture_type(s)->name, type) == 0;
+	}
+	oi_picture_free(&p);
+	return n;
+}
+
+/* What containers have inside, maps of their own included, the program does not know. */
+static void path_begins_at_no_part_of_a_container(void **state)
+{
+	ouro_weak_map *weak = ouro_weak_map_new();
+	ouro_key_map *keys = ouro_key_map_new();
+	ouro_map *m = ouro_map_new();
+
+	(void)state;
+	assert_int_equal(n_whole("ouro_weak_map"), 1);
+	assert_int_equal(n_whole("ouro_key_map"), 1);
+	assert_int_equal(n_whole("ouro_map"), 1);
+	ouro_release(weak);
+	ouro_release(keys);
+	ouro_release(m);
+}
+
 static void assert_through_key(ouro_map *m, struct node *n, const char *key, const char *expected)
 {
 	assert_int_equal(ouro_map_put(m, key, strlen(key), n), 0);
@@ -255,6 +340,13 @@ static void path_through_a_map_names_the_key(void **state)
 	struct node *late = make(6);
 	assert_int_equal(ouro_map_put_int(m, 4321, late), 0);
 	assert_path(late, "ouro_map+1[4321] 6+1 ");
+	ouro_vec *v = ouro_vec_new(0);
+	struct node *deep = make(7);
+	assert_int_equal(ouro_vec_push(v, deep, NULL), 0);
+	assert_int_equal(ouro_map_put_int(m, 8, v), 0);
+	ouro_release(v);
+	assert_path(deep, "ouro_map+1[8] ouro_vec[0] 7+1 ");
+	ouro_release(deep);
 	ouro_release(late);
 	ouro_release(m);
 	m = ouro_map_new_with(&(ouro_map_options){ .ttl_ns = OURO_MAP_FOR_EVER });
@@ -606,6 +698,9 @@ int main(void)
 		HEAP_CASE(path_goes_through_large_objects),
 		HEAP_CASE(path_follows_traverse),
 		HEAP_CASE(path_through_a_map_names_the_key),
+		HEAP_CASE(path_through_a_vector_names_the_index),
+		HEAP_CASE(path_through_a_key_names_its_slot),
+		HEAP_CASE(path_begins_at_no_part_of_a_container),
 		HEAP_CASE(path_answers_as_the_header_says),
 		HEAP_CASE(path_stops_early),
 		HEAP_CASE(path_visitor_that_is_left_keeps_nothing),
