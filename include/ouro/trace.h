@@ -3,9 +3,10 @@
  *
  * In it are collections and their phases; each stop of the world, what it was for, how long it took
  * until all threads stood, and for which of them it was waited; on each thread the times for which
- * it was kept (ouro/holdup.h), as in a stop; dead objects that were left to the reaper, and when
- * that was at them. The library keeps the last 65536 events, in 4 MiB of its own, so a trace may
- * stay on: it costs nobody a lock. Time is CLOCK_MONOTONIC.
+ * it was kept (ouro/holdup.h), by a stop or by another thread's work on its behalf from 1 us on, by
+ * anything else from 50 us on; dead objects that were left to the reaper, and when that was at
+ * them. The library keeps the last 65536 events, in 4 MiB of its own, so a trace may stay on: it
+ * costs nobody a lock. Time is CLOCK_MONOTONIC.
  *
  * With OURO_TRACE=file.json in the environment a trace begins with the heap, and is written to that
  * file at ouro_shutdown, and when the program exits. In the child of a fork it goes on, without the

@@ -20,7 +20,7 @@ enum oi_flight_kind {
 	/* from asking on; detail: ouro_stop; n: ns until it was had; m: ns off, then */
 	OI_FLIGHT_STOP,
 	OI_FLIGHT_ASK,        /* of it, until it was had; n: ns for the thread named, m: its tid */
-	OI_FLIGHT_HOLDUP,     /* detail: ouro_holdup; of any length */
+	OI_FLIGHT_HOLDUP,     /* detail: ouro_holdup; from oi_holdup_traced_ns on */
 	OI_FLIGHT_HANDED,     /* n: dead objects that a thread has left to the reaper */
 	OI_FLIGHT_REAP,       /* a reaper was at what was left to it */
 	OI_FLIGHT_KINDS

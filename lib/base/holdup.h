@@ -7,8 +7,15 @@
 #include "base/flight.h"
 #include "ouro.h"
 
-/* What is shorter is no wait that anybody sees in a trace. */
-#define OI_HOLDUP_TRACED_NS 1000
+/*
+ * What is shorter is not in a trace. What others do to a thread is there from a microsecond on;
+ * what it does itself, from where one sees it. A thread that fills a heap makes some thousands of
+ * calls for memory a second, of 2 to 20 us each: they would leave no room for anything else.
+ */
+OI_INLINE uint64_t oi_holdup_traced_ns(ouro_holdup cause)
+{
+	return cause == OURO_HOLDUP_STOP || cause == OURO_HOLDUP_SEIZE ? 1000 : 50000;
+}
 
 /* This thread is one of the library's own, for which nobody waits: its waits are not noted. */
 extern __thread bool oi_holdup_ours OI_HIDDEN;
@@ -19,10 +26,10 @@ extern __thread bool oi_holdup_ours OI_HIDDEN;
  * told later, by the collector thread: oi_events_holdups.
  */
 void oi_holdup(ouro_holdup cause, uint64_t ns);
-/* The same of a call that was kept from @began_ns to @now_ns; it is also noted for a trace. */
+/* The same of a call that was kept from @began_ns to @now_ns; if long, also noted for a trace. */
 OI_INLINE void oi_holdup_from(ouro_holdup cause, uint64_t began_ns, uint64_t now_ns)
 {
-	if (oi_flight() && now_ns - began_ns >= OI_HOLDUP_TRACED_NS)
+	if (oi_flight() && now_ns - began_ns >= oi_holdup_traced_ns(cause))
 		oi_flight_span(OI_FLIGHT_HOLDUP, cause, began_ns, now_ns, 0, 0);
 	oi_holdup(cause, now_ns - began_ns);
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/flight.h"
+#include "base/holdup.h"
 #include "base/log.h"
 #include "base/os.h"
 
@@ -380,6 +381,41 @@ static void trace_that_overflows_has_the_last_events(void **state)
 	free(all.span);
 }
 
+static uint64_t n_of(const struct spans *all, const char *name, uint64_t ns)
+{
+	uint64_t n = 0;
+
+	for (const struct span *s = all->span; s < all->span + all->n; s++)
+		n += strcmp(s->name, name) == 0 && s->ns == ns;
+	return n;
+}
+
+/* As a thread has them that fills a heap for a minute. */
+static void trace_keeps_what_is_long_behind_many_short_calls(void **state)
+{
+	static const ouro_holdup short_ones[] = { OURO_HOLDUP_MEMORY, OURO_HOLDUP_PACE,
+						  OURO_HOLDUP_LOCK, OURO_HOLDUP_MERGE };
+	struct text t;
+
+	(void)state;
+	text_open(&t);
+	assert_int_equal(ouro_trace_start(t.f), 0);
+	oi_holdup_from(OURO_HOLDUP_STOP, 10000, 11000);
+	oi_holdup_from(OURO_HOLDUP_SEIZE, 20000, 21000);
+	oi_holdup_from(OURO_HOLDUP_MEMORY, 30000, 80000);
+	for (uint64_t i = 0; i < OI_FLIGHT_EVENTS; i++)
+		for (size_t k = 0; k < 4; k++)
+			oi_holdup_from(short_ones[k], 100000, 149999);
+	assert_int_equal(ouro_trace_stop(), 0);
+	struct spans all = text_read(&t);
+	assert_int_equal(all.lost, 0);
+	assert_int_equal(n_of(&all, "held up: stop", 1000), 1);
+	assert_int_equal(n_of(&all, "held up: seize", 1000), 1);
+	assert_int_equal(n_of(&all, "held up: memory", 50000), 1);
+	assert_int_equal(n_of(&all, "held up: memory", 49999), 0);
+	free(all.span);
+}
+
 static atomic_bool noting;
 
 static void *note_until_told(void *arg)
@@ -533,6 +569,7 @@ int main(void)
 		BARE_CASE(trace_and_event_name_the_thread_that_was_waited_for),
 		HEAP_CASE(trace_tells_a_stop_without_a_processor_from_one_with_work),
 		HEAP_CASE(trace_that_overflows_has_the_last_events),
+		HEAP_CASE(trace_keeps_what_is_long_behind_many_short_calls),
 		HEAP_CASE(trace_is_whole_beside_threads_that_note),
 		HEAP_CASE(trace_has_no_events_from_before),
 		BARE_CASE(trace_is_written_when_the_heap_ends),
