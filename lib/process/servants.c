@@ -33,7 +33,8 @@
  * through: wake.c.
  *
  * Note [START]. Who starts and ends the two threads:
- *   stopped -> running   oi_servants_start, for ouro_init: both threads, or none and an error
+ *   stopped -> running   oi_servants_start, for ouro_init: both threads, or none and an error. It
+ *                        has the turn, too, as the collector starts reapers as soon as it runs
  *   running -> missing   the child of a fork
  *   stopped -> missing   oi_servants_start_later: a start that was refused a thread
  *   missing -> running   a need (a request, or work that a fork left: oi_servants_need), whichever
@@ -44,9 +45,9 @@
  *                        thread that has the turn, and joins
  * [B4] missing and starting are written and read in one order by both sides (sequentially
  * consistent): a need looks at missing after it has taken the turn, a stop looks at the turn after
- * it has taken missing down. Only a stop waits for the turn, and no longer than a pthread_create
- * lasts, so a need may come inside a gate and under the registry lock. A fork does not wait for it
- * either: the child forgets all of it.
+ * it has taken missing down. Only a start and a stop wait for the turn, and no longer than a
+ * pthread_create lasts, so a need may come inside a gate and under the registry lock. A fork does
+ * not wait for it either: the child forgets all of it.
  */
 #include "process/servants.h"
 
@@ -539,6 +540,7 @@ static int start_one(struct worker *w, void *arg)
 {
 	if (w->started)
 		return 0;
+	oi_point("servant: starts");
 	oi_store_relaxed(&w->running, false); /* stopped: nobody looks before started */
 	oi_store_relaxed(&w->ended, false);
 	int error = oi_spawn(&w->thread, w->main ? w->main : reaper_main, arg, w->stack);
@@ -562,7 +564,11 @@ void oi_servants_start_later(void)
 int oi_servants_start(void)
 {
 	oi_store_release(&quit, 0u); /* stopped: none of them is there */
+	/* A need that is late may have it still, and finds nothing missing. */
+	while (oi_exchange_seq_cst(&starting, 1u)) /* [B4] */
+		oi_sleep_ns(20000);
 	int error = start_both();
+	oi_exchange_seq_cst(&starting, 0u); /* [B4] */
 	if (error)
 		oi_servants_stop();
 	return error;

@@ -337,7 +337,8 @@ static void backlog_of_the_forking_thread_is_in_both(void **state)
 
 #if OURO_CHECKED
 
-enum { MANY = 20000, SLICE_WORDS = 2 * 4096 };
+/* The thread may take a slice away itself, at its gate, between two that others take. */
+enum { MANY = 40000, SLICE_WORDS = 2 * 4096, A_FEW = 4 * SLICE_WORDS };
 
 static struct node *many[MANY];
 static struct oi_thread *_Atomic behind_callback;
@@ -391,8 +392,8 @@ static void backlog_behind_a_callback_is_taken_in_slices(void **state)
 	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
 	atomic_store(&callback_over, true);
 	pthread_join(t, NULL);
-	assert_in_range(frames_left, 0, SLICE_WORDS);
-	assert_in_range(most_at_once, 0, SLICE_WORDS);
+	assert_in_range(frames_left, 0, A_FEW);
+	assert_in_range(most_at_once, 0, A_FEW);
 	atomic_store(&behind_callback, NULL);
 }
 

@@ -282,7 +282,9 @@ static void demand_takes_signals_that_may_ask(void **state)
 	needs_fork();
 	strcpy(dir, "/tmp/ouro-demand.XXXXXX");
 	assert_non_null(mkdtemp(dir));
-	assert_int_equal(child_status(refuse_signals, NULL, said.text, sizeof(said.text)), 0);
+	int status = child_status(refuse_signals, NULL, said.text, sizeof(said.text));
+	if (status != 0)
+		fail_msg("child: status 0x%x: %s", (unsigned)status, said.text);
 	assert_int_equal(book_count(&said, "is no signal for that"), 8);
 	assert_int_equal(book_count(&said, "the program has it already"), 1);
 	assert_int_equal(files(NULL), 0);

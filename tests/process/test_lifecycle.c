@@ -11,6 +11,8 @@
 #define TEST_COUNTS_COLLECTIONS 1
 #include "fixture.h"
 
+#include "base/log.h"
+#include "base/perturb.h"
 #include "process/servants.h"
 
 static size_t resident_bytes(void)
@@ -139,6 +141,47 @@ static void lifecycle_starts_once_for_many_threads(void **state)
 		assert_int_equal(objects_live(), 0);
 		assert_int_equal(heap_stop().objects, 0);
 	}
+}
+
+#if OURO_CHECKED
+
+static pthread_t starter;
+static atomic_int n_started, n_elsewhere;
+
+/* Something is to be reaped when the collector runs, and there is no reaper yet. */
+static void start_slowly(const char *point)
+{
+	if (strcmp(point, "servant: starts") != 0)
+		return;
+	if (!pthread_equal(pthread_self(), starter)) {
+		atomic_fetch_add(&n_elsewhere, 1);
+		return;
+	}
+	if (atomic_fetch_add(&n_started, 1) == 0)
+		return;
+	oi_log("said at the start");
+	for (int i = 0; i < 100 && atomic_load(&n_elsewhere) == 0; i++)
+		sleep_ms(1);
+}
+
+#endif
+
+/* The collector is there before the reaper, and starts reapers, too. */
+static void lifecycle_starts_each_thread_once(void **state)
+{
+	(void)state;
+#if OURO_CHECKED
+	starter = pthread_self();
+	atomic_store(&n_started, 0);
+	atomic_store(&n_elsewhere, 0);
+	oi_point_hook = start_slowly;
+	assert_int_equal(ouro_init(NULL), 0);
+	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	assert_int_equal(n_started, 2);
+	assert_int_equal(n_elsewhere, 0);
+#else
+	skip();
+#endif
 }
 
 static void lifecycle_shutdown_without_a_heap(void **state)
@@ -712,6 +755,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		BARE_CASE(lifecycle_any_call_starts_the_heap),
 		BARE_CASE(lifecycle_starts_once_for_many_threads),
+		BARE_CASE(lifecycle_starts_each_thread_once),
 		BARE_CASE(lifecycle_shutdown_without_a_heap),
 		BARE_CASE(lifecycle_version_is_the_headers),
 		BARE_CASE(lifecycle_a_hundred_times),
