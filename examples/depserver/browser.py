@@ -66,6 +66,8 @@ def look():
     eventually("types, with the packages", text % "types", lambda v: "package" in v)
     eventually("generations", "document.querySelectorAll('#generations tr').length",
                lambda v: v == 4)
+    eventually("live objects by generation", text % "generations",
+               lambda v: "live objects" in v and "undefined" not in v and "NaN" not in v)
     eventually("commands and their latency", text % "latency", lambda v: "PING" in v)
     for canvas in "stops", "requests", "heap", "reclaimed", "trace":
         eventually(f"{canvas} is drawn", f"{INK}('{canvas}')", lambda v: v > 500)

@@ -86,9 +86,10 @@ static void live_heap(struct buffer *out, const ouro_stats *s)
 	buffer_printf(out, "\"weak_entries\":%llu,\"threads\":%llu,\"generations\":[",
 		      (ull)s->weak_entries, (ull)s->threads);
 	for (int g = 0; g < 3; g++)
-		buffer_printf(out, "%s{\"collections\":%llu,\"collected\":%llu,\"ns\":%llu}",
-			      g ? "," : "", (ull)s->collections[g], (ull)s->collected[g],
-			      (ull)s->collection_ns[g]);
+		buffer_printf(out, "%s{\"objects\":%llu,\"collections\":%llu,\"collected\":%llu,"
+			      "\"ns\":%llu}",
+			      g ? "," : "", (ull)s->generation_objects[g], (ull)s->collections[g],
+			      (ull)s->collected[g], (ull)s->collection_ns[g]);
 	buffer_printf(out, "]},\"stops\":{\"n\":%llu,\"sum_ns\":%llu,\"p50_ns\":%llu,",
 		      (ull)s->pauses, (ull)s->pause_sum_ns, (ull)s->pause_p50_ns);
 	buffer_printf(out, "\"p99_ns\":%llu,\"p999_ns\":%llu,\"max_ns\":%llu,\"wait_ns\":%llu}",

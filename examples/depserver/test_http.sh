@@ -100,6 +100,8 @@ assert d["graph"]["packages"] == int(sys.argv[2]) and d["graph"]["source"] == "s
 types = {t["name"]: t for t in d["types"]}
 assert types["package"]["objects"] == int(sys.argv[2]), types
 assert d["heap"]["objects"] >= sum(t["objects"] for t in d["types"]) - 50
+of = [g["objects"] for g in d["heap"]["generations"]]
+assert int(sys.argv[2]) < sum(of) < d["heap"]["objects"] + 1000, (of, d["heap"])
 assert any(l["command"] == "PING" and l["calls"] >= 1 for l in d["latency"])
 assert all(len(s[1]) == len(d["bounds_us"]) + 1 for s in d["seconds"])
 ' "$work/live" "$(info packages)"

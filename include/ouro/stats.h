@@ -62,6 +62,11 @@ typedef struct ouro_stats {
 	 * most. What is longer than pause_budget_ns for this reason no budget helps against.
 	 */
 	uint64_t pause_off_sum_ns, pause_off_max_ns;
+	/*
+	 * Live objects by generation: what collections of 0, and of 1, would look at, and what is
+	 * old. The rest of objects_live is of types that refer to nothing.
+	 */
+	uint64_t generation_objects[3];
 } ouro_stats;
 
 /*

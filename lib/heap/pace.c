@@ -26,6 +26,7 @@
 #include "world/gate.h"
 #include "world/gclock.h"
 #include "world/park.h"
+#include "world/thread.h"
 
 #define LAG 4       /* thresholds */
 #define LAG_SHARE 8 /* of the old generation: so much more memory does not matter */
@@ -92,6 +93,26 @@ void oi_pace_unflushed(int64_t n[2])
 		n[0] += t->tracked_delta + t->died[0] + t->died[1];
 		n[1] -= t->died[0];
 	}
+}
+
+static void add_untaken(int64_t n[2], const int64_t *delta, const int64_t died[2])
+{
+	int64_t middle = oi_load_relaxed(&died[0]); /* count */
+	/* count */
+	n[0] += oi_load_relaxed(delta) + middle + oi_load_relaxed(&died[1]);
+	n[1] -= middle;
+}
+
+void oi_pace_young(uint64_t n[2])
+{
+	struct oi_thread *t;
+	int64_t sum[2] = { oi_load_relaxed(&oi_pace.aged[0]),   /* count */
+			   oi_load_relaxed(&oi_pace.aged[1]) }; /* count */
+	add_untaken(sum, &oi_park_left.tracked_delta, oi_park_left.died);
+	for (size_t i = 0; (t = oi_thread_record(i)); i++)
+		add_untaken(sum, &t->tracked_delta, t->died);
+	for (int age = 0; age < 2; age++)
+		n[age] = sum[age] > 0 ? (uint64_t)sum[age] : 0;
 }
 
 /* ---- what is due ---- */

@@ -133,6 +133,12 @@ OI_INLINE uint64_t oi_pace_aged(unsigned age)
 }
 
 /*
+ * How many objects there are of either age, with what threads still count to themselves: exact when
+ * the program is quiet. Callable anywhere.
+ */
+void oi_pace_young(uint64_t n[2]);
+
+/*
  * Return about how many objects there are, old and young; and how many may have become garbage
  * since the last full collection, as far as is counted.
  */

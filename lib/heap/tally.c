@@ -3,10 +3,17 @@
 
 #include "world/thread.h"
 
+/* With large ones. */
+static uint64_t tracked(const struct oi_tally *t)
+{
+	return oi_tally_tracked(t) + oi_load_relaxed(&t->large_tracked); /* count */
+}
+
 static void sum(struct oi_totals *to, const struct oi_thread *t)
 {
 	oi_tally_sum(&t->allocated, &to->n_allocated, &to->bytes_allocated);
 	to->n_tracked += oi_tally_tracked(&t->allocated);
+	to->n_tracked_live += tracked(&t->allocated) - tracked(&t->freed);
 	oi_tally_sum(&t->freed, &to->n_freed, &to->bytes_freed);
 	to->n_delays += oi_load_relaxed(&t->n_delays); /* count */
 	to->delay_ns += oi_load_relaxed(&t->delay_ns); /* count */

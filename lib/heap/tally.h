@@ -11,8 +11,10 @@
 OI_INLINE void oi_tally_add(struct oi_tally *t, const struct oi_page *p)
 {
 	oi_own_add(&t->n[p->bin], 1);
-	if (unlikely(p->bin == OI_BIN_LARGE))
+	if (unlikely(p->bin == OI_BIN_LARGE)) {
 		oi_own_add(&t->large_bytes, p->block_size);
+		oi_own_add(&t->large_tracked, (uint64_t)p->tracked);
+	}
 }
 
 /* Returns the number of small objects that can be traversed. */
@@ -44,6 +46,7 @@ OI_INLINE void oi_tally_sum(const struct oi_tally *t, uint64_t *n, uint64_t *byt
  */
 struct oi_totals {
 	uint64_t n_allocated, n_tracked, n_freed, bytes_allocated, bytes_freed;
+	uint64_t n_tracked_live; /* with large ones, unlike n_tracked, which were made */
 	uint64_t n_delays, delay_ns, delay_max_ns;
 };
 void oi_tally_totals(struct oi_totals *out);

@@ -39,6 +39,8 @@ static const struct family plain[] = {
 	GAUGE(bytes_reserved, "Bytes held from the system for the heap and its metadata"),
 	GAUGE(weak_entries, "Objects with weak references or watches"),
 	GAUGE(threads, "Threads attached"),
+	FAMILY("generation_objects", "gauge", false, GENERATION, generation_objects,
+	       "Live objects that can refer to others, by generation"),
 	FAMILY("collections", "counter", false, GENERATION, collections, "Collections run"),
 	FAMILY("collected", "counter", false, GENERATION, collected,
 	       "Objects found unreachable and not resurrected"),

@@ -22,6 +22,14 @@
 #include "world/threads.h"
 #include "world/world.h"
 
+static void fill_generations(ouro_stats *out, const struct oi_totals *n)
+{
+	uint64_t *of = out->generation_objects;
+	oi_pace_young(of);
+	int64_t old = (int64_t)(n->n_tracked_live - of[0] - of[1]);
+	of[2] = old > 0 ? (uint64_t)old : 0;
+}
+
 static void fill(ouro_stats *out)
 {
 	struct oi_totals n;
@@ -32,6 +40,7 @@ static void fill(ouro_stats *out)
 	out->objects_live = n.n_allocated > n.n_freed ? n.n_allocated - n.n_freed : 0;
 	out->bytes_live = n.bytes_allocated > n.bytes_freed ? n.bytes_allocated - n.bytes_freed : 0;
 	out->bytes_reserved = oi_os_reserved();
+	fill_generations(out, &n);
 	out->delays = n.n_delays;
 	out->delay_sum_ns = n.delay_ns;
 	out->delay_max_ns = n.delay_max_ns;
@@ -114,6 +123,7 @@ static const struct row {
 	ROW(samples_dropped),
 	ROW(pause_off_sum_ns),
 	ROW(pause_off_max_ns),
+	ROWS(generation_objects),
 };
 #define N_ROWS (sizeof rows / sizeof *rows)
 

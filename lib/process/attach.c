@@ -67,7 +67,9 @@ static void reset(struct oi_thread *t)
 	oi_store_relaxed(&t->serving, 0);
 	oi_store_relaxed(&t->in_callback, 0); /* stopped */
 	oi_store_relaxed(&t->deaths.armed, false); /* recheck */
-	t->tracked_delta = t->died[0] = t->died[1] = 0;
+	oi_store_relaxed(&t->tracked_delta, INT64_C(0)); /* count */
+	oi_store_relaxed(&t->died[0], INT64_C(0)); /* count */
+	oi_store_relaxed(&t->died[1], INT64_C(0)); /* count */
 	oi_store_relaxed(&t->waiting, false); /* stopped */
 	t->late = exiting;
 	memset(t->types, 0, sizeof t->types);

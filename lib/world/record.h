@@ -53,7 +53,7 @@ struct oi_limbo {
 /* Objects made, or freed: tally.h. */
 struct oi_tally {
 	uint64_t n[OI_BINS + 1]; /* the last: large ones */
-	uint64_t large_bytes;
+	uint64_t large_bytes, large_tracked; /* of the large ones; those that can be traversed */
 };
 
 /* Which of the objects it makes is sampled next: sample.c. */

@@ -63,6 +63,55 @@ static void stats_count_objects(void **state)
 	assert_int_equal(s.objects_freed, 631);
 }
 
+struct crowd {
+	struct node *slot;
+	char more[1 << 20];
+};
+
+static const ouro_type crowd_type = {
+	.name = "crowd", .size = sizeof(struct crowd), .slots = OURO_SLOTS(struct crowd, slot),
+};
+
+static void assert_generations(uint64_t young, uint64_t middle, uint64_t old)
+{
+	ouro_stats s = stats();
+
+	assert_int_equal(s.generation_objects[0], young);
+	assert_int_equal(s.generation_objects[1], middle);
+	assert_int_equal(s.generation_objects[2], old);
+}
+
+/* Large ones are born old; a leaf is of no generation. */
+static void stats_count_live_objects_by_generation(void **state)
+{
+	struct node *list = make_list(&node_type, 10), *more, *foreign;
+	struct leaf *leaf = leaf_new(1);
+	struct crowd *crowd = ouro_new(&crowd_type);
+
+	(void)state;
+	assert_non_null(crowd);
+	assert_generations(10, 0, 1);
+	assert_int_equal(ouro_gc_collect(0), 0);
+	assert_generations(0, 10, 1);
+	more = make_list(&node_type, 3);
+	assert_generations(3, 10, 1);
+	assert_int_equal(ouro_gc_collect(1), 0);
+	assert_generations(0, 3, 11);
+	thread_run(make_and_release, &foreign);
+	assert_generations(30, 3, 11);
+	ouro_release(more);
+	ouro_release(list);
+	assert_int_equal(ouro_flush(), 0);
+	assert_generations(30, 0, 1);
+	assert_int_equal(ouro_gc_collect(2), 0);
+	assert_generations(0, 0, 31);
+	ouro_release(foreign);
+	ouro_release(crowd);
+	ouro_release(leaf);
+	assert_int_equal(ouro_flush(), 0);
+	assert_generations(0, 0, 0);
+}
+
 static void stats_count_weak_entries(void **state)
 {
 	struct node *n[10];
@@ -121,7 +170,7 @@ static char *written(ouro_stats_format format)
 static const char *const names[] = {
 	"objects_live", "bytes_live", "objects_allocated", "objects_freed", "bytes_reserved", "weak_entries",
 	"threads", "collections", "collected", "pauses", "stop_max", "holdups", "holdup_max_ns", "seize", "memory",
-	"bytes_huge",
+	"bytes_huge", "generation_objects", "pause_off",
 };
 enum { N_NAMES = sizeof(names) / sizeof(names[0]) };
 
@@ -326,6 +375,7 @@ static const char *const metric_names[] = {
 	"ouro_objects_freed_total ",
 	"ouro_weak_entries ",
 	"ouro_collections_total{generation=\"2\"} ",
+	"ouro_generation_objects{generation=\"1\"} ",
 	"ouro_collection_seconds_total{generation=\"0\"} ",
 	"ouro_pause_seconds_bucket{le=\"0.001\"} ",
 	"ouro_pause_seconds_bucket{le=\"+Inf\"} ",
@@ -450,6 +500,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		HEAP_CASE(stats_of_a_fresh_heap),
 		HEAP_CASE(stats_count_objects),
+		HEAP_CASE(stats_count_live_objects_by_generation),
 		HEAP_CASE(stats_count_types_of_every_kind),
 		HEAP_CASE(stats_of_types_refuse),
 		HEAP_CASE(stats_count_weak_entries),
