@@ -83,6 +83,8 @@ typedef struct ouro_map_options {
 	uint64_t ttl_ns OURO_ZERO_; /* 0: no limit, and no ouro_map_put_for */
 	ouro_map_evicted on_evict OURO_ZERO_; /* may be NULL */
 	void *on_evict_arg OURO_ZERO_;
+	/* An object, borrowed, that the map keeps, so that on_evict_arg may lie in it; may be NULL. */
+	void *keeps OURO_ZERO_;
 } ouro_map_options;
 
 /* As a time to live: none. Of a map: only entries of ouro_map_put_for have one. */

@@ -35,6 +35,7 @@ void oi_evict_init(struct ouro_map *m, const ouro_map_options *o)
 	m->limits.ttl_ns = o->ttl_ns;
 	m->limits.on_evict = o->on_evict;
 	m->limits.arg = o->on_evict_arg;
+	ouro_slot_store(&m->keeps, o->keeps);
 }
 
 bool oi_evict_reserve(struct ouro_map *m)

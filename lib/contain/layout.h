@@ -35,7 +35,8 @@ struct oi_map_limits {
 struct ouro_map {
 	struct oi_split split;
 	struct oi_places places;
-	ouro_map *pending; /* a slot: what is being made, once.c */
+	ouro_map *pending; /* slots: what is being made, once.c... */
+	void *keeps;       /* ... and what the program's function is called with lies in */
 	struct oi_seed seed;
 	uint32_t kinds; /* of limits; beside the seed, which each operation reads */
 	struct oi_map_limits limits;

@@ -31,7 +31,7 @@
 static const ouro_type map_type = {
 	.name = "ouro_map",
 	.size = sizeof(struct ouro_map),
-	.slots = OURO_SLOTS(struct ouro_map, split.table, places.part, pending),
+	.slots = OURO_SLOTS(struct ouro_map, split.table, places.part, pending, keeps),
 };
 
 static const ouro_type entry_type = {

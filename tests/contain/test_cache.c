@@ -366,6 +366,38 @@ static void cache_may_be_used_by_what_is_told(void **state)
 	ouro_release(second_level);
 }
 
+static void count_in_node(const ouro_map_item *item, ouro_map_reason why, void *arg)
+{
+	(void)item;
+	if (why == OURO_MAP_FULL)
+		((struct node *)arg)->id++;
+}
+
+static void cache_keeps_what_its_function_uses(void **state)
+{
+	struct node *n = make_of(&counted_type, 0);
+	ouro_map_options o = { .max_entries = 1, .on_evict = count_in_node, .on_evict_arg = n,
+			       .keeps = n };
+	ouro_map *m = ouro_map_new_with(&o);
+
+	(void)state;
+	counters_clear();
+	assert_non_null(m);
+	assert_int_equal(ouro_refcount(n), 2);
+	ouro_slot_store(&n->left, m);
+	ouro_release(n);
+	assert_int_equal(ouro_gc_collect(2), 0);
+	for (uint64_t i = 0; i < 5; i++)
+		assert_int_equal(ouro_map_put_int(m, i, m), 0);
+	assert_int_equal(n->id, 4);
+	assert_int_equal(n_destroyed, 0);
+	ouro_release(m);
+	ouro_gc_collect(2);
+	assert_int_equal(ouro_flush(), 0);
+	assert_int_equal(n_destroyed, 1);
+	assert_int_equal(objects_live(), 0);
+}
+
 static void cache_without_memory_is_as_it_was(void **state)
 {
 	ouro_config cfg = test_config();
@@ -908,6 +940,7 @@ int main(void)
 		HEAP_CASE(cache_refuses_fields_it_does_not_know),
 		HEAP_CASE(cache_in_a_cycle_is_collected),
 		HEAP_CASE(cache_may_be_used_by_what_is_told),
+		HEAP_CASE(cache_keeps_what_its_function_uses),
 		BARE_CASE(cache_without_memory_is_as_it_was),
 		HEAP_CASE(cache_of_many_threads_stays_within_its_bound),
 		HEAP_CASE(cache_with_times_stays_within_its_bound),
