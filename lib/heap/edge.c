@@ -116,11 +116,12 @@ static size_t append_name(char *out, size_t n, const ouro_fields *f, uint64_t pl
 	uint32_t i = 0;
 	for (; i < f->n && place >= f->field[i].count; i++)
 		place -= f->field[i].count;
-	int length = i < f->n ? find_name(&name, i) : 0;
-	if (!length)
+	if (!name || i == f->n)
 		return n;
-	n += (size_t)snprintf(out + n, OI_EDGE_NAME - n, "%s%.*s", n ? "." : "",
-			      length < 64 ? length : 64, name);
+	int length = find_name(&name, i); /* 0: an item that is an array of slots */
+	if (length)
+		n += (size_t)snprintf(out + n, OI_EDGE_NAME - n, "%s%.*s", n ? "." : "",
+				      length < 64 ? length : 64, name);
 	if (f->field[i].count > 1)
 		n += (size_t)snprintf(out + n, OI_EDGE_NAME - n, "[%llu]",
 				      (unsigned long long)place);
