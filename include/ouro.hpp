@@ -19,8 +19,8 @@
  * be used by several threads at once, as no shared_ptr may. weak<T> is an ouro_weak. An object is
  * a T, made in the heap by make<T>(); its type is described by OURO_TYPE, which lists all
  * members, so that the compiler sees whether one is missing (ouro/describe.hpp). The layouts are
- * those of C: a slot<T> is a T *, so both languages may work on the same objects. map<V>, vec<T>
- * and bytes are the containers of C (ouro/contain.hpp).
+ * those of C: a slot<T> is a T *, so both languages may work on the same objects. map<V>, vec<T>,
+ * bytes, weak_map<V> and key_map<K, V> are the containers of C (ouro/contain.hpp).
  *
  * Exceptions. A constructor may throw: make<T>() leaves nothing behind then, and the exception goes
  * on. What a destructor or a finalize() of T throws is ignored, as in Python: unhandled() says who
@@ -39,8 +39,10 @@
 
 #include "ouro/ref.hpp"
 #include "ouro/member.hpp"
-#include "ouro/contain.hpp"
 #include "ouro/describe.hpp"
 #include "ouro/make.hpp"
+#include "ouro/contain.hpp"
+#include "ouro/weak_map.hpp"
+#include "ouro/key_map.hpp"
 
 #endif

@@ -10,6 +10,7 @@
  *                                   has an OURO_TYPE itself, likewise
  *   ref<U>, and what contains some  (std::vector, std::map, std::optional, std::unique_ptr, ...):
  *                                   visited by a traverse that is generated; see below
+ *   key_slot                        the objects may be keys of a key_map
  *   all else                        none of the collector's business
  * A member that is left out is a compile-time error, if it is 8 bytes or more, as all of the above
  * are; so is a slot where the collector cannot find it, in a container. A class without a
@@ -93,6 +94,7 @@ template <class T> using item_of = decltype(access::item<T>(0));
 
 template <class M> struct is_slot : std::false_type {};
 template <class T> struct is_slot<slot<T>> : std::true_type {};
+template <> struct is_slot<key_slot> : std::true_type {};
 template <class M> struct is_weak : std::is_same<M, ouro_weak> {};
 template <class T> struct is_weak<weak<T>> : std::true_type {};
 template <class M> struct is_ref : std::false_type {};
@@ -188,6 +190,7 @@ struct layout {
 	ouro_fields slots, weaks;
 	names slot_names, weak_names, path; /* path: of the members around what is added */
 	bool named = false;                 /* each member is a field of its own, with its name */
+	bool key = false, key_first = true; /* there is a key_slot; the first slot, alone */
 	std::size_t end = 0;
 	bool in_order = true, complete = true, fits = true;
 };
@@ -200,10 +203,10 @@ constexpr std::size_t round_up(std::size_t n, std::size_t unit)
 	return (n + unit - 1) / unit * unit;
 }
 
-/* Adjacent ones are one field, but where they have names. */
-constexpr bool add_words(ouro_fields &f, bool named, std::size_t offset, std::size_t n)
+/* Adjacent ones are one field, but where they have names, or the last one is to stand @alone. */
+constexpr bool add_words(ouro_fields &f, bool alone, std::size_t offset, std::size_t n)
 {
-	ouro_field *last = f.n && !named ? &f.field[f.n - 1] : nullptr;
+	ouro_field *last = f.n && !alone ? &f.field[f.n - 1] : nullptr;
 	if (last && last->offset + last->count * sizeof(void *) == offset) {
 		last->count += static_cast<std::uint32_t>(n);
 		return true;
@@ -238,7 +241,7 @@ template <class E>
 constexpr void add_inner(layout &l, const char *name, std::size_t offset, std::size_t n)
 {
 	names around = l.path;
-	if (l.named) {
+	if (l.named && *name) {
 		l.path.add(name);
 		l.path.add('.');
 		l.fits = l.fits && l.path.fits;
@@ -252,8 +255,13 @@ template <class M> constexpr void add_member(layout &l, const char *name, std::s
 {
 	using E = typename element<M>::type;
 	constexpr std::size_t n = element<M>::n;
+	if constexpr (std::is_same_v<E, key_slot>) {
+		l.key_first = l.slots.n == 0 && n == 1;
+		l.key = true;
+	}
 	if constexpr (is_slot<E>::value) {
-		l.fits = l.fits && add_words(l.slots, l.named, offset, n);
+		bool alone = l.named || (l.key && l.slots.n == 1);
+		l.fits = l.fits && add_words(l.slots, alone, offset, n);
 		add_name(l, l.slot_names, name);
 	} else if constexpr (is_weak<E>::value) {
 		l.fits = l.fits && add_words(l.weaks, l.named, offset, n);
@@ -286,11 +294,20 @@ template <class T> constexpr void lay_out(layout &l, std::size_t at)
 		l.end = at + sizeof(T);
 }
 
+/* What is laid out: the members of a T, or the parts of an item. */
+template <class M> struct as_item {};
+template <class T> struct lay {
+	static constexpr void out(layout &l) { lay_out<T>(l, 0); }
+};
+template <class M> struct lay<as_item<M>> {
+	static constexpr void out(layout &l) { add_member<M>(l, "", 0); }
+};
+
 template <class T> constexpr layout layout_of(bool named)
 {
 	layout l;
 	l.named = named;
-	lay_out<T>(l, 0);
+	lay<T>::out(l);
 	l.fits = l.fits && (!named || (l.slots.n <= named_max && l.weaks.n <= named_max &&
 				       l.slot_names.fits && l.weak_names.fits));
 	return l;

@@ -14,9 +14,9 @@
 namespace ouro {
 
 /*
- * Called within the handler of an exception that a destructor or finalize() threw: `throw;` there
- * gets it back. @where is "destructor" or "finalizer". It must not throw. What was to be done is
- * done: the object's other members are destroyed, its death goes on.
+ * Called within the handler of an exception that a destructor, finalize() or on_evict threw: `throw;`
+ * there gets it back. @where is "destructor", "finalizer" or "on_evict". It must not throw. What was
+ * to be done is done: the object's other members are destroyed, its death goes on.
  */
 using unhandled_function = void (*)(const char *type, const char *where);
 
@@ -222,31 +222,47 @@ template <class T> constexpr bool needs_destroy()
 	return !std::is_trivially_destructible_v<T>;
 }
 
-template <class T> constexpr void describe_items(ouro_type &t)
-{
-	using item = item_of<T>;
-	static_assert(!holds_refs<item>() && (!is_described<item> || !holds_refs<item>()),
-		      "an item has slots, not refs");
-	layout l;
-	add_member<item>(l, "", 0);
-	t.item_size = sizeof(item);
-	t.item_slots = l.slots;
-	t.item_weaks = l.weaks;
-}
-
-template <class T> constexpr ouro_type describe()
+template <class T> constexpr void check_layout()
 {
 	constexpr const layout &l = best_layout<T>;
 	static_assert(l.in_order, "OURO_TYPE lists the members in the order of their declaration");
 	static_assert(l.complete, "OURO_TYPE lists all members, and one is missing");
 	static_assert(l.fits, "a type has at most 16 fields of slots; declare slots side by side");
+}
+
+template <class T> constexpr void describe_items(ouro_type &t)
+{
+	using item = item_of<T>;
+	using part = as_item<item>;
+	static_assert(!holds_refs<item>() && (!is_described<item> || !holds_refs<item>()),
+		      "an item has slots, not refs");
+	static_assert(!best_layout<part>.key, "an item is no key");
+	check_layout<part>();
+	t.item_size = sizeof(item);
+	t.item_slots = fields_of<part, &layout::slots, &layout::slot_names>();
+	t.item_weaks = fields_of<part, &layout::weaks, &layout::weak_names>();
+}
+
+template <class T> constexpr unsigned flags_of()
+{
+	constexpr const layout &l = best_layout<T>;
+	constexpr unsigned flags = access::flags<T>(nullptr) |
+				   (l.key ? unsigned{ OURO_KEY } : 0u);
+	static_assert(!l.key || l.key_first, "a key_slot is the first slot of its class, and alone");
+	static_assert(!l.key || !(flags & OURO_ACYCLIC), "a key is not OURO_ACYCLIC");
+	return flags;
+}
+
+template <class T> constexpr ouro_type describe()
+{
+	check_layout<T>();
 	static_assert(alignof(T) <= 16, "objects are aligned to 16 bytes");
 	ouro_type t;
 	t.name = access::name<T>();
 	t.size = fixed_size<T>();
 	t.slots = fields_of<T, &layout::slots, &layout::slot_names>();
 	t.weaks = fields_of<T, &layout::weaks, &layout::weak_names>();
-	t.flags = access::flags<T>(nullptr);
+	t.flags = flags_of<T>();
 	if constexpr (!std::is_void_v<item_of<T>>)
 		describe_items<T>(t);
 	if constexpr (has_finalize<T>)

@@ -146,6 +146,20 @@ template <class T> slot<T> &as_slot(T *&field) noexcept
 }
 
 /*
+ * The first slot of a class whose objects may be keys of a key_map (ouro/key_map.hpp): there the
+ * library keeps what goes with them. The program leaves it alone.
+ */
+class key_slot {
+public:
+	key_slot() noexcept { __atomic_store_n(&p_, nullptr, __ATOMIC_RELAXED); }
+	key_slot(const key_slot &) = delete;
+	key_slot &operator=(const key_slot &) = delete;
+
+private:
+	void *p_;
+};
+
+/*
  * A reference that does not keep its object alive. It may lie anywhere, also on stacks and in
  * containers, and may be copied and moved by a thread that alone uses it. Without memory what
  * stores throws std::bad_alloc, and nothing has changed.

@@ -140,7 +140,8 @@ sub header_page { # header_page HEADER, PAGES OF OTHERS - and the pages of what 
 		my ($said, $code) = ($1, $2);
 		my @functions = functions_below($code);
 		push @pages, function_page($header, $said, @functions) if @functions;
-		push @shown, "$said\n$1" if $code =~ /^(using [^;]*;)/;
+		push @shown, "$said\n$1" if $code =~ /^(using [^;]*;|inline constexpr [^;]*;)/;
+		push @shown, "$said\n$1" if $code =~ /\A(struct [a-z_]+ \{\n[^()]*^\};)/m;
 	}
 	my $name = name_of($header);
 	my $page = header_of($name, 7, $header) . ".SH NAME\n" . join(', ', $name, @macros);

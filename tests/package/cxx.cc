@@ -3,15 +3,18 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <new>
 #include <optional>
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <unordered_set>
 #include <vector>
@@ -520,6 +523,270 @@ static void maps_have_types()
 	CHECK(n_destroyed == 1 && ouro_gc_collect(2) >= 2 && n_destroyed == 2);
 }
 
+using sessions = ouro::map<session>;
+
+static void maps_have_limits()
+{
+	n_destroyed = 0;
+	ref<session> a = make<session>(1), b = make<session>(2), none;
+	ref<sessions> m = sessions::make({ 2, {} });
+	for (std::uint64_t i = 0; i < 10; i++)
+		m->put(i, a);
+	CHECK(m->size() == 2);
+	CHECK(throws_bad_value([&] { m->put_for(1, a, std::chrono::hours(1)); }));
+	CHECK(throws_bad_value([&] { m->put_for(1, none, std::chrono::hours(1)); }));
+	CHECK(throws_bad_value([&] { (void)sessions::make({ 0, std::chrono::seconds(-1) }); }));
+
+	m = sessions::make({ 0, ouro::for_ever });
+	m->put_for("short", a, std::chrono::milliseconds(1));
+	m->put_for("over", a, std::chrono::seconds(-5));
+	m->put_for(1, a, std::chrono::duration<double, std::pico>(1000));
+	m->put_for(2, b, std::chrono::hours::max());
+	m->put_for(3, b, std::chrono::duration<double>(1e300));
+	m->put_for(4, b, std::chrono::duration<int>(3600));
+	m->put_for(5, b, std::chrono::nanoseconds::max());
+	m->put_for("min", a, std::chrono::hours::min());
+	m->put("ever", b);
+	CHECK(!m->get("over") && !m->get("min"));
+	std::this_thread::sleep_for(std::chrono::milliseconds(3));
+	CHECK(!m->get("short") && !m->get(1) && m->get("ever") == b);
+	for (std::uint64_t i = 2; i <= 5; i++)
+		CHECK(m->get(i) == b);
+	m.reset();
+	CHECK(n_destroyed == 0);
+}
+
+static int n_told;
+
+static void count_told(ouro::map_key key, session &s, ouro_map_reason why)
+{
+	n_told += key.is_number() && s.id == 1 && why == OURO_MAP_FULL;
+}
+
+/* Its slot is seen by the collector, so that a cycle by way of it is no leak. */
+struct moves_down {
+	ouro::slot<sessions> below;
+
+	explicit moves_down(const ref<sessions> &m) { below = m; }
+	moves_down(moves_down &&other) noexcept { below = other.below.take(); }
+	void operator()(ouro::map_key key, session &s, ouro_map_reason) const
+	{
+		if (key.is_number())
+			below->put(key.number(), ouro::share(&s));
+	}
+	OURO_TYPE(moves_down, below)
+};
+
+static void evicted_values_are_told_of()
+{
+	n_destroyed = n_told = 0;
+	ref<session> a = make<session>(1);
+	ref<sessions> m = sessions::make({ 1, {} }, count_told);
+	for (std::uint64_t i = 0; i < 10; i++)
+		m->put(i, a);
+	CHECK(n_told == 9);
+
+	/* A function of its own, with what it holds: as long as the map is there. */
+	ref<session> kept = make<session>(7);
+	std::vector<std::string> keys;
+	m = sessions::make({ 1, {} }, [&keys, kept](ouro::map_key key, session &, ouro_map_reason) {
+		keys.emplace_back(key.bytes());
+		if (kept->id == 7 && keys.size() == 2)
+			throw std::runtime_error("out of an on_evict");
+	});
+	for (const char *key : { "a", "b", "c", "d" })
+		m->put(key, a);
+	CHECK(keys == std::vector<std::string>({ "a", "b", "c" }));
+	CHECK(ouro_refcount(kept.get()) == 2);
+	m.reset();
+	CHECK(ouro_refcount(kept.get()) == 1);
+	std::function<void(ouro::map_key, session &, ouro_map_reason)> f = count_told;
+	m = sessions::make({ 1, {} }, f);
+	m->put(1, a);
+	m->put(2, a);
+	CHECK(n_told == 10);
+
+	ref<sessions> below = sessions::make();
+	m = sessions::make({ 1, {} }, moves_down(below));
+	ref<session> holder = make<session>(2);
+	holder->in = m;
+	below->put("holder", holder);
+	for (std::uint64_t i = 0; i < 10; i++)
+		m->put(i, a);
+	CHECK(below->size() == 10);
+	holder.reset();
+	below.reset();
+	m.reset();
+	a.reset();
+	kept.reset();
+	CHECK(n_destroyed == 1 && ouro_gc_collect(2) > 0 && n_destroyed == 3);
+}
+
+/* Of a map or a weak map. */
+template <class M> static void values_are_made_once()
+{
+	ref<M> m = M::make();
+	int n = 0;
+	auto once = [&] {
+		n++;
+		return make<session>(n);
+	};
+	ref<session> a = m->get_or_create(1, once), b = m->get_or_create(1, once);
+	CHECK(a == b && a->id == 1 && n == 1 && m->get(1) == a);
+	ref<session> c = m->get_or_create("12", [](ouro::map_key key) {
+		return make<session>(std::stoi(std::string(key.bytes())));
+	});
+	CHECK(c->id == 12 && m->get("12") == c);
+	try {
+		ref<session> never = m->get_or_create(2, []() -> ref<session> { throw 5; });
+		CHECK(false);
+	} catch (int thrown) {
+		CHECK(thrown == 5);
+	}
+	CHECK(!m->get_or_create(2, [] { return ref<session>(); }) && m->size() == 2);
+	errno = ENOMEM;
+	CHECK(!m->get_or_create(2, [] { errno = ENOMEM; return ref<session>(); }));
+	try {
+		ref<session> never = m->get_or_create(2, [&] { return m->get_or_create(2, once); });
+		CHECK(false);
+	} catch (const std::system_error &e) {
+		CHECK(e.code().value() == EDEADLK);
+	}
+	ref<session> d = m->get_or_create(2, once);
+	CHECK(d->id == 2 && m->size() == 3);
+
+	/* However many ask: what one of them keeps is made once. */
+	constexpr std::size_t keys = 100;
+	std::atomic<int> n_made{ 0 };
+	std::vector<std::vector<ref<session>>> got(4);
+	std::vector<std::thread> running;
+	for (auto &mine : got)
+		running.emplace_back([&] {
+			for (std::size_t k = 0; k < keys; k++)
+				mine.push_back(m->get_or_create(100 + k, [&] {
+					return make<session>(n_made++);
+				}));
+		});
+	for (auto &t : running)
+		t.join();
+	CHECK(n_made == keys);
+	for (auto &theirs : got)
+		CHECK(theirs == got[0]);
+}
+
+static void weak_maps_have_types()
+{
+	n_destroyed = 0;
+	ref<ouro::weak_map<session>> m = ouro::weak_map<session>::make();
+	ref<session> a = make<session>(1), b = make<session>(2), none;
+	m->put(7, a);
+	m->put("seven", b);
+	CHECK(ouro_refcount(a.get()) == 1 && m->get(7) == a && m->get("seven") == b && !m->get(8));
+	CHECK(!m->put_if_absent(7, b) && m->put_if_absent("b", b) && m->size() == 3);
+	CHECK(throws_bad_value([&] { m->put(7, none); }));
+	CHECK(throws_bad_value([&] { m->put_if_absent("x", none); }));
+	CHECK(m->remove("seven") && !m->remove("seven") && !m->remove(8));
+	int sum = 0;
+	CHECK(m->each([&](ouro::map_key key, session &s) {
+		sum += key.is_number() ? s.id : 10 * s.id;
+		return true;
+	}));
+	CHECK(sum == 21);
+	a.reset();
+	CHECK(n_destroyed == 1 && !m->get(7) && m->size() == 1);
+	m->clear();
+	CHECK(m->size() == 0 && n_destroyed == 1);
+	/* It keeps nothing, so a value may hold it. */
+	ouro::weak<ouro::weak_map<session>> w = m;
+	m.reset();
+	CHECK(w.expired());
+}
+
+struct user {
+	ouro::key_slot values;
+	ouro::slot<user> boss;
+	ouro::slot<session> kept[2];
+	int id;
+
+	explicit user(int i) : id(i)
+	{
+		if (i < 0) {
+			other->put(this, make<session>(i));
+			throw std::runtime_error("no user");
+		}
+	}
+	OURO_TYPE(user, values, boss, kept, id)
+	static inline ref<ouro::key_map<user, session>> other;
+};
+
+/* So many slots that their names have no room: adjacent ones are one field then, but the key's. */
+struct many_slots {
+	ouro::key_slot values;
+	ouro::slot<node> s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, s12, s13, s14, s15, s16;
+	OURO_TYPE(many_slots, values, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, s12, s13, s14,
+		  s15, s16)
+};
+
+static void key_maps_have_types()
+{
+	n_destroyed = 0;
+	using map = ouro::key_map<user, session>;
+	ref<map> m = map::make();
+	ref<user> u = make<user>(1), v = make<user>(2), nobody;
+	ref<session> a = make<session>(10), none;
+	m->put(u, a);
+	CHECK(m->get(u) == a && m->get(u.get()) == a && !m->get(v) && !m->get(nobody));
+	CHECK(!m->put_if_absent(u, a) && m->put_if_absent(v, make<session>(20)) && m->size() == 2);
+	CHECK(throws_bad_value([&] { m->put(u, none); }));
+	CHECK(throws_bad_value([&] { m->put(nobody, a); }));
+	CHECK(throws_bad_value([&] { m->put_if_absent(v, none); }));
+	int sum = 0;
+	CHECK(m->each([&](user &key, session &value) {
+		sum += key.id * value.id;
+		return true;
+	}));
+	CHECK(sum == 10 + 40);
+	CHECK(ouro_refcount(v.get()) == 1);
+	v.reset();
+	CHECK(n_destroyed == 1 && m->size() == 1);
+	CHECK(m->remove(u) && !m->remove(u) && !m->get(u) && m->size() == 0);
+	m->put(u.get(), a);
+	u->boss = u;
+	ouro::weak<user> gone = u;
+	u.reset();
+	a.reset();
+	CHECK(ouro_gc_collect(2) > 0 && gone.expired() && n_destroyed == 2);
+
+	/* What a constructor put there before it threw goes with the object. */
+	user::other = m;
+	try {
+		ref<user> never = make<user>(-1);
+		CHECK(false);
+	} catch (const std::runtime_error &) {
+	}
+	CHECK(m->size() == 0 && n_destroyed == 3);
+	user::other.reset();
+
+	using others = ouro::key_map<many_slots, node>;
+	ref<others> o = others::make();
+	ref<many_slots> key = make<many_slots>();
+	ref<node> n = make<node>("n");
+	key->s16 = n;
+	o->put(key, n);
+	CHECK(o->get(key) == n);
+	CHECK(ouro_refcount(n.get()) == 3);
+	key.reset();
+	CHECK(ouro_refcount(n.get()) == 1);
+
+	/* Of a class without a key_slot no object may be a key. */
+	ref<ouro::key_map<node, node>> wrong = ouro::key_map<node, node>::make();
+	CHECK(throws_bad_value([&] { wrong->put(n, n); }) && !wrong->get(n) && !wrong->remove(n));
+	CHECK(throws_bad_value([&] { wrong->put_if_absent(n, n); }));
+	m->put(make<user>(3), make<session>(30));
+	m->clear();
+	CHECK(m->size() == 0);
+}
+
 static void vectors_have_types()
 {
 	n_destroyed = 0;
@@ -573,6 +840,36 @@ struct outer {
 	OURO_TYPE(outer, first, middle, last)
 };
 
+/* Rows of what has names, of several in a row, of bare slots. */
+struct row {
+	using ouro_item = outer;
+	long n;
+	OURO_TYPE(row, n)
+};
+
+struct pairs {
+	using ouro_item = std::array<ouro::slot<node>, 2>;
+	long n;
+	OURO_TYPE(pairs, n)
+};
+
+/* What a drawing of what is below @obj calls its slots. */
+static void shows(void *obj, std::initializer_list<const char *> names, const char *not_shown)
+{
+	char *text = nullptr;
+	std::size_t size;
+	std::FILE *f = open_memstream(&text, &size);
+	CHECK(f && ouro_dump_dot(f, obj, 10) == 0);
+	std::fclose(f);
+	for (const char *name : names)
+		if (!std::strstr(text, ('"' + std::string(name) + '"').c_str())) {
+			std::fprintf(stderr, "%s\n%s\n", name, text);
+			CHECK(!name);
+		}
+	CHECK(!std::strstr(text, not_shown));
+	std::free(text);
+}
+
 static void fields_have_names()
 {
 	ref<outer> o = make<outer>();
@@ -580,18 +877,24 @@ static void fields_have_names()
 	o->first = n;
 	o->middle.right = n;
 	o->last[1] = n;
-	char *text = nullptr;
-	std::size_t size;
-	std::FILE *f = open_memstream(&text, &size);
-	CHECK(f && ouro_dump_dot(f, o.get(), 10) == 0);
-	std::fclose(f);
-	for (const char *name : { "\"first\"", "\"middle.right\"", "\"last[1]\"" })
-		if (!std::strstr(text, name)) {
-			std::fputs(text, stderr);
-			CHECK(!name);
-		}
-	CHECK(!std::strstr(text, "left"));
-	std::free(text);
+	shows(o.get(), { "first", "middle.right", "last[1]" }, "left");
+
+	ref<row> r = ouro::make_items<row>(9);
+	ouro::items(r)[0].first = n;
+	ouro::items(r)[7].middle.right = n;
+	ouro::items(r)[8].last[1] = n;
+	shows(r.get(), { "[0].first", "[7].middle.right", "[8].last[1]" }, "left");
+
+	ref<pairs> p = ouro::make_items<pairs>(3);
+	ouro::items(p)[1][0] = n;
+	ouro::items(p)[2][1] = n;
+	shows(p.get(), { "[1][0]", "[2][1]" }, "[0][");
+	CHECK(n->next == nullptr && ouro_refcount(n.get()) == 9);
+
+	ref<table> t = ouro::make_items<table>(5);
+	ouro::items(t)[4] = t;
+	shows(t.get(), { "[4]" }, "[0]");
+	ouro::items(t)[4] = nullptr;
 }
 
 static void out_of_memory_is_thrown()
@@ -649,6 +952,12 @@ int main()
 	finalizers_wait_in_a_queue();
 	c_objects_are_shared();
 	maps_have_types();
+	maps_have_limits();
+	evicted_values_are_told_of();
+	values_are_made_once<ouro::map<session>>();
+	values_are_made_once<ouro::weak_map<session>>();
+	weak_maps_have_types();
+	key_maps_have_types();
 	vectors_have_types();
 	bytes_are_looked_up();
 	fields_have_names();

@@ -91,6 +91,10 @@ says man3/ouro::make.3 'template <class T, class... A> [[nodiscard]] ref<T> make
 says man3/ouro::tracer.3 'operator()(M &member);'
 says man3/ouro::items.3 'item_range<item_of<T>> items(T *obj) noexcept;'
 says man7/ouro_describe_hpp.7 'OURO_TYPE_OF'
+says man7/ouro_contain_hpp.7 'std::chrono::nanoseconds ttl'
+says man7/ouro_contain_hpp.7 'for_ever{ INT64_MAX };'
+says man3/ouro::map.3 'ref<V> get_or_create(number key, F f);'
+says man3/ouro::key_map.3 'bool put_if_absent(K *key, const ref<V> &v);'
 ! grep -qE '\<p_|detail::|__atomic|private:' "$tmp/man/man3"/ouro::*.3 ||
 	fail 'a page of C++ shows its inside'
 
