@@ -83,6 +83,12 @@ enum { TSAN_BUILD = 1 };
 enum { TSAN_BUILD = 0 };
 #endif
 
+#if defined(TEST_ASAN)
+enum { ASAN_BUILD = 1 };
+#else
+enum { ASAN_BUILD = 0 };
+#endif
+
 #if defined(OURO_CHECKED) && OURO_CHECKED /* lib/ makes it 0 where it is not set */
 enum { CHECKED_BUILD = 1 };
 #else

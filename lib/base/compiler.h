@@ -54,6 +54,8 @@
 #define OI_INLINE static inline __attribute__((always_inline))
 #define OI_COLD __attribute__((cold, noinline))
 #define OI_NOINLINE __attribute__((noinline))
+/* For what reads memory that is no variable's. */
+#define OI_UNSANITIZED __attribute__((no_sanitize("address")))
 #define OI_PRINTF(a, b) __attribute__((format(printf, a, b)))
 /*
  * For declarations of variables that fast paths read: without it they are reached through the

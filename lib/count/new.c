@@ -179,7 +179,8 @@ static OI_NOINLINE void *make(struct oi_thread *t, const ouro_type *type, size_t
 {
 	struct order o = { .d = oi_type_find(t, type), .n_items = n_items };
 	struct oi_header *h = NULL;
-	struct oi_sample sample = { .from = __builtin_return_address(0) };
+	struct oi_sample sample = { .from = __builtin_return_address(0),
+				    .at = OI_RETURN_ADDRESS_AT };
 	bool sampled = false;
 	if (oi_sampling()) {
 		if (!t->sample.due)
@@ -206,7 +207,7 @@ static OI_NOINLINE void *make(struct oi_thread *t, const ouro_type *type, size_t
 	}
 	oi_gate_leave(t);
 	if (unlikely(sampled) && h)
-		oi_sample_note(&sample, h);
+		oi_sample_note(t, &sample, h);
 	return h ? oi_object_of(h) : NULL;
 }
 

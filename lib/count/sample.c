@@ -21,6 +21,10 @@
  * up to a bound; what finds no room is dropped, and counted. A lock guards all of it: it is taken
  * once for sample_bytes made, and for the death of what was sampled.
  *
+ * To ask who called takes longer than all the rest. So a site says where its return addresses lay
+ * on the stack, and those that had samples last are looked at first: whether the addresses lie
+ * there again (callers.c).
+ *
  * A sample comes into the table after its object was made, by the thread that has its only
  * reference. It leaves when the object does for good (oi_death_destroy): one that its finalizer
  * brings back is still there, and one that is garbage but not yet freed, too.
@@ -36,9 +40,11 @@
 #define SAMPLES_CHUNK 4096
 #define SAMPLES_CHUNKS 256 /* a million samples, 32 MiB with what leads to them */
 #define SITES_CHUNK 256
-#define SITES_CHUNKS 64    /* 16 384 sites, 5 MiB */
+#define SITES_CHUNKS 64    /* 16 384 sites, 7 MiB */
 #define BUCKETS ((size_t)1 << 17)
 #define SITE_BUCKETS 4096
+#define RECENT 1024
+#define RECENT_WAYS 4
 
 #define STRETCHES_FROM 65536
 #define SHARE 8
@@ -56,6 +62,7 @@ static struct {
 	struct kept *kept[SAMPLES_CHUNKS];
 	struct oi_site *site[SITES_CHUNKS];
 	uint32_t site_bucket[SITE_BUCKETS];
+	uint32_t recent[RECENT][RECENT_WAYS]; /* sites, the last one first */
 	uint32_t n_kept, unused, n_sites;
 	uint64_t n_live, n_dropped; /* read without the lock */
 } table;
@@ -128,6 +135,7 @@ void oi_sample_join(struct oi_thread *t)
 	t->sample.seed |= 1; /* not 0 */
 	t->sample.visits = 0;
 	t->sample.due = false;
+	t->sample.knows_stack = false;
 	t->sample.counts_small = !has_stretches() || random_32(t) % SHARE == 0;
 	draw(t);
 	draw_small(t);
@@ -181,7 +189,7 @@ static uint32_t hash_of(void *const *pc, unsigned n)
 	return (uint32_t)(hash ^ hash >> 32);
 }
 
-static uint32_t add_site(void *const *pc, unsigned n, uint32_t hash)
+static uint32_t add_site(const struct oi_callers *c, uint32_t hash)
 {
 	uint32_t i = table.n_sites;
 	struct oi_site **chunk = &table.site[i / SITES_CHUNK];
@@ -190,21 +198,50 @@ static uint32_t add_site(void *const *pc, unsigned n, uint32_t hash)
 		return 0;
 	struct oi_site *s = site_at(table.n_sites = i + 1);
 	s->hash = hash;
-	s->depth = n;
-	memcpy(s->pc, pc, n * sizeof *pc);
+	s->callers = *c;
 	s->next = table.site_bucket[hash % SITE_BUCKETS];
 	return table.site_bucket[hash % SITE_BUCKETS] = i + 1;
 }
 
-/* Finds or makes the site of a stack; returns 0 if there is no room. */
-static uint32_t site_of(void *const *pc, unsigned n)
+static bool same_callers(const struct oi_callers *a, const struct oi_callers *b)
 {
-	uint32_t hash = hash_of(pc, n), i = table.site_bucket[hash % SITE_BUCKETS];
+	return a->n == b->n && !memcmp(a->pc, b->pc, a->n * sizeof *a->pc);
+}
+
+/* Finds or makes the site of these callers; returns 0 if there is no room. */
+static uint32_t site_of(const struct oi_callers *c)
+{
+	uint32_t hash = hash_of(c->pc, c->n), i = table.site_bucket[hash % SITE_BUCKETS];
 	for (; i; i = site_at(i)->next)
-		if (site_at(i)->hash == hash && site_at(i)->depth == n &&
-		    !memcmp(site_at(i)->pc, pc, n * sizeof *pc))
+		if (site_at(i)->hash == hash && same_callers(&site_at(i)->callers, c)) {
+			site_at(i)->callers = *c; /* where they lie now */
 			return i;
-	return add_site(pc, n, hash);
+		}
+	return add_site(c, hash);
+}
+
+/* Where the site may be found that such an object was last made at: RECENT_WAYS in a row. */
+static uint32_t *recent_for(const struct oi_thread *t, const struct oi_sample *s)
+{
+	uint64_t key = (uintptr_t)s->from ^ (t->sample.stack.to - s->at) << 32;
+	return table.recent[key * UINT64_C(0x9e3779b97f4a7c15) >> 54];
+}
+
+/* Returns the site at which this thread is, if its stack says so: callers.c. 0: it does not. */
+static uint32_t site_again(const struct oi_thread *t, const struct oi_sample *s)
+{
+	uint32_t *recent = recent_for(t, s);
+	for (unsigned i = 0; i < RECENT_WAYS && recent[i]; i++)
+		if (oi_callers_again(&site_at(recent[i])->callers, s->at, &t->sample.stack))
+			return recent[i];
+	return 0;
+}
+
+static void note_recent(const struct oi_thread *t, const struct oi_sample *s, uint32_t site)
+{
+	uint32_t *recent = recent_for(t, s);
+	memmove(recent + 1, recent, (RECENT_WAYS - 1) * sizeof *recent);
+	recent[0] = site;
 }
 
 /* Returns an entry that is unused, or 0 if there is no room. */
@@ -245,11 +282,10 @@ static void take_out(uint32_t *link)
 	oi_store_relaxed(&table.n_live, table.n_live - 1); /* count */
 }
 
-static bool put_in(const struct oi_sample *sample, const struct oi_header *h, void *const *pc,
-		   unsigned n)
+static bool put_in(const struct oi_sample *sample, const struct oi_header *h, uint32_t site)
 {
-	uint32_t site, i;
-	if (!have_buckets() || !(site = site_of(pc, n)) || !(i = take_kept()))
+	uint32_t i;
+	if (!site || !have_buckets() || !(i = take_kept()))
 		return false;
 	struct oi_site *s = site_at(site);
 	uint32_t *bucket = chain_for(h);
@@ -269,17 +305,41 @@ static bool put_in(const struct oi_sample *sample, const struct oi_header *h, vo
 
 /* ---- what happens to objects ---- */
 
-void oi_sample_note(const struct oi_sample *s, const struct oi_header *h)
+/* Under the lock. */
+static void note_at(const struct oi_sample *s, const struct oi_header *h, uint32_t site)
 {
-	void *pc[OI_CALLERS];
-	oi_assert_outside(oi_self);
-	unsigned n = oi_callers(pc, OI_CALLERS, s->from);
-	if (n) /* the call, which that is the return from */
-		pc[0] = (char *)pc[0] - 1;
-	oi_lock(OI_LOCK_SITES);
-	if (s->era != era || !put_in(s, h, pc, n))
+	if (s->era != era || !put_in(s, h, site))
 		oi_store_relaxed(&table.n_dropped, table.n_dropped + 1); /* count */
+}
+
+/* Outside the lock it asks the unwinder. */
+static void note_new(const struct oi_thread *t, const struct oi_sample *s,
+		     const struct oi_header *h)
+{
+	struct oi_callers c;
+	oi_callers(&c, s->from, s->at);
+	oi_lock(OI_LOCK_SITES);
+	uint32_t site = s->era == era ? site_of(&c) : 0;
+	if (site)
+		note_recent(t, s, site);
+	note_at(s, h, site);
 	oi_unlock(OI_LOCK_SITES);
+}
+
+void oi_sample_note(struct oi_thread *t, const struct oi_sample *s, const struct oi_header *h)
+{
+	oi_assert_outside(oi_self);
+	if (!t->sample.knows_stack) {
+		t->sample.stack = oi_stack_of_thread();
+		t->sample.knows_stack = true;
+	}
+	oi_lock(OI_LOCK_SITES);
+	uint32_t site = s->era == era ? site_again(t, s) : 0;
+	if (site)
+		note_at(s, h, site);
+	oi_unlock(OI_LOCK_SITES);
+	if (!site)
+		note_new(t, s, h);
 }
 
 void oi_sample_died(const struct oi_header *h)
@@ -315,6 +375,8 @@ bool oi_sample_site(uint32_t number, struct oi_site *out)
 	if (found)
 		*out = *site_at(number + 1);
 	oi_unlock(OI_LOCK_SITES);
+	if (found && out->callers.n) /* the call, which that is the return from */
+		out->callers.pc[0] = (char *)out->callers.pc[0] - 1;
 	return found;
 }
 

@@ -50,7 +50,8 @@ struct oi_sample {
 	bool chosen;    /* by the draw */
 	bool large;     /* noted even if it is not, for the shutdown's report */
 	uint32_t era;   /* counts heaps */
-	const void *from; /* where the program called */
+	const void *from; /* where the program called: the address to return to, and where */
+	uintptr_t at;     /* that lies */
 };
 
 /* The thread begins with a heap. */
@@ -61,11 +62,11 @@ void oi_sample_join(struct oi_thread *t);
 void oi_sample_visit(struct oi_thread *t);
 /*
  * This heap samples, and the thread is about to make an object of so many bytes. Returns false if
- * it is not to be noted; else fills in all but from.
+ * it is not to be noted; else fills in all but from and at.
  */
 bool oi_sample_choose(struct oi_thread *t, struct oi_sample *s, size_t bytes, bool large);
 /* Outside the gate. The object was made: notes where. Without room it is only counted. */
-void oi_sample_note(const struct oi_sample *s, const struct oi_header *h);
+void oi_sample_note(struct oi_thread *t, const struct oi_sample *s, const struct oi_header *h);
 /* Outside the gate. An object of a twin's type is gone for good. */
 void oi_sample_died(const struct oi_header *h);
 /* Nobody else uses the heap. Forgets all, and gives the memory back. */
@@ -78,8 +79,7 @@ struct oi_site {
 	uint64_t live, live_bytes, made, made_bytes; /* of those that the draw chose */
 	uint64_t held, held_bytes; /* at shutdown, large ones included; the bytes are estimated */
 	uint32_t next, hash;
-	uint32_t depth;
-	void *pc[OI_CALLERS];
+	struct oi_callers callers;
 };
 
 /* Copies the site of that number, from 0. Returns false if there is none. */

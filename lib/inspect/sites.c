@@ -28,8 +28,8 @@ static void write_row(FILE *f, const struct oi_site *s)
 static void write_site(FILE *f, const struct oi_site *s)
 {
 	write_row(f, s);
-	for (uint32_t i = 0; i < s->depth; i++)
-		fprintf(f, " %#" PRIxPTR, (uintptr_t)s->pc[i]);
+	for (uint32_t i = 0; i < s->callers.n; i++)
+		fprintf(f, " %#" PRIxPTR, (uintptr_t)s->callers.pc[i]);
 	fputc('\n', f);
 }
 
@@ -107,9 +107,9 @@ static void say_site(const struct oi_site *s)
 {
 	char callers[OI_LOG_MESSAGE - 128] = "";
 	size_t at = 0;
-	for (uint32_t i = 0; i < s->depth; i++) {
+	for (uint32_t i = 0; i < s->callers.n; i++) {
 		char place[256];
-		int n = oi_loader_place(s->pc[i], place, sizeof place);
+		int n = oi_loader_place(s->callers.pc[i], place, sizeof place);
 		if (n <= 0 || (size_t)n >= sizeof place || at + (size_t)n + 4 > sizeof callers)
 			break;
 		at += (size_t)sprintf(callers + at, "%s%s", i ? " < " : "", place);

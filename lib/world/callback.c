@@ -35,6 +35,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
+#include "base/callers.h"
 #include "base/cancel.h"
 #include "base/doors.h"
 #include "base/log.h"
@@ -68,14 +69,8 @@ const struct oi_callback oi_in_traverse = { .outer = NULL };
 
 static bool on_own_stack(uintptr_t a)
 {
-	pthread_attr_t attr;
-	void *from = NULL;
-	size_t bytes = 0;
-	if (pthread_getattr_np(pthread_self(), &attr))
-		return false;
-	pthread_attr_getstack(&attr, &from, &bytes);
-	pthread_attr_destroy(&attr);
-	return a - (uintptr_t)from < bytes;
+	struct oi_stack stack = oi_stack_of_thread();
+	return a >= stack.from && a < stack.to;
 }
 
 /* Stacks grow down: what was called by something lies below it. */

@@ -7,6 +7,7 @@
 #ifndef OI_RECORD_H
 #define OI_RECORD_H
 
+#include "base/callers.h"
 #include "base/compiler.h"
 #include "base/urcu.h"
 #include "base/vector.h"
@@ -64,6 +65,8 @@ struct oi_sampling {
 	uint32_t visits;    /* of ouro_new to its slow way, which begin and end stretches */
 	bool counts_small;  /* in this stretch */
 	bool due;           /* it comes the slow way because the next one is sampled */
+	bool knows_stack;
+	struct oi_stack stack; /* the thread's, if it knows */
 };
 
 /* Where this thread last found a type's number: typebook.c. */

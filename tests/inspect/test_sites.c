@@ -6,11 +6,25 @@
 #define TEST_COUNTS_COLLECTIONS 1
 #include "fixture.h"
 
+#include <alloca.h>
 #include <math.h>
+#include <sys/mman.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "base/os.h"
 #include "base/perturb.h"
+
+#if !OURO_CHECKED
+static void (*oi_point_hook)(const char *point);
+#endif
+
+/* Where return addresses lie at a place that follows from the frame: callers.c. */
+#if defined(__x86_64__)
+enum { FINDS_CALLERS_AGAIN = 1 };
+#else
+enum { FINDS_CALLERS_AGAIN = 0 };
+#endif
 
 static void start_sampling(size_t sample_bytes)
 {
@@ -176,6 +190,145 @@ static void sites_tell_places_apart(void **state)
 	ouro_release(a);
 	ouro_release(b);
 	assert_int_equal(compare(), 0);
+	assert_int_equal(heap_stop().objects, 0);
+}
+
+/* ---- callers that are known again by their stack ---- */
+
+static struct node *known;
+
+__attribute__((noinline)) static void make_one(void)
+{
+	struct node *n = make(1);
+
+	ouro_give(&n->right, known);
+	known = n;
+}
+
+/* Both have the same frame, in which only the address to return to differs. */
+__attribute__((noinline)) static void by_one(void)
+{
+	make_one();
+	__asm__ volatile("nop");
+}
+
+__attribute__((noinline)) static void by_other(void)
+{
+	make_one();
+	__asm__ volatile("nop; nop");
+}
+
+/* Nothing but a frame further out tells them apart, and they take turns. */
+static void sites_are_told_apart_by_outer_frames(void **state)
+{
+	(void)state;
+	if (TSAN_BUILD)
+		skip();
+	start_sampling(1);
+	for (int i = 0; i < 100; i++)
+		(i % 10 < 7 ? by_one : by_other)();
+	assert_int_equal(compare(), 100);
+	assert_true(some_site_has(70));
+	assert_true(some_site_has(30));
+	ouro_store(&known, NULL);
+	assert_int_equal(heap_stop().objects, 0);
+}
+
+static atomic_ulong n_walks;
+
+static void count_walks(const char *point)
+{
+	if (strcmp(point, "callers_walk") == 0)
+		atomic_fetch_add(&n_walks, 1);
+}
+
+static void *make_many(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 1000; i++)
+		make_one();
+	return NULL;
+}
+
+/* Also by a thread that has the record of one that is gone, and a stack elsewhere. */
+static void sites_ask_the_unwinder_once(void **state)
+{
+	pthread_t older, thread;
+
+	(void)state;
+	if (!CHECKED_BUILD || TSAN_BUILD || !FINDS_CALLERS_AGAIN)
+		skip(); /* a sanitizer's frames differ from call to call */
+	start_sampling(1);
+	make_many(NULL);
+	older = thread_start(make_many, NULL);
+	pthread_join(older, NULL);
+	__atomic_store_n(&oi_point_hook, count_walks, __ATOMIC_RELEASE);
+	make_many(NULL);
+	assert_in_range(atomic_exchange(&n_walks, 0), 1, 10); /* called from elsewhere now */
+	thread = thread_start(make_many, NULL);
+	pthread_join(thread, NULL);
+	assert_in_range(atomic_exchange(&n_walks, 0), 0, 10);
+	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	assert_int_equal(compare(), 4000);
+	ouro_store(&known, NULL);
+	assert_int_equal(heap_stop().objects, 0);
+}
+
+static ucontext_t home, away;
+static size_t frame;
+static volatile char *in_frame;
+
+/* Its frame has the size it is asked for; its own callers lie above that. */
+__attribute__((noinline)) static void make_below(void)
+{
+	volatile char *room = alloca(frame);
+
+	room[0] = room[frame - 1] = 1;
+	in_frame = room;
+	make_one();
+	__asm__ volatile("nop");
+}
+
+#define STACK ((size_t)512 << 10)
+#define CUT ((size_t)256 << 10)
+
+/* Runs it on the program's own stack, of @bytes from @base on. */
+static void run_on(void *base, size_t bytes, size_t room)
+{
+	frame = room;
+	assert_int_equal(getcontext(&away), 0);
+	away.uc_stack.ss_sp = base;
+	away.uc_stack.ss_size = bytes;
+	away.uc_link = &home;
+	makecontext(&away, make_below, 0);
+	assert_int_equal(swapcontext(&home, &away), 0);
+}
+
+/*
+ * The innermost frames lie where they did, those further out where there is no memory any more: on
+ * a stack that is not the thread's, what was once seen there is nothing to go by.
+ */
+static void sites_on_a_stack_of_the_programs(void **state)
+{
+	char *base;
+	volatile char *first;
+
+	(void)state;
+	if (TSAN_BUILD || ASAN_BUILD) /* which have to be told of such stacks */
+		skip();
+	start_sampling(1);
+	base = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(base, MAP_FAILED);
+	for (int i = 0; i < 3; i++)
+		run_on(base, STACK, CUT + 8192);
+	first = in_frame;
+	assert_int_equal(munmap(base + STACK - CUT, CUT), 0);
+	for (int i = 0; i < 3; i++)
+		run_on(base, STACK - CUT, 8192);
+	assert_ptr_equal(in_frame, first);
+	assert_int_equal(compare(), 6);
+	munmap(base, STACK - CUT);
+	ouro_store(&known, NULL);
 	assert_int_equal(heap_stop().objects, 0);
 }
 
@@ -495,6 +648,9 @@ int main(void)
 		BARE_CASE(sites_answer_as_the_header_says),
 		BARE_CASE(sites_know_objects_of_all_kinds),
 		BARE_CASE(sites_tell_places_apart),
+		BARE_CASE(sites_are_told_apart_by_outer_frames),
+		BARE_CASE(sites_ask_the_unwinder_once),
+		BARE_CASE(sites_on_a_stack_of_the_programs),
 		BARE_CASE(sites_leave_types_as_they_are),
 		BARE_CASE(sites_know_types_that_may_go),
 		BARE_CASE(sites_follow_collections),

@@ -49,7 +49,7 @@ END
 # shellcheck disable=SC2086 # several libraries
 $cc -std=c11 -O1 -g -fno-optimize-sibling-calls $sanitize -Iinclude -o "$tmp/server" \
 	"$tmp/server.c" "$build/libouro.a" $private || fail 'it does not compile'
-ASAN_OPTIONS=detect_leaks=0 OURO_GC=0 OURO_SAMPLE_BYTES=60K timeout 600 "$tmp/server" "$tmp/heap.prof" \
+ASAN_OPTIONS=detect_leaks=0 OURO_SAMPLE_BYTES=60K timeout 600 "$tmp/server" "$tmp/heap.prof" \
 	2>"$tmp/log" || {
 	cat "$tmp/log"
 	fail 'it does not work'
