@@ -94,8 +94,9 @@ OURO_API ssize_t ouro_gc_path(void *obj, ouro_path_visitor fn, void *arg);
  * at its address later has it, too.
  * Return:  0; EINVAL (f NULL); EDEADLK (when pinned, or in an event function between GC_START and
  *          GC_STOP); ENOMEM (it takes about 40 bytes an object, 16 a reference, and 100 an entry
- *          of a map); EIO (a write failed: part of it is written); EOVERFLOW (more than 128 GiB
- *          of heap, or 2^30 references, for which the format has no numbers).
+ *          of a map); EOVERFLOW (more than 128 GiB of heap, or 2^30 references, for which the
+ *          format has no numbers); or why a write failed, as ENOSPC, or EIO if that is not known:
+ *          part of it is written.
  * Blocks:  for one walk over the heap, in short stops, hence for pinned threads; then for @f, while
  *          nobody is stopped. Cancellation waits meanwhile.
  * Runs:    traverse, in the stops.

@@ -34,8 +34,8 @@ OURO_BEGIN_DECLS
  *	google-pprof --text --alloc_space ./server heap.prof
  *	google-pprof --text --base=earlier.prof ./server heap.prof
  *
- * Return:  0; EINVAL (f NULL); ENODATA (sampling is off); EIO (a write failed, or the system does
- *          not tell the mappings).
+ * Return:  0; EINVAL (f NULL); ENODATA (sampling is off); EIO (the system does not tell the
+ *          mappings); or why a write failed, as ENOSPC, or EIO if that is not known.
  * Threads: any, at any time. What others do meanwhile may be in it or not.
  * Blocks:  for @f, which is flushed. Cancellation waits meanwhile.
  */

@@ -106,7 +106,8 @@ typedef enum ouro_stats_format {
  * seconds, and their names end in _seconds; pauses, delays and hold-ups are histograms
  * (pause_seconds, delay_seconds, holdup_seconds) with buckets from 10 us to 10 s; so there are no
  * percentiles. The label of what is by generation is generation, of what is by cause cause.
- * Return:  0; EINVAL (f NULL, unknown format); EIO (a write failed).
+ * Return:  0; EINVAL (f NULL, unknown format); or why a write failed, as ENOSPC, or EIO
+ *          if that is not known.
  * Blocks:  for @f alone. Cancellation waits meanwhile.
  */
 OURO_API int ouro_stats_write(FILE *f, ouro_stats_format format);
@@ -144,8 +145,9 @@ static inline ssize_t ouro_type_stats(ouro_type_stat *out, size_t n)
  *
  * Edges bear the name of the slot, where its type was described with OURO_SLOTS and its like.
  * An object whose references are being released, as in its clear and destroy, has nothing below it.
- * Return:  0; EINVAL (f or root NULL); ENOMEM; EIO; EDEADLK when pinned, or in an event function
- *          between GC_START and GC_STOP.
+ * Return:  0; EINVAL (f or root NULL); ENOMEM; EDEADLK when pinned, or in an event function
+ *          between GC_START and GC_STOP; or why a write failed, as ENOSPC, or EIO if that is not
+ *          known.
  * Blocks:  for a young collection that is under way and for a stop, hence for pinned threads; the
  *          graph is read in one stop, and written to @f afterwards, in which cancellation waits.
  * Runs:    traverse, in the stop; callbacks, if others dropped their last references meanwhile.

@@ -33,7 +33,8 @@ OURO_API int ouro_trace_start(FILE *f);
 /*
  * ouro_trace_stop - end the trace, and write it to where it was to go
  *
- * Return:  0; ENOENT (there is none); ENOMEM, EIO (it has ended, and was not written, or not all).
+ * Return:  0; ENOENT (there is none); ENOMEM, or why it was not written, or not all,
+ *          as ENOSPC, or EIO if that is not known; it has ended nonetheless.
  * Blocks:  for the file, and for a lock that is held for a moment. Cancellation waits meanwhile.
  */
 OURO_API int ouro_trace_stop(void);
@@ -43,7 +44,8 @@ OURO_API int ouro_trace_stop(void);
  *
  * A trace goes on meanwhile; what is no more, or overwritten, is not there, and how many events are
  * missing is (otherData, events_lost). After ouro_trace_stop it writes what there was.
- * Return:  0; EINVAL (f NULL); ENOENT (there was never a trace); ENOMEM; EIO (a write failed).
+ * Return:  0; EINVAL (f NULL); ENOENT (there was never a trace); ENOMEM; or why
+ *          a write failed, as ENOSPC, or EIO if that is not known.
  * Blocks:  for @f, and for a lock that is held for a moment. Cancellation waits meanwhile.
  */
 OURO_API int ouro_trace_write(FILE *f);

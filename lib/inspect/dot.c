@@ -1,13 +1,13 @@
 /* dot.c - the graph below an object, for Graphviz: read in one stop, written afterwards. */
 #include <errno.h>
 
-#include "base/cancel.h"
 #include "collect/trial.h"
 #include "count/count.h"
 #include "heap/candidate.h"
 #include "heap/edge.h"
 #include "heap/heap.h"
 #include "heap/type.h"
+#include "inspect/output.h"
 #include "world/gate.h"
 #include "world/gclock.h"
 
@@ -81,7 +81,7 @@ static void print_edge(FILE *f, void *const edge[3])
 
 static int print_graph(FILE *f, const struct graph *g)
 {
-	int cancel = oi_cancel_off(), error;
+	struct oi_output out = oi_output_begin(f);
 	fprintf(f, "digraph ouro {\n\tnode [shape=box];\n");
 	for (size_t i = 0; i < g->nodes.members.n; i++) {
 		struct oi_header *h = g->nodes.members.data[i];
@@ -94,9 +94,7 @@ static int print_graph(FILE *f, const struct graph *g)
 	for (size_t i = 0; i < g->edges.n; i += 3)
 		print_edge(f, &g->edges.data[i]);
 	fprintf(f, "}\n");
-	error = fflush(f) || ferror(f) ? EIO : 0;
-	oi_cancel_back(cancel);
-	return error;
+	return oi_output_end(&out);
 }
 
 int ouro_dump_dot(FILE *f, const void *root, size_t max)

@@ -77,8 +77,7 @@ void oi_json_string(struct oi_json *j, const char *s)
 	put_bytes(j, "\"", 1);
 }
 
-bool oi_json_end(struct oi_json *j)
+void oi_json_end(struct oi_json *j)
 {
 	write_out(j);
-	return !fflush(j->f) && !ferror(j->f) && !j->failed;
 }

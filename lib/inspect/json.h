@@ -18,7 +18,7 @@ void oi_json_text(struct oi_json *j, const char *s);
 void oi_json_number(struct oi_json *j, uint64_t x);
 /* As a JSON string; a byte that is not UTF-8 becomes U+FFFD. */
 void oi_json_string(struct oi_json *j, const char *s);
-/* Writes out what is left, and flushes the file. Returns false if anything failed. */
-bool oi_json_end(struct oi_json *j);
+/* Writes out what is left. Whether all was written oi_output_end knows. */
+void oi_json_end(struct oi_json *j);
 
 #endif

@@ -11,10 +11,10 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#include "base/cancel.h"
 #include "base/loader.h"
 #include "base/log.h"
 #include "count/sample.h"
+#include "inspect/output.h"
 #include "ouro.h"
 #include "world/deliver.h"
 #include "world/gate.h"
@@ -70,14 +70,13 @@ int ouro_sites_write(FILE *f)
 	oi_current();
 	if (!oi_sampling())
 		return ENODATA;
-	int cancel = oi_cancel_off();
+	struct oi_output out = oi_output_begin(f);
 	write_sum(f);
 	for (uint32_t i = 0; oi_sample_site(i, &s); i++)
 		write_site(f, &s);
 	bool mapped = write_mappings(f);
-	int error = fflush(f) || ferror(f) || !mapped ? EIO : 0;
-	oi_cancel_back(cancel);
-	return error;
+	int error = oi_output_end(&out);
+	return error || mapped ? error : EIO;
 }
 
 /* ---- the report ---- */

@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/cancel.h"
 #include "base/lock.h"
 #include "base/os.h"
 #include "base/perturb.h"
@@ -26,6 +25,7 @@
 #include "heap/pace.h"
 #include "heap/region.h"
 #include "inspect/json.h"
+#include "inspect/output.h"
 #include "inspect/picture.h"
 #include "world/gate.h"
 #include "world/gclock.h"
@@ -486,7 +486,7 @@ static void write_strings(struct snapshot *s)
 	give_all(s);
 }
 
-static bool write_lists(struct snapshot *s)
+static void write_lists(struct snapshot *s)
 {
 	uint64_t first_made_up = s->n_strings;
 	oi_json_text(s->json, meta);
@@ -505,7 +505,7 @@ static bool write_lists(struct snapshot *s)
 			      "\"samples\":[],\n\"locations\":[],\n\"strings\":[");
 	write_strings(s);
 	oi_json_text(s->json, "]}\n");
-	return oi_json_end(s->json);
+	oi_json_end(s->json);
 }
 
 /* ---- before that ---- */
@@ -538,7 +538,7 @@ static void number_strings(struct snapshot *s)
 	}
 }
 
-/* Returns 0, ENOMEM, EOVERFLOW, or EIO. */
+/* Returns 0, ENOMEM, EOVERFLOW, or why a write failed. */
 static int write_picture(struct snapshot *s)
 {
 	if (!find_tops(&s->p))
@@ -553,10 +553,9 @@ static int write_picture(struct snapshot *s)
 	if (s->n_edges > UINT32_MAX / 4 || n_nodes(s) > UINT32_MAX / NODE_FIELDS)
 		return EOVERFLOW;
 	number_strings(s);
-	int cancel = oi_cancel_off();
-	bool ok = write_lists(s);
-	oi_cancel_back(cancel);
-	return ok ? 0 : EIO;
+	struct oi_output out = oi_output_begin(s->json->f);
+	write_lists(s);
+	return oi_output_end(&out);
 }
 
 int ouro_snapshot_write(FILE *f)

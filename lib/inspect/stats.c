@@ -3,7 +3,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "base/cancel.h"
 #include "base/holdup.h"
 #include "collect/crew.h"
 #include "base/os.h"
@@ -18,6 +17,7 @@
 #include "heap/unit.h"
 #include "inspect/census.h"
 #include "inspect/metrics.h"
+#include "inspect/output.h"
 #include "world/gate.h"
 #include "world/threads.h"
 #include "world/world.h"
@@ -212,14 +212,12 @@ int ouro_stats_write(FILE *f, ouro_stats_format format)
 		return EINVAL;
 	ouro_stats s;
 	ouro_stats_get_sized(&s, sizeof s);
-	int cancel = oi_cancel_off(), error;
+	struct oi_output out = oi_output_begin(f);
 	if (format == OURO_STATS_TEXT)
 		write_text(f, &s);
 	else if (format == OURO_STATS_JSON)
 		write_json(f, &s);
 	else
 		oi_metrics_write(f, &s);
-	error = fflush(f) || ferror(f) ? EIO : 0;
-	oi_cancel_back(cancel);
-	return error;
+	return oi_output_end(&out);
 }

@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/cancel.h"
 #include "base/flight.h"
 #include "base/holdup.h"
+#include "inspect/output.h"
 #include "world/thread.h"
 
 struct timeline {
@@ -211,10 +211,9 @@ int oi_timeline_write(FILE *f)
 	struct timeline l = { .n = 0 };
 	if (!read_events(&l))
 		return ENOMEM;
-	int cancel = oi_cancel_off();
+	struct oi_output out = oi_output_begin(f);
 	write_all(f, &l);
-	int error = fflush(f) || ferror(f) ? EIO : 0;
-	oi_cancel_back(cancel);
+	int error = oi_output_end(&out);
 	free(l.event);
 	return error;
 }

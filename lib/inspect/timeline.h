@@ -6,7 +6,7 @@
 
 #include "base/compiler.h"
 
-/* Writes all that flight.c has to @f, and flushes that. Returns 0, ENOMEM or EIO. */
+/* Writes all that flight.c has to @f, and flushes that. Returns 0, ENOMEM, or why that failed. */
 int oi_timeline_write(FILE *f);
 
 #endif

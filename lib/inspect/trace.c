@@ -56,9 +56,9 @@ static int write_path(void)
 {
 	FILE *f = fopen(trace.path, "we");
 	if (!f)
-		return EIO;
+		return errno == ENOENT ? ENOTDIR : errno; /* ENOENT: there is no trace */
 	int error = oi_timeline_write(f);
-	return fclose(f) && !error ? EIO : error;
+	return fclose(f) && !error ? errno : error;
 }
 
 /* Ends it as @keep says. ENOENT: there was none. */

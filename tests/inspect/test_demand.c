@@ -7,6 +7,12 @@
 
 #include <sys/stat.h>
 
+#include "base/perturb.h"
+
+#if !OURO_CHECKED
+static void (*oi_point_hook)(const char *point);
+#endif
+
 static char dir[64];
 
 static void use(const char *signal_name, const char *folder)
@@ -109,6 +115,31 @@ static void demand_of_every_signal_is_met(void **state)
 	assert_in_range(files(NULL), 3, 6);
 }
 
+static atomic_bool asked_meanwhile;
+
+static void ask_meanwhile(const char *point)
+{
+	if (strcmp(point, "snapshot: picture") == 0 && !atomic_exchange(&asked_meanwhile, true))
+		kill(getpid(), SIGUSR2); /* this thread, the library's, has it blocked */
+}
+
+/* Just after the first snapshot's picture was taken, so that it does not show what comes then. */
+static void demand_while_one_is_written_is_another(void **state)
+{
+	size_t threads = process_threads();
+
+	(void)state;
+	if (!CHECKED_BUILD)
+		skip();
+	atomic_store(&asked_meanwhile, false);
+	__atomic_store_n(&oi_point_hook, ask_meanwhile, __ATOMIC_RELEASE);
+	raise(SIGUSR2);
+	/* Or the thread that writes them is gone, after the first. */
+	assert_true(EVENTUALLY(written(2) || (written(1) && process_threads() <= threads)));
+	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	assert_int_equal(files(NULL), 2);
+}
+
 static void demand_goes_on_after_a_restart(void **state)
 {
 	ouro_config cfg = test_config();
@@ -167,6 +198,7 @@ static int write_too_much(void *arg)
 	ouro_gc_collect_for(1000); /* a need, with which a child starts the library's threads */
 	raise(SIGUSR2);
 	REQUIRE(EVENTUALLY(book_count(&log_book, "no snapshot was written") == 1));
+	REQUIRE(book_count(&log_book, "File too large") == 1); /* EFBIG; a full disk has ENOSPC */
 	ouro_release(list);
 	return 0;
 }
@@ -302,6 +334,7 @@ int main(void)
 		cmocka_unit_test(demand_takes_signals_that_may_ask), /* before there is a heap */
 		SIGNAL_CASE(demand_writes_a_whole_file),
 		SIGNAL_CASE(demand_of_every_signal_is_met),
+		SIGNAL_CASE(demand_while_one_is_written_is_another),
 		SIGNAL_CASE(demand_goes_on_after_a_restart),
 		SIGNAL_CASE(demand_overwrites_nothing),
 		SIGNAL_CASE(demand_without_a_folder_is_said),

@@ -518,7 +518,7 @@ static void inspect_dump_says_when_writing_fails(void **state)
 
 	(void)state;
 	assert_non_null(full);
-	assert_int_equal(ouro_dump_dot(full, list, SIZE_MAX), EIO);
+	assert_int_equal(ouro_dump_dot(full, list, SIZE_MAX), ENOSPC);
 	fclose(full);
 	ouro_release(list);
 }

@@ -120,7 +120,7 @@ static void sites_answer_as_the_header_says(void **state)
 	assert_int_equal(ouro_sites_write(stderr), ENODATA);
 	heap_stop();
 	start_sampling(1);
-	assert_int_equal(ouro_sites_write(full), EIO);
+	assert_int_equal(ouro_sites_write(full), ENOSPC);
 	fclose(full);
 	assert_int_equal(compare(), 0);
 	assert_int_equal(profile().rate, 1);

@@ -148,7 +148,7 @@ static void snapshot_answers_as_the_header_says(void **state)
 	free(t.data);
 	ouro_unpin();
 	assert_non_null(full);
-	assert_int_equal(ouro_snapshot_write(full), EIO);
+	assert_int_equal(ouro_snapshot_write(full), ENOSPC);
 	fclose(full);
 	ouro_release(list);
 }

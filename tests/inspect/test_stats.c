@@ -422,7 +422,7 @@ static void stats_write_says_when_writing_fails(void **state)
 		FILE *full = fopen("/dev/full", "w");
 
 		assert_non_null(full);
-		assert_int_equal(ouro_stats_write(full, (ouro_stats_format)format), EIO);
+		assert_int_equal(ouro_stats_write(full, (ouro_stats_format)format), ENOSPC);
 		fclose(full);
 	}
 }

@@ -481,10 +481,10 @@ static void trace_answers_as_the_header_says(void **state)
 	assert_int_equal(ouro_trace_write(NULL), EINVAL);
 	assert_int_equal(ouro_trace_start(full), 0);
 	assert_int_equal(ouro_trace_start(NULL), EALREADY);
-	assert_int_equal(ouro_trace_write(full), EIO);
-	assert_int_equal(ouro_trace_stop(), EIO);
+	assert_int_equal(ouro_trace_write(full), ENOSPC);
+	assert_int_equal(ouro_trace_stop(), ENOSPC);
 	assert_int_equal(ouro_trace_stop(), ENOENT);
-	assert_int_equal(ouro_trace_write(full), EIO);
+	assert_int_equal(ouro_trace_write(full), ENOSPC);
 	fclose(full);
 }
 
