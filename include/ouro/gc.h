@@ -119,7 +119,8 @@ OURO_API void ouro_gc_get_threshold(int out[3]);
  * for the pace of automatic collections as large objects do: a full one, which then looks at all
  * objects, comes when it grew by a quarter, and 16 MiB, since the last; threads that make objects
  * are delayed when it grows beyond that. Say the same with a minus where the memory is freed, as in
- * destroy. ouro_stats.external_bytes is the sum; only the sum is kept.
+ * destroy. ouro_stats.external_bytes is the sum; ouro_type_stat has what was said of objects of a
+ * type, and snapshots show it as nodes of their own. It is not kept by object.
  * Blocks:  as any call.
  */
 OURO_API void ouro_external_bytes(const void *obj, int64_t delta);

@@ -89,7 +89,8 @@ OURO_API ssize_t ouro_gc_path(void *obj, ouro_path_visitor fn, void *arg);
  *   (dying)                        dead ones that wait for callbacks
  *   (frozen, held by nothing)      of what nothing above leads to, the frozen
  *   (held by nothing: ...)         and the rest: garbage not yet collected, mostly
- *   (memory outside the heap)      the sum of ouro_external_bytes
+ *   (memory outside the heap)      what ouro_external_bytes was told; with the name of a type
+ *                                  before it, of objects of that type
  * An object has the same number in all snapshots of a process; another one of its type that is made
  * at its address later has it, too.
  * Return:  0; EINVAL (f NULL); EDEADLK (when pinned, or in an event function between GC_START and

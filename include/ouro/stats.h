@@ -105,7 +105,8 @@ typedef enum ouro_stats_format {
  * families are called as the fields, with ouro_ before, with these exceptions: times are in
  * seconds, and their names end in _seconds; pauses, delays and hold-ups are histograms
  * (pause_seconds, delay_seconds, holdup_seconds) with buckets from 10 us to 10 s; so there are no
- * percentiles. The label of what is by generation is generation, of what is by cause cause.
+ * percentiles. The label of what is by generation is generation, of what is by cause cause. The 100
+ * types with the most bytes, external ones included, have rows; all others are one, "(other)".
  * Return:  0; EINVAL (f NULL, unknown format); or why a write failed, as ENOSPC, or EIO
  *          if that is not known.
  * Blocks:  for @f alone. Cancellation waits meanwhile.
@@ -117,6 +118,7 @@ typedef struct ouro_type_stat {
 	const ouro_type *type; /* as ouro_typeof says; it may be gone with its plugin */
 	const char *name;      /* the library's copy: valid for ever */
 	uint64_t objects, bytes;
+	uint64_t external_bytes; /* what they own outside of the heap: ouro_external_bytes */
 } ouro_type_stat;
 
 /*

@@ -13,6 +13,7 @@
 #include "base/os.h"
 #include "base/runtime.h"
 #include "base/sized.h"
+#include "heap/external.h"
 #include "heap/heap.h"
 #include "heap/type.h"
 #include "heap/walk.h"
@@ -80,6 +81,7 @@ static void put_row(char *out, size_t size, size_t number, const struct count *c
 	ouro_type_stat s = {
 		.type = oi_type_given[number], .name = oi_types[number].type->name,
 		.objects = c->objects, .bytes = c->bytes,
+		.external_bytes = oi_external_of((uint32_t)number),
 	};
 	oi_sized_out(out, size, &s, sizeof s);
 }
@@ -112,10 +114,44 @@ bool oi_census_next(struct oi_census_row *row)
 		row->bytes = oi_load_relaxed(&last[row->number].bytes); /* count */
 		if (!row->objects)
 			continue;
+		row->external = oi_external_of(row->number);
 		row->name = oi_types[row->number].type->name;
 		return true;
 	}
 	return false;
+}
+
+static bool is_larger(const struct oi_census_row *a, const struct oi_census_row *b)
+{
+	return a->bytes + a->external > b->bytes + b->external;
+}
+
+static void add_up(struct oi_census_row *sum, const struct oi_census_row *row)
+{
+	sum->objects += row->objects;
+	sum->bytes += row->bytes;
+	sum->external += row->external;
+}
+
+size_t oi_census_largest(struct oi_census_row *rows, size_t n, struct oi_census_row *others)
+{
+	struct oi_census_row row = { 0 };
+	size_t found = 0;
+	*others = (struct oi_census_row){ 0 };
+	while (oi_census_next(&row)) {
+		size_t at = found;
+		if (found == n && !is_larger(&row, &rows[n - 1])) {
+			add_up(others, &row);
+			continue;
+		}
+		if (found == n)
+			add_up(others, &rows[--at]);
+		for (; at && is_larger(&row, &rows[at - 1]); at--)
+			rows[at] = rows[at - 1];
+		rows[at] = row;
+		found += found < n;
+	}
+	return found;
 }
 
 uint64_t oi_census_age_ns(void)

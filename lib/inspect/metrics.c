@@ -145,22 +145,49 @@ static void write_label_value(FILE *f, const char *s)
 			fprintf(f, "%s%c", *s == '"' || *s == '\\' ? "\\" : "", *s);
 }
 
-static void write_types_of(FILE *f, const char *name, const char *help, bool bytes)
+/*
+ * A program may make types without end, as one that loads plugins or gives each tenant its own;
+ * what scrapes it is not to get rows without end.
+ */
+#define TYPES_MOST 100
+
+struct types {
+	struct oi_census_row row[TYPES_MOST], others;
+	size_t n;
+};
+
+static void read_types(struct types *t)
 {
-	struct oi_census_row row = { 0 };
+	t->n = oi_census_largest(t->row, TYPES_MOST, &t->others);
+	t->others.name = t->others.objects ? "(other)" : NULL;
+}
+
+/* @offset: of the field. */
+static void write_types_of(FILE *f, const struct types *t, const char *name, const char *help,
+			   size_t offset)
+{
 	write_head(f, name, "gauge", false, help);
-	while (oi_census_next(&row)) {
+	for (size_t i = 0; i <= t->n; i++) {
+		const struct oi_census_row *row = i < t->n ? &t->row[i] : &t->others;
+		if (!row->name)
+			continue;
 		fprintf(f, "ouro_%s{type=\"", name);
-		write_label_value(f, row.name);
-		fprintf(f, "\",number=\"%u\"} %" PRIu64 "\n", row.number,
-			bytes ? row.bytes : row.objects);
+		write_label_value(f, row->name);
+		fprintf(f, "\",number=\"%u\"} %" PRIu64 "\n", row->number,
+			*(const uint64_t *)(const void *)((const char *)row + offset));
 	}
 }
 
 static void write_types(FILE *f)
 {
-	write_types_of(f, "type_objects", "Objects by type, in the last census", false);
-	write_types_of(f, "type_bytes", "Their bytes, headers included", true);
+	struct types t;
+	read_types(&t);
+	write_types_of(f, &t, "type_objects", "Objects by type, in the last census",
+		       offsetof(struct oi_census_row, objects));
+	write_types_of(f, &t, "type_bytes", "Their bytes, headers included",
+		       offsetof(struct oi_census_row, bytes));
+	write_types_of(f, &t, "type_external_bytes", "Bytes that they own outside of the heap",
+		       offsetof(struct oi_census_row, external));
 	write_head(f, "census_age_seconds", "gauge", true, "How old that census is");
 	fputs("ouro_census_age_seconds", f);
 	write_seconds(f, oi_census_age_ns());

@@ -22,8 +22,10 @@
 #include "contain/parts.h"
 #include "contain/places.h"
 #include "heap/edge.h"
+#include "heap/external.h"
 #include "heap/pace.h"
 #include "heap/region.h"
+#include "heap/type.h"
 #include "inspect/json.h"
 #include "inspect/output.h"
 #include "inspect/picture.h"
@@ -75,7 +77,9 @@ struct kind {
 	uint32_t n_names; /* how many do */
 	uint64_t fixed;   /* slots of the fixed part, and of an item */
 	uint64_t each;
+	uint64_t external; /* what its objects own outside the heap; its string follows the names */
 	bool used, fixed_named, items_named;
+	bool owned; /* what objects of that number own is in a kind */
 };
 
 struct edge {
@@ -90,7 +94,7 @@ struct snapshot {
 	struct kind *kinds; /* by number of the type */
 	struct oi_json *json;
 	uint64_t n_edges, n_strings;
-	uint64_t external, n_external; /* memory outside, and how many nodes that makes */
+	uint64_t n_external; /* nodes for memory outside; kinds[0] has what is of no type */
 	/* What is done with each edge; its text, if that is made up. */
 	void (*edge)(struct snapshot *s, const struct edge *e, const char *text);
 };
@@ -440,6 +444,25 @@ static void write_node(struct snapshot *s, uint64_t node, const uint64_t field[4
 	oi_json_text(j, ",0,0");
 }
 
+static uint64_t pieces(uint64_t bytes)
+{
+	return (bytes + PIECE - 1) / PIECE;
+}
+
+static void write_external(struct snapshot *s)
+{
+	uint64_t i = 0;
+	for (uint32_t number = 0; number < OI_TYPES_MAX; number++) {
+		const struct kind *k = &s->kinds[number];
+		uint64_t string = number ? k->string + 1 + k->n_names : STRING_MEMORY;
+		for (uint64_t left = k->external, bytes; left; left -= bytes, i++) {
+			bytes = left < PIECE ? left : PIECE;
+			write_node(s, to_node(s->p.n + i), (uint64_t[4]){ TYPE_NATIVE, string,
+				   2 * (NODES + i) + 1, bytes });
+		}
+	}
+}
+
 /* Those of the objects have numbers from 2^20 on. */
 static void write_nodes(struct snapshot *s)
 {
@@ -455,12 +478,7 @@ static void write_nodes(struct snapshot *s)
 		write_node(s, to_node(i), (uint64_t[4]){ type, s->kinds[seen->type].string,
 			   number_of(&last, seen), (uint64_t)seen->units * 16 });
 	}
-	for (uint64_t i = 0, left = s->external; i < s->n_external; i++) {
-		uint64_t bytes = left < PIECE ? left : PIECE;
-		left -= bytes;
-		write_node(s, to_node(s->p.n + i), (uint64_t[4]){ TYPE_NATIVE, STRING_MEMORY,
-			   2 * (NODES + i) + 1, bytes });
-	}
+	write_external(s);
 }
 
 static void write_strings(struct snapshot *s)
@@ -478,6 +496,12 @@ static void write_strings(struct snapshot *s)
 		oi_json_string(s->json, oi_types[number].type->name);
 		for (uint32_t i = 0; i < k->n_names; i++) {
 			oi_edge_name(name, oi_types[number].type, i);
+			oi_json_text(s->json, ",\n");
+			oi_json_string(s->json, name);
+		}
+		if (k->external) {
+			snprintf(name, sizeof name, "%.100s %s", oi_types[number].type->name,
+				 strings[STRING_MEMORY]);
 			oi_json_text(s->json, ",\n");
 			oi_json_string(s->json, name);
 		}
@@ -516,13 +540,32 @@ static void describe_types(struct snapshot *s)
 		const struct oi_seen *seen = oi_picture_seen(&s->p, i);
 		const ouro_type *t = oi_picture_type(seen);
 		struct kind *k = &s->kinds[seen->type];
-		if (!k->used)
-			*k = (struct kind){ .used = true,
-					    .fixed = oi_edge_slots_in(&t->slots),
-					    .each = oi_edge_slots_in(&t->item_slots),
-					    .fixed_named = oi_edge_names(&t->slots),
-					    .items_named = oi_edge_names(&t->item_slots) };
+		if (k->used)
+			continue;
+		/* A twin has a kind of its own; one of the two has what both own. */
+		uint32_t number = oi_type_number(seen->type);
+		*k = (struct kind){ .used = true,
+				    .fixed = oi_edge_slots_in(&t->slots),
+				    .each = oi_edge_slots_in(&t->item_slots),
+				    .fixed_named = oi_edge_names(&t->slots),
+				    .items_named = oi_edge_names(&t->item_slots),
+				    .owned = k->owned };
+		if (!s->kinds[number].owned)
+			k->external = oi_external_of(number);
+		s->kinds[number].owned = true;
 	}
+}
+
+/* What is of no type is the rest. It changes meanwhile: a difference below 0 is none. */
+static void describe_external(struct snapshot *s)
+{
+	uint64_t all = oi_pace_external(), of_types = 0;
+	for (uint32_t number = 1; number < OI_TYPES_MAX; number++) {
+		of_types += s->kinds[number].external;
+		s->n_external += pieces(s->kinds[number].external);
+	}
+	s->kinds[0].external = all > of_types ? all - of_types : 0;
+	s->n_external += pieces(s->kinds[0].external);
 }
 
 /* How many names of slots a type needs is known when all edges were counted. */
@@ -534,7 +577,7 @@ static void number_strings(struct snapshot *s)
 		if (!k->used)
 			continue;
 		k->string = (uint32_t)s->n_strings;
-		s->n_strings += 1 + k->n_names;
+		s->n_strings += 1 + k->n_names + (k->external ? 1 : 0);
 	}
 }
 
@@ -545,9 +588,8 @@ static int write_picture(struct snapshot *s)
 		return ENOMEM;
 	if (!number_all(&s->p))
 		return EOVERFLOW;
-	s->external = oi_pace_external();
-	s->n_external = (s->external + PIECE - 1) / PIECE;
 	describe_types(s);
+	describe_external(s);
 	s->edge = count_edge;
 	give_all(s);
 	if (s->n_edges > UINT32_MAX / 4 || n_nodes(s) > UINT32_MAX / NODE_FIELDS)

@@ -141,8 +141,9 @@ static void write_text_types(FILE *f)
 {
 	struct oi_census_row row = { 0 };
 	while (oi_census_next(&row))
-		fprintf(f, "%-18s %" PRIu64 " objects, %" PRIu64 " bytes, \"%s\"\n", "type",
-			row.objects, row.bytes, row.name);
+		fprintf(f, "%-18s %" PRIu64 " objects, %" PRIu64 " bytes, %" PRIu64
+			" outside, \"%s\"\n", "type", row.objects, row.bytes, row.external,
+			row.name);
 }
 
 /* Quotes, backslashes and what is no character are what JSON wants escaped. */
@@ -164,8 +165,8 @@ static void write_json_types(FILE *f)
 	for (bool first = true; oi_census_next(&row); first = false) {
 		fputs(first ? "{\"name\": " : ", {\"name\": ", f);
 		write_json_string(f, row.name);
-		fprintf(f, ", \"objects\": %" PRIu64 ", \"bytes\": %" PRIu64 "}", row.objects,
-			row.bytes);
+		fprintf(f, ", \"objects\": %" PRIu64 ", \"bytes\": %" PRIu64
+			", \"external_bytes\": %" PRIu64 "}", row.objects, row.bytes, row.external);
 	}
 	fputc(']', f);
 }

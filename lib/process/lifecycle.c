@@ -40,6 +40,7 @@
 #include "count/ticket.h"
 #include "count/watch.h"
 #include "count/weak.h"
+#include "heap/external.h"
 #include "heap/heap.h"
 #include "heap/limbo.h"
 #include "heap/type.h"
@@ -289,6 +290,7 @@ static void drop_everything(void)
 	oi_watch_shutdown();
 	oi_expiry_shutdown();
 	oi_sample_shutdown();
+	oi_external_shutdown();
 	oi_events_shutdown();
 	oi_asked_shutdown();
 	oi_collect_reset_statistics();

@@ -112,6 +112,7 @@ static void request(int i)
 	ouro_store(&server->shown.now, d);
 	ouro_store(&table->pair[i % 5000].value, d);
 	ouro_release(d);
+	ouro_external_bytes(s, 4096);
 	ouro_store(&s->previous, server->forgotten);
 	ouro_give(&server->forgotten, s);
 }

@@ -113,6 +113,8 @@ for s, sessions, documents, lines in (first, 0, 0, 0), (second, 1000, 1000, 3000
     assert len(s.named('line "\ufffd\u00e9\n"')) == lines
     outside = s.named("(memory outside the heap)")
     assert sum(s.nodes[i].self_size for i in outside) == 5000000000
+    owned = [s.nodes[i] for i in s.named("session (memory outside the heap)")]
+    assert [(n.type, n.self_size) for n in owned] == [("native", 4096 * sessions)] * bool(sessions)
 server = second.only("server")
 assert {second.nodes[i].type for i in second.named("session")} == {"object"}
 assert {second.nodes[i].self_size for i in second.named("session")} == {128}

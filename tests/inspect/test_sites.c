@@ -351,6 +351,10 @@ static void sites_leave_types_as_they_are(void **state)
 	assert_int_equal(heap_stop().objects, 0);
 	start_sampling(1);
 	list = make_list(&node_type, 1);
+	ouro_external_bytes(list, 800);
+	assert_int_equal(ouro_type_stats(rows, 10), 1);
+	assert_int_equal(rows[0].external_bytes, 800);
+	ouro_external_bytes(list, -800);
 	assert_int_equal(ouro_type_retire(&node_type), EBUSY);
 	ouro_release(list);
 	assert_int_equal(ouro_type_retire(&node_type), 0);

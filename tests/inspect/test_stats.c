@@ -483,6 +483,106 @@ static void stats_count_types_of_every_kind(void **state)
 	free(text);
 }
 
+static void disown(void *obj)
+{
+	ouro_external_bytes(obj, -3000);
+}
+
+static const ouro_type owner_type = {
+	.name = "owner", .size = sizeof(struct node), .destroy = disown,
+	.slots = OURO_SLOTS(struct node, left, right),
+};
+
+static uint64_t owned(const ouro_type *type)
+{
+	ouro_type_stat rows[16];
+	ssize_t n = ouro_type_stats(rows, 16);
+
+	for (ssize_t i = 0; i < n; i++)
+		if (rows[i].type == type)
+			return rows[i].external_bytes;
+	return 0;
+}
+
+/* As a destroy says, in whatever way its object dies. */
+static void stats_of_types_have_what_they_own(void **state)
+{
+	struct node *a = make_of(&owner_type, 1), *b = make_pair(&owner_type, 2);
+	struct node *other = make_list(&node_type, 3);
+	char *text;
+
+	(void)state;
+	ouro_external_bytes(a, 3000);
+	ouro_external_bytes(b, 3000);
+	ouro_external_bytes(b->right, 3000);
+	ouro_external_bytes(other, 500);
+	ouro_external_bytes(NULL, 70);
+	assert_int_equal(owned(&owner_type), 9000);
+	assert_int_equal(owned(&node_type), 500);
+	assert_int_equal(stats().external_bytes, 9570);
+	text = written(OURO_STATS_OPENMETRICS);
+	assert_non_null(strstr(text, "ouro_type_external_bytes{type=\"owner\",number="));
+	free(text);
+	text = written(OURO_STATS_JSON);
+	assert_non_null(strstr(text, "\"external_bytes\": 9000}"));
+	free(text);
+	text = written(OURO_STATS_TEXT);
+	assert_non_null(strstr(text, " 9000 outside, \"owner\""));
+	free(text);
+	ouro_release(b);
+	assert_int_equal(ouro_gc_collect(2), 2);
+	assert_int_equal(owned(&owner_type), 3000);
+	ouro_external_bytes(other, -600); /* a mistake of the program's */
+	assert_int_equal(owned(&node_type), 0);
+	ouro_release(a);
+	ouro_release(other);
+	assert_int_equal(ouro_flush(), 0);
+}
+
+enum { MANY_TYPES = 300, MOST_TYPES = 100 };
+
+static size_t times(const char *text, const char *s)
+{
+	size_t n = 0;
+
+	for (; (text = strstr(text, s)) != NULL; text += strlen(s))
+		n++;
+	return n;
+}
+
+/* The later the type, the more of it there is; but of few one owns more than all others. */
+static void stats_show_the_largest_types(void **state)
+{
+	static ouro_type many[MANY_TYPES];
+	static char name[MANY_TYPES][20];
+	struct node *kept[MANY_TYPES];
+	char *text;
+
+	(void)state;
+	for (size_t i = 0; i < MANY_TYPES; i++) {
+		snprintf(name[i], sizeof(name[i]), "many%zu", i);
+		many[i] = node_type;
+		many[i].name = name[i];
+		kept[i] = make_list(&many[i], i + 1);
+	}
+	ouro_external_bytes(kept[7], 1 << 20);
+	assert_int_equal(ouro_type_stats(NULL, 0), MANY_TYPES);
+	text = written(OURO_STATS_OPENMETRICS);
+	assert_int_equal(times(text, "ouro_type_objects{"), MOST_TYPES + 1);
+	assert_int_equal(times(text, "ouro_type_bytes{"), MOST_TYPES + 1);
+	/* 1 to 201, less the 8 of many7 */
+	assert_non_null(strstr(text, "ouro_type_objects{type=\"(other)\",number=\"0\"} 20293\n"));
+	assert_int_equal(times(text, "_external_bytes{type=\"(other)\",number=\"0\"} 0\n"), 1);
+	assert_true(strstr(text, "{type=\"many7\"") < strstr(text, "{type=\"many299\""));
+	assert_non_null(strstr(text, "{type=\"many201\""));
+	assert_null(strstr(text, "{type=\"many200\""));
+	assert_null(strstr(text, "{type=\"many8\""));
+	free(text);
+	ouro_external_bytes(kept[7], -(1 << 20));
+	for (size_t i = 0; i < MANY_TYPES; i++)
+		ouro_release(kept[i]);
+}
+
 static void stats_of_types_refuse(void **state)
 {
 	(void)state;
@@ -502,6 +602,8 @@ int main(void)
 		HEAP_CASE(stats_count_objects),
 		HEAP_CASE(stats_count_live_objects_by_generation),
 		HEAP_CASE(stats_count_types_of_every_kind),
+		HEAP_CASE(stats_of_types_have_what_they_own),
+		HEAP_CASE(stats_show_the_largest_types),
 		HEAP_CASE(stats_of_types_refuse),
 		HEAP_CASE(stats_count_weak_entries),
 		HEAP_CASE(stats_pauses_fit_together),

@@ -46,6 +46,7 @@ int main(int argc, char **argv)
 	}
 	struct node *kept = ouro_new(&node_type);
 	void *odd[] = { ouro_new(&hostile_type), ouro_new(&hostile_type) };
+	ouro_external_bytes(odd[0], 12345);
 	if (ouro_type_stats(NULL, 0) != 2)
 		return 1;
 	int failed = write_stats(argv[1], OURO_STATS_OPENMETRICS) ||

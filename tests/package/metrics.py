@@ -40,7 +40,8 @@ for cause, n in stats["holdups"].items():
     same("holdup_max_ns", stats["holdup_max_ns"][cause], "ouro_holdup_max_seconds", cause=cause)
 same("pause_max_ns", stats["pause_max_ns"], "ouro_pause_max_seconds")
 assert stats["objects_live"] == 3 and stats["pauses"] >= 30 and sum(stats["collections"]) == 30
-for kind, field in (("type_objects", "objects"), ("type_bytes", "bytes")):
+for kind, field in (("type_objects", "objects"), ("type_bytes", "bytes"),
+                    ("type_external_bytes", "external_bytes")):
     got = {s.labels["type"]: s.value for s in families["ouro_" + kind].samples}
     assert got == {t["name"]: t[field] for t in stats["types"]}, (kind, got, stats["types"])
 assert {t["name"]: t["objects"] for t in stats["types"]}['a "quoted" \\ name\nof two lines'] == 2
