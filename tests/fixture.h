@@ -53,10 +53,17 @@
 
 /* An emulator stands between program and machine as a sanitizer does. */
 #if defined(TEST_TSAN) || defined(TEST_ASAN) || defined(TEST_EMULATED)
-enum { SANITIZED = 1, LOAD_DIVISOR = 10, PATIENCE_S = 300, CASE_LIMIT_S = 900, SMALL_STACK_BYTES = 512 << 10 };
+enum { SANITIZED = 1, LOAD_DIVISOR = 10, SMALL_STACK_BYTES = 512 << 10 };
 #else
-enum { SANITIZED = 0, LOAD_DIVISOR = 1, PATIENCE_S = 200, CASE_LIMIT_S = 600, SMALL_STACK_BYTES = 64 << 10 };
+enum { SANITIZED = 0, LOAD_DIVISOR = 1, SMALL_STACK_BYTES = 64 << 10 };
 #endif
+/*
+ * Seconds. Many mutants are noticed by what never comes: for them TEST_PATIENCE makes it shorter
+ * (mutants/run.sh), though longer than what comes takes on a busy machine.
+ */
+static int patience_s = SANITIZED ? 300 : 200;
+#define PATIENCE_S patience_s
+#define CASE_LIMIT_S (3 * patience_s)
 #define LOAD(n) ((n) / LOAD_DIVISOR)
 
 #if defined(TEST_TSAN)
@@ -102,6 +109,19 @@ __attribute__((constructor)) static void force_no_collections(void)
 	unsetenv("OURO_COLLECT_EVERY");
 }
 #endif
+
+__attribute__((constructor)) static void choose_patience(void)
+{
+	const char *seconds = getenv("TEST_PATIENCE");
+
+	if (seconds == NULL)
+		return;
+	patience_s = atoi(seconds);
+	if (patience_s <= 0) {
+		fprintf(stderr, "TEST_PATIENCE=%s: a number of seconds is wanted\n", seconds);
+		exit(2);
+	}
+}
 
 /* TEST_CASE='weak_*' runs only the cases whose names fit. */
 __attribute__((constructor)) static void choose_cases(void)

@@ -17,6 +17,8 @@ cd "$(dirname "$0")/../.." || exit 1
 tree=$PWD/build/mutants/tree
 log=$PWD/build/mutants/log
 limit=150 # seconds for a suite
+TEST_PATIENCE=15 # for what never comes: a case ends after three times that, a child of its after half
+export TEST_PATIENCE
 passed=0
 failed=0
 only=" $* "
