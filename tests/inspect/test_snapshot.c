@@ -56,6 +56,47 @@ static uint64_t n_nodes(void)
 	return n;
 }
 
+/* A number of a list of rows, each in a line. */
+static uint64_t in_row(const struct text *t, const char *list, uint64_t row, unsigned column)
+{
+	const char *p = strstr(t->data, list);
+	char *next;
+
+	assert_non_null(p);
+	for (p += strlen(list); row > 0; row--)
+		p = strchr(p, '\n') + 1;
+	while (column-- > 0)
+		p = strchr(p, ',') + 1;
+	uint64_t n = strtoull(p, &next, 10);
+	assert_ptr_not_equal(next, p);
+	return n;
+}
+
+/* Rows of nodes: those of roots come first. */
+enum { NODE_HELD = 2, NODE_UNHELD = 6 };
+#define NODES "\"nodes\":["
+enum { NODE_EDGES = 4, EDGE_NAME = 1 }; /* columns */
+
+static uint64_t n_edges(const struct text *t, uint64_t node)
+{
+	return in_row(t, NODES, node, NODE_EDGES);
+}
+
+/* Returns the name of the first edge of a node, which must be a property. */
+static char *first_name(const struct text *t, uint64_t node)
+{
+	uint64_t row = 0;
+	const char *p = strstr(t->data, "\"strings\":[");
+
+	for (uint64_t i = 0; i < node; i++)
+		row += n_edges(t, i);
+	assert_int_equal(in_row(t, "\"edges\":[", row, 0), 2);
+	for (uint64_t n = in_row(t, "\"edges\":[", row, EDGE_NAME); n > 0; n--)
+		p = strchr(p, '\n') + 1;
+	p = strchr(p, '"');
+	return strndup(p, strcspn(p, "\n"));
+}
+
 static void snapshot_has_every_object(void **state)
 {
 	uint64_t before = n_nodes();
@@ -85,10 +126,47 @@ static void snapshot_counts_what_threads_hold(void **state)
 	ouro_store(&n->left, n);
 	assert_int_equal(take(&t), 0);
 	assert_int_equal(strings(&t, "\"7 references\""), 1);
+	assert_int_equal(n_edges(&t, NODE_HELD), 1);
+	char *name = first_name(&t, NODE_HELD);
+	assert_memory_equal(name, "\"7 references\"", 14);
+	free(name);
 	free(t.data);
 	ouro_store(&n->left, NULL);
 	for (int i = 0; i < 7; i++)
 		ouro_release(n);
+}
+
+/* Each object has the number that it had. */
+static void snapshot_of_the_same_heap_is_the_same(void **state)
+{
+	struct node *list = make_list(&node_type, 500);
+	struct text a, b;
+
+	(void)state;
+	assert_int_equal(take(&a), 0);
+	assert_int_equal(take(&b), 0);
+	assert_int_equal(a.size, b.size);
+	assert_memory_equal(a.data, b.data, a.size);
+	free(a.data);
+	free(b.data);
+	ouro_release(list);
+}
+
+/* Each ring from its first object, so that viewers find all. */
+static void snapshot_hangs_garbage_from_a_root(void **state)
+{
+	struct text t;
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		ouro_release(make_ring(&node_type, 10));
+	assert_int_equal(take(&t), 0);
+	assert_int_equal(n_edges(&t, NODE_UNHELD), 3);
+	free(t.data);
+	ouro_gc_collect(2);
+	assert_int_equal(take(&t), 0);
+	assert_int_equal(n_edges(&t, NODE_UNHELD), 0);
+	free(t.data);
 }
 
 static void snapshot_has_frozen_garbage(void **state)
@@ -325,6 +403,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		HEAP_CASE(snapshot_has_every_object),
 		HEAP_CASE(snapshot_counts_what_threads_hold),
+		HEAP_CASE(snapshot_of_the_same_heap_is_the_same),
+		HEAP_CASE(snapshot_hangs_garbage_from_a_root),
 		HEAP_CASE(snapshot_has_frozen_garbage),
 		HEAP_CASE(snapshot_has_the_dying),
 		HEAP_CASE(snapshot_answers_as_the_header_says),
