@@ -42,6 +42,8 @@ REQUESTS = (  # thread.h
     (64, "start"),
     (128, "parked"),
 )
+NAMED_MARK = (0x6F75726F, 0x73656D61)  # type.h: a list of fields that has their names
+KEY_SHOWN = 64  # bytes of a map's key
 STACK_LOOK = 1 << 20  # bytes of a thread's stack that are searched
 FRAMES = 12
 
@@ -94,7 +96,7 @@ class Type:
     def __init__(self, number):
         described = value("oi_types[%d]" % number)
         self.known = int(described["type"]) != 0
-        self.name, self.slots, self.item_slots, self.item_size = "?", [], [], 0
+        self.name, self.slots, self.item_slots, self.item_size = "?", {}, {}, 0
         self.size, self.traverse, self.tracked = 0, 0, bool(described["tracked"])
         # A sampled object is of the twin of its type.
         self.number = int(described["next"]) if described["sampled"] else number
@@ -109,12 +111,32 @@ class Type:
         self.traverse = int(said["traverse"])
 
     @staticmethod
-    def words(fields):
-        found = []
+    def names(fields):
+        """Those of the fields; the words of OURO_SLOTS, as far as there are any."""
+        named = fields["named_"]
+        if not int(fields["n"]) or tuple(int(named["mark"][i]) for i in (0, 1)) != NAMED_MARK:
+            return []
+        return [s.strip() for s in named["names"].string(errors="replace").split(",")]
+
+    def words(self, fields):
+        """Where slots lie, and their names, which may be empty: bytes -> name."""
+        found, names = {}, self.names(fields)
         for i in range(int(fields["n"])):
             first, count = int(fields["field"][i]["offset"]), int(fields["field"][i]["count"])
-            found += [first + 8 * k for k in range(count)]
+            name = names[i] if i < len(names) else ""
+            for k in range(count):
+                found[first + 8 * k] = name + "[%d]" % k if name and count > 1 else name
         return found
+
+    def slot_name(self, at):
+        """As ouro_dump_dot has it: "next", "line[2]", "[7].value", or nothing."""
+        if at in self.slots:
+            return self.slots[at]
+        if at < self.size or not self.item_slots:
+            return ""
+        i, within = divmod(at - self.size, self.item_size)
+        name = self.item_slots.get(within, "")
+        return "[%d]" % i + ("." + name if name else "")
 
     def is_slot(self, at, items):
         """Whether a reference of an object with so many items lies @at bytes from its start."""
@@ -191,6 +213,24 @@ class Object:
         if not self.type.item_size:
             return 0
         return self.heap.word(self.header + self.page.block_size - 8)
+
+    def slot(self, at):
+        """What a slot is called."""
+        name = self.type.slot_name(at)
+        return "+%d%s" % (at, " (%s)" % name if name else "")
+
+    @property
+    def key(self):
+        """The key of an entry of a map, or None."""
+        if self.type.name != "ouro_map entry":
+            return None
+        entry = value("(struct oi_map_entry *) %d" % self.address)
+        if entry["is_number"]:
+            return "%d" % int(entry["number"])
+        n = int(entry["number"])
+        text = read(int(entry["bytes"].address), min(n, KEY_SHOWN))
+        shown = ascii(text.decode(errors="backslashreplace"))
+        return shown + ("..." if n > KEY_SHOWN else "")
 
     @property
     def block(self):
@@ -538,7 +578,7 @@ class OuroObject(gdb.Command):
             n += 1
             if n <= 16:
                 found = heap.find(child)
-                print("  refers to:  %s, from +%d" % (found or "%#x" % child, at))
+                print("  refers to:  %s, from %s" % (found or "%#x" % child, o.slot(at)))
         if n > 16:
             print("  refers to:  ... %d in all" % n)
         if o.type.traverse:
@@ -577,7 +617,9 @@ class OuroHeap(gdb.Command):
 
 
 class OuroHolders(gdb.Command):
-    """ouro holders ADDR: the objects whose slots refer to it, and where else it may be held."""
+    """ouro holders ADDR: the objects whose slots refer to it, and where else it may be held.
+
+    With the names of the slots, where OURO_SLOTS and its like have kept them, and keys of maps."""
 
     def __init__(self):
         super().__init__("ouro holders", gdb.COMMAND_DATA, gdb.COMPLETE_EXPRESSION)
@@ -590,7 +632,8 @@ class OuroHolders(gdb.Command):
             dying = " (dying: it may have let go)" if holder.shared & DEAD else ""
             if sure:
                 slots += not dying
-                print("%s, slot +%d%s" % (holder, at, dying))
+                key = ", key " + holder.key if holder.key else ""
+                print("%s, slot %s%s%s" % (holder, holder.slot(at), key, dying))
             else:
                 perhaps += 1
                 print("perhaps %s, +%d, which its traverse may visit" % (holder, at))

@@ -4,7 +4,8 @@
  *
  * What the heap has then: a ring of three nodes, of which the first is held by main, has two weak
  * references and is held by row and by hidden, too; row, with three items; hidden, which has a
- * traverse; an old node; an immortal one; one that another thread holds, too. One is gone.
+ * traverse; an old node, which a map has by two keys; an immortal one; one that another thread
+ * holds, too. One is gone.
  */
 #include <ouro.h>
 #include <pthread.h>
@@ -61,6 +62,7 @@ struct node *volatile first, *volatile old, *volatile shared, *volatile gone;
 struct node *volatile immortal;
 struct row *volatile row;
 struct hidden *volatile hidden;
+ouro_map *volatile map;
 void at_rest(void);
 
 __attribute__((noinline)) void at_rest(void)
@@ -95,6 +97,9 @@ static void make_holders(void)
 		exit(2);
 	ouro_store(&row->node[1], first);
 	hidden->node = ouro_retain(first);
+	map = ouro_map_new();
+	if (!map || ouro_map_put(map, "a \"key\"\n", 8, old) || ouro_map_put_int(map, 77, old))
+		exit(2);
 }
 
 static void *stand_pinned(void *arg)

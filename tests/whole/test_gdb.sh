@@ -51,7 +51,8 @@ look() { # look OPTION...: all commands, one after the other
 		-ex 'ouro object &old->next' -ex 'ouro object row' -ex 'ouro object shared' \
 		-ex 'ouro object immortal' -ex 'ouro object hidden' -ex 'ouro object gone' \
 		-ex 'ouro object &first' \
-		-ex 'ouro heap' -ex 'ouro holders first' -ex 'ouro threads' -ex 'ouro stop' \
+		-ex 'ouro heap' -ex 'ouro holders first' -ex 'ouro holders old' \
+		-ex 'ouro threads' -ex 'ouro stop' \
 		-ex "generate-core-file $tmp/core" "$tmp/resting"
 }
 
@@ -63,8 +64,8 @@ check_objects() {
 		'  owner:      thread "(resting|ld[^"]*)" \(tid [0-9]+, key [0-9]+\)$' \
 		'  age:        0, young$' '  age:        2, old$' \
 		'  weak entry: [0-9]+, version [0-9]+, 0 watches$' \
-		'  refers to:  "node" at 0x[0-9a-f]+, from \+8$' \
-		'  refers to:  "node" at 0x[0-9a-f]+, from \+16$' \
+		'  refers to:  "node" at 0x[0-9a-f]+, from \+8 \(next\)$' \
+		'  refers to:  "node" at 0x[0-9a-f]+, from \+16 \(\[1\]\)$' \
 		'  refers to:  what its traverse says$' \
 		'  holders:    2 slots \(ouro holders 0x[0-9a-f]+\)$' \
 		'^"row" at 0x[0-9a-f]+: 8 bytes, 3 items, in a block of 64$' \
@@ -74,9 +75,13 @@ check_objects() {
 
 check_heap() {
 	shows '^ +6 +288 +0  node$' '^ +1 +64 +0  row$' '^ +1 +32 +0  hidden$' \
-		'^ +8 +384 +0  in all$' \
-		'^3 pages of 64 KiB in use, in 1 region$' \
-		'^"node" at 0x[0-9a-f]+, slot \+8$' '^"row" at 0x[0-9a-f]+, slot \+16$' \
+		'^ +2 +160 +0  ouro_map entry$' '^ +13 +2304 +0  in all$' \
+		'^7 pages of 64 KiB in use, in 1 region$' \
+		'^"node" at 0x[0-9a-f]+, slot \+8 \(next\)$' \
+		'^"row" at 0x[0-9a-f]+, slot \+16 \(\[1\]\)$' \
+		'^"ouro_map entry" at 0x[0-9a-f]+, slot \+16 \(value\), key 77$' \
+		"^\"ouro_map entry\" at 0x[0-9a-f]+, slot .16 .value., key 'a .key.\\\\n'\$" \
+		'^"node" at 0x[0-9a-f]+: 3 references, 2 slots of objects; 1 held by the program' \
 		'^perhaps "hidden" at 0x[0-9a-f]+, \+8, which its traverse may visit$' \
 		': 4 references, 2 slots of objects; 2 held by what traverse visits, or by'
 }
