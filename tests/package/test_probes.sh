@@ -1,6 +1,7 @@
 #!/bin/sh
 # Goal: bpftrace finds the probes that README.md lists, perf its stacks with FRAME_POINTERS=1.
-# Method: the notes in the shared library, as readelf shows them; an object built with the option.
+# Method: the notes in the shared library, as readelf shows them, and bpftrace, where it may run; an
+#   object built with the option.
 # A failure would mean: a probe that is documented, and that nobody can attach to.
 . tests/common.sh
 
@@ -16,6 +17,18 @@ sed -n 's/^  | `\([a-z_]*\)(\(.*\))` |.*/\1 \2/p' README.md | grep -E '^[a-z]+__
 [ "$(wc -l <"$tmp/listed")" -ge 6 ] || fail 'README.md lists no probes'
 diff "$tmp/listed" "$tmp/there" ||
 	fail 'not the probes, with as many arguments, that README.md lists'
+
+# To list them it loads nothing into the kernel; but it wants to be root's.
+if have bpftrace && bpftrace -l 'hardware:*' >"$tmp/log" 2>&1; then
+	timeout 60 bpftrace -l "usdt:$PWD/$build/libouro.so:ouro:*" >"$tmp/found" 2>"$tmp/log" || {
+		cat "$tmp/log"
+		fail 'bpftrace lists no probes'
+	}
+	sed -n 's/.*:ouro:\([a-z_]*\)$/\1/p' "$tmp/found" | sort -u >"$tmp/names"
+	sed 's/ .*//' "$tmp/listed" | diff - "$tmp/names" || fail 'not what bpftrace lists'
+else
+	echo 'skipped: bpftrace is not there, or may not run'
+fi
 
 [ "$(uname -m)" = x86_64 ] && have objdump ||
 	{ echo 'skipped: the look at frame pointers'; exit 0; }
