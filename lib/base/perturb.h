@@ -1,7 +1,8 @@
 /*
  * perturb.h - making rare schedules and failures common, in checked builds only
  *
- * OURO_PERTURB=n       yields or spins at one in n of the marked places inside the library
+ * OURO_PERTURB=n       yields or spins at one in n of the marked places inside the library; for no
+ *                      more than half of a thread's time, where yields are long
  * OURO_STALL=us        at every eighth of these the thread stands still for that long instead
  * OURO_COLLECT_EVERY=n asks for a young collection at every n-th allocation of a thread, whatever
  *                      the thresholds

@@ -83,8 +83,7 @@ static void hostile_keys_collide_only_where_the_seed_is_known(void **state)
 
 /* ---- deep structures ---- */
 
-/* Each yield is a switch to another process where the machine is busy. */
-#define NESTED (getenv("OURO_PERTURB") != NULL ? 500 : LOAD(20000))
+#define NESTED LOAD(20000)
 
 /* Returns the outermost of @n maps, each in the one before; the innermost in *@inner. */
 static ouro_map *nest(int n, ouro_map **inner)
