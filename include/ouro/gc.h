@@ -159,7 +159,7 @@ static inline void ouro_gc_get_stats(ouro_gc_stats out[3])
 /*
  * ouro_gc_freeze - all traversable objects of now leave every collection and listing, and the
  *                  counts begin anew; they can still die by count
- * ouro_gc_unfreeze - they come back as old ones
+ * ouro_gc_unfreeze - they come back as old ones; it does nothing where there are none
  * ouro_gc_freeze_count - how many there are
  *
  * When pinned, and in an event function between GC_START and GC_STOP, the first two do nothing, and

@@ -170,7 +170,9 @@ void ouro_gc_freeze(void)
 
 void ouro_gc_unfreeze(void)
 {
-	in_a_stop(unfreeze_all, "ouro_gc_unfreeze");
+	oi_current();
+	if (ouro_gc_freeze_count()) /* else it would look at all there is, as at each shutdown */
+		in_a_stop(unfreeze_all, "ouro_gc_unfreeze");
 }
 
 size_t ouro_gc_freeze_count(void)

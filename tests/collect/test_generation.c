@@ -442,6 +442,25 @@ static void generation_beside_the_frozen(void **state)
 	assert_int_equal(book_count(&journal, "d"), 4);
 }
 
+/* It would look at the whole heap. */
+static void generation_unfreeze_stops_nobody_for_nothing(void **state)
+{
+	struct node *list = make_list(&node_type, 3);
+
+	(void)state;
+	uint64_t pauses = stats().pauses;
+	ouro_gc_unfreeze();
+	assert_int_equal(stats().pauses, pauses);
+	ouro_gc_freeze();
+	ouro_gc_unfreeze();
+	assert_int_equal(stats().pauses, pauses + 2);
+	ouro_gc_freeze();
+	ouro_release(list);
+	assert_true(EVENTUALLY(ouro_gc_freeze_count() == 0));
+	ouro_gc_unfreeze();
+	assert_int_equal(stats().pauses, pauses + 3);
+}
+
 static void generation_freeze_again_adds(void **state)
 {
 	struct node *a = make_ring(&node_type, 4), *b;
@@ -481,6 +500,7 @@ int main(void)
 		HEAP_CASE(generation_frozen_objects_die_by_count),
 		HEAP_CASE(generation_beside_the_frozen),
 		HEAP_CASE(generation_freeze_again_adds),
+		HEAP_CASE(generation_unfreeze_stops_nobody_for_nothing),
 	};
 
 	return cmocka_run_group_tests_name("generation", tests, NULL, NULL);
