@@ -327,7 +327,7 @@ check-browser: deps-demo
 	$(MAKE) $(DEPSERVER)
 	sh examples/depserver/test_browser.sh $(DEPSERVER) $(PICTURE)
 
-## check-viewers: memlab and the DevTools of Chromium read snapshots; skipped where these are not
+## check-viewers: memlab and the DevTools of Chromium read snapshots and traces; skipped where these are not
 check-viewers: deps-build
 	$(MAKE) all
 	sh tests/package/viewers.sh $(BUILD)

@@ -2,89 +2,8 @@
 // leaky.c: its own frontend's code, as it serves it, in a page of it. Classes, what came between
 // two snapshots, and retainers must be what leaky.c has made.
 'use strict';
-const {spawn} = require('child_process');
 const fs = require('fs');
-const os = require('os');
-const path = require('path');
-
-const browsers = ['chromium', 'chromium-browser', 'google-chrome'];
-
-function expect(what, is, wanted) {
-	if (is !== wanted)
-		throw new Error(`${what}: ${is}, not ${wanted}`);
-}
-
-// ---- a browser, spoken to through a pipe ----
-
-class Browser {
-	constructor(command) {
-		this.profile = fs.mkdtempSync(path.join(os.tmpdir(), 'devtools-'));
-		this.process = spawn(command, [
-			'--headless=new', '--no-sandbox', '--disable-gpu', '--no-first-run',
-			'--remote-debugging-pipe', '--remote-debugging-port=0',
-			`--user-data-dir=${this.profile}`, 'about:blank',
-		], {stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'], detached: true});
-		this.waiting = new Map();
-		this.calls = 0;
-		this.rest = '';
-		this.process.stdio[4].setEncoding('utf8').on('data', data => this.read(data));
-	}
-
-	read(data) {
-		const messages = (this.rest + data).split('\0');
-		this.rest = messages.pop();
-		for (const message of messages.map(text => JSON.parse(text))) {
-			const call = this.waiting.get(message.id);
-			this.waiting.delete(message.id);
-			if (call && message.error)
-				call.reject(new Error(message.error.message));
-			else if (call)
-				call.resolve(message.result);
-		}
-	}
-
-	call(method, params = {}, sessionId = undefined) {
-		const id = ++this.calls;
-		this.process.stdio[3].write(JSON.stringify({id, method, params, sessionId}) + '\0');
-		return new Promise((resolve, reject) => this.waiting.set(id, {resolve, reject}));
-	}
-
-	async port() {
-		const file = path.join(this.profile, 'DevToolsActivePort');
-		for (let i = 0; i < 300; i++) {
-			if (fs.existsSync(file) && fs.readFileSync(file, 'utf8').includes('\n'))
-				return fs.readFileSync(file, 'utf8').split('\n')[0];
-			await new Promise(resolve => setTimeout(resolve, 100));
-		}
-		throw new Error('the browser does not come up');
-	}
-
-	async open(url) {
-		const {targetId} = await this.call('Target.createTarget', {url});
-		const {sessionId} = await this.call('Target.attachToTarget', {targetId, flatten: true});
-		const there = `document.readyState === 'complete' && location.href !== 'about:blank'`;
-		while (!await this.evaluate(sessionId, there))
-			await new Promise(resolve => setTimeout(resolve, 100));
-		return sessionId;
-	}
-
-	async evaluate(session, expression) {
-		const {result, exceptionDetails} = await this.call('Runtime.evaluate',
-			{expression, awaitPromise: true, returnByValue: true}, session);
-		if (exceptionDetails)
-			throw new Error(exceptionDetails.exception.description);
-		return result.value;
-	}
-
-	close() {
-		try {
-			process.kill(-this.process.pid, 'SIGKILL');
-		} catch {
-			// it has ended
-		}
-		fs.rmSync(this.profile, {recursive: true, force: true, maxRetries: 10});
-	}
-}
+const {expect, withBrowser} = require('./browser.js');
 
 // ---- in the page: DevTools' worker for snapshots, and its messages ----
 
@@ -180,32 +99,10 @@ function check({classes, diff, retainers, document}) {
 		/^\["document \\x22\d+\\x22"\]$/.test(name) && by === 'ouro_map'), true);
 }
 
-async function main() {
-	const command = browsers.find(name => (process.env.PATH || '').split(':')
-		.some(folder => fs.existsSync(path.join(folder, name))));
-	if (!command) {
-		console.log('skipped: DevTools, without chromium');
-		return;
-	}
-	const browser = new Browser(command);
-	try {
-		const page = `http://127.0.0.1:${await browser.port()}/devtools/`;
-		const session = await browser.open(page + 'entrypoints/heap_snapshot_worker/' +
-			'heap_snapshot_worker-entrypoint.js');
-		await browser.evaluate(session, inPage);
-		const texts = process.argv.slice(2, 5).map(file => fs.readFileSync(file, 'utf8'));
-		check(await browser.evaluate(session, `look(${JSON.stringify(texts)})`));
-		console.log('DevTools: ok');
-	} finally {
-		browser.close();
-	}
-}
-
-const limit = setTimeout(() => {
-	console.error('DevTools: no answer for five minutes');
-	process.exit(1);
-}, 300000);
-main().then(() => clearTimeout(limit), error => {
-	console.error(error);
-	process.exit(1);
+withBrowser('DevTools', async (browser, devtools) => {
+	const session = await browser.open(devtools + 'entrypoints/heap_snapshot_worker/' +
+		'heap_snapshot_worker-entrypoint.js');
+	await browser.evaluate(session, inPage);
+	const texts = process.argv.slice(2, 5).map(file => fs.readFileSync(file, 'utf8'));
+	check(await browser.evaluate(session, `look(${JSON.stringify(texts)})`));
 });
