@@ -2,7 +2,10 @@
  * ouro/key_map.h - values that go with an object (ephemerons; Python: WeakKeyDictionary)
  *
  * The key is an object itself, this one and no other that looks like it. An entry lives as long as
- * its key and its map both do, and keeps neither: with the key's death it goes. A value may refer
+ * its key and its map both do, and keeps neither: with the key's death it goes, at the instant at
+ * which weak references to the key expire, and one that is put while the key is dying goes at once.
+ * (So of a key that its finalizer brings back the entries are gone; what went with it is released
+ * when it next gets an entry, or dies.) A value may refer
  * to its key, also by way of others: that is a cycle like any other, and is collected. But a value
  * that refers to the map keeps the map as long as its key lives.
  *
@@ -76,7 +79,8 @@ OURO_API bool ouro_key_map_remove(ouro_key_map *map, const void *key);
 /*
  * ouro_key_map_size - how many keys there are
  *
- * Those of keys that are just dying are counted for a moment.
+ * Those of keys that are just dying are counted for a moment; of one that its finalizer has brought
+ * back, until it next gets an entry, or dies.
  * Return:  the number, exact when nobody changes the map and no key dies; 0 for NULL.
  * Blocks:  no.
  * Runs:    none.

@@ -9,8 +9,10 @@
  * an ordinary cycle. A key that dies lets go of its list, and so of all values.
  *
  * States of a holder: made, with a value; linked, in a list, when its key is there; over, when its
- * slot is empty, which it stays: whoever empties it has removed the key. What is over leaves the
- * list when that is next replaced.
+ * slot is empty, which it stays: whoever empties it has removed the key. It is over, too, when the
+ * weak references to its key are expired: if a finalizer brings the key back, the map may not find
+ * the holder any more, to which weak references have expired as well. What is over leaves the list
+ * when that is next replaced.
  *
  * The map knows its holders by number, each by a box that refers to it weakly:
  *   map -> boxes -> box ~> holder
@@ -106,7 +108,8 @@ static struct holders **list_of(const void *key)
 
 static bool holder_over(struct holder *h)
 {
-	return !oi_load_relaxed(&h->value); /* recheck: what is done with it sees it again */
+	/* recheck: what is done with it sees it again */
+	return !oi_load_relaxed(&h->value) || ouro_weak_expired(&h->key);
 }
 
 /* Returns the holder of the map with that number that is not over, borrowed like @list, or NULL. */
@@ -202,6 +205,8 @@ static int link_holder(struct ouro_key_map *m, struct holders **slot, void *key,
 		*made = make_holder(m, key, value);
 	if (!*made)
 		return ENOMEM;
+	if (ouro_weak_expired(&(*made)->key))
+		return 0; /* the key is dying: the entry goes at once */
 	oi_point("key map: made");
 	struct holders *longer OURO_AUTO = list_with(list, *made);
 	if (!longer)

@@ -490,6 +490,76 @@ static void key_map_goes_on_in_the_child_of_a_fork(void **state)
 	ouro_release(m);
 }
 
+/* ---- keys that are brought back ---- */
+
+static struct keyed *brought_back; /* a slot */
+
+static ouro_key_map *put_while_dying;
+
+static void bring_back(void *obj)
+{
+	ouro_slot_store(&brought_back, obj);
+	put_value(put_while_dying, obj, 7);
+}
+
+static const ouro_type lazarus_type = {
+	.name = "lazarus", .size = sizeof(struct keyed), .flags = OURO_KEY,
+	.slots = OURO_SLOTS(struct keyed, ouro_values, link), .finalize = bring_back,
+	.destroy = counted_destroy,
+};
+
+/* In a cycle what is between the key and its value is found dead with it, too. */
+static void bring_key_back(ouro_key_map *m, bool in_cycle)
+{
+	struct keyed *k = ouro_new(&lazarus_type);
+
+	assert_non_null(k);
+	put_value(m, k, 1);
+	put_while_dying = m;
+	if (in_cycle)
+		ouro_slot_store(&k->link, k);
+	ouro_release(k);
+	ouro_gc_collect(2);
+	assert_int_equal(ouro_flush(), 0);
+	assert_non_null(brought_back);
+	if (in_cycle)
+		ouro_slot_store(&brought_back->link, NULL);
+}
+
+static bool no_key(void *key, void *value, void *arg)
+{
+	(void)key, (void)value, (void)arg;
+	return false;
+}
+
+static void key_map_entry_is_gone_of_a_key_that_comes_back(void **state)
+{
+	(void)state;
+	for (int in_cycle = 0; in_cycle < 2; in_cycle++) {
+		ouro_key_map *m = key_map_make();
+
+		counters_clear();
+		bring_key_back(m, in_cycle);
+		assert_int_equal(n_destroyed, 1);
+		assert_int_equal(value_id(m, brought_back), -1);
+		assert_false(ouro_key_map_remove(m, brought_back));
+		assert_true(ouro_key_map_each(m, no_key, NULL));
+		put_value(m, brought_back, 2);
+		assert_int_equal(n_destroyed, 2);
+		assert_int_equal(value_id(m, brought_back), 2);
+		assert_int_equal(ouro_key_map_size(m), 1);
+		assert_false(ouro_key_map_each(m, no_key, NULL));
+		ouro_key_map_clear(m);
+		assert_int_equal(value_id(m, brought_back), -1);
+		assert_int_equal(ouro_key_map_size(m), 0);
+		assert_int_equal(n_destroyed, 3);
+		ouro_slot_store(&brought_back, NULL);
+		assert_int_equal(ouro_flush(), 0);
+		assert_int_equal(n_destroyed, 4);
+		ouro_release(m);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -504,6 +574,7 @@ int main(void)
 		HEAP_CASE(key_map_of_many_threads_loses_nothing),
 		HEAP_CASE(key_map_steps_that_cross_lose_nothing),
 		BARE_CASE(key_map_without_memory_is_as_it_was),
+		HEAP_CASE(key_map_entry_is_gone_of_a_key_that_comes_back),
 		HEAP_CASE(key_map_goes_on_in_the_child_of_a_fork),
 	};
 
