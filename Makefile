@@ -215,7 +215,8 @@ FUZZ_MAIN   = $(if $(FUZZ),,tests/fuzz/driver.c)
 $(BUILD)/fuzz/%: tests/fuzz/fuzz_%.c $(wildcard tests/fuzz/*.[ch]) $(STATIC)
 	@mkdir -p $(@D)
 	$(FUZZ_CC) -o $@ $< $(FUZZ_MAIN) $(FUZZ_WITH) $(STATIC) $(URCU_LIBS)
-$(BUILD)/fuzz/program: private FUZZ_WITH := $(patsubst %,tests/fuzz/%.c,containers crew model thing)
+$(BUILD)/fuzz/program: private FUZZ_WITH := \
+	$(patsubst %,tests/fuzz/%.c,cache containers crew keyed model place thing weakly)
 $(BUILD)/fuzz/resp: private FUZZ_WITH := examples/depserver/resp.c examples/depserver/buffer.c
 fuzz-build: $(BUILD)/fuzz/program $(BUILD)/fuzz/resp
 

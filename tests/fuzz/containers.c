@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "containers.h"
+#include "place.h"
 
 #define NONE MODEL_NONE
 
@@ -15,7 +16,7 @@ static ouro_map *map;
 static ouro_vec *vec;
 static int vec_n; /* in the hands of who has begun model.end */
 
-/* ---- keys: half are numbers, half bytes ---- */
+/* ---- keys ---- */
 
 static struct model_place *place_of(uint8_t operand)
 {
@@ -27,105 +28,29 @@ static uint8_t key_of(const struct model_place *p)
 	return (uint8_t)(p - model.key);
 }
 
-static bool is_number(uint8_t key)
-{
-	return key % 2 == 0;
-}
-
-/* The bytes of a key: as many as its number. */
-static const char *bytes_of(uint8_t key)
-{
-	static const char bytes[] = "kkkkkkkkkkkkkkkk";
-	return bytes + sizeof bytes - 1 - key;
-}
-
 static struct thing *get(uint8_t k)
 {
-	return is_number(k) ? ouro_map_get_int(map, k) : ouro_map_get(map, bytes_of(k), k);
+	return key_is_number(k) ? ouro_map_get_int(map, k) : ouro_map_get(map, key_bytes(k), k);
 }
 
 static int put(uint8_t k, struct thing *x, bool if_absent)
 {
-	if (is_number(k))
+	if (key_is_number(k))
 		return if_absent ? ouro_map_put_if_absent_int(map, k, x) :
 				   ouro_map_put_int(map, k, x);
-	return if_absent ? ouro_map_put_if_absent(map, bytes_of(k), k, x) :
-			   ouro_map_put(map, bytes_of(k), k, x);
+	return if_absent ? ouro_map_put_if_absent(map, key_bytes(k), k, x) :
+			   ouro_map_put(map, key_bytes(k), k, x);
 }
 
 static int replace(uint8_t k, const struct thing *expected, struct thing *x)
 {
-	return is_number(k) ? ouro_map_replace_int(map, k, expected, x) :
-			      ouro_map_replace(map, bytes_of(k), k, expected, x);
+	return key_is_number(k) ? ouro_map_replace_int(map, k, expected, x) :
+			      ouro_map_replace(map, key_bytes(k), k, expected, x);
 }
 
 static struct thing *take(uint8_t k)
 {
-	return is_number(k) ? ouro_map_take_int(map, k) : ouro_map_take(map, bytes_of(k), k);
-}
-
-/* ---- changes and looks ---- */
-
-static bool begins(struct model_place *p, int *old)
-{
-	model_lock();
-	bool ok = model_begin(p, old);
-	model_unlock();
-	return ok;
-}
-
-static void ends(struct model_place *p, int value)
-{
-	model_lock();
-	model_end(p, value);
-	model_unlock();
-}
-
-static void must_be(int is, int should, const char *what)
-{
-	if (is != should)
-		model_broken("%s: object %d, and it should be %d", what, is, should);
-}
-
-static void must_answer(int error, int should, const char *what)
-{
-	if (error != should && error != ENOMEM)
-		model_broken("%s answers %d, and should %d", what, error, should);
-}
-
-/* What a place held when nobody changed it. */
-struct glance {
-	uint32_t version;
-	int value;
-	bool sure;
-};
-
-static struct glance glance_at(const struct model_place *p)
-{
-	return (struct glance){ p->version, p->value, !p->busy };
-}
-
-/* Under the lock: was it the same all the time since? */
-static bool unchanged(const struct model_place *p, const struct glance *g)
-{
-	return g->sure && p->version == g->version;
-}
-
-static struct glance glance_locked(const struct model_place *p)
-{
-	model_lock();
-	struct glance g = glance_at(p);
-	model_unlock();
-	return g;
-}
-
-static void seen(const struct model_place *p, const struct glance *g, int id, const char *what)
-{
-	model_lock();
-	bool sure = unchanged(p, g);
-	model_unlock();
-	if (sure)
-		must_be(id, g->value, what);
+	return key_is_number(k) ? ouro_map_take_int(map, k) : ouro_map_take(map, key_bytes(k), k);
 }
 
 /* ---- the map ---- */
@@ -136,11 +61,11 @@ void step_map_put(int t, const struct step *s)
 	struct model_place *p = place_of(s->b);
 	bool if_absent = s->b & 0x40;
 	int old;
-	if (!map || !x || !begins(p, &old))
+	if (!map || !x || !place_begins(p, &old))
 		return;
 	int error = put(key_of(p), x, if_absent);
-	must_answer(error, if_absent && old != NONE ? EEXIST : 0, "put");
-	ends(p, error ? old : thing_id(x));
+	place_must_answer(error, if_absent && old != NONE ? EEXIST : 0, "put");
+	place_ends(p, error ? old : thing_id(x));
 }
 
 void step_map_get(int t, const struct step *s)
@@ -148,10 +73,10 @@ void step_map_get(int t, const struct step *s)
 	struct model_place *p = place_of(s->b);
 	if (!map)
 		return;
-	struct glance g = glance_locked(p);
+	struct glance g = place_look(p);
 	struct thing *x = get(key_of(p));
 	int id = thing_id(x);
-	seen(p, &g, id, "map: get");
+	place_seen(p, &g, id, "map: get");
 	program_keep(t, s->a, x);
 }
 
@@ -159,11 +84,11 @@ void step_map_take(int t, const struct step *s)
 {
 	struct model_place *p = place_of(s->b);
 	int old;
-	if (!map || !begins(p, &old))
+	if (!map || !place_begins(p, &old))
 		return;
 	struct thing *x = take(key_of(p));
-	must_be(thing_id(x), old, "map: take");
-	ends(p, NONE);
+	place_must_be(thing_id(x), old, "map: take");
+	place_ends(p, NONE);
 	program_keep(t, s->a, x);
 }
 
@@ -173,14 +98,14 @@ void step_map_replace(int t, const struct step *s)
 	struct thing *x = program_held(t, s->a), *guess = program_held(t, s->a >> 4);
 	struct model_place *p = place_of(s->b);
 	int old;
-	if (!map || !x || !begins(p, &old))
+	if (!map || !x || !place_begins(p, &old))
 		return;
 	if (s->b & 0x40) /* the key is busy: what is there stays */
 		guess = old == NONE ? NULL : thing_address[old];
 	bool right = old != NONE && (!guess || thing_id(guess) == old);
 	int error = replace(key_of(p), guess, x);
-	must_answer(error, right ? 0 : ENOENT, "replace");
-	ends(p, error ? old : thing_id(x));
+	place_must_answer(error, right ? 0 : ENOENT, "replace");
+	place_ends(p, error ? old : thing_id(x));
 }
 
 void step_map_remove(int t, const struct step *s)
@@ -189,13 +114,45 @@ void step_map_remove(int t, const struct step *s)
 	uint8_t k = key_of(p);
 	int old;
 	(void)t;
-	if (!map || !begins(p, &old))
+	if (!map || !place_begins(p, &old))
 		return;
-	bool done = is_number(k) ? ouro_map_remove_int(map, k) :
-				   ouro_map_remove(map, bytes_of(k), k);
+	bool done = key_is_number(k) ? ouro_map_remove_int(map, k) :
+				   ouro_map_remove(map, key_bytes(k), k);
 	if (done != (old != NONE))
 		model_broken("map: remove says %d", done);
-	ends(p, NONE);
+	place_ends(p, NONE);
+}
+
+struct making {
+	struct thing *made;
+	bool asked;
+};
+
+static void *make_it(const ouro_map_item *item, void *arg)
+{
+	struct making *m = arg;
+	(void)item;
+	m->asked = true;
+	return ouro_retain(m->made);
+}
+
+void step_map_create(int t, const struct step *s)
+{
+	struct making m = { .made = program_held(t, s->a) };
+	struct model_place *p = place_of(s->b);
+	uint8_t k = key_of(p);
+	int old;
+	if (!map || !m.made || !place_begins(p, &old))
+		return;
+	struct thing *x = key_is_number(k) ?
+		ouro_map_get_or_create_int(map, k, make_it, &m) :
+		ouro_map_get_or_create(map, key_bytes(k), k, make_it, &m);
+	if (x)
+		place_must_be(thing_id(x), old == NONE ? thing_id(m.made) : old, "map: create");
+	if (x && m.asked != (old == NONE))
+		model_broken("map: the factory is asked %d times", m.asked);
+	place_ends(p, x ? thing_id(x) : old);
+	program_keep(t, s->a >> 4, x);
 }
 
 /* How often each place was met, and as what. */
@@ -207,7 +164,7 @@ static bool meet_key(const ouro_map_item *item, void *arg)
 {
 	struct meeting *m = arg;
 	uint64_t k = item->bytes ? item->size : item->number;
-	if (k >= MODEL_KEYS || is_number((uint8_t)k) != !item->bytes)
+	if (k >= MODEL_KEYS || key_is_number((uint8_t)k) != !item->bytes)
 		model_broken("map: a key that nobody put");
 	m->times[k]++;
 	m->id[k] = thing_id(item->value);
@@ -230,12 +187,12 @@ static void check_met(const struct model_place *p, const struct glance *g, const
 {
 	model_lock();
 	for (int i = 0; i < MODEL_KEYS; i++) {
-		if (!unchanged(&p[i], &g[i]))
+		if (!place_unchanged(&p[i], &g[i]))
 			continue;
 		if (m->times[i] != (p[i].value != NONE))
 			model_broken("%s: %d is met %d times", what, i, m->times[i]);
 		if (m->times[i])
-			must_be(m->id[i], p[i].value, what);
+			place_must_be(m->id[i], p[i].value, what);
 	}
 	model_unlock();
 }
@@ -244,7 +201,7 @@ static void glance_at_all(const struct model_place *p, struct glance *g)
 {
 	model_lock();
 	for (int i = 0; i < MODEL_KEYS; i++)
-		g[i] = glance_at(&p[i]);
+		g[i] = place_glance(&p[i]);
 	model_unlock();
 }
 
@@ -278,7 +235,7 @@ void step_map_clear(int t, const struct step *s)
 		return;
 	ouro_map_clear(map);
 	for (int i = 0; i < MODEL_KEYS; i++)
-		ends(&model.key[i], NONE);
+		place_ends(&model.key[i], NONE);
 }
 
 /* ---- the vector ---- */
@@ -321,7 +278,7 @@ void step_vec_push(int t, const struct step *s)
 	if (!vec || !x || !(p = begin_end(0, &old)))
 		return;
 	int error = ouro_vec_push(vec, x, &i);
-	must_answer(error, 0, "push");
+	place_must_answer(error, 0, "push");
 	if (!error && i != (size_t)(p - model.element))
 		model_broken("push to %zu, and it should be %d", i, (int)(p - model.element));
 	end_end(p, error ? NONE : thing_id(x), !error);
@@ -334,7 +291,7 @@ void step_vec_pop(int t, const struct step *s)
 	if (!vec || !(p = begin_end(1, &old)))
 		return;
 	struct thing *x = ouro_vec_pop(vec);
-	must_be(thing_id(x), old, "pop");
+	place_must_be(thing_id(x), old, "pop");
 	end_end(p, NONE, -1);
 	program_keep(t, s->a, x);
 }
@@ -344,10 +301,10 @@ void step_vec_get(int t, const struct step *s)
 	struct model_place *p = element_of(s->b);
 	if (!vec)
 		return;
-	struct glance g = glance_locked(p);
+	struct glance g = place_look(p);
 	struct thing *x = ouro_vec_get(vec, (size_t)(p - model.element));
 	int id = thing_id(x);
-	seen(p, &g, id, "vec: get");
+	place_seen(p, &g, id, "vec: get");
 	program_keep(t, s->a, x);
 }
 
@@ -358,27 +315,27 @@ void step_vec_set(int t, const struct step *s)
 	struct model_place *p = element_of(s->b);
 	size_t i = (size_t)(p - model.element);
 	int old;
-	if (!vec || !x || !begins(p, &old))
+	if (!vec || !x || !place_begins(p, &old))
 		return;
 	bool compares = s->b & 0x40 && guess;
 	int should = old == NONE ? ERANGE : compares && thing_id(guess) != old ? EAGAIN : 0;
 	int error = compares ? ouro_vec_compare_set(vec, i, guess, x) : ouro_vec_set(vec, i, x);
-	must_answer(error, should, "vec: set");
-	ends(p, error ? old : thing_id(x));
+	place_must_answer(error, should, "vec: set");
+	place_ends(p, error ? old : thing_id(x));
 }
 
 /* It ends at the first that is not there: so only if none came or went are all to be met. */
 void step_vec_each(int t, const struct step *s)
 {
 	struct meeting m = { { 0 }, { 0 } };
-	struct glance g[MODEL_KEYS], end = glance_locked(&model.end);
+	struct glance g[MODEL_KEYS], end = place_look(&model.end);
 	(void)t, (void)s;
 	if (!vec)
 		return;
 	glance_at_all(model.element, g);
 	ouro_vec_each(vec, meet_element, &m);
 	model_lock();
-	bool all = unchanged(&model.end, &end);
+	bool all = place_unchanged(&model.end, &end);
 	model_unlock();
 	if (all)
 		check_met(model.element, g, &m, "vec: each");
@@ -395,8 +352,18 @@ void containers_begin(void)
 		model_broken("no memory");
 }
 
+void later_containers_begin(void)
+{
+	weakly_begin();
+	keyed_begin();
+	cache_begin();
+}
+
 void containers_end(void)
 {
+	weakly_end();
+	keyed_end();
+	cache_end();
 	model_lock();
 	for (int i = 0; i < MODEL_KEYS; i++)
 		model.key[i].value = model.element[i].value = NONE;
@@ -423,8 +390,10 @@ static size_t count_parts(void)
 size_t containers_check(void)
 {
 	size_t keys = 0;
+	weakly_check();
+	keyed_check();
 	if (!map)
-		return 0;
+		return count_parts();
 	step_map_each(0, NULL);
 	step_vec_each(0, NULL);
 	for (int i = 0; i < MODEL_KEYS; i++)

@@ -343,16 +343,6 @@ static void step_weak_store(int t, const struct step *s)
 	model_unlock();
 }
 
-static void check_load(const struct model_place *c, int target, bool must, int id)
-{
-	if (must && id == NONE)
-		model_broken("a weak reference to object %d, which is held, is expired", target);
-	if (id != NONE && id != target)
-		model_broken("a weak reference to object %d loads %d", target, id);
-	if (id != NONE && c->gone)
-		model_broken("a weak reference to object %d was expired, and loads it", target);
-}
-
 static void step_weak_load(int t, const struct step *s)
 {
 	struct model_place *c = &model.cell[s->b % MODEL_CELLS];
@@ -370,7 +360,7 @@ static void step_weak_load(int t, const struct step *s)
 	then.gone = gone;
 	int id = keep_locked(t, handle_of(s->a), x);
 	if (sure && c->version == c_version) {
-		check_load(&then, target, must && model.version == version + 1, id);
+		model_loaded(&then, target, must && model.version == version + 1, id);
 		c->gone |= id == NONE;
 	}
 	model_unlock();
@@ -521,7 +511,9 @@ static void (*const steps[])(int t, const struct step *s) = {
 	step_leave, step_immortalize, step_bury, step_ring, step_ring,
 };
 /* These came later: what the corpus says of the others stays as it is. */
-static void (*const more_steps[])(int t, const struct step *s) = { CONTAINER_STEPS };
+static void (*const more_steps[])(int t, const struct step *s) = {
+	CONTAINER_STEPS, LATER_CONTAINER_STEPS
+};
 enum {
 	STEPS = sizeof steps / sizeof *steps,
 	SEND = STEPS,
@@ -577,20 +569,23 @@ static uint64_t version_now(void)
 static void collect_all(void)
 {
 	uint64_t version;
+	bool all;
 	ouro_gc_unfreeze();
 	do {
+		all = keyed_rest();
 		version = version_now();
 		ouro_gc_collect(2);
 		while (manual && ouro_run_finalizers(100))
 			;
 		ouro_flush();
-	} while (version_now() != version); /* what finalizers and watches let go of dies, too */
+	} while (!all || version_now() != version); /* what finalizers and watches let go of dies, too */
 }
 
 static void settle(void)
 {
 	ouro_stats st;
 	crew_settle();
+	cache_rest();
 	collect_all();
 	model_lock();
 	size_t n = check_objects();
@@ -599,6 +594,7 @@ static void settle(void)
 	ouro_stats_get(&st);
 	if (st.objects_live != n)
 		model_broken("%zu objects live, and %zu should", (size_t)st.objects_live, n);
+	cache_goes_on();
 }
 
 /* ---- the program ---- */
@@ -644,6 +640,8 @@ static void start(uint8_t config)
 	memset(watch_id, 0, sizeof watch_id);
 	if (config & 16)
 		containers_begin();
+	if (config & 32)
+		later_containers_begin();
 	crew_begin(MODEL_THREADS);
 }
 

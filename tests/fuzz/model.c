@@ -41,12 +41,15 @@ void model_reset(void)
 {
 	memset(&model, 0, sizeof model);
 	empty_places(model.root, MODEL_ROOTS);
-	empty_places(model.cell, MODEL_CELLS);
+	empty_places(model.cell, MODEL_WEAKS);
 	empty_places(model.key, MODEL_KEYS);
 	empty_places(model.element, MODEL_KEYS);
+	empty_places(model.last, MODEL_KEYS);
 	empty_places(&model.end, 1);
+	for (int i = 0; i < MODEL_KEYS; i++)
+		model.cached[i] = MODEL_NONE;
 	for (int i = 0; i < MODEL_OBJECTS; i++)
-		empty_places(model.object[i].slot, MODEL_SLOTS);
+		empty_places(model.object[i].slot, MODEL_ALL_SLOTS);
 	for (int t = 0; t < MODEL_THREADS; t++)
 		for (int h = 0; h < MODEL_HANDLES; h++)
 			model.handle[t][h] = MODEL_NONE;
@@ -69,7 +72,7 @@ static int follow(void)
 	int n = 0;
 	for (; depth; n++) {
 		struct model_object *o = &model.object[stack[--depth]];
-		for (int i = 0; i < MODEL_SLOTS; i++)
+		for (int i = 0; i < MODEL_ALL_SLOTS; i++)
 			mark(o->slot[i].value);
 	}
 	return n;
@@ -89,6 +92,7 @@ int model_reach(void)
 	for (int i = 0; i < MODEL_KEYS; i++) {
 		mark(model.key[i].value);
 		mark(model.element[i].value);
+		mark(model.cached[i]);
 	}
 	for (int t = 0; t < MODEL_THREADS; t++)
 		for (int h = 0; h < MODEL_HANDLES; h++)
@@ -128,6 +132,16 @@ void model_end(struct model_place *p, int value)
 	model.version++;
 }
 
+void model_loaded(const struct model_place *p, int target, bool must, int id)
+{
+	if (must && id == MODEL_NONE)
+		model_broken("a weak reference to object %d, which is held, is expired", target);
+	if (id != MODEL_NONE && id != target)
+		model_broken("a weak reference to object %d loads %d", target, id);
+	if (id != MODEL_NONE && p->gone)
+		model_broken("a weak reference to object %d was expired, and loads it", target);
+}
+
 /* ---- deaths ---- */
 
 static void check_dead(int object, const char *what)
@@ -142,9 +156,14 @@ static void excuse(int object)
 	forget_marks();
 	mark(object);
 	follow();
-	for (int i = 0; i < model.n; i++)
-		model.object[i].excused |= model.object[i].reached;
-	for (int i = 0; i < MODEL_CELLS; i++)
+	for (int i = 0; i < model.n; i++) {
+		struct model_object *o = &model.object[i];
+		if (!o->reached)
+			continue;
+		o->excused = o->stale = true;
+		o->slot[MODEL_KEYED].value = MODEL_NONE;
+	}
+	for (int i = 0; i < MODEL_WEAKS; i++)
 		if (model.cell[i].value != MODEL_NONE && model.object[model.cell[i].value].reached)
 			model.cell[i].maybe = true;
 }
@@ -156,7 +175,7 @@ void model_finalized(int object, bool lifts)
 		model_broken("object %d is finalized twice, or late", object);
 	check_dead(object, "is finalized");
 	o->finalized = true;
-	for (int i = 0; i < MODEL_CELLS; i++)
+	for (int i = 0; i < MODEL_WEAKS; i++)
 		if (model.cell[i].value == object)
 			model.cell[i].gone = true;
 	if (lifts) {

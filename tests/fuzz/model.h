@@ -21,7 +21,10 @@ enum {
 	MODEL_ROOTS = 4,
 	MODEL_CELLS = 4,
 	MODEL_WATCHES = 32,
-	MODEL_KEYS = 8, /* of the map; and as many indices of the vector */
+	MODEL_KEYS = 8, /* of each map; and as many indices of the vector */
+	MODEL_WEAKS = MODEL_CELLS + MODEL_KEYS,
+	MODEL_KEYED = MODEL_SLOTS, /* the slot of what goes with the object in the key map */
+	MODEL_ALL_SLOTS,
 	MODEL_NONE = -1
 };
 
@@ -45,7 +48,8 @@ struct model_object {
 	bool lifted;    /* its finalizer holds it */
 	bool excused;   /* it was dead, perhaps, and came back with another */
 	bool reached;   /* model_reach */
-	struct model_place slot[MODEL_SLOTS];
+	bool stale;     /* since then its key map's value may be there, or not */
+	struct model_place slot[MODEL_ALL_SLOTS];
 };
 
 enum model_watch_state { MODEL_ARMED, MODEL_FIRED, MODEL_UNDONE };
@@ -61,8 +65,11 @@ struct model {
 	bool ending; /* everything dies now */
 	uint64_t version; /* counts all changes */
 	struct model_object object[MODEL_OBJECTS];
-	struct model_place root[MODEL_ROOTS], cell[MODEL_CELLS];
+	struct model_place root[MODEL_ROOTS];
+	struct model_place cell[MODEL_WEAKS]; /* the last are the keys of the weak map */
 	struct model_place key[MODEL_KEYS], element[MODEL_KEYS], end; /* of containers */
+	struct model_place last[MODEL_KEYS]; /* put into the cache: it may be gone */
+	int cached[MODEL_KEYS];              /* at rest: what is there */
 	int handle[MODEL_THREADS][MODEL_HANDLES];
 	struct model_watch watch[MODEL_WATCHES];
 };
@@ -84,6 +91,11 @@ bool model_reaches(int object);
  */
 bool model_begin(struct model_place *p, int *old);
 void model_end(struct model_place *p, int value);
+
+/*
+ * A weak reference to @target loads @id, or NONE: is that right? @must: it was held all the time.
+ */
+void model_loaded(const struct model_place *p, int target, bool must, int id);
 
 /* What callbacks tell: the object was found dead, dies, was brought back by its finalizer. */
 void model_finalized(int object, bool lifts);

@@ -50,13 +50,15 @@ static void clear(void *obj)
 }
 
 #define SLOTS .slots = OURO_SLOTS(struct thing, slot), .size = sizeof(struct thing)
+#define KEYED .slots = OURO_SLOTS(struct thing, values, slot), .size = sizeof(struct thing), \
+	      .flags = OURO_KEY
 #define ITEMS .size = sizeof(struct thing), .item_size = sizeof(struct thing *), \
 	      .item_slots = OURO_ITEM_REFS
 static const ouro_type type[THING_KINDS] = {
 	{ .name = "plain", SLOTS },
-	{ .name = "destroyed", SLOTS, .destroy = destroy },
-	{ .name = "finalized", SLOTS, .finalize = finalize, .destroy = destroy },
-	{ .name = "lazarus", SLOTS, .finalize = rise, .destroy = destroy },
+	{ .name = "destroyed", KEYED, .destroy = destroy },
+	{ .name = "finalized", KEYED, .finalize = finalize, .destroy = destroy },
+	{ .name = "lazarus", KEYED, .finalize = rise, .destroy = destroy },
 	{ .name = "traversed", .size = sizeof(struct thing), .traverse = visit, .clear = clear,
 	  .destroy = destroy },
 	{ .name = "items", ITEMS, .destroy = destroy },
@@ -81,6 +83,11 @@ struct thing *thing_new(enum thing_kind kind, int id, struct thing *child)
 bool thing_has_slots(enum thing_kind kind)
 {
 	return kind != THING_LEAF && kind != THING_TRAVERSED;
+}
+
+bool thing_is_key(enum thing_kind kind)
+{
+	return kind == THING_DESTROYED || kind == THING_FINALIZED || kind == THING_LAZARUS;
 }
 
 bool thing_tells(enum thing_kind kind)

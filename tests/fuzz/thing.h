@@ -26,6 +26,7 @@ enum { THING_CANARY = 0x7a11ab1e, THING_LARGE_ITEMS = 5000 };
 struct thing {
 	uint32_t canary;
 	int id;
+	void *values; /* the library's, of what may be a key */
 	struct thing *slot[MODEL_SLOTS]; /* not of THING_ITEMS and THING_LARGE */
 	struct thing *items[];
 };
@@ -36,6 +37,8 @@ extern struct thing *thing_address[MODEL_OBJECTS]; /* of what is not destroyed *
 struct thing *thing_new(enum thing_kind kind, int id, struct thing *child);
 struct thing **thing_slot(struct thing *x, enum thing_kind kind, int i);
 bool thing_has_slots(enum thing_kind kind);
+/* Returns true if such an object may be a key of a key map. */
+bool thing_is_key(enum thing_kind kind);
 /* Returns true if the model hears of the death. */
 bool thing_tells(enum thing_kind kind);
 /* Returns its number, or MODEL_NONE for NULL; aborts if it is none, or no more. */
