@@ -21,8 +21,8 @@
  *     };
  *
  * @map, @key and @value are borrowed everywhere, counted references. Each operation on one key
- * takes place at one instant, beside any others; no lock is held. In a checked build a call stops the
- * program if @map is something else.
+ * takes place at one instant, beside any others; no lock is held. In a checked build a call stops
+ * the program if @map is something else.
  * Blocks:  as any call; put and put_if_absent as ouro_new.
  * Runs:    where nothing is said, callbacks of a value whose last reference goes.
  */

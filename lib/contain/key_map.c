@@ -18,8 +18,8 @@
  *   map -> boxes -> box ~> holder
  * for what concerns all keys (size, each, clear), and for two deaths. A holder that dies takes its
  * box out, through a weak cell. A box that dies, because its map does, empties its holder: so
- * values go with the map, though the keys live. Both do it in their destroy, which is no sooner than it is
- * decided that they really die: a map that a finalizer brings back is whole.
+ * values go with the map, though the keys live. Both do it in their destroy, which is no sooner
+ * than it is decided that they really die: a map that a finalizer brings back is whole.
  */
 #include <errno.h>
 

@@ -578,7 +578,7 @@ static void collect_all(void)
 		while (manual && ouro_run_finalizers(100))
 			;
 		ouro_flush();
-	} while (!all || version_now() != version); /* what finalizers and watches let go of dies, too */
+	} while (!all || version_now() != version); /* what callbacks let go of dies, too */
 }
 
 static void settle(void)
