@@ -61,7 +61,8 @@ typedef struct ouro_map_item {
  * Entries whose time is over are removed by puts that meet them, and else by a thread of the
  * library's, a quarter of the shortest time to live that the map has been given after that at the
  * latest, or a second; in the child of a fork from the next put on. While it looks it holds the
- * map, so that the last release of one may be there.
+ * map, so that the last release of one may be there. At a map in which nothing is left whose time
+ * will be over it does not look.
  */
 typedef enum ouro_map_reason {
 	OURO_MAP_FULL = 1,    /* there were more than max_entries */

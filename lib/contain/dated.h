@@ -27,11 +27,18 @@ void *oi_dated_load(void **slot);
 /* Returns true if that is the number of the type of dated values. */
 bool oi_dated_is(uint32_t type);
 
-/* Returns true if the time of @held, a dated value, is over. */
+/* Returns true if the time of @held, a dated value, is over some day. */
+OI_INLINE bool oi_dated_ends(const void *held)
+{
+	const struct oi_dated *d = held;
+	return d->until != OI_FOR_EVER;
+}
+
+/* Returns true if it is. */
 OI_INLINE bool oi_dated_late(const void *held)
 {
 	const struct oi_dated *d = held;
-	return d->until != OI_FOR_EVER && d->until <= oi_now_ns();
+	return oi_dated_ends(held) && d->until <= oi_now_ns();
 }
 
 /* Returns the value, borrowed for as long as @held is. */

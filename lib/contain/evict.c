@@ -117,25 +117,28 @@ void oi_evict_one(struct ouro_map *m, struct oi_map_entry *own)
 		;
 }
 
-/* Looks without counting, as nearly all have time left. */
-static bool is_late_at(struct ouro_map *m, uint64_t i)
+/* Looks without counting, as nearly all have time left. *has_end: it is over some day. */
+static bool is_late_at(struct ouro_map *m, uint64_t i, bool *has_end)
 {
 	ouro_pin();
 	void **place = oi_place(&m->places, i);
 	struct oi_map_entry *e = place ? ouro_slot_peek(place) : NULL;
 	void *held = e ? ouro_slot_peek(&e->value) : NULL;
 	bool late = held && oi_map_late(m, held);
+	*has_end = held && oi_dated_ends(held);
 	oi_point("map: looks");
 	ouro_unpin();
 	return late;
 }
 
-void oi_evict_late(struct ouro_map *m, uint64_t i)
+bool oi_evict_late(struct ouro_map *m, uint64_t i)
 {
-	if (!is_late_at(m, i))
-		return;
+	bool has_end;
+	if (!is_late_at(m, i, &has_end))
+		return has_end;
 	struct oi_map_entry *e OURO_AUTO = oi_map_entry_at(m, i);
 	void *held OURO_AUTO = e ? ouro_slot_load(&e->value) : NULL;
 	if (held && oi_map_late(m, held))
 		evict(m, e, held, OURO_MAP_EXPIRED);
+	return true;
 }

@@ -22,8 +22,11 @@ bool oi_evict_reserve(struct ouro_map *m);
 void oi_evict_unreserve(struct ouro_map *m);
 /* Evicts an entry, unless others have. @own, borrowed: the caller's, linked; the last choice. */
 void oi_evict_one(struct ouro_map *m, struct oi_map_entry *own);
-/* Evicts the entry in place @i if its time is over. */
-void oi_evict_late(struct ouro_map *m, uint64_t i);
+/*
+ * Of a map with times. Evicts the entry in place @i if its time is over. Returns true if there was
+ * one whose time is over some day.
+ */
+bool oi_evict_late(struct ouro_map *m, uint64_t i);
 /* Tells the program that @held, counted, has left the entry, borrowed. */
 void oi_evict_tell(struct ouro_map *m, const struct oi_map_entry *e, void *held,
 		   ouro_map_reason reason);

@@ -20,6 +20,17 @@
  * to NEVER before it reads the rows, and a row's next pass before it reads the map's shortest time
  * once more, by read-modify-writes, too. Two of these on one word have an order: either the reaper
  * sees what was lowered before, or the other lowers what the reaper has set.
+ * A reaper that has set soonest to NEVER leaves out rows that are BUSY. So whoever gives one back
+ * reads when its next pass is due after that, and after a read-modify-write of soonest: either it
+ * sees what was lowered while the row was BUSY, or the other sees that the row is IDLE.
+ * A map in which nothing is left whose time will be over wakes nobody. When a pass has met no such
+ * value, the next one is a trial: it sets the map's shortest time to FOR_EVER before it looks, and
+ * if it meets one it takes that back; if not, the map has no next pass. So who puts reads the
+ * shortest time after it has put; and the two agree by the map's counters: who puts adds 0 to its
+ * own before it reads, the reaper to each of them between setting and looking, both by
+ * read-modify-writes. Either the reaper looks behind the put, and meets what it has left, or the
+ * other reads FOR_EVER, or what came later, and lowers that.
+ * Model: tests/models/expiry.pml.
  */
 #include "contain/expiry.h"
 
@@ -27,6 +38,7 @@
 #include "base/perturb.h"
 #include "base/wake.h"
 #include "contain/evict.h"
+#include "world/gate.h"
 
 #define NEVER UINT64_MAX
 #define LEAST_NS UINT64_C(1000000000)
@@ -46,6 +58,8 @@ struct row {
 	uint64_t next_ns;
 	uint64_t at;       /* the place that the pass goes on from */
 	uint64_t began_ns; /* when it was at the first one */
+	bool met;          /* a value whose time will be over, in this pass so far */
+	bool quiet;        /* none, in the one before: this one is a trial */
 	uint32_t version;
 	uint32_t state;
 };
@@ -81,11 +95,16 @@ static uint64_t pass_after(uint64_t now, uint64_t ttl_ns)
 	return now + (ns > LEAST_NS ? ns : LEAST_NS);
 }
 
+static void lower_soonest(uint64_t ns)
+{
+	if (lower(&soonest, ns))
+		oi_wake_tick(); /* the collector thread sleeps until a later one */
+}
+
 static void be_due(struct row *r, uint64_t ns)
 {
 	lower(&r->next_ns, ns);
-	if (lower(&soonest, ns))
-		oi_wake_tick(); /* the collector thread sleeps until a later one */
+	lower_soonest(ns);
 }
 
 bool oi_expiry_due(void)
@@ -111,12 +130,22 @@ static void be_new(struct row *r)
 	oi_store_relaxed(&r->version, r->version + 1); /* owner: who has claimed it */
 	oi_store_relaxed(&r->next_ns, NEVER);          /* owner */
 	r->at = 0;
+	r->quiet = false;
 }
 
 static bool claim_if(struct row *r, uint32_t state)
 {
 	/* recheck */
 	return oi_load_relaxed(&r->state) == state && oi_cas(&r->state, &state, BUSY); /* [N1] */
+}
+
+/* Of a claimed row that is a map's. */
+static void row_back(struct row *r)
+{
+	oi_point("expiry: gives back");
+	oi_store_release(&r->state, IDLE); /* [N1] */
+	lower(&soonest, NEVER);
+	lower_soonest(oi_load_acquire(&r->next_ns)); /* [N2] */
 }
 
 static bool claim_unused(struct row *r)
@@ -132,7 +161,7 @@ static bool claim_unused(struct row *r)
 		be_new(r);
 		return true;
 	}
-	oi_store_release(&r->state, IDLE); /* [N1] */
+	row_back(r);
 	return false;
 }
 
@@ -204,26 +233,32 @@ static bool add_row(struct ouro_map *m, uint64_t was)
 	if (!oi_cas(&m->limits.row, &was, row_name(r, number))) /* [N1] */
 		free_row(r);
 	else
-		oi_store_release(&r->state, IDLE); /* [N1] */
+		row_back(r);
 	return true;
 }
 
 bool oi_expiry_add(struct ouro_map *m)
 {
-	m->limits.least_ns = OI_FOR_EVER;
+	m->limits.least_ns = m->limits.before_ns = OI_FOR_EVER;
 	return add_row(m, 0);
 }
 
-/* Without memory for another row it is tried again at the next put. */
+/*
+ * Without memory for another row it is tried again at the next put. A trial may be gone with the
+ * old row.
+ */
 static OI_COLD struct row *row_anew(struct ouro_map *m)
 {
 	uint64_t was = oi_load_acquire(&m->limits.row); /* [N1] */
+	uint64_t before = oi_load_relaxed(&m->limits.before_ns); /* elsewhere: the row [N1] */
+	lower(&m->limits.least_ns, before);
 	return add_row(m, was) ? row_of(m) : NULL;
 }
 
 void oi_expiry_note(struct ouro_map *m, uint64_t ns)
 {
 	struct row *r = row_of(m);
+	oi_add_acq_rel(&m->count[oi_mine->key % OI_MAP_COUNTERS].n, 0); /* [N2] */
 	uint64_t least = oi_load_relaxed(&m->limits.least_ns); /* recheck: by lower */
 	if (likely(r && least <= ns))
 		return;
@@ -235,18 +270,45 @@ void oi_expiry_note(struct ouro_map *m, uint64_t ns)
 
 /* ---- passing ---- */
 
+/* What a trial takes away is noted before, as it may be cut off, and be begun anew. */
+static void begin_trial(struct ouro_map *m)
+{
+	oi_point("expiry: trial");
+	uint64_t before = oi_load_relaxed(&m->limits.before_ns); /* owner: who has its row */
+	uint64_t least = oi_load_acquire(&m->limits.least_ns);   /* [N2] */
+	do
+		/* elsewhere: who reads it has taken another row [N1] */
+		oi_store_relaxed(&m->limits.before_ns, least < before ? least : before);
+	while (!oi_cas(&m->limits.least_ns, &least, OI_FOR_EVER)); /* [N2] */
+	for (unsigned i = 0; i < OI_MAP_COUNTERS; i++)
+		oi_add_acq_rel(&m->count[i].n, 0); /* [N2] */
+}
+
+static void end_look(struct row *r, struct ouro_map *m)
+{
+	if (r->met)
+		lower(&m->limits.least_ns, oi_load_relaxed(&m->limits.before_ns)); /* owner */
+	oi_store_relaxed(&m->limits.before_ns, OI_FOR_EVER); /* owner */
+	r->quiet = !r->met;
+	r->at = 0;
+}
+
 /* Goes on with the pass. Returns true if it is over. */
 static bool go_through(struct row *r, struct ouro_map *m)
 {
-	if (!r->at)
+	if (!r->at) {
 		r->began_ns = oi_now_ns();
+		r->met = false;
+		if (r->quiet)
+			begin_trial(m);
+	}
 	uint64_t n = oi_load_acquire(&m->places.n); /* [J2] */
 	uint64_t end = r->at + SLICE < n ? r->at + SLICE : n;
 	for (; r->at < end; r->at++)
-		oi_evict_late(m, r->at);
+		r->met |= oi_evict_late(m, r->at);
 	if (r->at < n)
 		return false;
-	r->at = 0;
+	end_look(r, m);
 	return true;
 }
 
@@ -274,9 +336,7 @@ static void end_claim(struct claim *c)
 	struct row *r = c->row;
 	if (oi_load_relaxed(&r->version) != c->version) /* owner */
 		return;
-	uint64_t next = oi_load_acquire(&r->next_ns); /* [N2] */
-	oi_store_release(&r->state, IDLE);            /* [N1] */
-	be_due(r, next);
+	row_back(r);
 }
 
 static void serve_claimed(struct row *r)

@@ -29,7 +29,8 @@ struct oi_map_limits {
 	/* From here on written by threads that put. */
 	int64_t held;  /* entries in the table, and those about to be: with OI_MAP_COUNTS */
 	uint64_t hand; /* the place that the next look for an entry to evict begins at */
-	uint64_t row, least_ns; /* expiry.c: its row; the shortest time that a value has had */
+	/* expiry.c: its row; the shortest time that a value has had; that before a trial */
+	uint64_t row, least_ns, before_ns;
 };
 
 struct ouro_map {

@@ -9,6 +9,7 @@
 #include "base/perturb.h"
 #include "base/wake.h"
 #include "contain/evict.h"
+#include "contain/expiry.h"
 #include "maps.h"
 
 #include <sys/syscall.h>
@@ -658,15 +659,19 @@ static void cache_goes_by_itself_in_the_child_of_a_fork(void **state)
 }
 
 #if OURO_CHECKED
-static atomic_bool between;
-static const char *stands_at;
+static atomic_bool between, tried;
+static const char *_Atomic stands_at;
+static atomic_bool *_Atomic stands_until = &goes_on;
 
 static void stand_still(const char *point)
 {
-	if (strcmp(point, stands_at) != 0 || pthread_equal(pthread_self(), main_thread))
+	if (strcmp(point, atomic_load(&stands_at)) != 0 ||
+	    pthread_equal(pthread_self(), main_thread))
 		return;
+	const atomic_bool *until = atomic_load(&stands_until);
+
 	atomic_store(&between, true);
-	await(&goes_on);
+	await(until);
 }
 #endif
 
@@ -692,6 +697,141 @@ static void cache_shorter_time_is_not_missed(void **state)
 	assert_true(GOES(told(OURO_MAP_EXPIRED) == 1));
 	ouro_release(n);
 	ouro_release(m);
+#else
+	skip();
+#endif
+}
+
+/* So it does when a reaper is about to give its map back, and others find it busy. */
+static void cache_busy_map_is_not_forgotten(void **state)
+{
+	(void)state;
+#if OURO_CHECKED
+	ouro_map *m = cache_of(tell, 100 * HOUR);
+	struct node *n = make_of(&counted_type, 1);
+
+	put_new(m, 2);
+	atomic_store(&goes_on, false);
+	atomic_store(&between, false);
+	stands_at = "expiry: gives back";
+	oi_point_hook = stand_still;
+	time_passes(30 * HOUR);
+	assert_true(GOES(atomic_load(&between)));
+	assert_int_equal(ouro_map_put_for_int(m, 1, n, HOUR), 0);
+	time_passes(2 * HOUR);
+	oi_expiry_serve(); /* as another reaper */
+	assert_false(oi_expiry_due());
+	oi_point_hook = NULL;
+	atomic_store(&goes_on, true);
+	assert_true(GOES(told(OURO_MAP_EXPIRED) == 1));
+	ouro_release(n);
+	ouro_release(m);
+#else
+	skip();
+#endif
+}
+
+/* Nobody would look for what is over, however long it takes. */
+static bool nobody_looks(void)
+{
+	return oi_expiry_wait_ns(UINT64_MAX) == UINT64_MAX;
+}
+
+/* Every pass that is due is over. */
+static bool passes_end(void)
+{
+	return GOES(!oi_expiry_due() && library_asleep_for("ouro-reaper", 2));
+}
+
+/* One that meets nothing, and the trial after it. */
+static bool comes_to_rest(void)
+{
+	for (int i = 0; i < 3; i++) {
+		time_passes(HOUR);
+		if (!passes_end())
+			return false;
+	}
+	return nobody_looks();
+}
+
+/* What is left for ever needs no look either. */
+static void cache_that_is_empty_wakes_nobody(void **state)
+{
+	ouro_map *m = cache_of(tell_elsewhere, HOUR), *other = cache_of(tell_elsewhere, HOUR);
+	struct node *n = make(1000);
+
+	(void)state;
+	assert_true(nobody_looks());
+	assert_int_equal(ouro_map_put_for_int(m, 1000, n, OURO_MAP_FOR_EVER), 0);
+	assert_true(nobody_looks());
+	for (unsigned round = 1; round <= 3; round++) {
+		put_new(m, round);
+		assert_false(nobody_looks());
+		time_passes(2 * HOUR);
+		assert_true(GOES(told(OURO_MAP_EXPIRED) == round));
+		assert_true(passes_end());
+		assert_false(nobody_looks());
+		assert_true(comes_to_rest());
+	}
+	put_new(other, 7);
+	put_new(m, 8);
+	time_passes(2 * HOUR);
+	assert_true(GOES(told(OURO_MAP_EXPIRED) == 5));
+	assert_true(comes_to_rest());
+	assert_true(holds(m, 1000));
+	assert_int_equal(n_wrong, 0);
+	ouro_release(n);
+	ouro_release(m);
+	ouro_release(other);
+}
+
+#if OURO_CHECKED
+/* A reaper that tries whether the map is empty stands there while a value comes. */
+static void put_beside_a_trial(const char *point)
+{
+	ouro_map *m = cache_of(tell_elsewhere, HOUR);
+	unsigned before = told(OURO_MAP_EXPIRED);
+
+	put_new(m, 1);
+	time_passes(2 * HOUR);
+	assert_true(GOES(told(OURO_MAP_EXPIRED) == before + 1));
+	assert_true(passes_end());
+	time_passes(HOUR);
+	assert_true(passes_end()); /* one that met nothing */
+	atomic_store(&goes_on, false);
+	atomic_store(&tried, false);
+	atomic_store(&between, false);
+	atomic_store(&stands_until, &tried);
+	atomic_store(&stands_at, "expiry: trial");
+	oi_point_hook = stand_still;
+	time_passes(HOUR);
+	assert_true(GOES(atomic_load(&between)));
+	atomic_store(&stands_until, &goes_on);
+	if (strcmp(point, "expiry: trial") != 0) {
+		atomic_store(&between, false);
+		atomic_store(&stands_at, point);
+		atomic_store(&tried, true);
+		assert_true(GOES(atomic_load(&between)));
+	}
+	put_new(m, 2);
+	oi_point_hook = NULL;
+	atomic_store(&tried, true);
+	atomic_store(&goes_on, true);
+	time_passes(2 * HOUR);
+	assert_true(GOES(told(OURO_MAP_EXPIRED) == before + 2));
+	assert_true(passes_end());
+	assert_true(comes_to_rest());
+	ouro_release(m);
+}
+#endif
+
+static void cache_put_beside_a_trial_is_not_missed(void **state)
+{
+	(void)state;
+#if OURO_CHECKED
+	put_beside_a_trial("expiry: trial");
+	put_beside_a_trial("map: looks");
+	put_beside_a_trial("expiry: next");
 #else
 	skip();
 #endif
@@ -959,6 +1099,9 @@ int main(void)
 		HEAP_CASE(cache_brought_back_goes_by_itself),
 		HEAP_CASE(cache_goes_by_itself_in_the_child_of_a_fork),
 		HEAP_CASE(cache_shorter_time_is_not_missed),
+		HEAP_CASE(cache_busy_map_is_not_forgotten),
+		HEAP_CASE(cache_that_is_empty_wakes_nobody),
+		HEAP_CASE(cache_put_beside_a_trial_is_not_missed),
 		HEAP_CASE(cache_looked_at_does_not_refuse_a_shutdown),
 	};
 

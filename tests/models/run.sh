@@ -68,7 +68,7 @@ mutation() { # mutation MODEL MUTATION [DEFINE...]: an assertion violated or a d
 
 [ $# -gt 0 ] ||
 	set -- stop park frames slices leave limbo seen merge halves weak slot commit solo fork flush fences flight \
-		split
+		split expiry
 for model; do
 	runs=$(sed -n "s/^ \* RUN:/good $model /p; s/^ \* \(MUT_[A-Z_]*\)\([^:]*\):.*/mutation $model \1 \2/p" \
 		"$models/$model.pml")
