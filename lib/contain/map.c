@@ -398,6 +398,12 @@ bool oi_map_is_map(uint32_t type)
 	return oi_type_given[type] == &map_type;
 }
 
+/* Behind those of table and places there are two: pending, and what it keeps. */
+bool oi_map_place_is_part(uint64_t place)
+{
+	return place <= OI_SPLIT_TABLES + OI_PLACES_PARTS;
+}
+
 #define QUOTED (OI_MAP_KEY_NAME - sizeof "[\"\"...]")
 
 /* Returns how many bytes of @out it wrote for the key's bytes, as many as fit. */

@@ -7,6 +7,8 @@
 /* Each returns true if that is the number of the type of maps, or of their entries. */
 bool oi_map_is_map(uint32_t type);
 bool oi_map_is_entry(uint32_t type);
+/* Returns true if what a map's slot at @place (edge.h) leads to is a part of the map. */
+bool oi_map_place_is_part(uint64_t place);
 
 #define OI_MAP_KEY_NAME 80
 /*

@@ -20,3 +20,9 @@ bool oi_is_part(uint32_t type)
 	       oi_dated_is(type) || oi_weak_map_is_part(type) || oi_key_map_is_part(type) ||
 	       oi_promise_is(type);
 }
+
+bool oi_leads_to_part(uint32_t type, uint64_t place)
+{
+	enum oi_container what = oi_container_of(type);
+	return what == OI_IS_MAP ? oi_map_place_is_part(place) : what != OI_NO_CONTAINER;
+}

@@ -4,14 +4,17 @@
 
 #include "base/compiler.h"
 
-/*
- * All answer for objects of the type with that number. A container's own slots lead to parts alone,
- * be they maps of its own.
- */
+/* All answer for objects of the type with that number. */
 enum oi_container { OI_NO_CONTAINER, OI_IS_MAP, OI_IS_WEAK_MAP, OI_IS_KEY_MAP, OI_IS_VEC };
 enum oi_container oi_container_of(uint32_t type);
 /* Returns true for what is always a part of a container, and no object that the program knows. */
 bool oi_is_part(uint32_t type);
+
+/*
+ * Returns true if it is a container, and what its slot at @place (edge.h) leads to is a part of it,
+ * be that a map.
+ */
+bool oi_leads_to_part(uint32_t type, uint64_t place);
 
 /* Implemented by vec.c, weak_map.c, key_map.c and promise.c. */
 bool oi_vec_is(uint32_t type);

@@ -351,14 +351,14 @@ static void resolve(struct oi_picture *p)
 {
 	for (uint64_t i = 0; i < p->n; i++) {
 		const struct oi_seen *s = oi_picture_seen(p, i);
-		unsigned flags = oi_container_of(s->type) != OI_NO_CONTAINER ? OI_SEEN_PART : 0;
 		for (uint64_t k = s->edge; k < s->edge + s->n_edges; k++) {
 			struct oi_seen_edge *e = oi_picture_edge(p, k);
 			e->to = oi_picture_find(p, (void *)e->to);
 			if (e->to == OI_NOBODY)
 				continue;
 			oi_picture_seen(p, e->to)->held++;
-			oi_picture_seen(p, e->to)->flags |= flags;
+			if (oi_leads_to_part(s->type, e->place))
+				oi_picture_seen(p, e->to)->flags |= OI_SEEN_PART;
 		}
 	}
 }

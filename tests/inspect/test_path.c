@@ -306,6 +306,10 @@ static void path_begins_at_no_part_of_a_container(void **state)
 	assert_int_equal(n_whole("ouro_weak_map"), 1);
 	assert_int_equal(n_whole("ouro_key_map"), 1);
 	assert_int_equal(n_whole("ouro_map"), 1);
+	ouro_map *keeper = ouro_map_new_with(&(ouro_map_options){ .keeps = m });
+	assert_int_equal(n_whole("ouro_map"), 2);
+	assert_path(m, "ouro_map+1.keeps ouro_map+1 ");
+	ouro_release(keeper);
 	ouro_release(weak);
 	ouro_release(keys);
 	ouro_release(m);
