@@ -5,12 +5,13 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/os.h"
 
-void (*oi_point_hook)(const char *point);
-void (*oi_perturb_hook)(void);
+void (*_Atomic oi_point_hook)(const char *point);
+void (*_Atomic oi_perturb_hook)(void);
 bool oi_recycle;
 static unsigned long yield_one_in, stall_us, collect_every;
 static __thread uint64_t seed;
@@ -134,7 +135,7 @@ static void yield(void)
 void oi_perturb(void)
 {
 	/* elsewhere: the test's store */
-	void (*hook)(void) = oi_load_acquire(&oi_perturb_hook);
+	void (*hook)(void) = atomic_load_explicit(&oi_perturb_hook, memory_order_acquire);
 	if (unlikely(hook != NULL))
 		hook();
 	unsigned long one_in = oi_load_relaxed(&yield_one_in); /* elsewhere */
@@ -156,7 +157,7 @@ void oi_perturb(void)
 void oi_point(const char *point)
 {
 	/* elsewhere: the test's store */
-	void (*hook)(const char *point) = oi_load_acquire(&oi_point_hook);
+	void (*hook)(const char *) = atomic_load_explicit(&oi_point_hook, memory_order_acquire);
 	if (unlikely(hook != NULL))
 		hook(point);
 }

@@ -41,14 +41,15 @@ void oi_perturb_init(void);
  * A marked place: calls the hook, if there is one; yields, spins or stands still there, if
  * OURO_PERTURB asks for it. The hook may do what that of oi_point may.
  */
-extern void (*oi_perturb_hook)(void);
+extern void (*_Atomic oi_perturb_hook)(void);
 void oi_perturb(void);
 /*
  * A place with a name, for tests that need a thread to stand still just there: they set the hook,
- * and every thread that passes calls it with the name. It may wait for other threads; but the
- * thread is still in whatever gate, and holds whatever lock, the place is inside of.
+ * and every thread that passes calls it with the name; the library's pass at any time, so it is
+ * atomic. It may wait for other threads; but the thread is still in whatever gate, and holds
+ * whatever lock, the place is inside of.
  */
-extern void (*oi_point_hook)(const char *point);
+extern void (*_Atomic oi_point_hook)(const char *point);
 void oi_point(const char *point);
 /* Called before a call of that kind. Returns true if that must fail; then errno says why. */
 bool oi_fail(enum oi_fail kind);

@@ -196,13 +196,13 @@ static void hook(const char *hold, void (*first)(void))
 	atomic_store(&taken, 0);
 	atomic_store(&held, 0);
 	atomic_store(&let_go, false);
-	__atomic_store_n(&oi_point_hook, at_point, __ATOMIC_RELEASE);
+	oi_point_hook = at_point;
 }
 
 static void unhook(void)
 {
 	atomic_store(&let_go, true);
-	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	oi_point_hook = NULL;
 	first_waits = giver_waits = false;
 }
 
@@ -329,7 +329,7 @@ static void *collect_main(void *arg)
 
 static int collect_in_child(void *arg)
 {
-	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	oi_point_hook = NULL;
 	for (int i = 0; i < 2; i++)
 		REQUIRE(ouro_gc_collect(2) == (i ? 0 : *(ssize_t *)arg));
 	return 0;
@@ -372,7 +372,7 @@ static void fork_when_held(void)
 	forked = fork();
 	REQUIRE(forked >= 0);
 	if (forked == 0)
-		__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+		oi_point_hook = NULL;
 	else
 		atomic_store(&let_go, true);
 }

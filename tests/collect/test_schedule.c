@@ -107,7 +107,7 @@ static void schedule_start(enum step may_pass, bool needs_entry)
 	atomic_store(&schedule.at, START);
 	atomic_store(&schedule.go_on, may_pass);
 	atomic_store(&schedule.entered, false);
-	__atomic_store_n(&oi_point_hook, at_point, __ATOMIC_RELEASE);
+	oi_point_hook = at_point;
 	schedule.thread = thread_start(collect_main, NULL);
 }
 
@@ -115,7 +115,7 @@ static void schedule_end(void)
 {
 	atomic_store(&schedule.go_on, OVER);
 	pthread_join(schedule.thread, NULL);
-	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	oi_point_hook = NULL;
 }
 
 static void needs_points(void)
@@ -296,7 +296,7 @@ static void hold_by(void (*hook)(const char *), const char *point)
 	held.point = point;
 	atomic_store(&held.stands, false);
 	atomic_store(&held.go_on, false);
-	__atomic_store_n(&oi_point_hook, hook, __ATOMIC_RELEASE);
+	oi_point_hook = hook;
 }
 
 static void hold_at(const char *point)
@@ -346,7 +346,7 @@ static void schedule_owner_leaves_before_the_queue(void **state)
 	pthread_t other = thread_start(release_main, &slot);
 	pthread_join(owner, NULL);
 	pthread_join(other, NULL);
-	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	oi_point_hook = NULL;
 	assert_true(EVENTUALLY(atomic_load(&n_destroyed) == 1));
 }
 
@@ -386,7 +386,7 @@ static void schedule_large_object_is_zeroed_in_slices(void **state)
 	(void)state;
 	needs_points();
 	memset(&zeroing, 0, sizeof(zeroing));
-	__atomic_store_n(&oi_point_hook, stop_in_between, __ATOMIC_RELEASE);
+	oi_point_hook = stop_in_between;
 	for (int i = 0; i < 1000 && zeroing.n == 0; i++) { /* the tick may have given all of it back meanwhile */
 		void *obj = ouro_new_items(&bytes_type, 8 << 20);
 
@@ -394,7 +394,7 @@ static void schedule_large_object_is_zeroed_in_slices(void **state)
 		memset(obj, 0xee, 8 << 20);
 		ouro_release(obj);
 	}
-	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	oi_point_hook = NULL;
 	assert_true(zeroing.n >= 2);
 	pthread_join(zeroing.collector, NULL);
 	assert_true(atomic_load(&zeroing.in_time));
@@ -433,7 +433,7 @@ static void schedule_load_keeps_the_memory(void **state)
 	}
 	atomic_store(&held.go_on, true);
 	pthread_join(other, NULL);
-	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	oi_point_hook = NULL;
 	assert_true(EVENTUALLY((ouro_gc_collect(2), oi_load_acquire(&h->own) == OI_OWN_FREE)));
 	ouro_release(neighbour);
 }
@@ -543,7 +543,7 @@ static void schedule_free_beside_a_harvest(void **state)
 	atomic_store(&held.go_on, true);
 	atomic_store(&harvested.turn, 5);
 	pthread_join(owner, NULL);
-	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	oi_point_hook = NULL;
 #if OURO_CHECKED
 	oi_recycle = false;
 #endif
@@ -681,7 +681,7 @@ static void check_door(bool by_another)
 	ouro_release(n);
 	atomic_store(&schedule.at, START);
 	atomic_store(&is_late, false);
-	__atomic_store_n(&oi_point_hook, at_point, __ATOMIC_RELEASE);
+	oi_point_hook = at_point;
 	pthread_t young = thread_start(collect_young, NULL);
 	assert_true(EVENTUALLY(atomic_load(&is_late)));
 	schedule_start(COUNTED, false);
@@ -833,7 +833,7 @@ static void part(const struct meeting *m)
 	atomic_store(&held.go_on, true);
 	pthread_join(m->other, NULL);
 	pthread_join(m->dying, NULL);
-	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	oi_point_hook = NULL;
 }
 
 /* A load finds it dying; before it looks why, the finalizer has ended, and it lives. The slot was never empty. */

@@ -775,7 +775,7 @@ static void solo_survives_being_tidied(void **state)
 	if (!CHECKED_BUILD)
 		skip();
 	atomic_store(&n_tidied, 0);
-	__atomic_store_n(&oi_point_hook, tidy_at, __ATOMIC_RELEASE);
+	oi_point_hook = tidy_at;
 	look_times(20);
 	assert_true(atomic_load(&n_tidied) > 0);
 }
@@ -842,7 +842,7 @@ static int solo_setup(void **state)
 
 static int solo_teardown(void **state)
 {
-	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	oi_point_hook = NULL;
 	oi_solo_stack_room = OI_SOLO_MOST;
 	end_other(&other);
 	let_others_in();

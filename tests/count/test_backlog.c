@@ -392,10 +392,10 @@ static void backlog_behind_a_callback_is_taken_in_slices(void **state)
 	atomic_store(&all_released, false);
 	atomic_store(&callback_over, false);
 	counters_clear();
-	__atomic_store_n(&oi_point_hook, note_frames_left, __ATOMIC_RELEASE);
+	oi_point_hook = note_frames_left;
 	pthread_t t = thread_start(make_many_and_release, NULL);
 	assert_true(EVENTUALLY(n_destroyed == MANY));
-	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	oi_point_hook = NULL;
 	atomic_store(&callback_over, true);
 	pthread_join(t, NULL);
 	assert_in_range(frames_left, 0, SLICE_WORDS);
@@ -470,10 +470,10 @@ static void backlog_behind_the_next_callback_is_found(void **state)
 	(void)state;
 	counters_clear();
 	atomic_store(&callback_over, false);
-	__atomic_store_n(&oi_point_hook, between_two_callbacks, __ATOMIC_RELEASE);
+	oi_point_hook = between_two_callbacks;
 	pthread_t t = thread_start(release_holder, NULL);
 	bool found = EVENTUALLY(n_destroyed == BEHIND);
-	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	oi_point_hook = NULL;
 	atomic_store(&callback_over, true);
 	pthread_join(t, NULL);
 	assert_true(found);

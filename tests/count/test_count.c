@@ -629,9 +629,9 @@ static void check_outlives(void (*release)(struct node *n))
 	wanted = make(1);
 	n_got = 0;
 	uint64_t live = objects_live();
-	__atomic_store_n(&oi_point_hook, get_another, __ATOMIC_RELEASE);
+	oi_point_hook = get_another;
 	release(wanted);
-	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	oi_point_hook = NULL;
 	assert_int_equal(n_got, 1);
 	assert_int_equal(objects_live(), live);
 	assert_int_equal(ouro_refcount(wanted), 1);

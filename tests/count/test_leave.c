@@ -106,9 +106,9 @@ static void *own_and_leave(void *arg)
 static bool leave_under_attack(void)
 {
 	n_leave = n_drained = 0;
-	__atomic_store_n(&oi_point_hook, kill_page_under_the_walk, __ATOMIC_RELEASE);
+	oi_point_hook = kill_page_under_the_walk;
 	thread_run(own_and_leave, NULL);
-	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	oi_point_hook = NULL;
 	return n_drained == 1;
 }
 
@@ -162,14 +162,14 @@ static void leave_strands_no_page(void **state)
 
 	(void)state;
 	gone_record = NULL;
-	__atomic_store_n(&oi_point_hook, be_late, __ATOMIC_RELEASE);
+	oi_point_hook = be_late;
 	pthread_t t = thread_start(own_and_leave_when_told, b);
 	while (!atomic_load(&ready))
 		sched_yield();
 	release_all(b, 1); /* it is merged on behalf of its owner, who sleeps, and freed by the reaper */
 	pthread_join(t, NULL);
 	oi_grace_wait(); /* whoever was late has left its gate */
-	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	oi_point_hook = NULL;
 	assert_null(__atomic_load_n(&gone_record->heap.remote.head, __ATOMIC_ACQUIRE));
 	release_all(b, IN_A_PAGE);
 	assert_int_equal(ouro_flush(), 0);
@@ -212,9 +212,9 @@ static void leave_lets_others_in_between_its_pages(void **state)
 	(void)state;
 	n_passes = 0;
 	broken = NULL;
-	__atomic_store_n(&oi_point_hook, use_what_is_left, __ATOMIC_RELEASE);
+	oi_point_hook = use_what_is_left;
 	thread_run(own_many_and_leave, NULL);
-	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	oi_point_hook = NULL;
 	if (broken != NULL)
 		fail_msg("%s", broken);
 	assert_true(n_passes >= 4); /* 64 pages at a time */

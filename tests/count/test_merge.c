@@ -156,10 +156,10 @@ static void merge_that_is_asked_for_again_meanwhile_does_not_nest(void **state)
 	highest = n_rounds = 0;
 	pthread_t dropper = dropper_start(), holder = holder_start();
 	drop_up_to(2 * SLICE);
-	__atomic_store_n(&oi_point_hook, refill, __ATOMIC_RELEASE);
+	oi_point_hook = refill;
 	for (size_t i = 0; i < OWNED && n_rounds < ROUNDS; i++)
 		assert_int_equal(ouro_refcount(mine), 1);
-	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	oi_point_hook = NULL;
 	assert_int_equal(n_rounds, ROUNDS);
 	assert_in_range(highest - lowest, 0, 4096);
 	holder_stop(holder);
@@ -188,11 +188,11 @@ static void merge_on_behalf_of_a_sleeper_is_done_in_slices(void **state)
 	pthread_t dropper = dropper_start(), holder = holder_start();
 	drop_up_to(OWNED);
 	assert_in_range(n_queued(), OWNED - 10, OWNED);
-	__atomic_store_n(&oi_point_hook, note_slice, __ATOMIC_RELEASE);
+	oi_point_hook = note_slice;
 	holder_stop(holder);
 	pthread_join(dropper, NULL);
 	assert_true(EVENTUALLY(n_queued() == 0));
-	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	oi_point_hook = NULL;
 	assert_in_range(most_seized, 1, SEIZED + SLICE);
 }
 

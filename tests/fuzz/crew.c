@@ -59,8 +59,8 @@ static void pass_point(const char *point)
 
 static void hook(bool on)
 {
-	__atomic_store_n(&oi_point_hook, on ? pass_point : NULL, __ATOMIC_RELEASE);
-	__atomic_store_n(&oi_perturb_hook, on ? pass : NULL, __ATOMIC_RELEASE);
+	oi_point_hook = on ? pass_point : NULL;
+	oi_perturb_hook = on ? pass : NULL;
 }
 #else
 static void hook(bool on)

@@ -218,7 +218,7 @@ static void huge_pages_forget_what_was_given_back_meanwhile(void **state)
 	(void)state;
 	needs_huge_pages();
 	atomic_store(&asked, 0);
-	__atomic_store_n(&oi_point_hook, stand_after_asking, __ATOMIC_RELEASE);
+	oi_point_hook = stand_after_asking;
 	fill();
 	assert_true(EVENTUALLY(atomic_load(&asked) == 1));
 	struct oi_region *r = oi_region_of(block[0]);
@@ -235,7 +235,7 @@ static void huge_pages_forget_what_was_given_back_meanwhile(void **state)
 	size_t given = given_back(r, u, true);
 	size_t before = resident(unit);
 	atomic_store(&asked, 2);
-	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	oi_point_hook = NULL;
 	assert_true(one);
 	assert_true(EVENTUALLY(resident(unit) + given * OI_PAGE <= before));
 }

@@ -152,11 +152,11 @@ static uint64_t delay_once(void (*hook)(const char *))
 	uint64_t before = stats().delay_sum_ns;
 
 	n_waits = 0;
-	__atomic_store_n(&oi_point_hook, hook, __ATOMIC_RELEASE);
+	oi_point_hook = hook;
 	oi_gate_enter(oi_self);
 	oi_delay_thread(oi_self, 0);
 	oi_gate_leave(oi_self);
-	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	oi_point_hook = NULL;
 	return stats().delay_sum_ns - before;
 }
 

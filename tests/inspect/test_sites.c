@@ -262,13 +262,13 @@ static void sites_ask_the_unwinder_once(void **state)
 	make_many(NULL);
 	older = thread_start(make_many, NULL);
 	pthread_join(older, NULL);
-	__atomic_store_n(&oi_point_hook, count_walks, __ATOMIC_RELEASE);
+	oi_point_hook = count_walks;
 	make_many(NULL);
 	assert_in_range(atomic_exchange(&n_walks, 0), 1, 10); /* called from elsewhere now */
 	thread = thread_start(make_many, NULL);
 	pthread_join(thread, NULL);
 	assert_in_range(atomic_exchange(&n_walks, 0), 0, 10);
-	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	oi_point_hook = NULL;
 	assert_int_equal(compare(), 4000);
 	ouro_store(&known, NULL);
 	assert_int_equal(heap_stop().objects, 0);

@@ -563,13 +563,13 @@ static void check_severed(void *(*fn)(void *))
 {
 	hold_none();
 	atomic_store(&n_severed, 0);
-	__atomic_store_n(&oi_point_hook, stand_severed, __ATOMIC_RELEASE);
+	oi_point_hook = stand_severed;
 	pthread_t t = thread_start(fn, NULL);
 	assert_true(EVENTUALLY(held));
 	child_run(child_runs_watches, NULL);
 	atomic_store(&go_on, true);
 	pthread_join(t, NULL);
-	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	oi_point_hook = NULL;
 	assert_int_equal(n_severed, 2);
 	assert_int_equal(objects_live(), 0);
 }
@@ -608,7 +608,7 @@ static void *release_and_stand(void *arg)
 static int child_of_a_death(void *arg)
 {
 	(void)arg;
-	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	oi_point_hook = NULL;
 	REQUIRE(ouro_flush() == 0);
 	REQUIRE(n_destroyed == 1);
 	REQUIRE(objects_live() == 0);
@@ -624,13 +624,13 @@ static void fork_left_a_death(void **state)
 	needs_threads_in_the_child();
 	counters_clear();
 	hold_none();
-	__atomic_store_n(&oi_point_hook, hold_the_death, __ATOMIC_RELEASE);
+	oi_point_hook = hold_the_death;
 	pthread_t t = thread_start(release_and_stand, NULL);
 	assert_true(EVENTUALLY(atomic_load(&held)));
 	child_run(child_of_a_death, NULL);
 	atomic_store(&go_on, true);
 	pthread_join(t, NULL);
-	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	oi_point_hook = NULL;
 	assert_int_equal(n_destroyed, 1);
 #else
 	skip();

@@ -176,7 +176,7 @@ static void lifecycle_starts_each_thread_once(void **state)
 	atomic_store(&n_elsewhere, 0);
 	oi_point_hook = start_slowly;
 	assert_int_equal(ouro_init(NULL), 0);
-	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	oi_point_hook = NULL;
 	assert_int_equal(n_started, 2);
 	assert_int_equal(n_elsewhere, 0);
 #else

@@ -150,9 +150,9 @@ static void backlog_becomes_old_in_slices(void **state)
 	oi_backlog_make_old();
 	hand_over_many(HANDED_OVER);
 	atomic_store(&n_slices, 0);
-	__atomic_store_n(&oi_point_hook, count_slices, __ATOMIC_RELEASE);
+	oi_point_hook = count_slices;
 	oi_backlog_make_old();
-	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	oi_point_hook = NULL;
 	int n = atomic_load(&n_slices);
 	atomic_store(&let_go, true);
 	assert_int_equal(ouro_flush(), 0);
@@ -244,7 +244,7 @@ static void collector_goes_on_beside_deaths_without_end(void **state)
 		skip();
 	atomic_store(&feeds, true);
 	atomic_store(&n_fed, 0);
-	__atomic_store_n(&oi_point_hook, feed, __ATOMIC_RELEASE);
+	oi_point_hook = feed;
 	block_reapers(TEAM);
 	drop_from_another_thread(make_of(&counted_type, 1));
 	bool begun = EVENTUALLY(atomic_load(&n_fed) > 0);
@@ -254,7 +254,7 @@ static void collector_goes_on_beside_deaths_without_end(void **state)
 	atomic_store(&feeds, false);
 	atomic_store(&let_go, true);
 	assert_int_equal(ouro_flush(), 0);
-	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	oi_point_hook = NULL;
 	assert_true(begun);
 	assert_true(collected);
 }

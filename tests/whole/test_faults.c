@@ -398,14 +398,14 @@ static void faults_many_threads_without_destructor_are_reaped_in_one_go(void **s
 	assert_true(EVENTUALLY(atomic_load(&n_attached_late) == GONE));
 	disarm();
 	atomic_store(&n_looks, 0);
-	__atomic_store_n(&oi_point_hook, count_looks, __ATOMIC_RELEASE);
+	oi_point_hook = count_looks;
 	assert_true(EVENTUALLY(atomic_load(&n_looks) > 0));
 	atomic_store(&may_exit, true);
 	for (int i = 0; i < GONE; i++)
 		pthread_join(t[i], NULL);
 	atomic_store(&all_gone, true);
 	assert_true(EVENTUALLY(stats().threads == 1));
-	__atomic_store_n(&oi_point_hook, NULL, __ATOMIC_RELEASE);
+	oi_point_hook = NULL;
 	assert_in_range(atomic_load(&n_looks), 1, 2 * GONE);
 	require_works();
 }
