@@ -17,6 +17,7 @@ cd "$(dirname "$0")/../.." || exit 1
 tree=$PWD/build/mutants/tree
 log=$PWD/build/mutants/log
 limit=150 # seconds for a suite
+unbuilt=250 # a status of none of the suites
 TEST_PATIENCE=15 # for what never comes: a case ends after three times that, a child of its after half
 export TEST_PATIENCE
 passed=0
@@ -44,25 +45,25 @@ build() { # build TARGET...: in the variant of the suite
 suite() { # suite NAME: builds and runs it; not 0: it noticed something
 	case $1 in
 	release/*)
-		build "build/release-gcc/tests/${1#*/}" || return 99
+		build "build/release-gcc/tests/${1#*/}" || return $unbuilt
 		timeout $limit "$tree/build/release-gcc/tests/${1#*/}"
 		;;
 	test_*)
-		build CHECKED=1 "build/checked-gcc/tests/$1" || return 99
+		build CHECKED=1 "build/checked-gcc/tests/$1" || return $unbuilt
 		timeout $limit "$tree/build/checked-gcc/tests/$1"
 		;;
 	stress_*)
-		build CHECKED=1 "build/checked-gcc/stress/$1" || return 99
+		build CHECKED=1 "build/checked-gcc/stress/$1" || return $unbuilt
 		OURO_PERTURB=20 OURO_STALL=200 timeout $limit "$tree/build/checked-gcc/stress/$1" 4 10 1
 		;;
 	fuzz)
-		build CHECKED=1 fuzz-build || return 99
+		build CHECKED=1 fuzz-build || return $unbuilt
 		timeout $limit "$tree/build/checked-gcc/fuzz/program" \
 			"$tree"/tests/fuzz/corpus/program/*
 		;;
 	*)
 		echo "no such suite: $1"
-		return 99
+		return $unbuilt
 		;;
 	esac
 }
@@ -75,7 +76,7 @@ try() { # try NAME SUITES: sets how and by
 		status=$?
 		case $status in
 		0) continue ;;
-		99) how=broken ;;
+		"$unbuilt") how=broken ;;
 		124) how=hung ;;
 		*) how=killed ;;
 		esac
