@@ -80,7 +80,8 @@ OURO_API bool ouro_key_map_remove(ouro_key_map *map, const void *key);
  * ouro_key_map_size - how many keys there are
  *
  * Those of keys that are just dying are counted for a moment; of one that its finalizer has brought
- * back, until it next gets an entry, or dies.
+ * back, until it next gets an entry, or dies. If the map itself was brought back, keys that it had
+ * before and that die then are counted until the next ouro_key_map_each or clear.
  * Return:  the number, exact when nobody changes the map and no key dies; 0 for NULL.
  * Blocks:  no.
  * Runs:    none.

@@ -283,6 +283,15 @@ size_t ouro_key_map_size(const ouro_key_map *map)
 	return map ? ouro_map_size(map->boxes) : 0;
 }
 
+/*
+ * A box whose holder has not taken it out: a fork cut that off, or a finalizer has brought the map
+ * back since, and weak references to the boxes had expired.
+ */
+static void remove_orphan(struct ouro_key_map *m, const ouro_map_item *item)
+{
+	ouro_map_remove_int(m->boxes, item->number);
+}
+
 struct key_visit {
 	struct ouro_key_map *map;
 	ouro_key_map_visitor fn;
@@ -295,6 +304,8 @@ static bool visit_holder(const ouro_map_item *item, void *arg)
 	const struct key_visit *v = arg;
 	struct holder_box *b = item->value;
 	struct holder *h OURO_AUTO = ouro_weak_load(&b->holder);
+	if (!h)
+		remove_orphan(v->map, item);
 	void *key OURO_AUTO = h ? ouro_weak_load(&h->key) : NULL;
 	struct holders *list OURO_AUTO = key ? ouro_load(list_of(key)) : NULL;
 	void *value OURO_AUTO = holds(list, h) ? ouro_slot_load(&h->value) : NULL;
@@ -316,7 +327,7 @@ static bool clear_holder(const ouro_map_item *item, void *arg)
 	if (h)
 		end_holder(m, h);
 	else
-		ouro_map_remove_int(m->boxes, item->number); /* its destroy was cut off by a fork */
+		remove_orphan(m, item);
 	return true;
 }
 

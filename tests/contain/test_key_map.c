@@ -560,6 +560,49 @@ static void key_map_entry_is_gone_of_a_key_that_comes_back(void **state)
 	}
 }
 
+/* ---- a map that is brought back ---- */
+
+static struct node *risen; /* a slot */
+
+static void rise(void *obj)
+{
+	ouro_slot_store(&risen, obj);
+}
+
+static const ouro_type rising_type = {
+	.name = "rising", .size = sizeof(struct node), .slots = OURO_SLOTS(struct node, left, right),
+	.finalize = rise,
+};
+
+/* Weak references to what it is made of have expired by then. */
+static void key_map_that_comes_back_forgets_keys_that_die(void **state)
+{
+	ouro_key_map *m = key_map_make();
+	struct node *n = make_of(&rising_type, 0);
+	struct keyed *k[2] = { key_make(0), key_make(1) };
+
+	(void)state;
+	counters_clear();
+	put_value(m, k[0], 1);
+	put_value(m, k[1], 2);
+	ouro_slot_store(&n->left, n);
+	ouro_slot_store(&n->right, m);
+	ouro_release(n);
+	ouro_release(m);
+	ouro_gc_collect(2);
+	assert_ptr_equal(risen, n);
+	assert_int_equal(value_id(m, k[0]), 1);
+	ouro_release(k[0]);
+	assert_int_equal(ouro_flush(), 0);
+	assert_false(ouro_key_map_each(m, no_key, NULL));
+	assert_int_equal(ouro_key_map_size(m), 1);
+	ouro_slot_store(&n->left, NULL);
+	ouro_slot_store(&risen, NULL);
+	assert_int_equal(ouro_flush(), 0);
+	assert_int_equal(n_destroyed, 3); /* two values and a key */
+	ouro_release(k[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -575,6 +618,7 @@ int main(void)
 		HEAP_CASE(key_map_steps_that_cross_lose_nothing),
 		BARE_CASE(key_map_without_memory_is_as_it_was),
 		HEAP_CASE(key_map_entry_is_gone_of_a_key_that_comes_back),
+		HEAP_CASE(key_map_that_comes_back_forgets_keys_that_die),
 		HEAP_CASE(key_map_goes_on_in_the_child_of_a_fork),
 	};
 
