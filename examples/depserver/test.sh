@@ -76,7 +76,7 @@ consistent() {
 ok 'deps, rdeps and closures agree' consistent
 cli WHY libc6 >"$work/why"
 is 'why: the index has it' 1 \
-	"$(sed -n '1s/^index \..* -> .*threads and globals: [1-9].*/1/p' "$work/why")"
+	"$(sed -n '1s/^index \[[0-9]*\] -> .*threads and globals: [1-9].*/1/p' "$work/why")"
 is 'why: the last is what was asked for' 'package libc6' \
 	"$(sed '/^$/d' "$work/why" | tail -n 1 | cut -d ' ' -f 1,2)"
 is 'why: and no thread has it' 1 "$(grep -c '^package libc6 (.*globals: 0)' "$work/why")"
@@ -217,8 +217,7 @@ until got=$(printf 'PING\r\n' | raw 300 half) && [ "$got" = "$full" ] || [ $((tr
 	sleep 0.1
 done
 is 'too many clients' "$full" "$got"
-kill $first $second $third
-wait $first $second $third
+kill_now $first $second $third
 timeout 1000 redis-benchmark -p "$port" -c 2 -n 100000000 -r 1000 CLOSURE key:__rand_int__ \
 	>/dev/null 2>&1 &
 bench=$!

@@ -263,8 +263,7 @@ unread & first=$!
 unread & second=$!
 ok 'two downloads that are not read' eventually snapshot_is 503
 ok 'others are answered' [ "$(status_of "$(ask GET /healthz)") $(cli PING)" = '200 PONG' ]
-kill $first $second
-wait $first $second 2>/dev/null
+kill_now $first $second
 ok 'and when they are gone, so are downloads' eventually snapshot_is 200
 cli SHUTDOWN >/dev/null 2>&1
 ended 'shutdown after downloads'

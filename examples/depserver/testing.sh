@@ -53,18 +53,19 @@ start() { # start OPTION...: on a free port
 	}
 }
 
+# A child that has just been made still has this shell's trap: what that is told so it forgets.
+kill_now() { # kill_now PROCESS...: of this shell's children
+	kill -KILL "$@"
+	wait "$@" 2>/dev/null || :
+}
+
 # Waits for the server's end; its exit status and its report have to be those of an orderly one.
 ended() { # ended NAME
 	status=0
-	(
-		trap 'kill $nap; exit' TERM
-		sleep 600 &
-		nap=$!
-		wait $nap && kill -9 "$server"
-	) >/dev/null 2>&1 &
+	perl -e 'sleep 600; kill "KILL", @ARGV' "$server" >/dev/null 2>&1 &
 	guard=$!
 	wait "$server" || status=$?
-	kill $guard
+	kill_now $guard
 	server=
 	is "$1: exit status" 0 "$status"
 	ok "$1: 0 objects left" grep -q ' 0 objects left' "$work/log"

@@ -28,7 +28,7 @@ static bool on_step(const ouro_path_step *step, void *arg)
 	size_t ours = step->obj == a->about;
 	why_name(a->out, step->obj);
 	if (step->slot[0])
-		buffer_printf(a->out, " .%s ->", step->slot);
+		buffer_printf(a->out, " %s%s ->", step->slot[0] == '[' ? "" : ".", step->slot);
 	if (step->references == SIZE_MAX)
 		buffer_printf(a->out, " (immortal)\n");
 	else
