@@ -147,6 +147,7 @@ static void unlink_entry(struct ouro_map *m, struct oi_map_entry *e)
 
 void oi_map_gone(struct ouro_map *m, struct oi_map_entry *e)
 {
+	oi_point("map: emptied");
 	count_keys(m, -1);
 	oi_evict_unreserve(m);
 	unlink_entry(m, e);

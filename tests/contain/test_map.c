@@ -578,6 +578,37 @@ static void map_entries_of_one_key_never_meet(void **state)
 #endif
 }
 
+#if OURO_CHECKED
+/* The key is gone, and its entry still in the table. */
+static void put_meanwhile(const char *point)
+{
+	if (!acts || strcmp(point, "map: emptied") != 0)
+		return;
+	acts = false;
+	put_new(stage, 1);
+}
+#endif
+
+/* Who puts waits for nobody who may have stopped half way. */
+static void map_put_does_not_wait_for_a_remover(void **state)
+{
+	(void)state;
+#if OURO_CHECKED
+	stage = map_make();
+	put_new(stage, 1);
+	oi_point_hook = put_meanwhile;
+	acts = true;
+	assert_true(ouro_map_remove_int(stage, 1));
+	oi_point_hook = NULL;
+	assert_false(acts);
+	assert_int_equal(ouro_map_size(stage), 1);
+	assert_int_equal(id_of(stage, 1), 1);
+	ouro_release(stage);
+#else
+	skip();
+#endif
+}
+
 static int use_in_child(void *arg)
 {
 	ouro_map *m = arg;
@@ -627,6 +658,7 @@ int main(void)
 		HEAP_CASE(map_grows_under_many_threads),
 		HEAP_CASE(map_key_is_taken_once),
 		HEAP_CASE(map_entries_of_one_key_never_meet),
+		HEAP_CASE(map_put_does_not_wait_for_a_remover),
 		HEAP_CASE(map_goes_on_in_the_child_of_a_fork),
 	};
 
