@@ -81,26 +81,23 @@ uint64_t oi_pace_changed(void)
 	return made + (uint64_t)(gone < 0 ? -gone : gone);
 }
 
-void oi_pace_unflushed(int64_t n[2])
-{
-	oi_assert_stopped();
-	struct oi_thread *t;
-	const struct oi_park_left *l = &oi_park_left;
-	n[0] = l->tracked_delta + l->died[0] + l->died[1];
-	n[1] = -l->died[0];
-	/* The others' are in oi_park_left, or added: oi_park, oi_thread_detach. */
-	oi_for_each_active(t) {
-		n[0] += t->tracked_delta + t->died[0] + t->died[1];
-		n[1] -= t->died[0];
-	}
-}
-
 static void add_untaken(int64_t n[2], const int64_t *delta, const int64_t died[2])
 {
 	int64_t middle = oi_load_relaxed(&died[0]); /* count */
 	/* count */
 	n[0] += oi_load_relaxed(delta) + middle + oi_load_relaxed(&died[1]);
 	n[1] -= middle;
+}
+
+void oi_pace_unflushed(int64_t n[2])
+{
+	oi_assert_stopped();
+	struct oi_thread *t;
+	n[0] = n[1] = 0;
+	add_untaken(n, &oi_park_left.tracked_delta, oi_park_left.died);
+	/* The others' are in oi_park_left, or added: oi_park, oi_thread_detach. */
+	oi_for_each_active(t)
+		add_untaken(n, &t->tracked_delta, t->died);
 }
 
 void oi_pace_young(uint64_t n[2])
