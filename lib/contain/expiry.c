@@ -38,7 +38,6 @@
 #include "base/perturb.h"
 #include "base/wake.h"
 #include "contain/evict.h"
-#include "world/gate.h"
 
 #define NEVER UINT64_MAX
 #define LEAST_NS UINT64_C(1000000000)
@@ -258,7 +257,7 @@ static OI_COLD struct row *row_anew(struct ouro_map *m)
 void oi_expiry_note(struct ouro_map *m, uint64_t ns)
 {
 	struct row *r = row_of(m);
-	oi_add_acq_rel(&m->count[oi_mine->key % OI_MAP_COUNTERS].n, 0); /* [N2] */
+	oi_add_acq_rel(oi_map_own_count(m), 0); /* [N2] */
 	uint64_t least = oi_load_relaxed(&m->limits.least_ns); /* recheck: by lower */
 	if (likely(r && least <= ns))
 		return;

@@ -6,6 +6,7 @@
 #include "contain/places.h"
 #include "contain/siphash.h"
 #include "contain/split.h"
+#include "world/thread.h"
 #include "ouro.h"
 
 #define OI_MAP_COUNTERS 8
@@ -55,6 +56,12 @@ struct oi_map_entry {
 	bool used; /* since the hand came by */
 	char bytes[];
 };
+
+/* The counter of keys that this thread counts in. */
+OI_INLINE int64_t *oi_map_own_count(struct ouro_map *m)
+{
+	return &m->count[oi_mine->key % OI_MAP_COUNTERS].n;
+}
 
 /* Returns a new reference to the entry in place @i, if it has got into the table, or NULL. */
 struct oi_map_entry *oi_map_entry_at(struct ouro_map *m, uint64_t i);

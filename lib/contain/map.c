@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "base/os.h"
+#include "base/perturb.h"
 #include "base/sized.h"
 #include "base/urcu.h"
 #include "contain/evict.h"
@@ -26,7 +27,6 @@
 #include "contain/items.h"
 #include "contain/once.h"
 #include "heap/check.h"
-#include "world/gate.h"
 
 static const ouro_type map_type = {
 	.name = "ouro_map",
@@ -83,14 +83,9 @@ static bool same_key(const struct oi_node *node, const void *key)
 
 /* ---- entries ---- */
 
-static unsigned who(void)
-{
-	return oi_mine->key;
-}
-
 static void count_keys(struct ouro_map *m, int64_t by)
 {
-	oi_add_relaxed(&m->count[who() % OI_MAP_COUNTERS].n, by); /* count */
+	oi_add_relaxed(oi_map_own_count(m), by); /* count */
 }
 
 size_t ouro_map_size(const ouro_map *map)
@@ -130,7 +125,7 @@ static struct oi_map_entry *make_entry(struct ouro_map *m, const struct key *k, 
 	if (k->bytes)
 		memcpy(e->bytes, k->bytes, k->number);
 	ouro_slot_store(&e->value, held);
-	e->place = oi_places_put(&m->places, e, who(), ouro_map_size(m));
+	e->place = oi_places_put(&m->places, e, oi_mine->key, ouro_map_size(m));
 	if (e->place)
 		return e;
 	ouro_release(e);
