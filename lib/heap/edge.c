@@ -109,6 +109,11 @@ static int find_name(const char **names, uint32_t i)
 	return (int)strcspn(s, ",");
 }
 
+size_t oi_edge_index(char out[OI_EDGE_NAME], size_t n, uint64_t i)
+{
+	return n + (size_t)snprintf(out + n, OI_EDGE_NAME - n, "[%llu]", (unsigned long long)i);
+}
+
 /* Appends the name of the @place-th slot of a list to out, which has @n bytes. */
 static size_t append_name(char *out, size_t n, const ouro_fields *f, uint64_t place)
 {
@@ -122,10 +127,7 @@ static size_t append_name(char *out, size_t n, const ouro_fields *f, uint64_t pl
 	if (length)
 		n += (size_t)snprintf(out + n, OI_EDGE_NAME - n, "%s%.*s", n ? "." : "",
 				      length < 64 ? length : 64, name);
-	if (f->field[i].count > 1)
-		n += (size_t)snprintf(out + n, OI_EDGE_NAME - n, "[%llu]",
-				      (unsigned long long)place);
-	return n;
+	return f->field[i].count > 1 ? oi_edge_index(out, n, place) : n;
 }
 
 size_t oi_edge_name(char out[OI_EDGE_NAME], const ouro_type *t, uint64_t place)
@@ -139,6 +141,5 @@ size_t oi_edge_name(char out[OI_EDGE_NAME], const ouro_type *t, uint64_t place)
 	if (!each)
 		return 0;
 	place -= fixed;
-	int n = snprintf(out, OI_EDGE_NAME, "[%llu]", (unsigned long long)(place / each));
-	return append_name(out, (size_t)n, &t->item_slots, place % each);
+	return append_name(out, oi_edge_index(out, 0, place / each), &t->item_slots, place % each);
 }

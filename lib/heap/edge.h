@@ -35,5 +35,7 @@ void **oi_edge_slot(struct oi_header *h, const ouro_type *t, uint64_t place);
  * its length.
  */
 size_t oi_edge_name(char out[OI_EDGE_NAME], const ouro_type *t, uint64_t place);
+/* Appends "[i]" to a name of @n bytes, which may be 0. Returns the length then. */
+size_t oi_edge_index(char out[OI_EDGE_NAME], size_t n, uint64_t i);
 
 #endif

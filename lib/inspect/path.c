@@ -8,7 +8,6 @@
  * picture has no more, or too many were cut, the next one is taken.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/os.h"
@@ -274,14 +273,13 @@ static void name_element(const struct why *w, size_t i, char out[OI_EDGE_NAME])
 	if (oi_places_segmented(part))
 		index += edge_at(w, --i)->place * OI_PLACES_SEGMENT;
 	index += edge_at(w, i - 1)->place;
-	snprintf(out, OI_EDGE_NAME, "[%llu]", (unsigned long long)index);
+	oi_edge_index(out, 0, index);
 }
 
 /* Step @i is a key map's list in a slot of the key's, whose name is in @out. */
 static void name_item(const struct why *w, size_t i, char out[OI_EDGE_NAME])
 {
-	size_t n = strlen(out);
-	snprintf(out + n, OI_EDGE_NAME - n, "[%llu]", (unsigned long long)edge_at(w, i)->place);
+	oi_edge_index(out, strlen(out), edge_at(w, i)->place);
 }
 
 /* Writes the name of the place where step @i, or what is inside it, has what comes next. */

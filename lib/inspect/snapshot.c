@@ -250,10 +250,9 @@ static void give_items(struct snapshot *s, const struct oi_seen *key, uint64_t p
 		       const struct oi_seen *list)
 {
 	char text[OI_EDGE_NAME];
+	size_t n = oi_edge_name(text, oi_picture_type(key), place);
 	for (uint64_t k = list->edge; k < list->edge + list->n_edges; k++) {
-		size_t n = oi_edge_name(text, oi_picture_type(key), place);
-		snprintf(text + n, sizeof text - n, "[%llu]",
-			 (unsigned long long)oi_picture_edge(&s->p, k)->place);
+		oi_edge_index(text, n, oi_picture_edge(&s->p, k)->place);
 		if (target(s, k))
 			give_inner(s, target(s, k), text);
 	}
