@@ -39,6 +39,12 @@ template <class To> To *made(void *obj)
 	return static_cast<To *>(obj);
 }
 
+/* What C knows an object as. */
+template <class C> C *known_as(const void *self) noexcept
+{
+	return static_cast<C *>(address(self));
+}
+
 /* What EINVAL means. */
 enum class refused { value, untimed, key, negative };
 
@@ -74,13 +80,6 @@ inline bool check(int error, int answer)
 	return error == 0;
 }
 
-/* What get_or_create answers when there is no value. Empty is what the function returned. */
-inline void check_made(const void *value)
-{
-	if (__builtin_expect(!value && errno != ENOENT, 0))
-		throw_refused(errno);
-}
-
 } // namespace detail
 
 /* A key as it is met: a number, or bytes. */
@@ -102,6 +101,20 @@ private:
 inline constexpr std::chrono::nanoseconds for_ever{ INT64_MAX };
 
 namespace detail {
+
+/* What a walk through a map of V calls: @f is an F. */
+template <class V, class F> bool visit_item(const ouro_map_item *item, void *f)
+{
+	return (*static_cast<F *>(f))(map_key(*item), *static_cast<V *>(item->value));
+}
+
+/* What get_or_create has returned. NULL with ENOENT: what the function returned was empty. */
+template <class V> ref<V> own_made(void *v)
+{
+	if (__builtin_expect(!v && errno != ENOENT, 0))
+		throw_refused(errno);
+	return ref<V>::adopt(static_cast<V *>(v));
+}
 
 /* The factory of a map: @f is an F, which is called with the key if it likes. */
 template <class V, class F> void *make_value(const ouro_map_item *item, void *f)
@@ -266,12 +279,12 @@ public:
 	 */
 	template <class F> [[nodiscard]] ref<V> get_or_create(number key, F f)
 	{
-		return own_made(
+		return detail::own_made<V>(
 			ouro_map_get_or_create_int(c(), key, detail::make_value<V, F>, &f));
 	}
 	template <class F> [[nodiscard]] ref<V> get_or_create(bytes key, F f)
 	{
-		return own_made(ouro_map_get_or_create(c(), key.data(), key.size(),
+		return detail::own_made<V>(ouro_map_get_or_create(c(), key.data(), key.size(),
 						       detail::make_value<V, F>, &f));
 	}
 
@@ -293,23 +306,18 @@ public:
 	/* ouro_map_each: f(map_key, V &), until it returns false; the key is valid until then */
 	template <class F> bool each(F f)
 	{
-		return ouro_map_each(c(), visit<F>, &f);
+		return ouro_map_each(c(), detail::visit_item<V, F>, &f);
 	}
 
 	/* What C knows it as. */
 	ouro_map *c() const noexcept
 	{
-		return static_cast<ouro_map *>(detail::address(static_cast<const void *>(this)));
+		return detail::known_as<ouro_map>(this);
 	}
 
 private:
 	static void *p(const ref<V> &v) noexcept { return detail::address(v.get()); }
 	static ref<V> own(void *v) noexcept { return ref<V>::adopt(static_cast<V *>(v)); }
-	static ref<V> own_made(void *v)
-	{
-		detail::check_made(v);
-		return own(v);
-	}
 	static ref<map> limited(const map_limits &limits, ouro_map_options o)
 	{
 		if (limits.ttl.count() < 0)
@@ -327,10 +335,6 @@ private:
 		return ns ? ns : 1;
 	}
 	static void check_timed(int error) { detail::check<detail::refused::untimed>(error); }
-	template <class F> static bool visit(const ouro_map_item *item, void *f)
-	{
-		return (*static_cast<F *>(f))(map_key(*item), *static_cast<V *>(item->value));
-	}
 };
 
 /* A growable array of objects of type T: ouro/vec.h. */
@@ -387,7 +391,7 @@ public:
 	/* What C knows it as. */
 	ouro_vec *c() const noexcept
 	{
-		return static_cast<ouro_vec *>(detail::address(static_cast<const void *>(this)));
+		return detail::known_as<ouro_vec>(this);
 	}
 
 private:
@@ -426,7 +430,7 @@ public:
 	/* What C knows it as. */
 	ouro_bytes *c() const noexcept
 	{
-		return static_cast<ouro_bytes *>(detail::address(static_cast<const void *>(this)));
+		return detail::known_as<ouro_bytes>(this);
 	}
 };
 

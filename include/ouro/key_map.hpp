@@ -77,8 +77,7 @@ public:
 	/* What C knows it as. */
 	ouro_key_map *c() const noexcept
 	{
-		void *self = detail::address(static_cast<const void *>(this));
-		return static_cast<ouro_key_map *>(self);
+		return detail::known_as<ouro_key_map>(this);
 	}
 
 private:

@@ -63,12 +63,12 @@ public:
 	/* ouro_weak_map_get_or_create: as that of map */
 	template <class F> [[nodiscard]] ref<V> get_or_create(number key, F f)
 	{
-		return own_made(
+		return detail::own_made<V>(
 			ouro_weak_map_get_or_create_int(c(), key, detail::make_value<V, F>, &f));
 	}
 	template <class F> [[nodiscard]] ref<V> get_or_create(bytes key, F f)
 	{
-		return own_made(ouro_weak_map_get_or_create(c(), key.data(), key.size(),
+		return detail::own_made<V>(ouro_weak_map_get_or_create(c(), key.data(), key.size(),
 							    detail::make_value<V, F>, &f));
 	}
 
@@ -83,28 +83,18 @@ public:
 	/* ouro_weak_map_each: f(map_key, V &), until it returns false; the key is valid until then */
 	template <class F> bool each(F f)
 	{
-		return ouro_weak_map_each(c(), visit<F>, &f);
+		return ouro_weak_map_each(c(), detail::visit_item<V, F>, &f);
 	}
 
 	/* What C knows it as. */
 	ouro_weak_map *c() const noexcept
 	{
-		void *self = detail::address(static_cast<const void *>(this));
-		return static_cast<ouro_weak_map *>(self);
+		return detail::known_as<ouro_weak_map>(this);
 	}
 
 private:
 	static void *p(const ref<V> &v) noexcept { return detail::address(v.get()); }
 	static ref<V> own(void *v) noexcept { return ref<V>::adopt(static_cast<V *>(v)); }
-	static ref<V> own_made(void *v)
-	{
-		detail::check_made(v);
-		return own(v);
-	}
-	template <class F> static bool visit(const ouro_map_item *item, void *f)
-	{
-		return (*static_cast<F *>(f))(map_key(*item), *static_cast<V *>(item->value));
-	}
 };
 
 } // namespace ouro
