@@ -673,6 +673,15 @@ static void stand_still(const char *point)
 	atomic_store(&between, true);
 	await(until);
 }
+
+/* Until goes_on, or what stands_until says; between says that one does. */
+static void others_stand_at(const char *point)
+{
+	atomic_store(&goes_on, false);
+	atomic_store(&between, false);
+	atomic_store(&stands_at, point);
+	oi_point_hook = stand_still;
+}
 #endif
 
 /* A shorter time comes just when a reaper has reckoned when to look again. */
@@ -683,11 +692,8 @@ static void cache_shorter_time_is_not_missed(void **state)
 	ouro_map *m = cache_of(tell, 100 * HOUR);
 	struct node *n = make_of(&counted_type, 1);
 
-	atomic_store(&goes_on, false);
-	atomic_store(&between, false);
 	put_new(m, 2);
-	stands_at = "expiry: next";
-	oi_point_hook = stand_still;
+	others_stand_at("expiry: next");
 	time_passes(30 * HOUR);
 	assert_true(GOES(atomic_load(&between)));
 	assert_int_equal(ouro_map_put_for_int(m, 1, n, HOUR), 0);
@@ -711,10 +717,7 @@ static void cache_busy_map_is_not_forgotten(void **state)
 	struct node *n = make_of(&counted_type, 1);
 
 	put_new(m, 2);
-	atomic_store(&goes_on, false);
-	atomic_store(&between, false);
-	stands_at = "expiry: gives back";
-	oi_point_hook = stand_still;
+	others_stand_at("expiry: gives back");
 	time_passes(30 * HOUR);
 	assert_true(GOES(atomic_load(&between)));
 	assert_int_equal(ouro_map_put_for_int(m, 1, n, HOUR), 0);
@@ -798,12 +801,9 @@ static void put_beside_a_trial(const char *point)
 	assert_true(passes_end());
 	time_passes(HOUR);
 	assert_true(passes_end()); /* one that met nothing */
-	atomic_store(&goes_on, false);
 	atomic_store(&tried, false);
-	atomic_store(&between, false);
 	atomic_store(&stands_until, &tried);
-	atomic_store(&stands_at, "expiry: trial");
-	oi_point_hook = stand_still;
+	others_stand_at("expiry: trial");
 	time_passes(HOUR);
 	assert_true(GOES(atomic_load(&between)));
 	atomic_store(&stands_until, &goes_on);
@@ -854,11 +854,8 @@ static void cache_looked_at_does_not_refuse_a_shutdown(void **state)
 	ouro_map *m = cache_of(NULL, HOUR);
 	ouro_report report;
 
-	atomic_store(&goes_on, false);
-	atomic_store(&between, false);
 	put_new(m, 1);
-	stands_at = "map: looks";
-	oi_point_hook = stand_still;
+	others_stand_at("map: looks");
 	time_passes(HOUR / 2);
 	assert_true(GOES(atomic_load(&between)));
 	ouro_release(m);
