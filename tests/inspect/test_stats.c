@@ -167,6 +167,14 @@ static char *written(ouro_stats_format format)
 	return text;
 }
 
+static void assert_written(ouro_stats_format format, const char *part)
+{
+	char *text = written(format);
+
+	assert_non_null(strstr(text, part));
+	free(text);
+}
+
 static const char *const names[] = {
 	"objects_live", "bytes_live", "objects_allocated", "objects_freed", "bytes_reserved", "weak_entries",
 	"threads", "collections", "collected", "pauses", "stop_max", "holdups", "holdup_max_ns", "seize", "memory",
@@ -470,9 +478,7 @@ static void stats_count_types_of_every_kind(void **state)
 	assert_non_null(strstr(text, "ouro_type_objects{type=\"node\",number="));
 	assert_non_null(strstr(text, "ouro_type_bytes{type=\"a \\\"large\\\" one\",number="));
 	free(text);
-	text = written(OURO_STATS_TEXT);
-	assert_non_null(strstr(text, " 40 objects, "));
-	free(text);
+	assert_written(OURO_STATS_TEXT, " 40 objects, ");
 	ouro_release(list);
 	ouro_release(leaf);
 	ouro_release(large);
@@ -509,7 +515,6 @@ static void stats_of_types_have_what_they_own(void **state)
 {
 	struct node *a = make_of(&owner_type, 1), *b = make_pair(&owner_type, 2);
 	struct node *other = make_list(&node_type, 3);
-	char *text;
 
 	(void)state;
 	ouro_external_bytes(a, 3000);
@@ -520,15 +525,9 @@ static void stats_of_types_have_what_they_own(void **state)
 	assert_int_equal(owned(&owner_type), 9000);
 	assert_int_equal(owned(&node_type), 500);
 	assert_int_equal(stats().external_bytes, 9570);
-	text = written(OURO_STATS_OPENMETRICS);
-	assert_non_null(strstr(text, "ouro_type_external_bytes{type=\"owner\",number="));
-	free(text);
-	text = written(OURO_STATS_JSON);
-	assert_non_null(strstr(text, "\"external_bytes\": 9000}"));
-	free(text);
-	text = written(OURO_STATS_TEXT);
-	assert_non_null(strstr(text, " 9000 outside, \"owner\""));
-	free(text);
+	assert_written(OURO_STATS_OPENMETRICS, "ouro_type_external_bytes{type=\"owner\",number=");
+	assert_written(OURO_STATS_JSON, "\"external_bytes\": 9000}");
+	assert_written(OURO_STATS_TEXT, " 9000 outside, \"owner\"");
 	ouro_release(b);
 	assert_int_equal(ouro_gc_collect(2), 2);
 	assert_int_equal(owned(&owner_type), 3000);
