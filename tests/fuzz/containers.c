@@ -155,25 +155,9 @@ void step_map_create(int t, const struct step *s)
 	program_keep(t, s->a >> 4, x);
 }
 
-/* How often each place was met, and as what. */
-struct meeting {
-	int times[MODEL_KEYS], id[MODEL_KEYS];
-};
-
-static bool meet_key(const ouro_map_item *item, void *arg)
-{
-	struct meeting *m = arg;
-	uint64_t k = item->bytes ? item->size : item->number;
-	if (k >= MODEL_KEYS || key_is_number((uint8_t)k) != !item->bytes)
-		model_broken("map: a key that nobody put");
-	m->times[k]++;
-	m->id[k] = thing_id(item->value);
-	return true;
-}
-
 static bool meet_element(size_t i, void *value, void *arg)
 {
-	struct meeting *m = arg;
+	struct place_meeting *m = arg;
 	if (i < MODEL_KEYS) {
 		m->times[i]++;
 		m->id[i] = thing_id(value);
@@ -182,17 +166,17 @@ static bool meet_element(size_t i, void *value, void *arg)
 }
 
 /* Each place that did not change meanwhile was met once, as what it is, or not, as it is empty. */
-static void check_met(const struct model_place *p, const struct glance *g, const struct meeting *m,
-		      const char *what)
+static void check_met(const struct model_place *p, const struct glance *g,
+		      const struct place_meeting *m)
 {
 	model_lock();
 	for (int i = 0; i < MODEL_KEYS; i++) {
 		if (!place_unchanged(&p[i], &g[i]))
 			continue;
 		if (m->times[i] != (p[i].value != NONE))
-			model_broken("%s: %d is met %d times", what, i, m->times[i]);
+			model_broken("%s: %d is met %d times", m->what, i, m->times[i]);
 		if (m->times[i])
-			place_must_be(m->id[i], p[i].value, what);
+			place_must_be(m->id[i], p[i].value, m->what);
 	}
 	model_unlock();
 }
@@ -207,14 +191,14 @@ static void glance_at_all(const struct model_place *p, struct glance *g)
 
 void step_map_each(int t, const struct step *s)
 {
-	struct meeting m = { { 0 }, { 0 } };
+	struct place_meeting m = { .what = "map: each" };
 	struct glance g[MODEL_KEYS];
 	(void)t, (void)s;
 	if (!map)
 		return;
 	glance_at_all(model.key, g);
-	ouro_map_each(map, meet_key, &m);
-	check_met(model.key, g, &m, "map: each");
+	ouro_map_each(map, place_meet_key, &m);
+	check_met(model.key, g, &m);
 }
 
 /* Only while nobody changes any key: others may look. */
@@ -327,7 +311,7 @@ void step_vec_set(int t, const struct step *s)
 /* It ends at the first that is not there: so only if none came or went are all to be met. */
 void step_vec_each(int t, const struct step *s)
 {
-	struct meeting m = { { 0 }, { 0 } };
+	struct place_meeting m = { .what = "vec: each" };
 	struct glance g[MODEL_KEYS], end = place_look(&model.end);
 	(void)t, (void)s;
 	if (!vec)
@@ -338,7 +322,7 @@ void step_vec_each(int t, const struct step *s)
 	bool all = place_unchanged(&model.end, &end);
 	model_unlock();
 	if (all)
-		check_met(model.element, g, &m, "vec: each");
+		check_met(model.element, g, &m);
 }
 
 /* ---- begin and end ---- */

@@ -1,5 +1,6 @@
 /* place.c - changing and reading the model's places, around the calls that do the same */
 #include "place.h"
+#include "thing.h"
 
 #include <errno.h>
 
@@ -66,4 +67,15 @@ const char *key_bytes(int k)
 {
 	static const char bytes[] = "kkkkkkkkkkkkkkkk";
 	return bytes + sizeof bytes - 1 - k;
+}
+
+bool place_meet_key(const ouro_map_item *item, void *arg)
+{
+	struct place_meeting *m = arg;
+	uint64_t k = item->bytes ? item->size : item->number;
+	if (k >= MODEL_KEYS || key_is_number((int)k) != !item->bytes)
+		model_broken("%s: a key that nobody put", m->what);
+	m->times[k]++;
+	m->id[k] = thing_id(item->value);
+	return true;
 }

@@ -4,6 +4,8 @@
 
 #include "model.h"
 
+#include <ouro.h>
+
 /* As model_begin and model_end, with the lock. */
 bool place_begins(struct model_place *p, int *old);
 void place_ends(struct model_place *p, int value);
@@ -31,5 +33,14 @@ void place_seen(const struct model_place *p, const struct glance *g, int id, con
 /* Keys: half are numbers, half bytes, as many as the number. */
 bool key_is_number(int k);
 const char *key_bytes(int k);
+
+/* What a walk through a container has met: each place how often, and as which object. */
+struct place_meeting {
+	const char *what; /* it is called */
+	int times[MODEL_KEYS], id[MODEL_KEYS];
+};
+
+/* For ouro_map_each and its like; @arg: a struct place_meeting. */
+bool place_meet_key(const ouro_map_item *item, void *arg);
 
 #endif

@@ -199,24 +199,9 @@ void step_weak_map_get(int t, const struct step *s)
 	program_keep(t, s->a, x);
 }
 
-struct meeting {
-	int times[MODEL_KEYS], id[MODEL_KEYS];
-};
-
-static bool meet(const ouro_map_item *item, void *arg)
-{
-	struct meeting *m = arg;
-	uint64_t k = item->bytes ? item->size : item->number;
-	if (k >= MODEL_KEYS || key_is_number((int)k) != !item->bytes)
-		model_broken("weak map: a key that nobody put");
-	m->times[k]++;
-	m->id[k] = thing_id(item->value);
-	return true;
-}
-
 void step_weak_map_each(int t, const struct step *s)
 {
-	struct meeting m = { { 0 }, { 0 } };
+	struct place_meeting m = { .what = "weak map: each" };
 	struct expected e[MODEL_KEYS];
 	(void)t, (void)s;
 	if (!map)
@@ -225,12 +210,12 @@ void step_weak_map_each(int t, const struct step *s)
 	for (int k = 0; k < MODEL_KEYS; k++)
 		e[k] = expect(k);
 	model_unlock();
-	ouro_weak_map_each(map, meet, &m);
+	ouro_weak_map_each(map, place_meet_key, &m);
 	model_lock();
 	for (int k = 0; k < MODEL_KEYS; k++) {
 		if (place_unchanged(place_of(k), &e[k].g) && m.times[k] > 1)
 			model_broken("weak map: key %d is met %d times", k, m.times[k]);
-		found(k, &e[k], m.times[k] ? m.id[k] : NONE, "weak map: each");
+		found(k, &e[k], m.times[k] ? m.id[k] : NONE, m.what);
 	}
 	model_unlock();
 }
