@@ -682,6 +682,20 @@ static void others_stand_at(const char *point)
 	atomic_store(&stands_at, point);
 	oi_point_hook = stand_still;
 }
+
+/* Returns a map into which a value with an hour has come while a reaper stands there with it. */
+static ouro_map *shorter_time_comes_at(const char *point)
+{
+	ouro_map *m = cache_of(tell, 100 * HOUR);
+	struct node *n OURO_AUTO = make_of(&counted_type, 1);
+
+	put_new(m, 2);
+	others_stand_at(point);
+	time_passes(30 * HOUR);
+	assert_true(GOES(atomic_load(&between)));
+	assert_int_equal(ouro_map_put_for_int(m, 1, n, HOUR), 0);
+	return m;
+}
 #endif
 
 /* A shorter time comes just when a reaper has reckoned when to look again. */
@@ -689,19 +703,12 @@ static void cache_shorter_time_is_not_missed(void **state)
 {
 	(void)state;
 #if OURO_CHECKED
-	ouro_map *m = cache_of(tell, 100 * HOUR);
-	struct node *n = make_of(&counted_type, 1);
+	ouro_map *m = shorter_time_comes_at("expiry: next");
 
-	put_new(m, 2);
-	others_stand_at("expiry: next");
-	time_passes(30 * HOUR);
-	assert_true(GOES(atomic_load(&between)));
-	assert_int_equal(ouro_map_put_for_int(m, 1, n, HOUR), 0);
 	oi_point_hook = NULL;
 	atomic_store(&goes_on, true);
 	time_passes(2 * HOUR);
 	assert_true(GOES(told(OURO_MAP_EXPIRED) == 1));
-	ouro_release(n);
 	ouro_release(m);
 #else
 	skip();
@@ -713,21 +720,14 @@ static void cache_busy_map_is_not_forgotten(void **state)
 {
 	(void)state;
 #if OURO_CHECKED
-	ouro_map *m = cache_of(tell, 100 * HOUR);
-	struct node *n = make_of(&counted_type, 1);
+	ouro_map *m = shorter_time_comes_at("expiry: gives back");
 
-	put_new(m, 2);
-	others_stand_at("expiry: gives back");
-	time_passes(30 * HOUR);
-	assert_true(GOES(atomic_load(&between)));
-	assert_int_equal(ouro_map_put_for_int(m, 1, n, HOUR), 0);
 	time_passes(2 * HOUR);
 	oi_expiry_serve(); /* as another reaper */
 	assert_false(oi_expiry_due());
 	oi_point_hook = NULL;
 	atomic_store(&goes_on, true);
 	assert_true(GOES(told(OURO_MAP_EXPIRED) == 1));
-	ouro_release(n);
 	ouro_release(m);
 #else
 	skip();
