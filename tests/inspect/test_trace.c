@@ -247,14 +247,6 @@ static void spend_asleep(void)
 	sleep_ms(IN_STOP_NS / 1000000);
 }
 
-static uint64_t cpu_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
 static void spend_at_work(void)
 {
 	for (uint64_t until = cpu_ns() + IN_STOP_NS; cpu_ns() < until;)

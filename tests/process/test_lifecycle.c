@@ -711,14 +711,6 @@ static void lifecycle_the_next_heap_may_begin_at_once(void **state)
 
 enum { TYPES = 50000, HELD = LOAD(200000) };
 
-static uint64_t cpu_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 static uint64_t ns_to_report(const ouro_type *types, size_t n_types)
 {
 	ouro_config cfg = test_config();
